@@ -50,8 +50,7 @@ fn dialogue_over_shared_memory_sends_no_acknowledgement_frames() {
     assert_eq!(dialogue("shm", 500), [0, 0]);
 }
 
-/// A side that is not scheduled for longer than a pause sends an acknowledgement, so a busy machine may show
-/// a few.
+/// An unscheduled side may send an acknowledgement, so a busy machine shows a few.
 #[test]
 fn dialogue_over_streams_sends_hardly_any_acknowledgement_frames() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -60,8 +59,7 @@ fn dialogue_over_streams_sends_hardly_any_acknowledgement_frames() {
     }
 }
 
-/// A receiver that sends no answers acknowledges at once. Otherwise it would get consumed messages again
-/// after a kill.
+/// Without replies an acknowledgement comes at once. Otherwise a kill would repeat consumed messages.
 #[test]
 fn one_way_over_streams_is_acknowledged_before_each_sleep() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -90,7 +88,6 @@ fn one_way_over_streams_is_acknowledged_before_each_sleep() {
     }
 }
 
-/// At the end of a dialogue the last message is acknowledged while the receiver waits for another.
 #[test]
 fn end_of_a_dialogue_over_streams_is_acknowledged_while_the_receiver_waits() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -114,7 +111,7 @@ fn end_of_a_dialogue_over_streams_is_acknowledged_while_the_receiver_waits() {
     }
 }
 
-/// A server reads ahead for withdrawals: messages read so are not delivered, and so not consumed.
+/// Messages that a server reads ahead for withdrawals are not delivered, and so not consumed.
 #[test]
 fn message_that_was_read_behind_a_request_is_not_consumed_before_it_is_given() {
     for transport in ["shm", "unix"] {
@@ -178,7 +175,6 @@ fn sender_over_shared_memory_whose_store_is_full_is_woken() {
     }
 }
 
-/// The same while another thread of the sender's program waits to receive.
 #[test]
 fn sender_over_shared_memory_whose_store_is_full_is_woken_while_another_thread_receives() {
     let few = options(&[("replay_count", Value::from(4))]);

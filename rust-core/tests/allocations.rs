@@ -21,9 +21,7 @@ fn asleep_at_once() -> Options {
     options
 }
 
-/// Sends messages of this size from a thread to itself over shared memory.
-///
-/// Returns the allocations of each send and each receive.
+/// Returns the allocations of a send and a receive of this size, from a thread to itself in shared memory.
 fn a_message(bytes: usize) -> (usize, usize) {
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -34,7 +32,6 @@ fn a_message(bytes: usize) -> (usize, usize) {
         a.send_payload(&payload, SOON).unwrap();
         b.recv(SOON).unwrap();
     };
-    // By now the lists of both sides have their lengths.
     (0..200).for_each(|_| exchange());
     let ((), sent) = allocations(|| a.send_payload(&payload, SOON).map(drop).unwrap());
     let (message, received) = allocations(|| b.recv(SOON).unwrap());
@@ -66,7 +63,7 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
             let (_, to_receive) = allocations(|| b.recv_into(&mut memory, SOON).unwrap());
             rounds_that_allocate += usize::from(round >= 100 && (to_send, to_receive) != (0, 0));
         }
-        // In each lap of the ring two allocate: the first, and one near the end of the known room.
+        // In each lap of the ring two messages allocate.
         let laps = 1 + 100 * (bytes + 32) / (256 << 10);
         assert!(rounds_that_allocate <= 2 * laps, "{bytes} bytes: {rounds_that_allocate} of 100");
     }
@@ -93,7 +90,7 @@ fn long_bytes_that_are_received_into_memory_of_the_program_take_no_other() {
     }
 }
 
-/// The same for bytes that a binding copies into an object of its language, directly and within a map.
+/// Also bytes that a binding copies into an object of its language.
 #[test]
 fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
     let mut options = Options::default();
@@ -105,7 +102,6 @@ fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
         let b = listener.accept(SOON).unwrap();
         let alone = Value::Bytes(vec![7; bytes].into());
         let within = Value::map([("frame", alone.clone()), ("t", Value::from(1.5))]);
-        // The link is made, and earlier messages are copies.
         for (from, to) in [(&a, &b), (&b, &a)] {
             from.send(&Value::Null, SOON).unwrap();
             to.recv(SOON).unwrap();
@@ -137,7 +133,6 @@ fn long_bytes_that_are_viewed_take_no_memory() {
     let listener = Listener::listen(&endpoint, &options).unwrap();
     let a = Channel::connect(&endpoint, &options, SOON).unwrap();
     let b = listener.accept(SOON).unwrap();
-    // The link is made, and earlier messages are copies.
     for (from, to) in [(&a, &b), (&b, &a)] {
         from.send(&Value::Null, SOON).unwrap();
         to.recv(SOON).unwrap();
@@ -174,7 +169,6 @@ fn long_bytes_that_are_viewed_take_no_memory() {
 /// The start of a published loan in its slot depends on the values before it.
 #[test]
 fn published_loan_of_bytes_is_copied_once_wherever_it_begins() {
-    // More than the kept memory of earlier bodies.
     const BYTES: usize = 17 << 20;
     let endpoint = name("shm");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -188,9 +182,7 @@ fn published_loan_of_bytes_is_copied_once_wherever_it_begins() {
     }
 }
 
-/// The kernel would clear the pages of new memory, which takes longer than the message.
-///
-/// So kept copies and message bodies reuse the memory of earlier ones.
+/// The kernel would clear new pages, so kept copies and message bodies reuse earlier memory.
 #[test]
 fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
     for bytes in [5_000, 10_000, 60_000] {
@@ -209,7 +201,7 @@ fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
                 }
             }
         }
-        // Parallel tests also take kept memory, so a few of the 800 messages find none.
+        // Parallel tests also take kept memory.
         assert!(took.len() <= 8, "{bytes} bytes: round, to send, to receive: {took:?}");
     }
 }
@@ -252,8 +244,7 @@ fn publishing_a_small_message_allocates_nothing() {
 
 /// Counts the allocations of a loaned array in a map.
 ///
-/// Sending: shape, map, key, owner of the elements, and the body around them. Receiving: view, body and
-/// shape; the map is not built.
+/// Sending: shape, map, key, owner, and the body around the elements. Receiving: view, body and shape.
 fn loaned_array_in_a_map(
     loan: impl Fn() -> Loan<u64>,
     send: impl Fn(&Value) -> u64,
@@ -299,7 +290,6 @@ fn published_loaned_array_allocates_its_map_to_send_and_none_to_receive() {
     loaned_array_in_a_map(|| publisher.loan(&[3, 4096]).unwrap(), send, || subscriber.recv(SOON).unwrap());
 }
 
-/// The unread part of an answer stays in the program's memory.
 #[test]
 fn answer_that_the_client_has_not_read_yet_is_not_copied() {
     for transport in ["shm", "unix"] {
@@ -333,7 +323,6 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
     }
 }
 
-/// The ways to send a long value that is encoded for its message.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Data,
@@ -342,7 +331,6 @@ enum Way {
     Published,
 }
 
-/// Sends the value three times, and returns the most memory that each encoding held.
 fn peaks_of_encoding(way: Way, options: &Options, value: &Value) -> Vec<usize> {
     let endpoint = name("shm");
     let arrived = |message: &Message| assert_eq!(message.value().unwrap(), value, "{way:?}");
@@ -415,9 +403,6 @@ fn peaks_of_encoding(way: Way, options: &Options, value: &Value) -> Vec<usize> {
     peaks
 }
 
-/// A long body without arrays is encoded directly into its slot, in every encoding, without a block of this
-/// side.
-///
 /// The bodies are longer than the pool keeps, so no earlier block can serve.
 #[test]
 fn long_structure_text_and_bytes_are_encoded_into_their_slots() {
@@ -437,7 +422,6 @@ fn long_structure_text_and_bytes_are_encoded_into_their_slots() {
                 (Encoding::Raw, _) => continue,
                 _ => &within,
             };
-            // Requests and replies are encoded by these functions.
             let ways = if number == 0 {
                 &[Way::Data, Way::Published, Way::Request, Way::Reply][..]
             } else {

@@ -1,6 +1,4 @@
 //! A subscriber with a `client_id` that was away: its missed messages are counted, however it ended.
-//!
-//! Each incarnation is a separate process.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -18,7 +16,6 @@ const ENDPOINT: &str = "LINKSPAN_TEST_AWAY";
 const CLIENT_ID: &str = "LINKSPAN_TEST_AWAY_CLIENT_ID";
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// The part of the other process: writes received values, a line each.
 #[test]
 fn incarnation() {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return };
@@ -90,7 +87,6 @@ fn says(subscriber: &Subscriber, text: &str) -> bool {
     subscriber.events().iter().any(|event| event.text.contains(text))
 }
 
-/// Returns the files of positions whose names have this part.
 fn positions(part: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(std::env::var_os("LINKSPAN_DIR").unwrap()).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -123,8 +119,7 @@ fn killed_subscriber_that_comes_back_gets_the_number_that_it_missed() {
         send(&publisher, 26..=26);
         second.says(&["got 26"]);
         drop(second);
-        // Nothing was published in that time, so nothing was missed. The newest value is delivered as to any
-        // subscriber.
+        // Nothing was missed, so the newest value is delivered as to any subscriber.
         let mut third = Other::start(&endpoint, Some("plot"));
         third.says(&["got 26"]);
         // Another subscriber, and one without a name, were not there before.
@@ -142,7 +137,6 @@ fn subscriber_that_was_closed_in_the_same_process_counts_too() {
         first.recv(SOON).unwrap();
         first.close();
         send(&publisher, 2..=11);
-        // In a loop the message has the number.
         let second = Subscriber::new(&endpoint, &plot()).unwrap();
         let message = second.next(SOON).unwrap().unwrap();
         assert_eq!((message.sequence(), message.missed()), (11, 9), "{endpoint}");
@@ -268,7 +262,6 @@ fn program_whose_user_shortens_its_position_ends_by_sigbus() {
     std::fs::write(&position, "").unwrap();
     send(&publisher, 2..=2);
     assert_eq!(first.process.wait().unwrap().signal(), Some(libc::SIGBUS));
-    // The next incarnation begins anew.
     Other::start(&endpoint, Some("shortened")).says(&["got 2"]);
     assert_eq!(std::fs::metadata(&position).unwrap().len(), 4096);
 }

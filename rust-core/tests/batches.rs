@@ -17,7 +17,6 @@ fn options(set: &[(&str, Value)]) -> Options {
     options
 }
 
-/// Both ends, the receiving one first.
 fn pair(endpoint: &str, receiver: &Options, sender: &Options) -> (Channel, Channel) {
     let receiver = Channel::open(endpoint, receiver, SOON).unwrap();
     (receiver, Channel::connect(endpoint, sender, SOON).unwrap())
@@ -55,7 +54,7 @@ fn batch_over_the_replay_limit_returns_the_number_sent() {
     }
 }
 
-/// The kernel or the ring takes as many messages as fit. Over a stream the last message may be sent in part.
+/// Over a stream the last message may be sent in part.
 #[test]
 fn batch_with_room_for_some_is_received_up_to_the_number_in_the_error() {
     for transport in LINKS {
@@ -68,7 +67,6 @@ fn batch_with_room_for_some_is_received_up_to_the_number_in_the_error() {
         let sent = full.sent().unwrap() as usize;
         assert_eq!(full.kind(), ErrorKind::Full, "{transport}: {full}");
         assert!(sent > 1 && sent < all.len(), "{transport}: {sent}");
-        // The rest of the last message is sent while its sender does nothing.
         let mut got = 0;
         while got < sent {
             for message in receiver.recv_many(1000, SOON).unwrap() {
@@ -111,8 +109,7 @@ fn batch_with_a_message_over_the_limit_sends_those_before_it() {
     }
 }
 
-/// The messages of one call are consumed together. If the incarnation ends before, the next one gets them all
-/// again.
+/// The next incarnation gets an unconsumed batch again, as a whole.
 #[test]
 fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
@@ -127,8 +124,7 @@ fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
         drop(receiver);
         let receiver = Channel::open(&endpoint, &options(&[("client_id", "hand".into())]), SOON).unwrap();
         if transport != "spool" {
-            // A side that only sends notices the end of its link at its calls. The end may follow a frame
-            // that the first call reads.
+            // A side that only sends notices the end of its link at its calls.
             while !sender.events().iter().any(|event| event.kind == EventKind::Reconnected) {
                 sender.poll().unwrap();
             }
@@ -176,7 +172,6 @@ fn batch_from_each_of_several_threads_loses_nothing_and_keeps_each_ones_order() 
     }
 }
 
-/// An error after messages of one call is returned by the next call, once, and nothing is skipped.
 #[test]
 fn error_behind_received_messages_is_returned_by_the_next_call() {
     for transport in ["unix", "shm"] {
@@ -204,8 +199,7 @@ fn error_behind_received_messages_is_returned_by_the_next_call() {
     }
 }
 
-/// A subscriber that is overtaken during a batch gets the messages before the gap, and then the number of
-/// missed ones.
+/// The messages before the gap come first, then the number of missed ones.
 #[test]
 fn overtaken_subscriber_receives_or_counts_every_message() {
     for transport in ["shm", "unix", "tcp"] {

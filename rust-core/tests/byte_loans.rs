@@ -1,5 +1,4 @@
-//! Opaque bytes that a program writes directly into their sending place: its side copies none, whatever
-//! surrounds them.
+//! Bytes that a program writes directly into their sending place: its side copies none.
 
 use std::thread;
 
@@ -20,7 +19,6 @@ fn options(encoding: Encoding, limit: usize) -> Options {
     options
 }
 
-/// Both ends of a channel in use: the first message opens the link.
 fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     let listener = Listener::listen(&name(transport), options).unwrap();
     let endpoint = listener.endpoint();
@@ -55,7 +53,6 @@ fn around(bytes: Value, text: usize) -> Value {
     Value::map([("a", text.clone()), ("image", bytes), ("time", Value::from(1.5)), ("z", text)])
 }
 
-/// Returns the address of a value's bytes.
 fn place(value: &Value) -> usize {
     let Value::Bytes(bytes) = value else { panic!("{value:?} is no byte string") };
     bytes.as_ptr().addr()
@@ -102,7 +99,7 @@ fn bytes_of_a_loan_are_sent_where_they_were_written_whatever_is_around_them() {
 fn loan_of_bytes_alone_is_a_message_in_raw_and_in_cbor() {
     for encoding in [Encoding::Raw, Encoding::Cbor] {
         let (one, two) = pair("shm", &options(encoding, MIB));
-        // The last leaves no room for surrounding data in the longest message, so only `raw` has it in place.
+        // The last leaves no room for surrounding data, so only `raw` has it in place.
         for (lent, length) in [(200_000, 100_000), (MIB - 100, MIB - 100)] {
             let value = Value::from(filled(one.loan_bytes(lent).unwrap(), 4, length));
             let payload = one.encode(&value).unwrap();
@@ -113,8 +110,7 @@ fn loan_of_bytes_alone_is_a_message_in_raw_and_in_cbor() {
                 "{encoding:?}"
             );
             let bare = Payload::from_bytes(Encoding::Raw, expected(4, length));
-            // If the loan and kept messages take all slots, the message goes in pieces, which are received
-            // concurrently.
+            // If the loan and kept messages take all slots, the message goes in pieces.
             thread::scope(|scope| {
                 scope.spawn(|| {
                     for _ in 0..3 {
@@ -131,7 +127,7 @@ fn loan_of_bytes_alone_is_a_message_in_raw_and_in_cbor() {
     }
 }
 
-/// Loans and arrays in one message, in each order: the array is viewed, and the bytes are copied.
+/// The array is viewed, and the bytes are copied.
 #[test]
 fn loans_of_bytes_beside_arrays_and_other_loans_arrive_whole() {
     let (one, two) = pair("shm", &Options::default());

@@ -1,5 +1,4 @@
-//! Several requests under way on one channel: each answer reaches its request, in any order and between any
-//! messages.
+//! Several requests under way on one channel: each answer reaches its request.
 
 use std::thread;
 use std::time::Duration;
@@ -23,7 +22,6 @@ fn next(server: &Server) -> Request {
     server.next(SOON).unwrap().unwrap()
 }
 
-/// Answers a request with its number plus 100.
 fn answer(request: &Request) {
     let Value::Int(number) = *request.value().unwrap() else { panic!("a number was sent") };
     request.reply(&Value::Int(number + 100)).unwrap();
@@ -140,7 +138,7 @@ fn failure_is_kept_for_its_request() {
     }
 }
 
-/// Threads ask for answers of one channel: one at a time receives, also for the others.
+/// One thread at a time receives, also for the others.
 #[test]
 fn answer_is_there_for_another_thread() {
     for transport in TRANSPORTS {
@@ -150,7 +148,6 @@ fn answer_is_there_for_another_thread() {
         answer(&requests[1]);
         thread::scope(|scope| {
             let first = scope.spawn(|| finished(&client, &pending[0]));
-            // While the first one waits, or before it does.
             let second = loop {
                 match client.finish_call(&pending[1], Duration::ZERO) {
                     Ok(answer) => break answer,
@@ -206,7 +203,7 @@ fn request_that_is_not_under_way_is_an_invalid_state_at_once() {
         let error = client.finish_call(&given_up, Duration::from_millis(20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         is_refused(&client, &given_up);
-        // Two threads finish one request: one of them gets the answer, and neither waits longer.
+        // One of two threads gets the answer, and neither waits longer.
         let pending = start(&client, 3);
         let request = server.next(SOON).unwrap().unwrap();
         thread::scope(|scope| {
@@ -229,7 +226,7 @@ fn dropped_request_is_withdrawn_and_its_answer_is_not_kept() {
         let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
         let taken = start(&client, 1);
         let request = next(&server);
-        // The server does not get an untaken request. The answer to the other is dropped.
+        // The untaken request is withdrawn; the answer to the other is dropped.
         drop(start(&client, 2));
         drop(taken);
         answer(&request);
@@ -246,14 +243,12 @@ fn dropped_request_is_withdrawn_and_its_answer_is_not_kept() {
         assert_eq!(finished(&client, &after), Value::Int(105));
         drop(answered);
         assert_eq!(dropped(&client), Value::from(2_u64), "{transport}, {idempotent}");
-        // A request keeps no channel, and ends after it.
         let pending = start(&client, 6);
         drop(client);
         drop(pending);
     }
 }
 
-/// For requests that nobody finishes, only the newest answers are kept.
 #[test]
 fn answers_that_are_kept_are_bounded() {
     const STARTED: i64 = 1100;

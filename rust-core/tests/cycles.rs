@@ -1,8 +1,7 @@
 //! No module of a crate uses, directly or indirectly, a module that uses it.
 //!
-//! This covers every crate of the workspace with a folder `src`, and the layers of the core's crates. It
-//! omits programs of one file: the examples, and those that tests start. The compiler keeps crates from using
-//! higher crates.
+//! This covers the workspace's crates with a folder `src`, and the layers of the core's crates. The compiler
+//! keeps crates from using higher crates.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +9,6 @@ use std::path::Path;
 use crate::support::crates;
 use crate::support::modules::{Graph, cycles, graph, graph_of};
 
-/// Returns the uses within a set of modules, a line each.
 fn described(set: &[String], graph: &Graph) -> String {
     let line = |name: &String| {
         let inside: Vec<&str> =
@@ -41,7 +39,6 @@ fn no_crate_has_a_cycle_of_modules() {
 const LAYERED: [&str; 5] =
     ["rust-core/value", "rust-core/os", "rust-core/session", "rust-core/engine", "rust-core/service"];
 
-/// Returns the graph of the modules at the root, each with all its submodules.
 fn at_root(graph: &Graph) -> Graph {
     let top = |name: &str| name.split("::").next().unwrap_or_default().to_owned();
     let mut tops = Graph::new();

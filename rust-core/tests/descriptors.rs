@@ -1,5 +1,4 @@
-//! A descriptor for an event loop is readable while its object has work, in any order of request, connection
-//! and send.
+//! A descriptor for an event loop is readable while its object has work, however the program begins.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -18,11 +17,8 @@ const ORDERS: [Order; 3] = [Order::Before, Order::Between, Order::After];
 /// When the program asks for the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Order {
-    /// Before there is a connection.
     Before,
-    /// After the connection, before any message.
     Between,
-    /// After a message.
     After,
 }
 
@@ -42,7 +38,6 @@ fn options() -> Options {
     Options::default().with_timeout(SOON)
 }
 
-/// Stores the descriptor at the requested time.
 fn at(order: Order, wanted: Order, fd: &mut Option<RawFd>, ask: impl FnOnce() -> RawFd) {
     if order == wanted {
         *fd = Some(ask());
@@ -64,7 +59,6 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
         });
         let start = |i: i64| channel.start_call(&channel.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
         let finish = |pending: &PendingReply| channel.finish_call(pending, Wait::none()).ok();
-        // The first call connects.
         assert_eq!(channel.call(&Value::Int(0), SOON).unwrap().value().unwrap(), &Value::Int(0));
         at(order, Order::Between, &mut fd, || channel.fileno().unwrap());
         let first = start(1);
@@ -140,7 +134,6 @@ fn server_is_woken_for_each_request(transport: &str, order: Order) {
     let fd = fd.unwrap();
     let what = format!("{transport}, {order:?}");
     for _ in 0..pending.len() {
-        // One request at each wake-up.
         let request = once_readable(fd, &what, || server.next(Duration::ZERO).ok().flatten());
         request.reply(request.value().unwrap()).unwrap();
     }
@@ -194,14 +187,12 @@ fn listener_is_woken_for_each_peer(transport: &str, order: Order) {
     let fd = fd.unwrap();
     let mut channels = vec![accepted];
     for _ in &peers {
-        // One peer at each wake-up.
         channels.push(once_readable(fd, &what, || listener.accept(Wait::none()).ok()));
     }
     rests(fd, &what, || listener.accept(Wait::none()).is_ok());
     drop((first, peers, channels));
 }
 
-/// One-way transports: the descriptor of the receiving side.
 fn receiver_is_woken_for_each_message(transport: &str, order: Order) {
     let endpoint = name(transport);
     let receiver = Channel::open(&endpoint, &options(), SOON).unwrap();
@@ -250,7 +241,7 @@ fn subscriber_to_a_pattern(transport: &str, order: Order) {
     }
 }
 
-/// An idle object is not readable, however often the program asks for its descriptor.
+/// An idle object is not readable.
 ///
 /// A retry of a connection may become due between two checks, so one idle check of several suffices.
 fn stays_idle(what: &str, ask: impl Fn() -> RawFd, mut attempt: impl FnMut() -> bool) {
@@ -308,7 +299,7 @@ fn descriptor_of_an_idle_object_that_is_asked_for_twice_is_not_readable() {
     stays_idle("service", || tasks.fileno().unwrap(), || tasks.next(Wait::none()).is_ok());
 }
 
-/// Another thread closes the object of an event loop: the descriptor wakes, and the next call reports it.
+/// The descriptor wakes, and the next call reports the close.
 #[test]
 fn close_is_an_event_of_each_descriptor() {
     for transport in ["shm", "unix"] {
@@ -371,7 +362,7 @@ fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
     assert_eq!(message.value().unwrap(), &Value::Int(1));
 }
 
-/// A lost connection needs a timer for the next one, and the process may have no descriptor for it.
+/// A lost connection needs a timer, and the process may have no descriptor for it.
 #[test]
 fn subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some() {
     alone!(subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some);

@@ -95,7 +95,7 @@ fn killed_peer_is_disconnected_while_others_keep_its_pipes_open() {
         drop(survivor.events());
         victim.kill().unwrap();
         victim.wait().unwrap();
-        // Its messages arrive first. The pipes stay open, so only the lock shows its end.
+        // The pipes stay open, so only the lock shows its end.
         while !survivor.events().iter().any(|e| e.kind.name() == "disconnected") {
             drop(survivor.recv(Duration::from_millis(50)));
         }

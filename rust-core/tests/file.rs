@@ -22,7 +22,6 @@ use linkspan::{
 use crate::support::alone::alone;
 use crate::support::{SOON, as_user, is_root, name, readable, rests, short_or_full, waiting_options};
 
-/// A separate file for each test: the endpoint, and its path.
 fn place() -> (String, PathBuf, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("value");

@@ -9,7 +9,6 @@ use linkspan::{Channel, ErrorKind, Options, Reactor, Server, Subscriber, Value};
 
 use crate::support::{SOON, alone::alone, name};
 
-/// A child ended by SIGTERM, which this process handles while it serves.
 fn child_that_is_asked_to_stop() {
     // SAFETY: the child calls only what is safe in a copy of a process with other threads.
     let child = unsafe { libc::fork() };

@@ -49,8 +49,7 @@ fn path(endpoint: &str) -> PathBuf {
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file + ".unix")
 }
 
-/// Returns a name for a plain program's socket outside the runtime directory, where sockets without a lock
-/// are swept.
+/// Returns a name outside the runtime directory, where sockets without a lock are swept.
 fn elsewhere() -> String {
     let directory = PathBuf::from(format!("{}-elsewhere", path(&name("unix")).parent().unwrap().display()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -71,7 +70,6 @@ impl PlainPeer {
         self.write.write_all(text.as_bytes()).unwrap();
     }
 
-    /// The next line; empty at the end.
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.read.read_line(&mut line).unwrap();

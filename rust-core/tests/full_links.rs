@@ -1,5 +1,5 @@
-//! Messages over full links: a message that the transport took in part arrives whole, even if its sender
-//! calls nothing more. An untaken message is still the caller's.
+//! Messages over full links: a message that the transport took in part arrives whole. An untaken one stays
+//! the caller's.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -12,23 +12,20 @@ use linkspan::{
 
 use crate::support::{SOON, name};
 
-/// Messages that are sent after the link was first full.
 const MORE: u32 = 150;
 
-/// The content of the last message.
 const END: &[u8] = b"end";
 
 /// Lengths of the bodies in bytes, in turn: around the atomic write of a pipe, and around half its room.
 const LENGTHS: [usize; 5] = [40, 32 << 10, 5_000, (32 << 10) + 1, 20_001];
 
-/// The content of a message: its number, and that number's last byte everywhere else.
 fn content(number: u32) -> Vec<u8> {
     let mut content = vec![number as u8; LENGTHS[number as usize % LENGTHS.len()]];
     content[..4].copy_from_slice(&number.to_le_bytes());
     content
 }
 
-/// Sends until the link is full, then with short time-outs, while the other side begins to receive.
+/// Sends until the link is full, then with short time-outs while the other side receives.
 fn fills(transport: &str) {
     let endpoint = name(transport);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -56,7 +53,6 @@ fn fills(transport: &str) {
                 assert!(matches!(kind, ErrorKind::Full | ErrorKind::Timeout), "{transport}: {error}");
                 assert!(!receiver.is_finished(), "{transport}: it ended before message {number}");
                 is_refused = true;
-                // The receiver takes one message.
                 full.send(()).unwrap();
                 sent = a.send_payload(&payload, Duration::from_millis(1 + u64::from(number % 3)));
             }
@@ -83,13 +79,10 @@ fn messages_over_a_full_pipe_arrive_whole_and_in_order() {
     fills("fifo");
 }
 
-/// The bytes of a message that only a TCP connection takes whole while its receiver does nothing.
+/// A message that only a TCP connection takes whole while its receiver does nothing.
 const LARGE: usize = 20 << 20;
 
-/// Returns that number for a link of this transport.
-///
-/// The kernel lets both buffers of a TCP connection grow, the receiver's with each long message, up to
-/// machine-dependent limits.
+/// The buffers of a TCP connection grow, up to machine-dependent limits.
 fn large(transport: &str) -> usize {
     if transport != "tcp" {
         return LARGE;
@@ -101,7 +94,7 @@ fn large(transport: &str) -> usize {
     LARGE + most("r") + most("w")
 }
 
-/// Sends arrays until one finds no slot; returns the messages, which view all other slots.
+/// Sends arrays until one finds no slot; returns the messages, which view the slots.
 fn all_slots_viewed(from: &Channel, to: &Channel) -> Vec<Message> {
     let array = Value::NdArray(NdArray::vector(&[7u64; 8192]));
     let mut viewed = Vec::new();
@@ -126,8 +119,6 @@ fn all_answered_slots_viewed(server: &Server, client: &Channel) -> Vec<Message> 
 
 /// A message whose time-out passed after the peer had a part counts as sent, and arrives without another
 /// call.
-///
-/// The next messages follow in order, and the link serves the other direction during that.
 fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::Result<u64>) {
     let (endpoint, length) = (name(transport), large(transport));
     let mut options = Options::default();
@@ -136,7 +127,6 @@ fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::
     let a = Channel::connect(&endpoint, &options, SOON).unwrap();
     let b = listener.accept(SOON).unwrap();
     let raw = |bytes: Vec<u8>| Payload::from_bytes(Encoding::Raw, Bytes::from(bytes));
-    // A long message that finds a slot is sent at once.
     let viewed = if transport == "shm" { all_slots_viewed(&a, &b) } else { Vec::new() };
     for round in 0..2u8 {
         let number = viewed.len() as u64 + 2 * u64::from(round) + 1;
@@ -155,7 +145,7 @@ fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::
     }
 }
 
-/// Two sides send each other a long message before they receive: each call ends without a deadline.
+/// Two sides send each other a long message before they receive.
 #[test]
 fn send_without_a_deadline_returns_while_the_peer_takes_nothing() {
     for transport in ["shm", "unix", "tcp", "fifo"] {
@@ -165,7 +155,6 @@ fn send_without_a_deadline_returns_while_the_peer_takes_nothing() {
         let listener = Listener::listen(&endpoint, &options).unwrap();
         let a = Arc::new(Channel::connect(&endpoint, &options, SOON).unwrap());
         let b = Arc::new(listener.accept(SOON).unwrap());
-        // A long message that finds a slot is sent at once.
         let viewed = (transport == "shm").then(|| (all_slots_viewed(&a, &b), all_slots_viewed(&b, &a)));
         for channel in [&a, &b] {
             let (ended, has_ended) = mpsc::channel();
@@ -206,12 +195,11 @@ fn rest_of_a_message_that_was_not_to_wait_arrives_though_its_sender_is_idle() {
     }
 }
 
-/// The size of each message in whose middle a sender waits, and a number that no connection holds.
+/// The size of messages in whose middle a sender waits, and a number that no connection holds.
 const MIDDLE: usize = 50_000;
 const TOO_MANY: u32 = 400;
 
-/// A link ends while a sender waits in the middle of a message: the next listener gets all messages, once,
-/// whole and in order.
+/// The next listener gets all messages, once, whole and in order.
 #[test]
 fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -245,8 +233,6 @@ fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
     }
 }
 
-/// The rest of a message does not keep the link of a closed channel open over shared memory.
-///
 /// The peer gets the end, and the closing program the number of undelivered messages.
 #[test]
 fn close_with_a_rest_ends_the_link() {
@@ -268,10 +254,7 @@ fn close_with_a_rest_ends_the_link() {
     assert_eq!(ended.map(drop).unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// Over a stream the rest of a message outlives its channel, whether dropped or closed in vain, like bytes in
-/// the kernel.
-///
-/// The peer receives it, even if it has sent messages that nobody receives, and then the end.
+/// The peer receives the rest and then the end, even if it has sent messages that nobody receives.
 #[test]
 fn rest_over_a_stream_outlives_its_channel() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -302,8 +285,7 @@ fn rest_over_a_stream_outlives_its_channel() {
     }
 }
 
-/// A client that leaves in the middle of an answer gets neither this answer nor the next; each counts as
-/// dropped once.
+/// It gets neither this answer nor the next; each counts as dropped once.
 #[test]
 fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
     const ANSWERS: u64 = 3;
@@ -334,13 +316,11 @@ fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
     }
 }
 
-/// Returns the first error of these attempts: the buffers of TCP grow until then.
 fn refused(mut attempts: impl Iterator<Item = Result<(), linkspan::Error>>) -> linkspan::Error {
     attempts.find_map(Result::err).expect("there is no room for all of them")
 }
 
-/// Data, a request and an answer without room, and a flush: the error tells the unsent object, the place and
-/// the reason.
+/// The error tells the unsent object, the place and the reason.
 #[test]
 fn time_out_without_room_says_that_the_peer_takes_nothing() {
     const STOPPED: &str = "its process may be stopped or busy";

@@ -16,7 +16,6 @@ use linkspan::{
 
 use crate::support::{SOON, name};
 
-/// Wakes the thread that waits for a future.
 struct Unpark(Thread, AtomicBool);
 
 impl Wake for Unpark {
@@ -67,7 +66,7 @@ impl<T: Send + Sync + 'static> Wake for Owns<T> {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A waker is dropped when its future is polled with another waker, and when its future is dropped.
+/// A waker is dropped with its future, and when another waker polls it.
 #[test]
 fn waker_whose_drop_drops_a_future_of_the_same_object_ends() {
     let (done, ended) = std::sync::mpsc::channel();
@@ -205,7 +204,6 @@ fn dropped_future_of_a_sender_has_sent_nothing() {
             received += 1;
         }
         assert_eq!(far.try_recv().unwrap_err().kind(), ErrorKind::Empty, "{transport}");
-        // There is room again, and the future says so.
         block_on(near.send_async(&body, &turned)).unwrap();
         far.recv(SOON).unwrap();
     }
@@ -231,7 +229,6 @@ fn future_of_a_sender_waits_for_room() {
     }
 }
 
-/// Tasks in several threads call over one channel, and each gets its own answers.
 #[test]
 fn many_tasks_call_over_one_channel() {
     const TASKS: u64 = 8;
@@ -272,7 +269,6 @@ fn many_tasks_call_over_one_channel() {
     }
 }
 
-/// Several futures receive from one subscriber: each message goes to one of them.
 #[test]
 fn messages_of_one_subscriber_are_shared_by_tasks() {
     const TASKS: u64 = 4;
@@ -368,7 +364,6 @@ fn thread_of_a_reactor_ends_with_its_last_handle() {
     turns.join().unwrap();
 }
 
-/// Runs a future to its end, and counts its polls.
 fn counted<T>(polls: &AtomicU32, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     block_on(std::future::poll_fn(|context| {
@@ -380,11 +375,10 @@ fn counted<T>(polls: &AtomicU32, future: impl Future<Output = T>) -> T {
 /// An acknowledgement, or a listener, wakes a waiting sender, without a clock.
 #[test]
 fn future_of_a_sender_sleeps_until_there_is_room_or_a_link() {
-    /// In this time a clock of some milliseconds would wake it a hundred times; searches for names are rarer.
+    /// A clock of some milliseconds would wake it a hundred times in this period.
     const WAITS: Duration = Duration::from_millis(300);
     const FEW: u32 = 12;
-    /// New names of other tests in this process also wake it, but not in each of these periods, as a clock
-    /// would.
+    /// Other tests' new names also wake it, but not in each of these periods.
     const TIMES: u32 = 20;
     let reactor = Reactor::thread("futures").unwrap();
     let options = Options::default().with_replay(4, 1 << 20);

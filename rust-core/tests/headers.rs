@@ -6,7 +6,7 @@ use linkspan::frame::{HEADER, Header};
 #[path = "support/seeds.rs"]
 mod seeds;
 
-/// Reads the first 64 bytes as a header: either its bytes round-trip, or there is an error with its offset.
+/// Reads a header: either its bytes round-trip, or there is an error with its offset.
 pub fn header(bytes: &[u8]) {
     let Some(bytes) = bytes.first_chunk::<HEADER>() else { return };
     match Header::from_bytes(bytes) {

@@ -21,7 +21,6 @@ use crate::support::hellos::{frame, hello, hello_map};
 use crate::support::{self, alone::alone};
 use crate::support::{SOON, name};
 
-/// A connection of a program without Linkspan.
 trait Connection: Read + Write {
     fn end_of_words(&self);
 }
@@ -54,7 +53,6 @@ fn raw(endpoint: &str) -> Box<dyn Connection> {
     Box::new(stream)
 }
 
-/// Returns the bytes received until the other side closes.
 fn answer(stream: &mut Box<dyn Connection>) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -100,8 +98,7 @@ fn beside_a_good_client(transport: &str, hostile: impl FnOnce(&str, &Server)) {
     });
 }
 
-/// A name in a directory that every user may list. Its listener admits only this process's user and
-/// `allowed`.
+/// A name whose listener admits only this process's user and `allowed`.
 struct Shared {
     endpoint: String,
     path: std::path::PathBuf,
@@ -122,7 +119,6 @@ impl Shared {
         Shared { path: folder.join(format!("{file}.{transport}")), endpoint, options }
     }
 
-    /// Opens a connection that sends nothing.
     fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.path).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();

@@ -17,11 +17,9 @@ const MIB: usize = 1 << 20;
 const LIMIT: usize = 64 * MIB;
 /// The bound of all messages that have arrived in part.
 const BUDGET: usize = 4 * LIMIT;
-/// The number of half-sent messages, and the bytes of each.
 const PEERS: usize = 7;
 const SENT: usize = 60 * MIB;
 
-/// A hand-written client that was admitted.
 fn admitted(endpoint: &str, session: i64) -> UnixStream {
     let file = endpoint.split_once(':').unwrap().1.replace('/', "@") + ".unix";
     let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file);

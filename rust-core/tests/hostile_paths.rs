@@ -1,8 +1,7 @@
 //! A member of the group that shares a directory (2770) plants links and other files against root's programs.
 //!
 //! No file of another user is followed, changed, taken over or swept, and no program blocks. The member is a
-//! thread of this process with a really different user, which needs root. Without root one user tries the
-//! same, if the kernel allows it.
+//! thread with a really different user, which needs root; without root one user tries the same.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -20,12 +19,11 @@ use crate::support::{as_user, is_root, needs_root};
 const MEMBER: u32 = 1234;
 const GROUP: u32 = 4321;
 
-/// Runs as the member, a user in the group.
 fn as_member<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if is_root() { as_user(MEMBER, GROUP, work) } else { work() }
 }
 
-/// The shared runtime directory of this process, and a folder of root's that the member may list.
+/// The shared runtime directory, and a folder of root's that the member may list.
 fn shared() -> (PathBuf, PathBuf) {
     static MAKE: Once = Once::new();
     let around = std::env::temp_dir().join(format!("linkspan-hostile-{}", std::process::id()));
@@ -138,10 +136,9 @@ fn swapping_what_is_being_made_for_a_link_changes_no_mode_elsewhere() {
             for _ in (0..).take_while(|turn| !is_over(*turn)) {
                 match listen(&endpoint, &wide()) {
                     Ok(_) => listened += 1,
-                    // The member can occupy the name, and then the error reports it.
+                    // If the member occupies the name, the error reports it.
                     Err(e) => assert_ne!(e.kind(), ErrorKind::Internal, "{e}"),
                 }
-                // The member's files.
                 for entry in fs::read_dir(&run).unwrap().flatten() {
                     let shown = entry.file_name().into_string().unwrap();
                     if shown.contains(&file) && shown != file {
@@ -233,13 +230,11 @@ fn temporaries_that_are_links_are_not_written_through() {
         ];
         as_member(|| {
             for name in &planted {
-                // An existing file of another round is good enough.
                 let _ = symlink(&precious.path, run.join(name));
             }
         });
         match listen(&endpoint, &Options::default()) {
             Ok(open) => drop(open),
-            // The record's name is the member's: the error reports it.
             Err(e) => assert!(e.text().contains("uid 1234") || !is_root(), "{e}"),
         }
         precious.check();

@@ -1,7 +1,4 @@
-//! Peers with false claims about schemas.
-//!
-//! A caller gets its error and reads at most the size of a schema. A listener's program gets no text that a
-//! terminal would interpret.
+//! Peers with false claims about schemas. A caller gets its error and reads at most the size of a schema.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -29,7 +26,6 @@ fn hello(more: impl IntoIterator<Item = (&'static str, Value)>) -> Vec<u8> {
     hellos::hello(hellos::hello_map().into_iter().chain(more).collect())
 }
 
-/// Reads one frame: its kind and its body.
 fn read(stream: &mut UnixStream) -> Option<(Kind, Value)> {
     stream.set_read_timeout(Some(SOON)).unwrap();
     let mut head = [0; HEADER];
@@ -44,8 +40,7 @@ fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec().into())
 }
 
-/// Returns the error of `connect` for a listener that answers each call with `answer`, and the number of
-/// calls.
+/// Returns the error of `connect` for a listener that answers with `answer`, and the number of calls.
 fn with_impostor(
     answer: impl Fn(usize, &Value) -> Vec<(&'static str, Value)> + Sync,
 ) -> (linkspan::Error, usize) {
@@ -123,8 +118,7 @@ fn parts_that_are_too_much_or_none_of_it_are_refused() {
         let (error, calls) = with_impostor(|_, _| vec![schemas(), part(at, size, &vec![0; length])]);
         assert_eq!((error.kind(), calls), (ErrorKind::Malformed, 2), "{error}");
     }
-    // A slow listener sends parts of one byte, but the whole is bounded. A listener that returns no part is
-    // called again.
+    // Parts of one byte are bounded in total. A listener that returns no part is called again.
     let (error, calls) = with_impostor(|_, _| vec![schemas()]);
     assert_eq!((error.kind(), calls), (ErrorKind::Stalled, 16), "{error}");
 }
@@ -161,11 +155,9 @@ fn hostile_schema_reports_harm_no_peer() {
         let (kind, answered) = answer(vec![("schemas", Value::Array(schemas))]);
         assert_eq!(kind, Kind::Error, "{answered:?}");
     }
-    // Another schema is not admitted, and gets ours.
     let (kind, answered) = answer(vec![("schemas", Value::Array(vec![bytes(&[1; 32])]))]);
     assert_eq!((kind, answered.at("schemas/0").unwrap()), (Kind::Hello, &bytes(&fingerprint)));
     assert_eq!(server.stats().at("connections").unwrap(), &Value::from(0u64));
-    // There are no parts beyond the end.
     for at in [1u64 << 20, u64::MAX] {
         let (_, answered) = answer(vec![("ask", true.into()), ("schema_at", at.into())]);
         assert!(answered.at("schema_part").is_err(), "{answered:?}");

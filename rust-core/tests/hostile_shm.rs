@@ -1,5 +1,4 @@
-//! Hostile peers over shared memory that were admitted and misuse shared words, bytes and descriptors. No
-//! other peer waits for them.
+//! Admitted hostile peers that misuse shared words, bytes and descriptors. No other peer waits for them.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,7 +20,6 @@ use crate::support::shm_peer::{
 };
 use crate::support::{SOON, name};
 
-/// Repeats hostile actions while the honest part runs.
 fn meanwhile(mut hostile: impl FnMut(u64) + Send, honest: impl FnOnce()) {
     let over = AtomicBool::new(false);
     /// The hostile part ends with the honest part, even after a panic.
@@ -38,7 +36,6 @@ fn meanwhile(mut hostile: impl FnMut(u64) + Send, honest: impl FnOnce()) {
     });
 }
 
-/// A publisher and its honest subscriber.
 fn published() -> (String, Publisher, Subscriber) {
     let endpoint = name("shm");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -55,7 +52,6 @@ fn all_arrives(publisher: &Publisher, subscriber: &Subscriber, count: i64) {
     }
 }
 
-/// A server that echoes, and its honest client.
 fn beside_a_client(work: impl FnOnce(&str, &dyn Fn(i64))) {
     struct Closing<'a>(&'a Server);
     impl Drop for Closing<'_> {
@@ -85,7 +81,7 @@ fn refused(socket: &UnixStream) -> ErrorKind {
     ErrorKind::from_code(body.at("code").unwrap().as_u64().unwrap() as u16).unwrap()
 }
 
-/// Eventfds that block, full and empty: a write to the first, or a read from the second, would never return.
+/// A write to the full eventfd, or a read from the empty one, would never return.
 fn eventfds_that_block() -> [OwnedFd; 2] {
     use rustix::event::{EventfdFlags, eventfd};
     let full = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
@@ -131,7 +127,7 @@ fn unexpected_hello_descriptors_are_refused_and_closed() {
 fn subscriber_that_parks_repeatedly_and_reads_nothing_delays_no_peer() {
     let (endpoint, publisher, honest) = published();
     let hostile = [subscriber(&endpoint), subscriber(&endpoint)];
-    // One subscriber requests a byte for each message, until its socket is full; the other a futex wake-up.
+    // One subscriber requests a byte per message, until its socket is full; the other a futex wake-up.
     meanwhile(
         |turn| {
             hostile[0].memory.store(DATA_PARK, turn << 2 | 2);
@@ -227,7 +223,7 @@ fn client_that_reconnects_during_its_removal_blocks_neither_acceptor_nor_server(
     beside_a_client(|endpoint, calls| {
         let mut last = client(endpoint);
         for _ in 0..300 {
-            // An unchanged session: the acceptor looks for the link while the server is removing it.
+            // The acceptor looks for this session's link while the server removes it.
             let _ = rustix::net::send(&last.socket, b"??", SendFlags::NOSIGNAL);
             last = client(endpoint);
             calls(1);
@@ -236,7 +232,6 @@ fn client_that_reconnects_during_its_removal_blocks_neither_acceptor_nor_server(
     });
 }
 
-/// Listens at a hostile name, for an honest subscriber or client.
 fn host(endpoint: &str) -> UnixListener {
     let path = socket_of(endpoint);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -254,7 +249,7 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
         let (_, _, page) = receive(&socket);
         assert_eq!(page.len(), 1);
         send(&socket, &hello("publish", SESSION), &[ring.file.as_fd()]);
-        // While the subscriber is connected: any value of the wake word, and an occasional byte.
+        // Any value of the wake word, and an occasional byte.
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         for turn in 0.. {
             ring.store(DATA_WAKE, turn * 0x0101_0101);
@@ -303,8 +298,7 @@ fn number_in_a_page_that_was_never_sent_ends_the_link() {
     }
 }
 
-/// Mapping a hole would allocate its pages on the reader's account. Both directions of a channel and of a
-/// publisher refuse it.
+/// Mapping a hole would allocate its pages on the reader's account.
 #[test]
 fn ring_that_is_a_hole_is_refused_though_as_many_pages_lie_behind_it() {
     let refused_here = |error: linkspan::Error| {

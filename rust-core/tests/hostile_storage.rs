@@ -1,7 +1,6 @@
-//! A hostile member of a group that shares a directory, with spools, journals and files.
+//! A hostile member of a group that shares a directory with spools, journals and files.
 //!
-//! It uses links, pipes, leases, numbers and sizes. Run as root, because root's programs are the worthwhile
-//! target.
+//! Run as root, because root's programs are the worthwhile target.
 
 mod files;
 mod journals;
@@ -28,11 +27,9 @@ const NOW: Duration = Duration::ZERO;
 
 static SHARED: Once = Once::new();
 
-/// A name in a runtime directory, and one in a state directory, that root shares with a group.
 struct Place {
     endpoint: String,
     path: PathBuf,
-    /// A file of root.
     secret: tempfile::TempDir,
 }
 
@@ -107,15 +104,13 @@ fn fifo(at: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, at, kind, rustix::fs::Mode::from_raw_mode(0o666), 0).unwrap();
 }
 
-/// Held for reading while a test needs an empty spool of root's: another test's sweep in this directory would
-/// remove it.
+/// Held for reading while a test needs an empty spool, which another test's sweep would remove.
 static SWEEP: RwLock<()> = RwLock::new(());
 
 fn no_sweep() -> RwLockReadGuard<'static, ()> {
     SWEEP.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The regular work of root's programs.
 fn root_looks_around() {
     let _others_wait = SWEEP.write().unwrap_or_else(PoisonError::into_inner);
     registry::list().unwrap();

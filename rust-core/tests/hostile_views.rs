@@ -1,8 +1,8 @@
-//! A subscriber that keeps changing the words of its page (its views, its files) while long arrays and bytes
-//! are published.
+//! A hostile subscriber changes the words of its page (views, files) while long arrays and bytes are
+//! published.
 //!
-//! Received messages of honest subscribers stay unchanged, they miss only the reported messages, and the
-//! publisher keeps its bound. Values are loaned or not.
+//! Honest subscribers' messages stay unchanged, they miss only reported messages, and the publisher keeps its
+//! bound.
 
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read};
@@ -27,13 +27,11 @@ const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 const ROLE: &str = "LINKSPAN_TEST_ROLE";
 
 const MESSAGES: u64 = 400;
-/// The longest message, and lengths of arrays: different lengths eventually need different files.
+/// Different lengths eventually need different files.
 const LIMIT: usize = 256 << 10;
 const LENGTHS: [usize; 5] = [64 << 10, 80_000, 130_000, 200_000, 250_000];
-/// Views that an honest subscriber keeps, beyond the newest one.
 const KEPT: usize = 3;
-/// The bound of a publisher: its ring, and slots with four times the longest message, rounded up to 64 KiB
-/// and a page each.
+/// The ring, and slots with four times the longest message, rounded up to 64 KiB and a page each.
 const BOUND: u64 = (4 * LIMIT + SLOTS * (64 << 10) + (4 << 20)) as u64;
 /// Only guards against a hang: on a busy machine this takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -57,7 +55,7 @@ fn seed() -> u64 {
     std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711)
 }
 
-/// The process of one subscriber, which runs this test in its role until its input ends.
+/// The process of one subscriber, which runs this test in its role.
 struct Other(Child);
 
 impl Other {
@@ -78,14 +76,13 @@ impl Other {
 }
 
 impl Drop for Other {
-    /// Kills it after a failed test.
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Reads the files and bytes from the socket. False after the publisher has removed this subscriber.
+/// Reads the files and bytes from the socket. False after the publisher's removal of this subscriber.
 fn drain(peer: &Peer) -> bool {
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
@@ -166,12 +163,10 @@ fn assert_is_whole(number: u64, wave: &Value) {
     assert!(is_whole, "message {number} has another content");
 }
 
-/// The elements of an array of this number, as bytes.
 fn bytes_of(number: u64, length: usize) -> Vec<u8> {
     numbers(number, length).into_iter().flat_map(u64::to_le_bytes).collect()
 }
 
-/// An array, bytes, or bytes in a loan.
 fn made(publisher: &Publisher, number: u64, length: usize) -> Value {
     match number % 3 {
         0 => Value::NdArray(NdArray::vector(&numbers(number, length))),
@@ -184,7 +179,7 @@ fn made(publisher: &Publisher, number: u64, length: usize) -> Value {
     }
 }
 
-/// An honest process: counts received and missed messages, and keeps views; with `views` also of bytes.
+/// An honest process: counts received and missed messages, and keeps views.
 fn follow(endpoint: &str, views: bool) {
     let subscriber = Subscriber::new(endpoint, &options().with_view_bytes(views)).unwrap();
     let (mut last, mut received) = (0, 0);
@@ -216,7 +211,6 @@ fn options() -> Options {
     options
 }
 
-/// Bytes of all memory files that this process has open, each once.
 fn memory_files() -> u64 {
     let mut lengths = HashMap::new();
     for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
@@ -229,7 +223,6 @@ fn memory_files() -> u64 {
     lengths.values().sum()
 }
 
-/// Publishes everything, and checks the memory that it holds.
 fn publish(publisher: &Publisher, mut random: Random) {
     for number in 1..=MESSAGES {
         let wave = made(publisher, number, LENGTHS[random.below(LENGTHS.len())]);

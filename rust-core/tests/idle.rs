@@ -8,7 +8,6 @@ use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value,
 use crate::support::resting::{HANG, NUMBER, TICKS, rest, role, threads, watch};
 
 const TRANSPORTS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
-/// The transports with subscribers.
 const PUBLISHING: [&str; 3] = ["shm", "unix", "tcp"];
 
 #[test]
@@ -37,7 +36,7 @@ fn at(transport: &str, name: &str) -> String {
     format!("tcp://127.{}.{middle}.{low}:{port}", 65 + high)
 }
 
-/// Every named object, on each suitable transport: a publisher, a server, and channels with their listeners.
+/// Every named object, on each suitable transport.
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();
@@ -68,7 +67,6 @@ fn holder() {
                 while let Ok(channel) = listener.accept(None) {
                     threads("channel", move || {
                         channel.send(&channel.recv(None).unwrap().value().unwrap().clone(), None).unwrap();
-                        // A far deadline, as most programs have.
                         drop(channel.recv(HANG * 60));
                     });
                 }
@@ -78,7 +76,6 @@ fn holder() {
     rest();
 }
 
-/// Every connecting object. Each connection first carries a message.
 fn guest() {
     let options = Options::default();
     let reader = Subscriber::new("journal:published", &options).unwrap();

@@ -9,10 +9,8 @@ use linkspan::{Channel, EventKind, Options, Publisher, Server, Subscriber, Value
 
 use crate::support::{SOON, alone::alone, name};
 
-/// A server and a caller, or a publisher and a subscriber, with everything opened for them.
 type Open = Vec<Box<dyn std::any::Any>>;
 
-/// Has a request answered over each transport with requests.
 fn call(transport: &str, calls: i64) -> Open {
     let endpoint = name(transport);
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -38,7 +36,6 @@ fn call(transport: &str, calls: i64) -> Open {
     vec![Box::new(server), Box::new(client)]
 }
 
-/// Publishes over a transport, or into a store.
 fn publish(transport: &str) -> Open {
     let endpoint = name(transport);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -82,7 +79,6 @@ fn no_descriptor_of_the_library_has_the_number_of_a_standard_stream() {
     assert!(found.iter().all(Result::is_err), "the library has standard streams: {found:?}");
 }
 
-/// How many signals have come.
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn count(_: libc::c_int) {

@@ -140,7 +140,6 @@ fn named_subscriber_continues_behind_its_last_consumed_record() {
     assert!(second.poll().unwrap(), "a look ahead consumes nothing that was not passed on");
     drop(second);
     assert_eq!(numbers(&logger(), 2), [4, 5]);
-    // By hand.
     let set = [("client_id", "logger".into()), ("ack", "manual".into())];
     let manual = Subscriber::new(&endpoint, &options(&set)).unwrap();
     assert_eq!(numbers(&manual, 3), [5, 6, 7]);
@@ -429,7 +428,6 @@ fn full_disk_refuses_records_until_there_is_room() {
 fn file_size_limit_makes_shorter_segments_and_raises_no_signal() {
     let around = tempfile::tempdir().unwrap();
     let endpoint = format!("journal:{}/log", around.path().display());
-    // In blocks of 512 bytes.
     let script = format!("ulimit -f 32 && exec {} limit '{endpoint}'", victim().display());
     let out = Command::new("sh").args(["-ec", &script]).stdin(Stdio::null()).output().unwrap();
     let output = String::from_utf8_lossy(&out.stdout);

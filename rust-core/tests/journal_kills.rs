@@ -38,7 +38,6 @@ fn victim() -> PathBuf {
     program("test-journal-victim")
 }
 
-/// One life under strace.
 fn life(words: &[&str], inject: &str) -> Output {
     let call = inject.split([':', '=']).next().unwrap();
     let mut command = Command::new("strace");
@@ -50,7 +49,7 @@ fn life(words: &[&str], inject: &str) -> Output {
     out
 }
 
-/// Runs one life that is killed at the start of the nth call of this name. False if there are fewer.
+/// Runs one life that is killed at the start of the nth such call. False if there are fewer calls.
 fn killed(words: &[&str], call: &str, nth: usize) -> (String, bool) {
     let out = life(words, &format!("{call}:signal=KILL:when={nth}"));
     let output = String::from_utf8(out.stdout).unwrap();
@@ -61,14 +60,12 @@ fn killed(words: &[&str], call: &str, nth: usize) -> (String, bool) {
     (output, out.status.signal().is_some())
 }
 
-/// Runs one life without a kill.
 fn whole(words: &[&str]) -> String {
     let out = Command::new(victim()).args(words).stdin(Stdio::null()).output().unwrap();
     assert!(out.status.success(), "{}: {}", out.status, String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }
 
-/// Returns the records of the journal from a number on.
 fn all_from(endpoint: &str, first: u64) -> Vec<Message> {
     let mut options = Options::default();
     options.set("from", &Value::from(first as i64)).unwrap();
@@ -103,7 +100,7 @@ fn acknowledged(output: &str) -> Vec<(u64, String, usize)> {
     output.lines().filter_map(line).collect()
 }
 
-/// Checks the records that one life has left after number `last`; returns the new last number.
+/// Checks the records of one life after number `last`; returns the new last number.
 fn is_kept(endpoint: &str, who: &str, output: &str, last: u64) -> u64 {
     let acknowledged = acknowledged(output);
     let found = all_from(endpoint, last + 1);
@@ -145,7 +142,6 @@ fn writer_killed_at_every_call_keeps_what_it_acknowledged() {
         }
     }
     assert!(kills > 60, "only {kills} kills");
-    // From the first to the last, again and by a reader without a position.
     let all = all_from(&endpoint, 1);
     assert!(all.iter().zip(1..).all(|(message, n)| message.sequence() == n));
     assert_eq!(all.len() as u64, last);
@@ -285,7 +281,6 @@ fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let (mut written, mut synced, mut shown, mut reported) = (0, 0, 0, 0);
     for line in fs::read_to_string(trace).unwrap().lines() {
-        // A short process number is padded.
         let Some((_, call)) = line.trim_start().split_once(' ') else { continue };
         let call = call.trim_start();
         match call.split('(').next().unwrap() {

@@ -1,7 +1,7 @@
 //! SIGKILL at random moments: the survivor notices, continues with the next incarnation, and nothing remains.
 //!
-//! The cases cover each transport, each suitable role, and both sides: 1,000 kills, by night 100,000.
-//! `LINKSPAN_KILLS` sets the kills of each case, `LINKSPAN_SEED` the moments; the seed is printed.
+//! The cases cover each transport, role and side: 1,000 kills, by night 100,000. `LINKSPAN_KILLS` sets the
+//! kills of each case, `LINKSPAN_SEED` the moments.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use crate::support::alone::one_at_a_time;
 use crate::support::victims::{Life, Random, Role, Survivor, held, nothing_more_is_held};
 
-/// How many times the last incarnation, which is not killed, repeats its work.
 const WHOLE: i64 = 20;
 
-/// The kills of all cases together.
 const KILLS: i64 = 1_000;
 
 /// The longest life after a victim has begun its work; a longer one only takes more time.
@@ -25,7 +23,7 @@ fn kills() -> i64 {
     std::env::var("LINKSPAN_KILLS").map_or(KILLS / CASES + 1, |n| n.parse().unwrap())
 }
 
-/// Returns the time until a victim is at work on this machine today: the median of a few.
+/// Returns the median time until a victim is at work on this machine.
 fn lead(survivor: &mut Survivor) -> Duration {
     let one = |i: i64| {
         let began = Instant::now();
@@ -44,7 +42,6 @@ fn lead(survivor: &mut Survivor) -> Duration {
     times[times.len() / 2]
 }
 
-/// The survivor continues with one victim after the other.
 fn survives(transport: &str, role: Role) {
     let _alone = one_at_a_time();
     let mut random = Random::new();

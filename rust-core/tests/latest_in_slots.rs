@@ -1,5 +1,5 @@
-//! The newest value in a slot of its publisher: a call that does not wait gets it whole, despite later
-//! publications and other subscribers.
+//! The newest value in a publisher's slot: a call that does not wait gets it whole, despite later
+//! publications.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,9 +18,7 @@ fn newest(endpoint: &str) -> Message {
     latest(endpoint, &Options::default(), Wait::none()).unwrap()
 }
 
-/// A publisher that changes some bytes of each message in a loan is much faster than a reader that copies.
-///
-/// So it rewrites all slots during each copy of a reader that it does not know.
+/// A publisher that changes a few bytes of each loan rewrites all slots during one copy of a reader.
 #[test]
 fn latest_is_whole_beside_a_publisher_that_lends_without_a_rest() {
     const LENGTH: usize = 4 * MIB;
@@ -51,8 +49,7 @@ fn latest_is_whole_beside_a_publisher_that_lends_without_a_rest() {
                     1 => latest(&pattern, &Options::default(), Wait::none()),
                     _ => latest(&endpoint, &Options::default(), Wait::none()),
                 };
-                // In parallel with other tests, the answering thread of the publisher may lack a processor
-                // for the second of an answer.
+                // The publisher's answering thread may lack a processor during parallel tests.
                 let stalled = |found: &Result<Message>| {
                     found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stalled)
                 };
@@ -89,7 +86,6 @@ fn latest_is_there_while_the_publisher_keeps_all_loans() {
     assert_eq!(newest(&endpoint).value().unwrap(), &value(0));
 }
 
-/// Subscribers view as many slots as they may, and never return.
 #[test]
 fn latest_is_there_beside_subscribers_that_view_for_ever() {
     let endpoint = name("shm");

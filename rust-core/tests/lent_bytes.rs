@@ -1,5 +1,4 @@
-//! Bytes lent for sending, and memory lent for receiving: copies, repeated messages, and the next message.
-//! The suite `conformance` covers their arrival.
+//! Bytes lent for sending, and memory lent for receiving. The suite `conformance` covers their arrival.
 
 use std::time::Duration;
 
@@ -8,11 +7,9 @@ use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, ReceivedBytes, T
 
 use crate::support::{SOON, name};
 
-/// For a time-out that is certain.
 const PATIENCE: Duration = Duration::from_millis(60);
 const LINKS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
 
-/// Both ends, the receiving one first.
 fn pair(endpoint: &str, options: &Options) -> (Channel, Channel) {
     let receiver = Channel::open(endpoint, options, SOON).unwrap();
     (receiver, Channel::connect(endpoint, options, SOON).unwrap())
@@ -24,7 +21,7 @@ fn called(client_id: &str) -> Options {
     options
 }
 
-/// Receives while the sender polls, like a busy program: the sender then notices its new reader.
+/// Receives while the sender polls: the sender then notices its new reader.
 fn received_while_polled(reader: &Channel, writer: &Channel, memory: &mut [u8]) -> ReceivedBytes {
     loop {
         match reader.recv_into(memory, Duration::from_millis(10)) {
@@ -136,7 +133,7 @@ fn manual_acknowledgement_leaves_out_a_message_that_was_longer_than_the_memory()
     }
 }
 
-/// The kept bytes are a copy. The next call consumes a message that was received into memory.
+/// The kept bytes are a copy.
 #[test]
 fn lent_bytes_are_sent_again_to_the_next_incarnation_as_they_were() {
     const LENGTHS: [usize; 5] = [0, 64, 65, 300, 5000];

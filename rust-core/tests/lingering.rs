@@ -11,7 +11,6 @@ use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 
 use crate::support::{SOON, name};
 
-/// The endpoint, for the process of the sender.
 const ENDPOINT: &str = "LINKSPAN_TEST_LINGER";
 const SENT: i64 = 100;
 
@@ -62,9 +61,8 @@ fn sender_that_ends_without_close_says_how_much_was_not_consumed() {
     }
 }
 
-/// A default sender whose peer is gone reports messages that the peer had not consumed.
-///
-/// If the peer exists, it can still take the messages.
+/// A sender without `linger` reports unconsumed messages if its peer is gone. An existing peer can still take
+/// them.
 #[test]
 fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
     const TEST: &str = "lingering::sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed";
@@ -74,7 +72,6 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
             channel.send(&Value::Int(i), SOON).unwrap();
         });
         println!("\nsent");
-        // The parent decides when to end.
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
@@ -102,14 +99,12 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
                 Some(channel)
             };
             drop(sender.stdin.take());
-            // Read to its end, or the sender could not write the rest.
             assert!(output.all(|line| line.is_ok()));
             let out = sender.wait_with_output().unwrap();
             let text = String::from_utf8_lossy(&out.stderr);
             assert!(out.status.success(), "{text}");
             let lines = text.lines().filter(|line| line.starts_with("linkspan: ")).count();
-            // Bytes that a full window held back end with the sender's process, which reports them. The
-            // kernel resets a connection with an unread acknowledgement.
+            // Bytes that a full window held back end with the sender's process, which reports them.
             let is_held_back = transport == "tcp" && lines == 1;
             assert!(lines == usize::from(peer_ends) || is_held_back, "{transport}: {text}");
             let Some(channel) = left else { continue };
@@ -137,7 +132,6 @@ fn sender_without_linger_reports_what_a_killed_peer_had_not_consumed() {
         channel.recv(SOON).unwrap();
         channel.recv(SOON).unwrap();
         println!("took");
-        // Until it is killed.
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
@@ -190,7 +184,6 @@ fn dropped_channel_reports_by_callback_what_was_not_consumed_and_nothing_otherwi
         s.spawn(|| {
             receiver.recv(SOON).unwrap();
             took.send(()).unwrap();
-            // Consumes the first; the end of the sender ends this call.
             let _ = receiver.recv(SOON);
         });
         taken.recv_timeout(SOON).unwrap();
@@ -245,7 +238,7 @@ fn flush_fails_with_the_number_and_can_be_repeated() {
     }
 }
 
-/// At the exit of the program, other languages call `linger` on their channels without freeing them.
+/// At the exit of the program, other languages call `linger` without freeing the channels.
 #[test]
 fn receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed() {
     const TEST: &str = "lingering::receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed";
@@ -272,7 +265,6 @@ fn receiver_that_lingers_at_its_exit_acknowledges_what_it_consumed() {
             channel.send(&Value::Int(i), SOON).unwrap();
         }
         assert!(peer.wait().unwrap().success());
-        // The last one may not have been handled.
         assert_eq!(channel.linger(), 0, "{transport}: the peer has consumed them");
         assert!(channel.unacknowledged() <= 1, "{transport}: {}", channel.unacknowledged());
     }

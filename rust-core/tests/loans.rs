@@ -36,8 +36,7 @@ fn received(channel: &Channel) -> NdArray {
 
 #[test]
 fn loan_is_sent_where_it_was_written() {
-    // All slots together hold eight arrays of 1 MiB. After one copy into another slot, the last ones would
-    // find none.
+    // The slots hold exactly eight arrays of 1 MiB, so a copy of one would leave the last without a slot.
     let (one, two) = pair("shm", 4 * MIB as u64);
     let mut held = Vec::new();
     for seed in 0..8u64 {
@@ -138,7 +137,6 @@ fn loan_of_a_shape_that_no_message_holds_is_refused() {
     let refused = one.loan::<u8>(&[2 * MIB as u64]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     assert!(refused.to_string().contains("2097152 bytes asked, 1048576 allowed"), "{refused}");
-    // The first messages may not be acknowledged yet.
     one.close(std::time::Duration::ZERO).ok();
     assert!(one.loan::<u8>(&[1]).is_err());
 }
@@ -156,7 +154,6 @@ fn loan_of_truth_values_is_never_shared() {
     });
 }
 
-/// A server, and a client whose calls get the result of `answer`.
 fn ask(
     limit: u64,
     calls: usize,
@@ -183,7 +180,7 @@ fn ask(
 
 #[test]
 fn loan_for_a_reply_is_viewed_by_the_client_where_it_was_written() {
-    // Eight slots of 1 MiB, whose arrays the client keeps viewing: a copy of one array would find no slot.
+    // The client keeps viewing eight slots, so a copy of one array would find no slot.
     let (replies, stats) = ask(4 * MIB as u64, 8, |request| {
         let mut loan = request.loan::<u64>(&[2, MIB as u64 / 16]).unwrap();
         assert!(loan.is_shared());
@@ -207,7 +204,6 @@ fn array_in_a_reply_that_was_not_loaned_is_written_to_a_slot() {
     for (n, reply) in (0..).zip(&replies) {
         assert_eq!(reply.elements::<u64>().unwrap(), vec![n; MIB / 8]);
     }
-    // The client views eight, so the ninth came through the ring.
     let counted =
         ["arrays_in_slots", "arrays_without_slot"].map(|name| stats.at(name).unwrap().as_u64().unwrap());
     assert_eq!(counted, [8, 1]);

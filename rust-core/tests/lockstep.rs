@@ -1,5 +1,5 @@
-//! A listener in lockstep, such as a replay: it sends each message after the program has consumed the
-//! previous one, over any of several channels.
+//! A listener in lockstep, such as a replay: it sends a message after the program has consumed the previous
+//! one.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
@@ -16,7 +16,6 @@ use crate::support::{SOON, name};
 
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// Sends each message of a recording: its input, and its number.
 fn replay(listeners: &[Listener; 2], recording: &[(usize, i64)]) {
     let channels = [0, 1].map(|at: usize| listeners[at].accept(SOON).unwrap());
     for (input, number) in recording {
@@ -27,7 +26,6 @@ fn replay(listeners: &[Listener; 2], recording: &[(usize, i64)]) {
     }
 }
 
-/// A program with two inputs of different rates, in every order of a recording.
 #[test]
 fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
     let mut random = Random::new();
@@ -62,7 +60,6 @@ fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
                         (0..rate).for_each(|_| got[0].push(number(inputs[0].recv(SOON).unwrap())));
                         got[1].push(number(inputs[1].recv(SOON).unwrap()));
                     }
-                    // The program ends after its last message, without a close.
                     got
                 });
                 replay(&listeners, &recording);
@@ -73,8 +70,7 @@ fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
     }
 }
 
-/// Independent senders, each as fast as its messages are consumed, and a program that takes from them at
-/// three rates.
+/// Independent senders, each as fast as its messages are consumed, and a program that takes at three rates.
 #[test]
 fn program_takes_at_different_rates_from_senders_of_their_own() {
     const RATES: [usize; 3] = [1, 2, 5];
@@ -84,7 +80,6 @@ fn program_takes_at_different_rates_from_senders_of_their_own() {
         let options = Options::default().with_lockstep(true);
         let listeners = RATES.map(|_| Listener::listen(&name(transport), &options).unwrap());
         let endpoints = listeners.each_ref().map(Listener::endpoint);
-        // The order in which the program takes the messages of a round.
         let order: Vec<usize> = (0..ROUNDS)
             .flat_map(|_| {
                 let mut round: Vec<usize> =
@@ -121,7 +116,6 @@ fn program_takes_at_different_rates_from_senders_of_their_own() {
     }
 }
 
-/// A recorded message with this number, of this incarnation.
 fn recorded(sequence: u64, incarnation: u64) -> RecordedOrigin {
     RecordedOrigin {
         name: "lab/a".into(),
@@ -134,10 +128,7 @@ fn recorded(sequence: u64, incarnation: u64) -> RecordedOrigin {
     }
 }
 
-/// Numbers that begin far from 1, have gaps, restart with another incarnation, and include the highest
-/// number.
-///
-/// The second half is sent again unchanged to the program's next incarnation.
+/// Numbers with gaps, restarts and the highest number; the second half is sent again to the next incarnation.
 #[test]
 fn recorded_message_has_its_number_time_and_sender_also_when_it_is_sent_again() {
     let numbers = [(70, 1), (71, 1), (75, 1), (1, 2), (2, 2), (u64::MAX, 2), (9, 3), (8, 3)];
@@ -173,12 +164,10 @@ fn recorded_message_has_its_number_time_and_sender_also_when_it_is_sent_again() 
             assert_eq!(body[0], at as u8);
         };
         (0..4).for_each(|at| take(&first, at));
-        // Its end consumes the received messages.
         drop(first);
         drop(channel);
         let second = program();
         thread::scope(|scope| {
-            // The channel to the next incarnation has the kept messages.
             let channel = listener.accept(SOON).unwrap();
             let flush = scope.spawn(move || channel.flush(SOON));
             (4..numbers.len()).for_each(|at| take(&second, at));
@@ -199,7 +188,6 @@ fn recorded_message_needs_a_listener_in_lockstep() {
     }
 }
 
-/// A recording with this many messages of each input, in a random order.
 fn recording(random: &mut Random, of_each: &[usize]) -> Vec<(usize, i64)> {
     let mut left = of_each.to_vec();
     let mut recording = Vec::new();
@@ -227,7 +215,6 @@ fn number(message: &Message) -> i64 {
     number
 }
 
-/// Sends each message of a recording over these channels, and waits for its consumption.
 fn send_all(outputs: &[Channel], recording: &[(usize, i64)]) {
     for (input, number) in recording {
         outputs[*input].send(&Value::Int(*number), SOON).unwrap();
@@ -237,26 +224,25 @@ fn send_all(outputs: &[Channel], recording: &[(usize, i64)]) {
     }
 }
 
-/// The way in which a program of several inputs receives.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// It knows the next input and receives from it.
+    /// Receives from the input that comes next.
     Known,
-    /// It waits for all inputs, and looks once at each ready one.
+    /// Waits for all inputs, and looks once at each ready one.
     OneOfEach,
-    /// It waits for all inputs, and takes everything from each.
+    /// Waits for all inputs, and takes everything from each.
     All,
     /// Like `All`, with descriptors that it asked for once.
     KeptDescriptors,
-    /// It looks at one after the other, without a wait.
+    /// Looks at one after the other, without a wait.
     Busy,
-    /// It waits a moment for one after the other.
+    /// Waits a moment for one after the other.
     Moments,
 }
 
 const WAYS: [Way; 6] = [Way::Known, Way::OneOfEach, Way::All, Way::KeptDescriptors, Way::Busy, Way::Moments];
 
-/// Receives the messages of a recording, and returns their numbers in the order of arrival.
+/// Receives the messages of a recording, and returns their numbers in order.
 fn receive_all(inputs: &[Channel], recording: &[(usize, i64)], way: Way) -> Vec<i64> {
     let descriptors = || -> Vec<BorrowedFd<'_>> {
         inputs.iter().for_each(|input| assert!(input.fileno().unwrap() > 2));
@@ -291,7 +277,6 @@ fn receive_all(inputs: &[Channel], recording: &[(usize, i64)], way: Way) -> Vec<
     got
 }
 
-/// With three inputs in any order, the program receives in the recording's order, however it waits.
 #[test]
 fn program_is_given_the_messages_of_several_inputs_in_the_recorded_order() {
     let mut random = Random::new();
@@ -342,9 +327,7 @@ fn thread_for_each_input_consumes_what_it_computes_with_and_at_its_end() {
     }
 }
 
-/// A program waits a moment for one input, but the next message belongs to another.
-///
-/// That message is not consumed before the program has received it and asks again.
+/// The next message belongs to another input than the awaited one.
 #[test]
 fn message_that_the_program_has_not_received_is_not_consumed_by_a_short_wait_for_another_input() {
     for transport in TRANSPORTS {
@@ -362,7 +345,7 @@ fn message_that_the_program_has_not_received_is_not_consumed_by_a_short_wait_for
     }
 }
 
-/// Only a thread's own calls consume its message. Another thread's wait for another channel does not.
+/// Only a thread's own calls consume its message.
 #[test]
 fn message_of_one_thread_is_not_consumed_by_the_wait_of_another() {
     let options = Options::default().with_lockstep(true);

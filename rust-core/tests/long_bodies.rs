@@ -1,7 +1,6 @@
 //! Messages of at least 64 KiB that are not arrays, over shared memory.
 //!
-//! Each lies in a slot, whatever its contents, in data, requests, replies and publications. It is copied out
-//! of the slot before any check.
+//! Each lies in a slot, whatever its contents, and is copied out of the slot before any check.
 
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -19,7 +18,6 @@ use crate::support::{SOON, name};
 
 /// The slots of a publisher of messages of 1 MiB with the default ring.
 const SLOTS_OF_A_PUBLISHER: usize = 4;
-/// From this many bytes on a body goes into a slot.
 const LONG: usize = 64 << 10;
 const MIB: usize = 1 << 20;
 
@@ -29,12 +27,10 @@ fn limited(limit: usize) -> Options {
     options
 }
 
-/// Both ends of a channel in use: the first message opens the link.
 fn pair(options: &Options) -> (Channel, Channel) {
     pair_with(options, &Value::from(0))
 }
 
-/// Like `pair`, with this first message.
 fn pair_with(options: &Options, first: &Value) -> (Channel, Channel) {
     let name = name("shm");
     let listener = Listener::listen(&name, options).unwrap();
@@ -52,7 +48,6 @@ fn bodies(stats: &Value) -> (u64, u64) {
     (of("bodies_in_slots"), of("bodies_without_slot"))
 }
 
-/// A text, a structure of many values, bytes, and both kinds together.
 fn values() -> Vec<Value> {
     let many = Value::Map((0..20_000).map(|i| (format!("key {i}"), Value::from(i))).collect());
     let text = Value::from("é".repeat(60_000));
@@ -113,7 +108,7 @@ fn opaque_bytes_of_any_length_arrive_by_each_call() {
     assert_eq!(bodies(&one.stats()), (sent, 0));
 }
 
-/// If memory is too short for a body, the next call gets the message, in memory that the peer cannot write.
+/// The next call gets the message, in memory that the peer cannot write.
 #[test]
 fn long_message_that_does_not_fit_the_memory_for_it_is_the_next_one_and_is_no_view() {
     let (one, two) = pair(&Options::default());
@@ -136,7 +131,6 @@ fn long_message_that_does_not_fit_the_memory_for_it_is_the_next_one_and_is_no_vi
     assert_eq!(bodies(&one.stats()), (16, 0));
 }
 
-/// Options of a binding that copies long byte strings itself.
 fn viewing() -> Options {
     let mut options = Options::default();
     options.view_bodies();
@@ -160,9 +154,7 @@ fn copied(message: Message) -> (Message, usize) {
     (uncopied.with_copies(bytes, copies.clone()), copies.len())
 }
 
-/// Long byte strings stay in the slot for a binding that copies them, wherever they are in the value.
-///
-/// Everything else is copied, as in any other call.
+/// Long byte strings stay in the slot, wherever they are in the value. Everything else is copied.
 #[test]
 fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
     let bytes = |seed: u8, length| Value::Bytes(Bytes::from(vec![seed; length]));
@@ -206,8 +198,6 @@ fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
 }
 
 /// The same for replies, batches, messages kept for another call, and publications.
-///
-/// There are several subscribers, and more messages than one may view.
 #[test]
 fn byte_strings_are_left_in_their_slot_in_every_pattern() {
     let frame = |seed: u8| {
@@ -316,7 +306,7 @@ fn long_message_of_any_content_is_published_by_a_slot() {
     let bytes: Vec<u8> = (0..2 * MIB).map(|i| (i / 3) as u8).collect();
     for length in [LONG, 100_003, 2 * MIB] {
         let payload = Payload::from_bytes(Encoding::Raw, Bytes::copy_from_slice(&bytes[..length]));
-        // Kept by the program, and published repeatedly, singly and in a batch.
+        // Published repeatedly, singly and in a batch.
         for _ in 0..3 {
             publisher.send_payload(&payload).unwrap();
             publisher.send_payloads(&[payload.clone(), payload.clone()]).unwrap();
@@ -332,7 +322,7 @@ fn long_message_of_any_content_is_published_by_a_slot() {
     assert_eq!(bodies(&publisher.stats()), (sent, 0));
 }
 
-/// Subscribers keep views of arrays in all slots: bodies go through the ring, and none waits for a slot.
+/// Subscribers keep views of arrays in all slots.
 #[test]
 fn published_body_without_a_free_slot_goes_through_the_ring_and_is_counted() {
     let endpoint = name("shm");
@@ -399,7 +389,7 @@ fn subscriber_that_long_messages_overtake_gets_the_number_of_those_missed() {
     });
 }
 
-/// The receiver keeps views of arrays in all slots: bodies go in pieces, and none waits for a slot.
+/// The receiver keeps views of arrays in all slots.
 #[test]
 fn body_without_a_free_slot_goes_in_pieces_and_is_counted() {
     let (one, two) = pair(&limited(MIB));
@@ -439,7 +429,6 @@ fn body_that_was_not_consumed_comes_again_over_the_next_link() {
     sender.send(&value, SOON).unwrap();
     sender.send_bytes(Encoding::Raw, &bytes, SOON).unwrap();
     assert_eq!(first.recv(SOON).unwrap().value().unwrap(), &value);
-    // Ended before it has consumed any message.
     drop((first, listener));
     let listener = Listener::listen(&name, &options).unwrap();
     let sending = thread::spawn(move || {
@@ -453,8 +442,7 @@ fn body_that_was_not_consumed_comes_again_over_the_next_link() {
     drop(sending.join().unwrap());
 }
 
-/// The slot for such a body has only the room of the longest message: the other side refuses a longer file,
-/// and the link.
+/// The slot for such a body has only the room of the longest message: the peer refuses a longer file.
 #[test]
 fn message_near_the_longest_one_arrives_however_it_is_written() {
     for limit in [MIB, 1_000_000, 1_049_576, 4 * MIB] {
@@ -524,15 +512,13 @@ fn slot_files() -> (usize, usize) {
     (files.values().sum(), count)
 }
 
-/// Returns the private memory that this process has touched.
 fn own_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     1024 * line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
 }
 
-/// Both sides of a message under way together hold the slot, and the receiver's copy. Many messages need no
-/// more than a few.
+/// Both sides together hold the slot, and the receiver's copy. Many messages need no more than a few.
 #[test]
 fn long_message_under_way_takes_its_slot_and_one_copy() {
     crate::support::alone::alone!(long_message_under_way_takes_its_slot_and_one_copy);
@@ -563,10 +549,9 @@ fn long_message_under_way_takes_its_slot_and_one_copy() {
     assert!(many.1 <= few.1 + MIB / 4, "{many:?} after many, {few:?} after a few");
 }
 
-/// A publisher keeps as many messages as its ring would, at least three, and one slot more for the next
-/// message.
+/// A publisher keeps as many messages as its ring would, at least three, and one slot more.
 ///
-/// The files do not change with the number of messages or subscribers, even if one reads nothing.
+/// Neither more messages nor more subscribers change the files.
 #[test]
 fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
     crate::support::alone::alone!(publisher_with_several_subscribers_holds_its_history_and_one_slot_more);
@@ -584,7 +569,6 @@ fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
     };
     let mut subscribers = vec![subscribe()];
     let (few, _) = exchange(&subscribers, 10);
-    // Each file has a page after its elements.
     assert_eq!(few, SLOTS_OF_A_PUBLISHER * (MIB + 4096), "bytes of slots");
     subscribers.extend((0..3).map(|_| subscribe()));
     let idle = subscribe();
@@ -596,7 +580,7 @@ fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
     assert_eq!(bodies(&publisher.stats()), (320, 0));
 }
 
-/// Many messages need no more files than a few: a dialogue takes one or two slots for each side.
+/// A dialogue takes one or two slots for each side.
 #[test]
 fn many_long_messages_take_no_more_slots_than_a_few() {
     crate::support::alone::alone!(many_long_messages_take_no_more_slots_than_a_few);
@@ -643,8 +627,7 @@ fn messages_whose_slots_were_written_again_are_one_loss() {
     }
 }
 
-/// An array of 48 MiB, as many truth values, and 40 MB of texts: an allocator keeps no freed memory for such
-/// long blocks.
+/// An allocator keeps no freed memory for such long blocks.
 fn without_memory() -> [Value; 3] {
     let array = NdArray::vector(&vec![0.5f64; 6 * MIB]);
     let truths = NdArray { dtype: linkspan::DType::Bool, ..NdArray::vector(&vec![1u8; 48 * MIB]) };
@@ -652,7 +635,6 @@ fn without_memory() -> [Value; 3] {
     [Value::NdArray(array), Value::NdArray(truths), Value::Array(texts)]
 }
 
-/// Encodes a value while this process may take this many MiB more; returns the length.
 fn encoded_with(room: u64, value: &Value, encoding: Encoding) -> linkspan::Result<usize> {
     let before = getrlimit(Resource::As);
     let used = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -715,9 +697,7 @@ fn body_much_shorter_than_the_two_before_it_is_encoded_as_any_other() {
     }
 }
 
-/// Bodies encoded into slots equal bodies encoded elsewhere, for growing, shrinking and constant lengths.
-///
-/// An array after a long structure is still viewed.
+/// Growing, shrinking and constant lengths; an array after a long structure is still viewed.
 #[test]
 fn bodies_that_are_encoded_into_slots_are_those_of_any_other_memory() {
     let array = Value::NdArray(NdArray::vector(&vec![0.5f64; 20_000]));
@@ -747,7 +727,6 @@ fn bodies_that_are_encoded_into_slots_are_those_of_any_other_memory() {
         }
         let stats = one.stats();
         let counted = |name| stats.at(name).unwrap().as_u64().unwrap();
-        // Each was encoded twice.
         assert_eq!((counted("arrays_in_slots"), counted("arrays_without_slot")), (2 * arrays, 0));
     }
 }

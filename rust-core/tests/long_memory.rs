@@ -1,7 +1,4 @@
-//! The memory that two programs hold for long messages.
-//!
-//! For a message under way that is its slot and its receiver's copy; at rest, only the slots. Many messages
-//! need no more than a few.
+//! The memory that two programs hold for long messages: a slot and a copy under way, and at rest only slots.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -22,7 +19,6 @@ const LONG: usize = 1_000_000;
 const ONE: usize = 2_200_000;
 /// The tolerance for the allocators and stacks of two processes.
 const SLACK: usize = 256 << 10;
-/// The other program's part, and the name.
 const PART: &str = "LINKSPAN_TEST_LONG_MEMORY";
 const TEST: &str = "long_memory::other_program";
 
@@ -44,7 +40,7 @@ fn receive(channel: &Option<Channel>, subscriber: &Option<Subscriber>) -> Messag
     }
 }
 
-/// Plays the part of the other program, line by line; without a part it does nothing.
+/// Plays the part of the other program; without a part it does nothing.
 #[test]
 fn other_program() {
     let Ok(part) = std::env::var(PART) else { return };
@@ -59,7 +55,6 @@ fn other_program() {
     }
     let request = || server.as_ref().unwrap().next(SOON).unwrap().unwrap();
     let (mut kept, mut asked) = (None, None);
-    // Ends the line that the harness has begun.
     println!("\nready");
     for line in std::io::stdin().lines() {
         match line.unwrap().as_str() {
@@ -82,7 +77,7 @@ fn other_program() {
     drop(kept);
 }
 
-/// The other program, which ends with this one's part of the test.
+/// The other program, which ends with this value.
 struct Other {
     child: Child,
     commands: ChildStdin,
@@ -117,7 +112,6 @@ impl Other {
         self.end();
     }
 
-    /// Returns the memory that it and this program hold.
     fn held(&self) -> MemoryUse {
         let mut held = MemoryUse { slots: BTreeMap::new(), own: 0 };
         for process in [std::process::id(), self.child.id()] {
@@ -129,13 +123,12 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // After a failed test it still waits for a message.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The memory of processes: the files of slots by number, which both map, and private memory.
+/// The memory of processes: slot files, which both map, by number, and private memory.
 #[derive(Debug)]
 struct MemoryUse {
     slots: BTreeMap<u64, usize>,
@@ -161,7 +154,6 @@ impl MemoryUse {
         self.slots.values().sum()
     }
 
-    /// Returns all memory beyond the earlier state.
     fn beyond(&self, before: &MemoryUse) -> usize {
         self.of_slots() - before.of_slots() + self.own.saturating_sub(before.own)
     }
@@ -177,7 +169,6 @@ fn channel() -> (Channel, Other) {
     (channel, other)
 }
 
-/// A publisher with the other program as subscriber.
 fn publisher() -> (Publisher, Other) {
     let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
     let mut other = Other::start("subscribes", publisher.endpoint());
@@ -187,7 +178,6 @@ fn publisher() -> (Publisher, Other) {
     (publisher, other)
 }
 
-/// A client of the other program, and its long and short message.
 struct Client {
     client: Channel,
     long: Payload,
@@ -208,8 +198,7 @@ impl Client {
         client
     }
 
-    /// Makes a call. Returns the memory while the server has the request, and while this program has the
-    /// reply.
+    /// Returns the memory while the server has the request, and while this program has the reply.
     fn call(&mut self, is_long: bool, reply: &str) -> [MemoryUse; 2] {
         let payload = if is_long { &self.long } else { &self.short };
         self.other.begin("ask");
@@ -283,7 +272,6 @@ fn many_long_messages_take_no_more_than_ten_of_both_programs() {
     alone!(many_long_messages_take_no_more_than_ten_of_both_programs);
     let many = short_or_full(1_000, 10_000);
     for (kind, value) in values() {
-        // Values are encoded each time.
         let count = if kind == "bytes" { many } else { many / 10 };
         {
             let (channel, mut other) = channel();
@@ -310,9 +298,7 @@ fn many_long_messages_take_no_more_than_ten_of_both_programs() {
     });
 }
 
-/// A sender that is ahead makes all slots, which stay until the link ends.
-///
-/// Then both programs keep only the block of the last message for the next one.
+/// A sender that is ahead makes all slots. After the end only the block of the last message stays.
 #[test]
 fn sender_that_is_ahead_makes_sixteen_slots_which_end_with_the_link() {
     alone!(sender_that_is_ahead_makes_sixteen_slots_which_end_with_the_link);

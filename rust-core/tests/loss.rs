@@ -10,7 +10,6 @@ use linkspan::{Channel, ErrorKind, Listener, Options, Value};
 
 use crate::support::{SOON, name};
 
-/// A xorshift generator.
 struct Random(u64);
 
 impl Random {
@@ -35,9 +34,7 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Runs consecutive receivers without a name; each ends without a close after a number of messages.
-///
-/// The last one stays until `last` has arrived. Returns the received messages, in order.
+/// Runs consecutive receivers, each of which ends without a close; the last stays until `last` has arrived.
 fn receivers(endpoint: &str, random: &mut Random, last: i64) -> Vec<i64> {
     let mut received = Vec::new();
     for _ in 0..10 {

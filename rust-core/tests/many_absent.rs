@@ -1,6 +1,6 @@
 //! A program waits for more names than the kernel lets epoll sets reach one descriptor.
 //!
-//! However it waits, each descriptor can be in the program's own set, and every appearing name is received.
+//! Each descriptor can still be in the program's own set, and every appearing name is received.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -19,10 +19,8 @@ const ABSENT: usize = 2_000;
 const EVERY: usize = 20;
 /// This many objects sleep on the shared descriptor, and may wake for another object's name.
 const DIRECT: usize = 8;
-/// The thread that reads it for the others.
 const THREAD: &str = "linkspan-names";
 
-/// Waits in one of several ways: for one name, for a list, for a pattern.
 fn subscribe(at: usize, endpoint: &str) -> Subscriber {
     let options = Options::default();
     let subscribed = match at % 4 {
@@ -47,7 +45,6 @@ impl Sets {
         sets
     }
 
-    /// Returns the numbers of the ready descriptors.
     fn ready(&self) -> Vec<usize> {
         let none = Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 });
         let mut events = Vec::with_capacity(ABSENT + 1);
@@ -77,7 +74,7 @@ fn threads() -> BTreeMap<String, usize> {
     names
 }
 
-/// Waits for this number of threads that read for others: a thread gets its name a moment after its start.
+/// Waits for the thread's name, which it gets a moment after its start.
 fn wait_for_threads(expected: Option<usize>) {
     let deadline = Instant::now() + SOON;
     while threads().get(THREAD).copied() != expected {
@@ -107,7 +104,6 @@ fn each_of_two_thousand_absent_names_is_received_through_one_set() {
     assert!(each < 32 << 10, "{each} bytes for each subscription");
     wait_for_threads(Some(1));
     let receive = |number: usize| subscribers[number].next(Wait::none()).ok().flatten();
-    // The initially readable ones have nothing.
     for number in sets.ready() {
         assert!(receive(number).is_none(), "{}", names[number]);
     }

@@ -24,9 +24,7 @@ const LONG: usize = 40 * MIB;
 const ROOM: usize = 12 * MIB;
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// Calls `body` while this process may take [`ROOM`] more of data or of addresses.
-///
-/// Data is for copies, addresses are for views. The allocator has reserved some addresses in advance.
+/// Calls `body` while this process may take only [`ROOM`] more data (for copies) or addresses (for views).
 fn in_room<T>(of: Resource, body: impl FnOnce() -> T) -> T {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages = statm.split_whitespace().nth(if of == Resource::As { 0 } else { 5 }).unwrap();
@@ -37,7 +35,6 @@ fn in_room<T>(of: Resource, body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The values, with an allocator that keeps no long blocks.
 fn fresh_values() -> [Value; 3] {
     // SAFETY: no memory is concerned.
     assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 17) }, 1);
@@ -58,19 +55,16 @@ fn bytes(seed: u8) -> Value {
     Value::Bytes(vec![seed; LONG].into())
 }
 
-/// A long array, long bytes, and a long structure.
 fn values() -> [Value; 3] {
     let texts = (0..LONG / 200).map(|i| Value::from(format!("{i:0200}"))).collect();
     [Value::NdArray(NdArray::vector(&vec![0.5f64; LONG / 8])), bytes(7), Value::Array(texts)]
 }
 
-/// Returns whether the message has this value. Decoding would free short blocks, which would be room for long
-/// ones.
+/// Compares without decoding, which would free short blocks and make room for long ones.
 fn has(message: &Message, value: &Value) -> bool {
     *message.body() == linkspan::codec::encode(value, Encoding::Cbor).unwrap()
 }
 
-/// Both ends of a channel in use.
 fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     let listener = Listener::listen(&name(transport), options).unwrap();
     let one = Channel::connect(&listener.endpoint(), options, SOON).unwrap();
@@ -80,11 +74,9 @@ fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     (one, two)
 }
 
-/// Lets the peer acknowledge received messages. The sender then frees its copies, which must not become room
-/// later.
+/// Lets the peer acknowledge received messages, because the sender's freed copies must not become room later.
 fn is_consumed(one: &Channel, two: &Channel) {
     assert_eq!(two.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    // Fails if it is already done.
     let _ = two.ack();
     one.flush(SOON).unwrap();
 }
@@ -102,8 +94,6 @@ fn refused<T>(attempt: impl Fn() -> Result<T, Error>) {
 }
 
 /// Sends a payload and a short message, calls `body` in little room, and then `after`.
-///
-/// Over a stream the sender waits for its receiver during that.
 fn sent_to(one: &Channel, payload: &Payload, scarce: Resource, body: impl FnOnce(), after: impl FnOnce()) {
     let send = || {
         one.send_payload(payload, SOON).unwrap();
@@ -165,14 +155,13 @@ fn message_without_memory_stays_the_next_for_each_call_that_receives() {
     }
 }
 
-/// The bytes go into the program's memory. They stay the next message if that is too short.
+/// The message stays the next one if the program's memory is too short.
 #[test]
 fn message_without_memory_is_received_into_memory_of_the_program() {
     alone!(message_without_memory_is_received_into_memory_of_the_program);
     let (one, two) = pair("shm", &Options::default());
     let payload = Payload::from_bytes(Encoding::Raw, vec![7; LONG].into());
     let mut memory = vec![0; LONG];
-    // From here on the slot is mapped.
     one.send_payload(&payload, SOON).unwrap();
     two.recv_into(&mut memory, SOON).unwrap();
     is_consumed(&one, &two);
@@ -254,7 +243,6 @@ fn caller_of_a_server_without_memory_gets_that_error() {
                 thread::scope(|scope| {
                     let asked = scope.spawn(|| client.start_call(long, SOON).unwrap());
                     is_refused();
-                    // The rest of the message is skipped.
                     while !asked.is_finished() {
                         server.next(Duration::from_millis(1)).unwrap_err();
                     }
@@ -308,7 +296,6 @@ fn answer_without_memory_is_received_by_another_try_or_dropped() {
             request.reply(value).unwrap();
         };
         for value in &values {
-            // In two steps, so the request stays under way.
             let asked = client.start_call(&short, SOON).unwrap();
             answer(value);
             let keeps_sending = || drop(server.next(Duration::from_millis(1)));
@@ -321,7 +308,6 @@ fn answer_without_memory_is_received_by_another_try_or_dropped() {
             });
             let has_come = AtomicBool::new(false);
             let reply = thread::scope(|scope| {
-                // However slow the machine is.
                 scope.spawn(|| {
                     while !has_come.load(Ordering::Relaxed) {
                         keeps_sending();
@@ -367,7 +353,7 @@ fn late_answer_without_memory_does_not_hold_up_the_next_call() {
     assert_eq!(number(&client.stats(), "dropped"), 1);
 }
 
-/// The loss is counted at once, with the reason, for one name, a list and a pattern.
+/// The loss is counted at once, with the reason.
 #[test]
 fn subscriber_without_memory_counts_what_it_missed() {
     alone!(subscriber_without_memory_counts_what_it_missed);
@@ -412,9 +398,7 @@ fn subscriber_without_memory_counts_what_it_missed() {
     }
 }
 
-/// A wait for several channels reports the message, and the call on its channel reports the lack of memory.
-///
-/// The other channels continue to receive.
+/// The call on the channel reports the lack of memory; other channels continue to receive.
 #[test]
 fn wait_for_several_channels_goes_on_beside_a_message_without_memory() {
     alone!(wait_for_several_channels_goes_on_beside_a_message_without_memory);
@@ -440,7 +424,6 @@ fn wait_for_several_channels_goes_on_beside_a_message_without_memory() {
     }
 }
 
-/// Records on disk stay there: the next call reads them.
 #[test]
 fn record_of_a_journal_without_memory_stays_the_next() {
     alone!(record_of_a_journal_without_memory_stays_the_next);
@@ -457,7 +440,7 @@ fn record_of_a_journal_without_memory_stays_the_next() {
     assert_eq!(number(&subscriber.stats(), "missed"), 0);
 }
 
-/// The publisher uses the blocks of the pool. The reason names the message, not only the ring.
+/// The publisher uses the blocks of the pool, and the reason names the message.
 #[test]
 fn publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_publish() {
     alone!(publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_publish);
@@ -490,7 +473,6 @@ fn publisher_without_memory_uses_that_of_the_pool_and_says_what_it_could_not_pub
     assert_eq!(number(&subscriber.stats(), "missed"), 0);
 }
 
-/// The file of a message stays in the spool until there is memory for it.
 #[test]
 fn message_of_a_spool_without_memory_stays_the_next() {
     alone!(message_of_a_spool_without_memory_stays_the_next);
@@ -514,7 +496,7 @@ fn message_of_a_spool_without_memory_stays_the_next() {
     assert_eq!(number(&two.stats(), "missed"), 0);
 }
 
-/// The sender waits for consumption, and no other input receives anything before that.
+/// No other input receives anything before the message is consumed.
 #[test]
 fn message_in_lockstep_without_memory_stays_the_next_of_all_inputs() {
     alone!(message_in_lockstep_without_memory_stays_the_next_of_all_inputs);

@@ -1,5 +1,4 @@
-//! How often the kernel must find memory for a large message in a series of equal sizes: counted, because a
-//! count depends on no clock.
+//! How often the kernel must find memory for large messages of one size.
 
 use std::process::Command;
 use std::thread;
@@ -7,7 +6,6 @@ use std::thread;
 use crate::support::{SOON, name};
 use linkspan::{Channel, NdArray, Options, Order, Publisher, Subscriber, Value};
 
-/// 1 MB of elements.
 const ELEMENTS: usize = 125_000;
 const MESSAGES: usize = 50;
 
@@ -16,7 +14,6 @@ fn wave() -> Value {
     Value::map([("wave", Value::from(wave))])
 }
 
-/// Returns the pages that the kernel has given this process so far, without reads from a disk.
 fn faults() -> i64 {
     let mut usage = std::mem::MaybeUninit::zeroed();
     // SAFETY: `usage` has room for the kernel's bytes.
@@ -26,8 +23,7 @@ fn faults() -> i64 {
     }
 }
 
-/// Returns the pages of one of many messages, in a separate process where the test of this name does
-/// `exchange`.
+/// Returns the pages of one of many messages, in a separate process.
 fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     const ALONE: &str = "LINKSPAN_TEST_PAGE_FAULTS";
     if std::env::var_os(ALONE).is_some() {
@@ -51,8 +47,7 @@ fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     Some(each)
 }
 
-/// Less than a quarter of the pages of one copy. A thread may find memory in use that another is about to
-/// release.
+/// Less than a quarter of one copy. A thread may find memory in use that another is about to release.
 const FEW: i64 = 60;
 
 #[test]
@@ -68,7 +63,7 @@ fn large_value_that_is_published_takes_hardly_any_new_pages() {
     assert!(each.is_none_or(|each| each < FEW), "{each:?} page faults a message");
 }
 
-/// Like a program in C: the elements are copied into a message, which is encoded, published and released.
+/// Like a program in C: copy the elements into a message, encode, publish and release it.
 #[test]
 fn large_array_that_is_put_into_a_message_and_published_takes_hardly_any_new_pages() {
     let endpoint = name("shm");

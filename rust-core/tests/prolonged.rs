@@ -16,10 +16,8 @@ use linkspan::{Channel, Encoding, ErrorKind, Options, Subscriber, Value, latest}
 use crate::support::shm_peer::{LAYOUT, Memory, RING, SESSION, hello, send_unless_gone, socket_of};
 use crate::support::{SOON, hellos, name};
 
-/// The time-out of each call.
 const BRIEF: Duration = Duration::from_millis(700);
 
-/// Answers one connection after the other until the end of the test.
 struct Peer {
     ended: Arc<AtomicBool>,
     path: std::path::PathBuf,
@@ -55,7 +53,6 @@ impl Drop for Peer {
     }
 }
 
-/// Reads one frame, with a hello's memory file; returns its body.
 fn read(mut stream: &UnixStream) -> Option<Value> {
     let mut head = [0; HEADER];
     stream.read_exact(&mut head).ok()?;
@@ -64,13 +61,12 @@ fn read(mut stream: &UnixStream) -> Option<Value> {
     linkspan::codec::decode(&body, Encoding::Cbor).ok()
 }
 
-/// A schema that is sent one byte at a time.
+/// Sends a schema one byte at a time.
 fn schema_in_bytes(stream: UnixStream) {
     let Some(asked) = read(&stream) else { return };
     let mut members = hellos::hello_map();
     members.insert("schemas".into(), Value::Array(vec![Value::Bytes(vec![7; 32].into())]));
     if let Ok(at) = asked.at("schema_at") {
-        // Some hundred in a second.
         thread::sleep(Duration::from_millis(3));
         let part = vec![at.clone(), 60_000u64.into(), Value::Bytes(vec![7].into())];
         members.insert("schema_part".into(), Value::Array(part));
@@ -98,7 +94,6 @@ fn answers(stream: UnixStream) {
     }
 }
 
-/// A link that ends immediately.
 fn hang_up(stream: UnixStream) {
     if read(&stream).is_some() {
         let _ = (&stream).write_all(&hellos::hello(hellos::hello_map()));

@@ -330,7 +330,6 @@ fn flush_waits_until_what_was_published_has_been_given(t: &str) {
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     publisher.flush(Duration::ZERO).unwrap();
     publisher.send(&Value::Int(0)).unwrap();
-    // Nobody is connected.
     publisher.flush(Duration::ZERO).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(0));
@@ -353,7 +352,7 @@ fn flush_waits_until_what_was_published_has_been_given(t: &str) {
     assert_eq!(publisher.flush(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
 }
 
-/// Values that one subscriber has not taken remain, except those that it takes during the flush.
+/// Values that one subscriber has not taken remain.
 fn flush_fails_with_the_number_that_is_left_for_a_stopped_subscriber(t: &str) {
     let endpoint = name(t);
     // The kernel queues little for a subscriber with a socket, and the history keeps everything.
@@ -419,7 +418,6 @@ fn close_ends_a_wait_for_subscribers_of_another_thread(t: &str) {
         let error = connecting.join().unwrap();
         assert_eq!((error.kind(), error.text()), (ErrorKind::InvalidState, "the publisher is closed"));
     });
-    // Not even for zero subscribers.
     let error = publisher.wait_for_subscribers(0, SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
 }
@@ -442,10 +440,7 @@ fn replacement_ends_the_waits_of_the_publisher_before(t: &str) {
     });
 }
 
-/// Values that a stopped subscriber was not given count as a failure, however late the flushing thread looks
-/// again.
-///
-/// The subscribers may be gone by then.
+/// Values that a stopped subscriber was not given count as a failure, even after its end.
 fn close_ends_a_flush_of_another_thread(t: &str) {
     for looks_late in [false, true] {
         let endpoint = name(t);
@@ -459,7 +454,6 @@ fn close_ends_a_flush_of_another_thread(t: &str) {
             waits.on_wait = Some(std::sync::Arc::new(move || {
                 let goes_on = notes();
                 if thread::current().id() != closes {
-                    // Until the sender is dropped.
                     let _ = held.lock().unwrap().recv_timeout(SOON);
                 }
                 goes_on

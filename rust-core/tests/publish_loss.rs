@@ -14,15 +14,12 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Returns the reason of the publisher's end, if the subscriber has found it by now.
 fn told_end(subscriber: &Subscriber) -> Option<String> {
     let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
     subscriber.events().into_iter().find(is_end).map(|event| event.text)
 }
 
-/// Counts received and missed messages until the subscriber finds that the publisher has `ended`.
-///
-/// Returns the counts and the reason.
+/// Counts received and missed messages until the publisher's end is known; also returns the reason.
 fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64, String) {
     let (mut received, mut missed, mut last) = (0, 0, Instant::now());
     loop {
@@ -78,8 +75,7 @@ fn messages_that_end_with_their_publisher_are_counted(t: &str) {
     assert_eq!(received + missed, SENT, "{received} received, {missed} reported as missed");
 }
 
-/// Waits until the publisher has this subscriber: on a loaded machine the connection takes longer than the
-/// creation.
+/// On a loaded machine the connection takes longer than the creation.
 fn connected(publisher: &Publisher, subscriber: &Subscriber) {
     let began = Instant::now();
     while publisher.wait_for_subscribers(1, Duration::from_millis(10)).is_err() {
@@ -88,7 +84,6 @@ fn connected(publisher: &Publisher, subscriber: &Subscriber) {
     }
 }
 
-/// Returns the reason of the publisher's end.
 fn end(subscriber: &Subscriber) -> String {
     let began = Instant::now();
     loop {
@@ -113,8 +108,7 @@ fn end_with_unknown_messages_is_said(t: &str) {
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     connected(&publisher, &subscriber);
-    // More than the kernel queues on both sides. If its queues grow, it may take everything, and then the end
-    // is known.
+    // More than the kernel queues on both sides, if its queues do not grow.
     const SENT: u64 = 40;
     let value = Value::Bytes(vec![7u8; 1 << 20].into());
     for _ in 0..SENT {
@@ -132,7 +126,7 @@ fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) 
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-    // Its creation has requested the connection; on a loaded machine the publisher accepts later.
+    // On a loaded machine the publisher accepts later.
     publisher.wait_for_subscribers(1, SOON).unwrap();
     for i in 0..10 {
         publisher.send(&Value::Int(i)).unwrap();
@@ -182,14 +176,13 @@ fn is_awaited(endpoint: &str) -> bool {
         name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let byte = (hash >> 2).to_string();
     let file = Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(".lock");
-    // This name has an equal byte in the file of another directory, such as another run's.
+    // Another run's directory has an equal byte for this name.
     let inode = std::fs::metadata(&file).map_or(0, |facts| facts.ino());
     let mark = format!(":{inode} {byte} {byte}");
     let locks = std::fs::read_to_string("/proc/locks").unwrap();
     locks.lines().any(|lock| lock.contains("READ") && lock.ends_with(&mark))
 }
 
-/// Waits for a change of the mark, while the program acts.
 fn wait_until(endpoint: &str, awaited: bool, mut act: impl FnMut()) {
     let begun = Instant::now();
     while is_awaited(endpoint) != awaited {

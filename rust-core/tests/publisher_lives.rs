@@ -1,5 +1,5 @@
-//! Consecutive short-lived publishers: a subscriber to their name gets the messages of each, or an event
-//! about a missed publisher.
+//! Consecutive short-lived publishers: a subscriber gets the messages of each, or an event about a missed
+//! one.
 
 use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -14,7 +14,6 @@ use rustix::event::epoll;
 use crate::futures::block_on;
 use crate::support::{SOON, name, readable};
 
-/// The messages of each publisher.
 const SENT: u64 = 200;
 /// The value of the last publisher, which stays until the subscriber has it.
 const LAST: u64 = u64::MAX;
@@ -23,7 +22,6 @@ fn number(message: &Message) -> u64 {
     message.value().unwrap().as_u64().unwrap()
 }
 
-/// Returns a publisher that has sent its messages.
 fn sent(endpoint: &str) -> Publisher {
     let publisher = Publisher::new(endpoint, &Options::default()).unwrap();
     for i in 0..SENT {
@@ -32,12 +30,11 @@ fn sent(endpoint: &str) -> Publisher {
     publisher
 }
 
-/// The messages of all publishers at a subscriber.
+/// The messages at a subscriber.
 #[derive(Debug, Default)]
 struct Account {
     received: u64,
     missed: u64,
-    /// The publishers that events report.
     unmet: u64,
 }
 
@@ -100,7 +97,6 @@ fn name_that_appeared_and_vanished_is_an_event(t: &str) {
     assert_eq!((account.received, account.unmet), (SENT, 1), "{account:?}");
 }
 
-/// The way in which a program waits for messages.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Blocking,
@@ -112,7 +108,6 @@ enum Way {
 
 const WAYS: [Way; 5] = [Way::Blocking, Way::TimeOutZero, Way::Set, Way::Poll, Way::Future];
 
-/// Waits for this descriptor in a set of the program.
 fn wait_in_set(fd: RawFd) {
     let set = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     // SAFETY: the subscriber keeps it open.
@@ -123,7 +118,6 @@ fn wait_in_set(fd: RawFd) {
     assert_eq!(found.len(), 1, "nothing wakes the set");
 }
 
-/// Receives until the last message has come.
 fn receive(subscriber: &Subscriber, way: Way, reactor: &Reactor) -> Account {
     let mut account = Account::default();
     loop {

@@ -15,7 +15,6 @@ const TABLE: &str = "
     char name[16]; i16 raw[8]; bytes blob[3]
     c64 z; c128 wide; u16 grid[2][3]; f32 last";
 
-/// The vendor's program, compiled once.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<(PathBuf, tempfile::TempDir)> = OnceLock::new();
     let (program, _folder) = PROGRAM.get_or_init(|| {
@@ -78,7 +77,7 @@ impl Drop for Vendor {
     }
 }
 
-/// Returns a constant number of this process, which no other running process has.
+/// Returns a number that no other running process has.
 fn key(of: u32) -> u32 {
     0x4c00_0000 | (id() << 4 & 0x00ff_fff0) | of
 }
@@ -130,7 +129,6 @@ fn struct_is_read_as_c_wrote_it() {
             };
             assert_eq!(got, parts, "{name}");
         }
-        // By bytes and text, without a layout.
         let name = offsets.iter().find(|(name, _)| name == "name").unwrap().1 as u64;
         assert_eq!(region.bytes(name, 6).unwrap(), b"oven\0\0");
         assert_eq!(region.bytes(name + 1, 3).unwrap(), b"ven");
@@ -203,7 +201,6 @@ fn truncated_file_is_an_error_and_no_signal() {
     file.set_len(0).unwrap();
     assert!(region.is_empty().unwrap());
     assert_eq!(region.bytes(0, 1).unwrap_err().kind(), ErrorKind::OutOfRange);
-    // Also during a read.
     std::thread::scope(|s| {
         let shrinks = s.spawn(|| {
             for _ in 0..300 {
@@ -256,7 +253,7 @@ fn end_of_a_text_is_searched_within_its_limit_alone() {
     let region = Region::open(&format!("path:{}", path.display())).unwrap();
     file.write_all_at(&vec![b'a'; LIMIT as usize], 0).unwrap();
     assert_eq!(region.text(0).unwrap().len() as u64, LIMIT, "the memory ends at the limit");
-    // The last byte of the search for the end, and later ones.
+    // The last byte of the search, and later ones.
     for (at, found) in [(LIMIT - 1, true), (LIMIT, false), (LIMIT + 100, false)] {
         file.set_len(LIMIT).unwrap();
         file.write_all_at(&[b'a'; 200], LIMIT - 1).unwrap();
@@ -270,7 +267,7 @@ fn end_of_a_text_is_searched_within_its_limit_alone() {
     }
     let error = region.text(0).unwrap_err();
     assert!(error.to_string().contains("read it with bytes"), "{error}");
-    // A hole of zeros in a huge file costs only the bytes that are read.
+    // A hole of zeros costs only the bytes that are read.
     file.set_len(1 << 40).unwrap();
     assert_eq!(region.text(1 << 39).unwrap(), "");
 }
@@ -279,7 +276,6 @@ fn end_of_a_text_is_searched_within_its_limit_alone() {
 fn memory_longer_than_the_machine_s_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge");
-    // On tmpfs a file may have any length, without a page.
     let file = File::create(&path).unwrap();
     file.set_len(1 << 43).unwrap();
     let region = Region::open(path.to_str().unwrap()).unwrap();
@@ -370,12 +366,10 @@ fn missing_name_is_reported_with_a_remedy() {
 fn memory_of_another_user_may_be_closed_to_us() {
     // SAFETY: reads a number.
     if unsafe { libc::geteuid() } != 0 {
-        // A file that is closed to users other than root.
         let error = Region::open("/etc/shadow").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         return;
     }
-    // As root, open it in a thread of another user.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = folder.path().join("closed");

@@ -68,7 +68,6 @@ fn each_object_reports_its_pattern_and_counters() {
 fn refused_user_gets_the_error_and_still_sees_the_name() {
     alone!(refused_user_gets_the_error_and_still_sees_the_name);
     let mut options = Options::default();
-    // An unused number: the listing program is not on the list.
     options.allow_uids = vec![u32::MAX - 1];
     let endpoint = name("unix");
     let _server = Server::serve(&endpoint, &options).unwrap();
@@ -108,7 +107,7 @@ fn named_pipes_are_listed_by_their_owner_records() {
     }
 }
 
-/// Makes a socket at a path like a program without Linkspan; a connection-oriented one listens.
+/// Makes a socket without Linkspan; a connection-oriented one listens.
 fn bare_socket(path: &std::path::Path, of: rustix::net::SocketType) -> std::os::fd::OwnedFd {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
     let made = socket(AddressFamily::UNIX, of, None).unwrap();
@@ -123,7 +122,6 @@ fn bare_socket(path: &std::path::Path, of: rustix::net::SocketType) -> std::os::
 fn sockets_of_living_programs_without_the_lock_stay_until_these_are_dead() {
     alone!(sockets_of_living_programs_without_the_lock_stay_until_these_are_dead);
     use rustix::net::SocketType;
-    // It makes the directory.
     drop(Publisher::new(&name("unix"), &Options::default()).unwrap());
     for (transport, of) in [
         ("unix", SocketType::STREAM),
@@ -137,7 +135,7 @@ fn sockets_of_living_programs_without_the_lock_stay_until_these_are_dead() {
         let directory = std::path::PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
         let path = directory.join(format!("{file}.{transport}"));
         let living = bare_socket(&path, of);
-        // Each look leaves a connection that nobody accepts, even with a full queue, which admits none.
+        // Each look leaves a connection that nobody accepts.
         for _ in 0..3 {
             let found = listed(&endpoint);
             let problem = found.as_ref().and_then(|found| found.problem.as_ref());

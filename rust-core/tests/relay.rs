@@ -1,7 +1,5 @@
-//! Local names of another machine's objects.
-//!
-//! A publisher repeats a remote one's incarnation, numbers and losses; subscribers get its messages and
-//! errors. The clients of a server send the time until which they wait.
+//! Local names of another machine's objects: a publisher that repeats a remote one, and a server with remote
+//! clients.
 
 use std::thread;
 use std::time::Duration;
@@ -65,7 +63,6 @@ fn subscriber_that_waited_for_a_relay_misses_nothing_before_its_first() {
     }
 }
 
-/// The number comes from another machine.
 #[test]
 fn highest_number_is_relayed_as_any_other() {
     for transport in ["shm", "unix"] {
@@ -117,7 +114,7 @@ fn relay_takes_little_memory_before_its_first_subscriber() {
     let before = memory_files();
     let publishers: Vec<_> = (0..150).map(make).collect();
     let small = memory_files().saturating_sub(before);
-    // Rings of this program's other tests count also, so the bound is half the size of full rings.
+    // This program's other rings count also, so the bound is half the size of full rings.
     assert!(small < 150 << 19, "{small} bytes for 150 relays");
     let subscriber = Subscriber::new(publishers[0].endpoint(), &Options::default()).unwrap();
     assert_eq!(taken(&subscriber, 1), [1]);
@@ -127,7 +124,6 @@ fn relay_takes_little_memory_before_its_first_subscriber() {
     assert_eq!(newest.sequence(), 1, "the newest alone is read from the small ring");
 }
 
-/// The bytes of all memory files of this process.
 fn memory_files() -> u64 {
     let is_memory =
         |path: &std::path::Path| std::fs::read_link(path).is_ok_and(|to| to.starts_with("/memfd:"));
@@ -184,7 +180,7 @@ fn relay_refuses_stores_and_zeros() {
 #[test]
 fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
     let endpoint = name("shm", "kept-deadline");
-    // It represents a server of another machine, whose clients send the time until which they wait.
+    // Its clients send the time until which they wait.
     let serve = || Server::serve(&endpoint, &Options::default().with_machine("north")).unwrap();
     let server = serve();
     let client = Channel::connect(&endpoint, &Options::default().with_idempotent(true), SOON).unwrap();
@@ -193,7 +189,6 @@ fn idempotent_request_that_is_sent_again_keeps_its_deadline() {
         let request = server.next(SOON).unwrap().unwrap();
         let first = request.remaining().unwrap();
         assert!(first <= SOON);
-        // It ends without an answer, like a killed process: the request is kept.
         drop(server);
         let server = serve();
         let again = server.next(SOON).unwrap().unwrap();

@@ -1,5 +1,4 @@
-//! The rules of ARCHITECTURE.md that no lint checks: bindings and codecs, first lines and names, and that
-//! each file of tests belongs to a program.
+//! The rules of ARCHITECTURE.md that no lint checks.
 //!
 //! The root of each crate tells the compiler whether `unsafe` is allowed.
 
@@ -8,7 +7,6 @@ use std::path::Path;
 
 use crate::support::{crates, sources_under};
 
-/// The bindings: they hold no policy.
 const BINDINGS: [&str; 3] = ["c-api/src/", "python/src/", "php/src/"];
 
 /// Names that policy and mechanism would need.
@@ -29,7 +27,6 @@ const PROGRAMS: [&str; 8] = [
     "programs/schema/convert/src/",
 ];
 
-/// Folders of crates that are programs or parts of one.
 const PROGRAM_FOLDERS: [&str; 7] = [
     "programs/common/",
     "programs/cli/",
@@ -54,9 +51,7 @@ const NOT_IN_PROGRAMS: [&str; 6] = [
 /// The files that print by that function, or only in tests.
 const PRINTING: [&str; 5] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/start.rs", "/simulation.rs"];
 
-/// Calls that only one file makes, in the crates of the core except their tests.
-///
-/// Each entry has the calls, the file with other allowed files, and the alternative.
+/// Calls that only one file makes, in the crates of the core: the calls, the files, and the alternative.
 const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
     (
         &[
@@ -85,7 +80,7 @@ const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
     ),
 ];
 
-/// Reads of the environment, in every crate except tests and benchmarks, and their only file.
+/// Reads of the environment, and their only file.
 ///
 /// A program with more rights than its caller reads no variables, and starts no program of a folder that its
 /// caller chooses.
@@ -95,14 +90,12 @@ const OF_THE_CALLER: [(&str, &str); 3] = [
     ("env::current_exe", "rust-core/os/src/programs.rs"),
 ];
 
-/// Texts about a variable that was read, which are not advice.
 const READ_VARIABLES: [&str; 4] =
     ["LINKSPAN_PYTHON names", "LINKSPAN_DIR is", "LINKSPAN_DIR says", "LINKSPAN_STATE_DIR says"];
 
-/// Returns whether a text advises a variable without asking whether this program reads variables.
+/// Returns whether a text advises a variable without a test that this program reads variables.
 ///
-/// A program with more rights than its caller does not. `environment::advice` asks, at most three lines
-/// above.
+/// `environment::advice` makes the test, at most three lines above.
 fn advises_a_variable(lines: &[&str], at: usize) -> bool {
     let is_advice = |line: &str| {
         let texts = line.split('"').skip(1).step_by(2);
@@ -134,10 +127,8 @@ const WAITS: [(&str, &str); 7] = [
     ("timerfd_settime(", "timerfd_settime"),
 ];
 
-/// The code before the text of a system call's error.
 const ERRORS_OF_CALLS: [&str; 3] = ["doing(\"", "Error::os(\"", "os_error(\""];
 
-/// Names without meaning.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
 /// The places that start programs, each with a reason.
@@ -164,7 +155,7 @@ const STARTS_PROGRAMS: [&str; 7] = [
 /// Calls that open or make a file, in the recorder and readers of recordings. Only
 /// `programs/recording/src/files.rs` makes them.
 ///
-/// A path may be a stranger's. So it reads only regular files, without waiting, and makes only new files.
+/// A path may be a stranger's, so it reads only regular files and makes only new files.
 const OPENS_FILES: [&str; 10] = [
     "File::open(",
     "File::create(",
@@ -197,7 +188,6 @@ fn unnamed_call(lines: &[&str]) -> Option<&'static str> {
     (!text.split('"').next().unwrap_or("").contains(&format!("({call})"))).then_some(call)
 }
 
-/// Returns the violations in one source file.
 fn faults(path: &str, source: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let inside = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
@@ -344,10 +334,8 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The state of sessions cannot wait: its crate has no `std`, no `unsafe`, and takes only errors from others.
-///
-/// Without `std` it has neither threads nor locks, clocks or descriptors. The compiler enforces that while
-/// the attributes are there.
+/// The state of sessions cannot wait: its crate has no `std` (threads, locks, clocks, descriptors) and no
+/// `unsafe`.
 #[test]
 fn crate_of_sessions_has_no_way_to_the_system() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("session");

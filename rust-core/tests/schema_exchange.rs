@@ -1,5 +1,4 @@
-//! Schemas at connect: matching programs exchange messages, others get the reason on both sides, on every
-//! transport with a session.
+//! Schemas at connect: matching programs exchange messages, others get the reason on both sides.
 
 mod fingerprints;
 mod journal;
@@ -27,7 +26,7 @@ fn watts(unit: &str) -> Options {
     schema(&format!("[fields.watts]\ntype = \"f64\"\nunit = \"{unit}\"\n"))
 }
 
-/// A newer version of the schema in watts, with one more field, which has a default.
+/// A newer version, with one more field, which has a default.
 fn newer() -> Options {
     schema(
         "version = 2\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n[fields.phase]\ntype = \"u8\"\ndefault = 1\n",
@@ -38,7 +37,7 @@ fn reading(watts: f64) -> Value {
     Value::map([("watts", watts)])
 }
 
-/// Checks the error of a program with kilowatts about one with watts, and the reverse.
+/// Checks the error of a program with one unit about a program with another.
 fn names_units(text: &str, here: &str, there: &str) {
     let differs = format!("watts: the unit is {there} there and {here} here")
         + &format!("|watts: the unit is {here} here and {there} there");
@@ -88,7 +87,7 @@ fn channels_with_different_units_get_errors_on_both_sides() {
     }
 }
 
-/// Returns this many events of a schema mismatch. The listening side may note them after its answer.
+/// Returns this many events. The listening side may note them after its answer.
 fn mismatches(count: usize, transport: &str, events: impl Fn() -> Vec<Event>) -> Vec<Event> {
     let (began, mut found) = (Instant::now(), Vec::new());
     loop {
@@ -122,7 +121,7 @@ fn listeners_and_servers_go_on_and_report_a_mismatch_as_an_event() {
         let event = mismatches(1, transport, || server.events()).remove(0);
         names_units(&event.text, "W", "kW");
         assert_eq!(server.stats().at("schema_mismatches").unwrap(), &Value::from(1u64));
-        // A server only reads: a client may widen its values only as far as the server reads.
+        // A client may widen its values only to those that the server reads.
         let client = Channel::connect(&at, &watts("W"), SOON).unwrap();
         let asked = thread::spawn(move || client.call(&reading(3.0), SOON).unwrap());
         let request = server.next(SOON).unwrap().unwrap();
@@ -287,7 +286,6 @@ fn schemas_are_stored_with_spools_and_compared_by_every_program() {
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.get("watts").unwrap(), &Value::Float(1.0));
         drop(request);
-        // Without a schema nothing changes.
         Channel::connect(&at, &with(Options::default()), SOON).unwrap();
     }
 }
@@ -314,7 +312,6 @@ fn invalid_stored_schema_is_reported_and_not_used() {
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.text().contains(".schema") && error.text().contains("remove"), "{error}");
         }
-        // A program without a schema does not read it.
         drop(Publisher::new(&at, &Options::default()).unwrap());
     }
     std::fs::remove_file(&stored).unwrap();

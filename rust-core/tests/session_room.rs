@@ -47,7 +47,6 @@ fn acknowledgement_without_room_is_sent_once_there_is_room() {
     }
 }
 
-/// Waits until a thread sleeps.
 fn until_asleep(thread: &Path) {
     let stat = Path::new("/proc").join(thread).join("stat");
     while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {

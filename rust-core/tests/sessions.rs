@@ -1,4 +1,4 @@
-//! The promises of a session over any transport: unconsumed messages reach the next incarnation, once and in order.
+//! The promises of a session: unconsumed messages reach the next incarnation, once and in order.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -29,7 +29,7 @@ fn pair(endpoint: &str, a: &Options, b: &Options) -> (Listener, Channel, Channel
     (listener, a, b)
 }
 
-/// Accepts the next peer, while the connecting side polls now and then, like a busy program.
+/// Accepts the next peer, while the connecting side polls now and then.
 fn accept_from(a: &Channel, listener: &Listener) -> Channel {
     thread::scope(|s| {
         let accepting = s.spawn(|| listener.accept(SOON).unwrap());
@@ -48,7 +48,7 @@ fn numbers(channel: &Channel, count: i64) -> Vec<i64> {
     (0..count).map(|_| channel.recv(SOON).unwrap().value().unwrap().as_i64().unwrap()).collect()
 }
 
-/// Each channel that a listener has accepted for a session ends separately: the session's next channel stays.
+/// A channel's end leaves the session's next channel open.
 fn end_of_a_channel_is_not_that_of_its_session(t: &str) {
     let endpoint = name(t);
     let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
@@ -77,7 +77,7 @@ fn next_listener_gets_unconsumed_messages(t: &str) {
     let b = accept_from(&a, &listener);
     a.send(&Value::Int(10), SOON).unwrap();
     let again = numbers(&b, 8);
-    // Acknowledged messages are not repeated. The unacknowledged ones come in order before the new one.
+    // Unacknowledged messages come in order before the new one.
     assert_eq!(again, (3..=10).collect::<Vec<_>>());
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     a.close(SOON).unwrap();
@@ -113,7 +113,6 @@ fn named_client_gets_its_unconsumed_messages(t: &str) {
     drop(a);
     assert_eq!(b.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
     drop(b);
-    // It is not delivered to another client.
     let other = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let to_other = listener.accept(SOON).unwrap();
     to_other.send(&Value::Int(100), SOON).unwrap();
@@ -209,7 +208,6 @@ fn kept_messages_are_bounded(t: &str) {
     let error = a.send(&Value::Int(8), MOMENT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("8 messages"), "{error}");
-    // A waiting thread continues when the other side has consumed.
     thread::scope(|s| {
         let sending = s.spawn(|| a.send(&Value::Int(8), SOON));
         assert_eq!(numbers(&b, 9), (0..9).collect::<Vec<_>>());
@@ -221,8 +219,7 @@ fn side_that_only_sends_gets_acknowledgements(t: &str) {
     let endpoint = name(t);
     let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     let count = 5000i64;
-    // A sender may finish before its peer takes the first message. The second half finds the acknowledgements
-    // of the first.
+    // A sender may finish before its peer takes the first message.
     for half in [0..count / 2, count / 2..count] {
         thread::scope(|s| {
             s.spawn(|| {
@@ -250,7 +247,6 @@ fn idempotent_call_outlives_its_server(t: &str) {
         let calling = s.spawn(|| client.call(&Value::from("question"), SOON));
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(request.value().unwrap(), &Value::from("question"));
-        // It ends without an answer, like a killed process: the request is kept.
         drop(server);
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
         let request = server.next(SOON).unwrap().unwrap();
@@ -274,7 +270,7 @@ fn call_without_answer_reports_an_unknown_outcome(t: &str) {
         let error = client.call(&Value::from("pay 100 EUR"), moment).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
         assert!(error.text().contains("0.05 s") && error.text().contains("unknown"), "{error}");
-        // In two steps the result is equal, after the call is withdrawn; a poll does not withdraw it.
+        // In two steps the result is equal; a poll does not withdraw the call.
         let asked = client.start_call(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
         assert!(client.finish_call(&asked, Duration::ZERO).unwrap_err().retryable());
         let error = client.finish_call(&asked, moment).unwrap_err();
@@ -326,7 +322,6 @@ fn closing_client_wakes_when_its_message_is_acknowledged_by_hand(t: &str) {
     client.send(&Value::Int(1), SOON).unwrap();
     let message = server.next(SOON).unwrap().unwrap();
     thread::scope(|s| {
-        // A poll after the deadline would also find it.
         let closing = s.spawn(|| client.close(SOON * 2));
         // The server reads the client's leave before it handles the message.
         for _ in 0..5 {
@@ -349,7 +344,7 @@ fn both_sides_fill_the_replay_memory(t: &str) {
     let (_listener, a, b) = pair(&endpoint, &small, &small);
     let payload = Payload::from_bytes(Encoding::Raw, vec![7; 3000].into());
     let count = 2000u64;
-    // Each side sends more than the other keeps; then each receives the other's messages.
+    // Each side sends more than the other keeps.
     let one = |me: &Channel| {
         thread::scope(|s| {
             s.spawn(|| (0..count).for_each(|_| assert!(me.send_payload(&payload, SOON).unwrap() > 0)));
@@ -370,8 +365,7 @@ fn answer_goes_to_its_caller(t: &str) {
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     thread::scope(|s| {
         let first = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
-        // Long enough for a busy machine to deliver the request: an undelivered one is dropped at its
-        // caller's close.
+        // Long enough for a busy machine to deliver the request.
         let time_out = Duration::from_secs(2);
         let calling = s.spawn(move || first.call(&Value::from("first"), time_out).unwrap_err().kind());
         let request = open.recv(SOON).unwrap();
@@ -390,7 +384,7 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     let endpoint = name(t);
     let open = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    // A caller tries for 100 ms before it is refused. A busy machine may notice the predecessor's end later.
+    // A busy machine may notice the predecessor's end after 100 ms, when a caller is refused.
     let second = loop {
         let first = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         first.send(&Value::Int(1), SOON).unwrap();
@@ -409,13 +403,11 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     };
     second.send(&Value::Int(2), SOON).unwrap();
     assert_eq!(open.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
-    // A lasting client is believed.
     let third = Channel::connect(&endpoint, &Options::default(), SOON);
     assert_eq!(third.unwrap_err().kind(), ErrorKind::AddressInUse);
 }
 
-/// An answer is kept for a client that has gone: if the write itself notices that, and if the client has
-/// connected again.
+/// An answer is kept for a client that has gone, whether the write or the next connection shows it.
 #[test]
 fn answer_to_an_idempotent_request_goes_over_the_next_link_of_its_client() {
     for is_late in [false, true] {
@@ -485,7 +477,7 @@ mod fifo {
     }
 }
 
-/// A client with this name connects, is sent this many messages, and ends without having consumed any.
+/// Connects a client, sends it this many messages, and ends it without consumption.
 fn comes_and_goes(listener: &Listener, endpoint: &str, client_id: &str, messages: i64) {
     let client = Channel::connect(endpoint, &options(&[("client_id", client_id.into())]), SOON).unwrap();
     let to_client = listener.accept(SOON).unwrap();
@@ -501,7 +493,6 @@ fn visitors_for_whom_nothing_is_kept_do_not_displace_an_absent_client() {
     let endpoint = name("unix");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
     comes_and_goes(&listener, &endpoint, "panel", 3);
-    // More than are remembered.
     for i in 0..300 {
         comes_and_goes(&listener, &endpoint, &format!("visitor-{i}"), 0);
     }

@@ -1,5 +1,5 @@
-//! A subscriber to patterns and to several names: appearing and ending names, messages and losses by name,
-//! bounds, one descriptor.
+//! A subscriber to patterns and to several names: appearing and ending names, losses by name, bounds, one
+//! descriptor.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,7 +32,6 @@ fn number(message: &Message) -> u64 {
     message.value().unwrap().as_u64().unwrap()
 }
 
-/// The numbers of the next messages, by name, in the order of each name.
 fn taken(subscriber: &Subscriber, count: usize) -> BTreeMap<String, Vec<u64>> {
     let mut taken = BTreeMap::<String, Vec<u64>>::new();
     for _ in 0..count {
@@ -117,7 +116,6 @@ fn publisher_that_ends_is_an_event_and_its_successor_is_received_whole() {
             one.send(&Value::from(10 * round + i)).unwrap();
         }
         assert_eq!(number(&all.recv(SOON).unwrap()), 10 * round);
-        // The rest is read after its end.
         one.close(SOON).unwrap();
         for i in 1..4 {
             let message = all.recv(SOON).unwrap();
@@ -146,7 +144,7 @@ fn names_that_are_no_publishers_are_left_out() {
     values.send(&Value::from(1_u64)).unwrap();
     assert_eq!(taken(&all, 1).len(), 1);
     assert_eq!(all.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-    // A name that was given explicitly is an error, as for a subscriber to only that name.
+    // A name that was given explicitly is an error.
     let given = subscriber(&[&format!("{folder}/server"), &format!("{folder}/none*")]);
     let error = given.recv(SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
@@ -220,7 +218,6 @@ fn gap_of_a_name_that_a_poll_finds_is_told_by_the_call_that_receives() {
     };
     publisher.send(&Value::from(0_u64)).unwrap();
     assert_eq!(all.recv(SOON).unwrap().missed(), 0);
-    // In a loop the message reports it; otherwise an error of that name comes before the message.
     overtake();
     assert!(all.poll().unwrap());
     let message = all.next(SOON).unwrap().unwrap();
@@ -280,7 +277,7 @@ fn one_descriptor_is_readable_for_each_name_and_for_names_that_appear() {
     }
     assert_eq!(found.unwrap().name().unwrap(), format!("shm:{folder}/b"));
     drained();
-    // It is not readable without a message, but other tests of this process make names in the directory.
+    // Other tests of this process make names in the directory.
     let deadline = std::time::Instant::now() + SOON;
     while readable(Duration::ZERO) {
         drained();
@@ -423,7 +420,6 @@ fn latest_of_a_pattern_is_the_newest_of_all_names_with_its_name() {
     a.send(&Value::Int(3)).unwrap();
     assert_eq!(newest(&options), (format!("shm:{folder}/a"), 3));
     assert_eq!(number(&linkspan::latest_persistent(&pattern, &options, Wait::none()).unwrap()), 3);
-    // A name that appears while the call waits.
     let later = std::thread::spawn({
         let pattern = format!("{folder}/later/*");
         move || linkspan::latest(&pattern, &Options::default(), Duration::from_secs(60)).map(|m| number(&m))
@@ -467,14 +463,14 @@ fn selected_names_are_left_and_joined_as_their_program_wants_them() {
     for i in first + 1..3 {
         assert_eq!(take(1), expected(&[("a", &[i])]));
     }
-    // A name that is selected later begins with its newest message. A name that is no longer selected ends.
+    // A later name begins with its newest message; an unselected name ends.
     *wanted.lock().unwrap() = vec![format!("shm:{folder}/b"), format!("shm:{folder}/later")];
     all.select_again().unwrap();
     assert_eq!(take(1), expected(&[("b", &[20])]));
     a.send(&Value::from(3)).unwrap();
     b.send(&Value::from(30)).unwrap();
     assert_eq!(take(1), expected(&[("b", &[30])]));
-    // An appearing name is received from its first message, even if the selection changes at that moment.
+    // An appearing name is received from its first message.
     let later = publisher(&format!("{folder}/later"));
     for i in 0..3 {
         later.send(&Value::from(100 + i)).unwrap();

@@ -1,5 +1,4 @@
-//! The short wait of a receiver over sockets and pipes: time-outs and later messages end it, and its timer
-//! does not wake event loops.
+//! The short wait over sockets and pipes: time-outs and later messages end it; its timer wakes no event loop.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,7 +76,6 @@ fn descriptor_of_an_event_loop_does_not_become_readable_for_the_timer() {
     for transport in TRANSPORTS {
         let (_listener, a, b) = after_a_dialogue(transport);
         let fd = a.fileno().unwrap();
-        // The acknowledgement of the last message, and anything else under way.
         assert_eq!(a.recv(Duration::from_millis(50)).unwrap_err().kind(), ErrorKind::Timeout);
         while a.try_recv().is_ok() {}
         assert!(!crate::support::readable(fd, 1), "{transport}: nothing was sent");

@@ -1,6 +1,4 @@
 //! A silent name takes no time of any call, and appearing names do not starve messages.
-//!
-//! Connections to several names begin together, and complete when their listeners answer.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +13,6 @@ use linkspan::{ErrorKind, EventKind, Options, Publisher, Subscriber, Value, Wait
 
 use crate::support::{SOON, name, readable};
 
-/// Listeners that take connections and never answer.
 struct Silent {
     paths: Vec<PathBuf>,
     over: Arc<AtomicBool>,
@@ -48,7 +45,6 @@ impl Silent {
         silent
     }
 
-    /// Returns the number of connections at each listener.
     fn end(mut self) -> Vec<usize> {
         self.hang_up();
         self.threads.drain(..).map(|thread| thread.join().unwrap()).collect()
@@ -63,7 +59,6 @@ impl Silent {
     }
 }
 
-/// Returns whether a connection is the one that ends a silent listener.
 fn is_end(stream: &mut UnixStream) -> bool {
     let mut first = [0];
     stream.read_exact(&mut first).is_ok() && first == *b"!"
@@ -79,9 +74,7 @@ fn folder() -> String {
     name("shm").split_once(':').unwrap().1.to_owned()
 }
 
-/// Checks that calls that do not wait repeatedly return nothing within the time of one silent name.
-///
-/// The clock only distinguishes this from half a second for each name.
+/// Checks that calls that do not wait return within the time of one silent name, half a second.
 fn takes_no_time(subscriber: &Subscriber, names: usize) {
     let began = Instant::now();
     for _ in 0..10 {
@@ -106,7 +99,6 @@ fn good_names_are_received_beside(count: usize, names: impl Fn(&str) -> Vec<Stri
         good.send(&Value::Int(i)).unwrap();
         assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
     }
-    // A name that appears later.
     let later = Publisher::new(&format!("shm:{folder}/later"), &Options::default()).unwrap();
     later.send(&Value::Int(7)).unwrap();
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
@@ -138,7 +130,7 @@ fn silent_names_of_a_list_delay_no_call() {
     });
 }
 
-/// TCP listeners that take connections and never answer. The last one takes none, because its queue is full.
+/// The last listener takes no connection, because its queue is full.
 #[test]
 fn silent_tcp_addresses_of_a_list_delay_no_call() {
     let folder = folder();
@@ -148,7 +140,6 @@ fn silent_tcp_addresses_of_a_list_delay_no_call() {
     let over_tcp = Publisher::new("tcp://127.0.0.1:0", &Options::default()).unwrap();
     let mut names: Vec<String> = at.iter().map(|at| format!("tcp://{at}")).collect();
     names.extend([over_tcp.endpoint().to_owned(), format!("shm:{folder}/good")]);
-    // No connection is established: the kernel keeps retrying.
     let full = TcpListener::bind("127.0.0.1:0").unwrap();
     rustix::net::listen(&full, 0).unwrap();
     let address = full.local_addr().unwrap();
@@ -184,7 +175,7 @@ fn tcp_address_that_listens_later_is_received() {
     assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(4));
 }
 
-/// All silent names have their time together: the clock only distinguishes that from consecutive times.
+/// All silent names have their time together.
 #[test]
 fn silent_names_delay_the_newest_value_of_a_pattern_once() {
     let folder = folder();
@@ -256,12 +247,10 @@ fn silent_name_that_answers_later_is_received() {
     assert!(gaps.iter().all(|gap| gap.until.is_some()), "{gaps:?}");
 }
 
-/// Makes and removes matching names, without a pause.
 fn churn(folder: &str, number: usize, over: &AtomicBool) -> u64 {
     churn_some(folder, number, over, usize::MAX)
 }
 
-/// Like `churn`, at most this many names.
 fn churn_some(folder: &str, number: usize, over: &AtomicBool, most: usize) -> u64 {
     let directory = std::env::var("LINKSPAN_DIR").unwrap();
     let mut made = 0;
@@ -304,7 +293,6 @@ fn names_that_come_and_go_starve_no_messages() {
     });
 }
 
-/// Returns how many names a subscriber has tried to receive from.
 fn tried(subscriber: &Subscriber) -> usize {
     let Value::Map(stats) = subscriber.stats() else { panic!("the counters are a map") };
     let Some(Value::Map(names)) = stats.get("names") else { panic!("the counters have those of each name") };
@@ -339,7 +327,6 @@ fn a_call_takes_one_round_of_names_beyond_its_time_and_no_name_is_lost() {
         assert!(now <= before + PER_ROUND, "call {call} tried {} names", now - before);
         before = now;
     }
-    // The last name is joined, and all earlier ones.
     assert_eq!(received.expect("the last name is joined").value().unwrap(), &Value::Int(1));
     assert_eq!(tried(&subscriber), CAME + 1);
 }

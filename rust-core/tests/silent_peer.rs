@@ -1,7 +1,6 @@
 //! A listener that accepts connections and never answers must not delay the calls on a connecting object.
 //!
-//! The number of connections shows it. Later calls continue an attempt; a call that waited for the answer
-//! would begin another one.
+//! The number of connections shows it: a call that waited for the answer would begin another one.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::RawFd;
@@ -26,7 +25,6 @@ enum At {
     Port(SocketAddr),
 }
 
-/// A listener that takes connections and never answers.
 struct Silent {
     at: At,
     over: Arc<AtomicBool>,
@@ -35,7 +33,6 @@ struct Silent {
 }
 
 impl Silent {
-    /// Returns a silent listener at a free name.
     fn at(endpoint: &str) -> Silent {
         if let Some(address) = endpoint.strip_prefix("tcp://") {
             return Silent::over(TcpListener::bind(address).unwrap());
@@ -84,7 +81,6 @@ impl Drop for Silent {
     }
 }
 
-/// Returns a name or an address without a listener.
 fn free(transport: &str) -> String {
     if transport != "tcp" {
         return name(transport);
@@ -113,7 +109,7 @@ fn takes_no_time(silent: &Silent, kinds: &[ErrorKind], calls: &[&dyn Fn() -> Err
 const NOTHING: [ErrorKind; 4] =
     [ErrorKind::Empty, ErrorKind::Timeout, ErrorKind::Stalled, ErrorKind::Disconnected];
 
-/// Waits on the descriptor until the value of the peer, which answers at last, is received.
+/// Waits on the descriptor until the peer's late value is received.
 fn answers_later(descriptor: RawFd, mut received: impl FnMut() -> Option<Value>) {
     loop {
         if let Some(value) = received() {
@@ -217,15 +213,13 @@ fn silent_listener_takes_no_time_of_the_calls_of_a_channel_that_connects_again()
             let _ = peer.close(SOON);
         });
         answers_later(descriptor, || channel.try_recv().ok().map(|message| message.value().unwrap().clone()));
-        // The next call consumes the received message.
         let _ = channel.try_recv();
         drop(channel);
         sends.join().unwrap();
     }
 }
 
-/// A call that makes an object also ends by its time-out. A call without a time-out finds out whether a
-/// program listens.
+/// A call that makes an object also ends by its time-out.
 #[test]
 fn silent_listener_takes_no_more_of_a_connect_than_its_time() {
     for transport in TRANSPORTS {
@@ -238,7 +232,6 @@ fn silent_listener_takes_no_more_of_a_connect_than_its_time() {
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         }
         let half_seconds = Duration::from_millis(500) * u32::try_from(CALLS).unwrap();
-        // The clock only distinguishes the two behaviours.
         assert!(began.elapsed() < half_seconds, "{CALLS} calls of 1 ms took {:?}", began.elapsed());
         let error = Channel::connect(&endpoint, &Options::default(), Wait::none()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");

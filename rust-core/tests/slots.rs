@@ -6,7 +6,6 @@ use linkspan::{Channel, DType, ErrorKind, Listener, Message, NdArray, Options, O
 
 use crate::support::{SOON, name, short_or_full};
 
-/// From this many bytes on elements go into a slot.
 const LONG: usize = 64 << 10;
 
 fn options() -> Options {
@@ -34,7 +33,6 @@ fn pair_with(one: Options, two: Options) -> (Channel, Channel) {
     (dialling.join().unwrap(), accepted)
 }
 
-/// Returns numbers that encode their position and their array.
 pub fn numbers(seed: u64, bytes: usize) -> Vec<u64> {
     (0..bytes as u64 / 8).map(|i| seed << 32 | i).collect()
 }
@@ -54,7 +52,7 @@ fn elements(message: &Message, path: &str) -> NdArray {
     }
 }
 
-/// Returns whether these bytes lie in a read-only mapping of the other side's memory file.
+/// Returns whether these bytes lie in a read-only mapping of the peer's memory file.
 pub fn is_shared(bytes: &[u8]) -> bool {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().any(|line| {
@@ -67,7 +65,7 @@ pub fn is_shared(bytes: &[u8]) -> bool {
     })
 }
 
-/// The first message opens the link; arrays that are encoded later find its slots.
+/// The first message opens the link; later arrays find its slots.
 fn open(one: &Channel, two: &Channel) {
     one.send(&Value::from(0), SOON).unwrap();
     two.recv(SOON).unwrap();
@@ -148,7 +146,6 @@ fn views_that_are_held_make_arrays_go_through_the_ring_and_nothing_waits() {
         assert_eq!(array.elements::<u64>().unwrap(), numbers(seed as u64, 1 << 20));
         assert_eq!(is_shared(&array.data), seed < 8);
     }
-    // The views outlive everything.
     let views: Vec<NdArray> = held.iter().map(|message| elements(message, "")).collect();
     drop(held);
     drop((one, two));
@@ -202,7 +199,6 @@ fn replay_over_a_new_link_brings_the_array() {
     sender.send(&array(1, 1 << 20), SOON).unwrap();
     let view = elements(&first.recv(SOON).unwrap(), "");
     assert!(is_shared(&view.data));
-    // Ended before it has consumed the array.
     drop((first, listener));
     let listener = Listener::listen(&name, &options()).unwrap();
     let sending = thread::spawn(move || {
@@ -230,7 +226,7 @@ fn array_above_the_limit_is_refused_and_leaves_the_channel_whole() {
     assert_eq!(elements(&two.recv(SOON).unwrap(), "").elements::<u64>().unwrap(), numbers(2, 1 << 19));
 }
 
-/// A gigabyte with `LINKSPAN_FULL=1`, else a quarter: the kernel's clearing of pages takes most of the time.
+/// A gigabyte with `LINKSPAN_FULL=1`, else a quarter: the kernel's clearing of pages takes the time.
 #[test]
 fn array_of_a_gigabyte_arrives_as_a_view() {
     let most = short_or_full(1 << 28, 1 << 30);
@@ -252,7 +248,7 @@ fn array_of_a_gigabyte_arrives_as_a_view() {
     assert!(view.data.iter().step_by(1021).all(|byte| *byte == 3));
 }
 
-/// Arrays are found without the tree of their message. A later look-up may build it, with equal results.
+/// Arrays are found without the message's tree, with equal results.
 #[test]
 fn values_of_a_message_with_arrays_are_found_in_any_order() {
     let (one, two) = pair();
@@ -283,7 +279,6 @@ fn values_of_a_message_with_arrays_are_found_in_any_order() {
         assert!(is_shared(&kept.data));
         assert_eq!(*kept.elements::<u64>().unwrap(), numbers(2, 2 * LONG));
     }
-    // One array in one form under two keys, in another form, and a part.
     let NdArray { dtype, data, .. } = NdArray::vector(&numbers(4, 2 * LONG));
     let flat = NdArray { dtype, order: Order::Row, shape: vec![LONG as u64 / 4], data: data.clone() };
     let square = NdArray { shape: vec![8, LONG as u64 / 32], ..flat.clone() };

@@ -13,7 +13,6 @@ use crate::support;
 use crate::support::spools::{called, json, names, place, serve_one};
 use crate::support::{SOON, name};
 
-/// Runs a bash script in a directory, for at most 20 s.
 fn bash(directory: &Path, script: &str) -> std::process::Output {
     let output = Command::new("timeout")
         .args(["-s", "KILL", "20", "bash", "-eu", "-c", script])
@@ -40,7 +39,6 @@ fn call_leaves_no_files_and_they_are_readable_meanwhile() {
     assert_eq!(text, r#"{"op":"x"}"#);
     let request = server.next(SOON).unwrap().unwrap();
     assert_eq!(request.source(), "panel-7f3a");
-    // It stays until it is answered.
     assert_eq!(names(&directory.join("server")).len(), 1);
     request.reply(&Value::from("done")).unwrap();
     let answer = "00000000000000000001.panel-7f3a.json";
@@ -217,7 +215,6 @@ fn requests_wait_for_the_next_server() {
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
     thread::scope(|s| {
         let caller = s.spawn(|| client.call(&Value::from("patient"), SOON).unwrap());
-        // It has taken the request, and dies before it answers.
         let _taken = server.next(SOON).unwrap().unwrap();
         drop(server);
         assert_eq!(names(&directory.join("server")).len(), 1);
@@ -241,7 +238,7 @@ fn messages_stay_until_they_are_consumed() {
         let message = reader.recv(SOON).unwrap();
         assert_eq!((message.value().unwrap(), message.sequence()), (&Value::Int(i), i as u64 + 1));
     }
-    // The receipt of the third consumed the first two; the third was delivered and not consumed.
+    // The third was delivered and not consumed.
     assert_eq!(names(&directory.join("server")).len(), 3);
     drop(reader);
     drop(listener);
@@ -302,7 +299,7 @@ fn caller_that_gives_up_withdraws_the_request() {
     });
     assert!(names(&directory.join("client")).is_empty() && names(&directory.join("server")).is_empty());
 
-    // Answered while another call waits: kept for its own call, and not mistaken for the next answer.
+    // Kept for its own call, and not mistaken for the next answer.
     let asked = client.start_call(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
     client.finish_call(&asked, Duration::ZERO).unwrap_err();
     serve_one(&server);
@@ -473,7 +470,6 @@ fn removed_directory_is_reported_and_the_next_start_works() {
     drop(server);
     let error = client.send(&Value::Int(2), Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
-    // It joins the next spool.
     let server = Server::serve(&endpoint, &json()).unwrap();
     client.send(&Value::Int(3), SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().value().unwrap(), &Value::Int(3));

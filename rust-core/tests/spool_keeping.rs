@@ -46,7 +46,6 @@ fn after_the_machine_has_restarted_a_volatile_spool_is_empty() {
         for place in ["server/a.json", "client/b.json", "hello/panel", "rejected/c.json"] {
             fs::write(directory.join(place), "1").unwrap();
         }
-        // The boot before this one.
         fs::write(directory.join(".boot"), "6ba7b810-9dad-11d1-80b4-00c04fd430c8").unwrap();
         if comes_first == "server" {
             let server = Server::serve(&endpoint, &json()).unwrap();
@@ -73,13 +72,12 @@ fn durable_spool_lies_in_the_state_directory_and_outlives_everything() {
     let endpoint = name("spool");
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     let state = PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(&file);
-    // There is no server yet: a client with the option `durable` creates the spool.
+    // A client with the option `durable` creates the spool.
     let client = Channel::connect(&endpoint, &durable(), NOW).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
     client.close(SOON).unwrap();
     assert_eq!(names(&state.join("server")).len(), 1);
     assert!(state.join(".durable").exists() && !state.join(".boot").exists());
-    // A client without the option also finds it.
     let client = Channel::connect(&endpoint, &json(), NOW).unwrap();
     client.send(&Value::Int(2), SOON).unwrap();
     clean().unwrap();
@@ -106,7 +104,7 @@ fn durable_spool_is_served_without_the_option_durable() {
     let error = Server::serve(&endpoint, &durable()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::AddressInUse, "it is the same spool");
     drop(server);
-    // Its messages are also on the disk: no volatile spool of this name was created.
+    // No volatile spool of this name was created.
     let file = endpoint.strip_prefix("spool:").unwrap().replace('/', "@") + ".spool";
     assert!(!PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).join(file).exists());
 }
@@ -115,7 +113,6 @@ fn durable_spool_is_served_without_the_option_durable() {
 fn waiting_client_finds_a_durable_spool() {
     alone!(waiting_client_finds_a_durable_spool);
     let endpoint = name("spool");
-    // The state directory already exists.
     drop(Channel::connect(&name("spool"), &durable(), NOW).unwrap());
     std::thread::scope(|s| {
         let (options, waits) = waiting_options();
@@ -179,7 +176,7 @@ fn files_of_dead_clients_are_swept_and_fetchable_answers_kept() {
     put(&client, "job.json", NOW);
     put(&client, "forgotten.json", TWO_DAYS);
     put(&directory.join("rejected"), "bad.json", TWO_DAYS);
-    // This client was killed and could not remove its file; the other could.
+    // This client was killed and could not remove its file.
     put(&hello, "php-7+00ff00ff", NOW);
     put(&hello, "panel", NOW);
     put(&hello, "old", TWO_DAYS);
@@ -264,7 +261,6 @@ fn server_is_listed_and_unused_spool_is_cleaned() {
     server.close(SOON).unwrap();
     assert!(cleaned() && !directory.exists());
     assert!(!cleaned());
-    // A spool made by hand stays.
     fs::create_dir_all(directory.join("server")).unwrap();
     assert!(!cleaned() && directory.exists());
     fs::remove_dir_all(directory).unwrap();
@@ -333,7 +329,6 @@ fn modes_and_groups() {
     let server = Server::serve(&endpoint, &options).unwrap();
     // Its users put files into its directories, but cannot replace the directories.
     assert_eq!((mode(&directory), mode(&directory.join("client"))), (0o2750, 0o2770));
-    // A client writes with the mode of the spool.
     let client = Channel::connect(&endpoint, &json(), SOON).unwrap();
     client.send(&Value::Int(1), SOON).unwrap();
     let [name] = &names(&directory.join("server"))[..] else { panic!("one message") };

@@ -1,8 +1,7 @@
 //! SIGKILL at every system call of a spool's server and its clients.
 //!
 //! Accepted messages are never lost, no caller waits in vain, no request is answered twice, and no file
-//! remains. If there are more calls than the budget, they are sampled evenly. `LINKSPAN_SEED` selects them;
-//! `LINKSPAN_FULL=1` takes all.
+//! remains. A budget samples the calls evenly; `LINKSPAN_SEED` selects them, and `LINKSPAN_FULL=1` takes all.
 
 use std::collections::BTreeMap;
 use std::fs::{read_to_string, remove_file};
@@ -21,10 +20,8 @@ use crate::support::spools::{all_names, names, place};
 use crate::support::victims::Random;
 use crate::support::{SOON, short_or_full, spools};
 
-/// The most kills of a case.
 const BUDGET: usize = 60;
 
-/// The rounds of a victim.
 const TIMES: &str = "3";
 
 /// The calls that change something visible to others, or wait for it.
@@ -35,7 +32,6 @@ fn victim() -> PathBuf {
     program("test-victim")
 }
 
-/// Runs one life under strace; true if it was killed.
 fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Path) -> bool {
     let status = Command::new("strace")
         .args(words)
@@ -53,7 +49,7 @@ fn live(words: &[&str], role: &str, endpoint: &str, incarnation: i64, given: &Pa
     status.signal().is_some()
 }
 
-/// Returns the moments of a kill: the name of a call, and its number.
+/// Returns the moments of a kill: a call's name and number.
 fn moments(role: &str, endpoint: &str, given: &Path) -> Vec<(String, usize)> {
     let trace = given.with_extension("trace");
     let traced = format!("trace={CALLS}");
@@ -93,7 +89,6 @@ fn kill_at_every_moment(role: &str, endpoint: &str, given: &Path, mut between: i
     assert!(killed * 2 > tries, "only {killed} of {tries} came to the call that was to kill them");
 }
 
-/// Checks the files of a spool after the next server has started and ended.
 fn nothing_is_left(endpoint: &str, directory: &Path) {
     Server::serve(endpoint, &Options::default()).unwrap().close(SOON).unwrap();
     for folder in ["server", "client", "rejected"] {
@@ -166,7 +161,6 @@ fn callers_of_a_killed_server_continue_with_the_next() {
     let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (endpoint, directory) = place();
-    // For the first clients.
     drop(Server::serve(&endpoint, &Options::default()).unwrap());
     let (done, given) = (AtomicBool::new(false), folder.path().join("given"));
     let answered = Mutex::new(0i64);
@@ -182,7 +176,6 @@ fn callers_of_a_killed_server_continue_with_the_next() {
             client.stats().at("dropped").unwrap().as_u64().unwrap()
         });
         kill_at_every_moment("serve", &endpoint, &given, |_| {
-            // The next one serves the remaining requests.
             let next = Server::serve(&endpoint, &Options::default()).unwrap();
             let request = next.next(SOON).unwrap().unwrap();
             request.reply(&Value::from(vec![Value::Int(-1), request.value().unwrap().clone()])).unwrap();

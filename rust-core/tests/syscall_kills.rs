@@ -1,11 +1,8 @@
 //! SIGKILL at every system call of connecting, accepting, sending, receiving, publishing and ending.
 //!
-//! strace injects it into a thread of a victim, call by call. After each kill the survivor continues, and the
-//! next incarnation completes its part. Nothing more is held, and the next start can clean every remaining
-//! name.
-//!
-//! If there are more calls than the budget, they are sampled evenly, from a start that `LINKSPAN_SEED` sets;
-//! `LINKSPAN_FULL=1` takes all.
+//! strace kills a victim's thread, call by call. After each kill the survivor and the next incarnation
+//! continue, nothing more is held, and the next start can clean every remaining name. A budget samples the
+//! calls evenly; `LINKSPAN_SEED` selects them, and `LINKSPAN_FULL=1` takes all.
 
 use std::collections::BTreeMap;
 use std::fs::{create_dir_all, read_to_string};
@@ -18,25 +15,21 @@ use crate::support::alone::one_at_a_time;
 use crate::support::short_or_full;
 use crate::support::victims::{Life, Random, Role, Survivor, Victim, held, left_at, nothing_more_is_held};
 
-/// The most kills of a case.
 const BUDGET: usize = 16;
 
-/// How many times a victim does its part: all three sizes of message, and answers.
+/// All three sizes of message, and answers.
 const TIMES: i64 = 9;
 
 /// The number of lives in which each kill may happen.
 const LIVES: usize = 3;
 
-/// The thread of a victim that is killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Thread {
-    /// The thread that calls.
     Main,
     /// The thread that answers newcomers.
     Acceptor,
 }
 
-/// strace, attached to one thread.
 struct Tracer(Child);
 
 impl Tracer {
@@ -63,7 +56,6 @@ impl Tracer {
     }
 }
 
-/// The repeated parameters of one case.
 struct Case {
     thread: Thread,
     survivor: Survivor,
@@ -115,7 +107,6 @@ impl Case {
     }
 }
 
-/// Selects the budget's number evenly.
 fn sample<T>(all: Vec<T>, random: &mut Random) -> Vec<T> {
     let budget = short_or_full(BUDGET, usize::MAX);
     if all.len() <= budget {
@@ -137,8 +128,7 @@ fn survives(transport: &str, role: Role, thread: Thread) {
     let mut case = Case { thread, survivor, folder, incarnation: 0 };
     let mut calls = case.calls();
     for _ in 1..LIVES {
-        // The number of polls of a wait differs between lives, so the calls of every life are used, and the
-        // first call of rarer names.
+        // Polls differ between lives, so calls from every life are used.
         let again = case.calls();
         for name in again.keys() {
             calls.entry(name.clone()).or_insert(1);
@@ -160,7 +150,6 @@ fn survives(transport: &str, role: Role, thread: Thread) {
         let words = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject];
         // A wait can be over before it begins, so a few calls occur only in some lives.
         killed += usize::from((0..LIVES).any(|_| case.traced(&words)));
-        // The next incarnation does its whole part without a kill.
         let next = case.victim(None);
         case.survivor.see_out(next);
         nothing_more_is_held(before);

@@ -1,5 +1,4 @@
-//! The number of system calls of a message, counted by strace: it depends on no clock, and hardly on the
-//! machine's load.
+//! The number of system calls of a message, counted by strace: it depends on no clock.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -9,13 +8,10 @@ use std::time::Duration;
 use crate::support::{SOON, name};
 use linkspan::{Channel, Encoding, Listener, Options, Payload, Value};
 
-/// Set in the traced process.
 const TRACED: &str = "LINKSPAN_TEST_TRACED";
 const ROUNDS: i64 = 500;
 
-/// Runs the test with this name in a traced process, which does `work`; returns its calls of these names.
-///
-/// In that process returns `None`.
+/// Returns the system calls of `work` in a traced process; `None` in that process.
 fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<String, usize>> {
     if std::env::var_os(TRACED).is_some() {
         work();
@@ -77,8 +73,7 @@ fn dialogue(transport: &str) {
     });
 }
 
-/// A peer that has just sent something exists. A side that is not scheduled for longer is probed, so some
-/// probes are allowed.
+/// A peer that has just sent something exists. A descheduled side is probed, so some probes are allowed.
 fn asks_rarely_in_a_dialogue(transport: &str, test: &str) {
     let calls = "poll,ppoll,read,write,sendto,sendmsg,recvfrom,recvmsg";
     let Some(counts) = traced(test, calls, || dialogue(transport)) else { return };
@@ -120,8 +115,7 @@ fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
             }
         });
     };
-    // On a busy machine several messages may arrive before the receiver runs again. Then it parks less often
-    // than they are sent, and the run shows nothing.
+    // On a busy machine the receiver may park less often than messages are sent, and the run shows nothing.
     const RUNS: usize = 40;
     let mut seen = Vec::new();
     for _ in 0..RUNS {
@@ -162,11 +156,9 @@ fn large_messages_over_shared_memory_do_not_ask_at_each_piece_whether_the_peer_i
     assert!(of(&counts, &["poll", "ppoll"]) < 6 * LARGE, "{counts:?}");
 }
 
-/// Messages of a batch, and the number of batches.
 const BATCH: i64 = 64;
 const BATCHES: i64 = 50;
 
-/// The other side waits for each batch, and takes it.
 fn batches(transport: &str) {
     let mut options = Options::default();
     options.set("spin", &Value::from(0)).unwrap();
@@ -188,7 +180,7 @@ fn batches(transport: &str) {
     });
 }
 
-/// One frame there, one acknowledgement, one back, and a few for the hello and for polls.
+/// One frame there, one acknowledgement, one back, and a few others.
 #[test]
 fn batch_over_a_stream_takes_one_write_and_hardly_more_reads() {
     let test = "batch_over_a_stream_takes_one_write_and_hardly_more_reads";

@@ -22,7 +22,6 @@ fn address(endpoint: &str) -> SocketAddr {
     endpoint.strip_prefix("tcp://").unwrap().parse().unwrap()
 }
 
-/// Returns an endpoint of this test, with a port that the kernel chooses.
 fn any_port() -> String {
     let endpoint = name("tcp");
     format!("{}:0", endpoint.rsplit_once(':').unwrap().0)
@@ -54,7 +53,6 @@ fn port_that_was_left_open_is_shown() {
 
 #[test]
 fn names_and_numbers_of_this_machine() {
-    // Sets the directory.
     name("tcp");
     for host in ["localhost", "[::1]", "127.0.0.1"] {
         let listener = Listener::listen(&format!("tcp://{host}:0"), &options()).unwrap();
@@ -69,8 +67,7 @@ fn names_and_numbers_of_this_machine() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 
-/// A listener that never accepts: its queue is full, so the kernel completes no further connection and
-/// reports nothing.
+/// A listener whose queue is full, so the kernel completes no further connection and reports nothing.
 fn black_hole() -> (TcpListener, Vec<TcpStream>, String) {
     let socket =
         rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
@@ -155,7 +152,6 @@ fn peer_without_the_token_gets_no_answer() {
     assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
 }
 
-/// Ends a connection with a reset.
 fn reset(stream: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
 }
@@ -199,7 +195,6 @@ fn reset_is_disconnected() {
         let a = Channel::connect(&endpoint, &plain, SOON).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         peer.write_all(b"{\"n\":1}\n{\"n\":2}\n").unwrap();
-        // Messages before the end are delivered first.
         assert_eq!(a.recv(SOON).unwrap().get("n").unwrap(), &Value::Int(1));
         drop(listener);
         match broken {

@@ -1,7 +1,7 @@
 //! TCP beyond this machine: nothing without keys or with the wrong ones, everything with the right ones.
 //!
-//! Each side is a separate process with separate keys. They use an address other than loopback: the
-//! machine's, or if it has none, an address in a network that the test makes.
+//! Each side is a separate process with separate keys, at an address other than loopback. If the machine has
+//! none, the test makes a network.
 #![cfg(feature = "tls")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,7 +25,6 @@ fn each_side_shows_a_key_that_the_other_trusts() {
     }
 }
 
-/// Returns an address of this machine other than loopback.
 fn outer_address() -> Option<String> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     // Nothing is sent: the kernel only looks up the route.
@@ -60,7 +59,6 @@ fn print_line(line: &str) {
     out.flush().unwrap();
 }
 
-/// Serves, publishes and listens until standard input ends.
 fn serve(host: &str) -> Result<()> {
     let options = Options::default();
     let server = Server::serve(&format!("tcp://{host}:0"), &options)?;
@@ -102,7 +100,6 @@ fn call(endpoints: &str) -> Result<()> {
     let channel = Channel::connect(listener, &named, SOON)?;
     let own = Keyring::new()?.own()?.is_some();
     assert!(own);
-    // Both directions at once, and more than one record each.
     for round in 0..20i64 {
         for i in 0..10 {
             channel.send(&Value::from(vec![round * 10 + i; 500]), SOON)?;
@@ -225,7 +222,7 @@ fn try_all() {
     }
     assert_eq!(there.run(&call), "done");
 
-    // Lasting clients that send nothing, or half of a first record, keep no others out, and are disconnected.
+    // Silent clients keep no others out, and are disconnected.
     let silent: Vec<TcpStream> = (0..60)
         .map(|n| {
             let mut stream = TcpStream::connect(&address).unwrap();

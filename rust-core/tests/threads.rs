@@ -1,5 +1,5 @@
-//! One object in several threads: sends and publications take turns, calls run together, and a second
-//! receiver is refused.
+//! One object in several threads: sends and publications take turns, calls run together, a second receiver is
+//! refused.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +17,6 @@ use crate::support::{SOON, name};
 const THREADS: i64 = 6;
 const EACH: i64 = 100;
 
-/// A server that answers each request with its value, in its own thread, until it is closed.
 fn echo(endpoint: &str) -> (Arc<Server>, thread::JoinHandle<()>) {
     let server = Arc::new(serve(endpoint).unwrap());
     let answers = server.clone();
@@ -87,7 +86,6 @@ fn messages_of_many_threads_on_one_channel_arrive_in_order_per_thread() {
     }
 }
 
-/// A wait that signals its beginning, and ends on request.
 #[derive(Default)]
 struct CancellableWait {
     begun: AtomicBool,
@@ -153,14 +151,12 @@ fn call_beside_one_that_waits_has_a_time_out_of_its_own() {
     let server = serve(&endpoint).unwrap();
     let channel = connect(&endpoint).unwrap();
     let held = CancellableWait::default();
-    // Unanswered until its call has ended.
     let first = thread::scope(|s| {
         s.spawn(|| held.waits(|wait| channel.call(&Value::Null, wait)));
         let first = server.next(SOON).unwrap().unwrap();
         let error = channel.call(&Value::Int(2), Duration::from_millis(50)).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, false), "{error}");
         assert!(error.text().contains("the request was sent") && error.text().contains("0.05 s"), "{error}");
-        // The other direction is free during that.
         channel.send(&Value::Int(3), SOON).unwrap();
         let received = server.next(SOON).unwrap().unwrap();
         assert_eq!(received.value().unwrap(), &Value::Int(3), "the request that was given up is withdrawn");
@@ -177,7 +173,7 @@ fn call_beside_one_that_waits_has_a_time_out_of_its_own() {
     thread.join().unwrap();
 }
 
-/// Calls under way at the server's end fail at once, and the next call reaches its successor.
+/// Calls under way fail at once, and the next call reaches the server's successor.
 #[test]
 fn end_of_the_peer_ends_the_calls_of_all_threads() {
     for transport in ["shm", "unix", "tcp"] {
@@ -204,10 +200,7 @@ fn end_of_the_peer_ends_the_calls_of_all_threads() {
     }
 }
 
-/// A dialogue whose messages mostly arrive while the other side polls; other threads receive, send and
-/// finally close.
-///
-/// Each message arrives once and in order, at any thread, and no thread stays asleep.
+/// Messages mostly arrive while the other side polls; other threads receive, send and finally close.
 #[test]
 fn short_wait_for_a_message_shares_the_direction() {
     for _ in 0..5 {
@@ -460,13 +453,11 @@ fn next_without_a_time_out_outlasts_the_option_of_that_name() {
     assert_eq!(server.next(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
 }
 
-/// The actions of a signal handler or a callback that ends the program.
 #[test]
 fn close_out_of_a_callback_of_its_own_wait_ends_that_wait() {
     let server = serve(&name("unix")).unwrap();
     let mut tick = || server.close(SOON);
     assert!(server.next(Wait::new(None).tick(&mut tick)).unwrap().is_none());
-    // The name is free.
     serve(server.endpoint()).unwrap();
 
     let subscriber = Subscriber::new(&name("unix"), &Options::default()).unwrap();
@@ -537,10 +528,7 @@ fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
     }
 }
 
-/// A sender whose messages are kept to the limit receives acknowledgements, and reconnects after the peer's
-/// end.
-///
-/// The program asks for the direction during that.
+/// The sender receives acknowledgements, and reconnects after the peer's end.
 fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
     const COUNT: i64 = 30;
     let (endpoint, mut options) = (name(transport), Options::default());
@@ -580,7 +568,6 @@ fn receiving_thread_waits_its_own_time_beside_a_sender_that_connects_anew_and_bo
     }
 }
 
-/// A thread asks for counters while another takes requests.
 #[test]
 fn stats_of_a_server_never_make_its_next_call_fail() {
     let server = Server::serve(&name("unix"), &Options::default()).unwrap();

@@ -1,5 +1,4 @@
-//! Channels, servers and their clients in detail, on every transport that has them. The suite `conformance`
-//! has the promises common to all patterns.
+//! Channels, servers and their clients in detail; the suite `conformance` has the promises of all patterns.
 
 use std::sync::Mutex;
 use std::thread;
@@ -121,7 +120,6 @@ fn closing_side_sends_its_consumed_number(t: &str) {
     // A message that was only polled for was not consumed.
     assert!(b.poll().unwrap());
     b.close(SOON).unwrap();
-    // The listener is gone; the next one would have got the messages.
     let error = a.close(Duration::from_millis(30)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("2 messages"), "{error}");
@@ -135,9 +133,7 @@ fn closing_side_sends_its_consumed_number(t: &str) {
     client.close(SOON).unwrap();
 }
 
-/// A side that polls sees the other side acknowledge, close and hang up, and looks for a new link.
-///
-/// The acknowledgement stays.
+/// A side that polls sees the peer acknowledge, close and hang up; the acknowledgement stays.
 fn close_after_polling_an_ended_peer(t: &str) {
     let endpoint = name(t);
     let options = Options::default();
@@ -205,7 +201,6 @@ fn many_clients_one_server(t: &str) {
     });
 }
 
-/// Returns whether a name has room for several peers at once.
 fn takes_many_peers(t: &str) -> bool {
     t != "fifo"
 }
@@ -345,8 +340,7 @@ fn descriptor_for_event_loops(t: &str) {
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// A call that sends may be the first to notice the end of the peer. An event loop waits only for the
-/// descriptor.
+/// The end of the peer may be noticed by a call that sends, but an event loop waits only for the descriptor.
 fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     let endpoint = name(t);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
@@ -360,7 +354,6 @@ fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     assert!(readable(fd, 0), "its end was not received yet");
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
     assert!(!readable(fd, 0), "its end was received");
-    // A side that reconnects needs a call for it, and then sleeps until a process listens.
     let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let fd = a.fileno().unwrap();
     drop((b, listener.accept(SOON).unwrap(), listener));
@@ -438,7 +431,7 @@ fn close_gives_up_the_name(t: &str) {
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     server.close(SOON).unwrap();
     let again = Listener::listen(&endpoint, &Options::default()).unwrap();
-    // Those objects are closed but still live; the name belongs to this one.
+    // The closed objects still live.
     assert_eq!(listener.accept(SOON).err().unwrap().kind(), ErrorKind::InvalidState);
     drop((listener, open, server));
     Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -495,8 +488,7 @@ macro_rules! suite_of {
     };
 }
 
-// A store keeps its messages whichever process ends: there is no hang-up, and a close waits for no peer. The
-// suite `spool` replaces the omitted cases.
+// A store keeps its messages whichever process ends. The suite `spool` replaces the omitted cases.
 suite_of! {
     spool: close_loses_no_accepted_message
     open_takes_both_roles second_thread_in_one_direction

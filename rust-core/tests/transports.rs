@@ -1,15 +1,14 @@
 //! A transport is one folder and one line: folders do not use each other, and shared modules name no folder.
 //!
 //! The folders are private in `linkspan-transport`, so the compiler keeps higher layers from naming them;
-//! this test checks that they compare with no transport's word. The engine names no half of a medium: it
-//! sends with a `Tx` and receives from an `Rx`.
+//! this test checks their comparisons. The engine names no half of a medium: it sends with a `Tx` and
+//! receives from an `Rx`.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::sources_under;
 
-/// The folders of transports; the ninth belongs to tests.
 const FOLDERS: [&str; 9] = ["shm", "unix", "dgram", "tcp", "fifo", "spool", "file", "journal", "abstract"];
 
 /// Files of `linkspan-transport` that may name folders, each with its reason.
@@ -20,7 +19,6 @@ const MAY_NAME: [(&str, &str); 4] = [
     ("fuzzing.rs", "shows a fuzzer the readers of bytes"),
 ];
 
-/// Returns each line of a source whose code names a folder according to `names`.
 fn found(path: &str, source: &str, names: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in source.lines().enumerate() {
@@ -50,10 +48,7 @@ fn compared_above(path: &str, source: &str) -> Vec<String> {
     found(path, source, |folder, code| code.contains(&format!("== \"{folder}\"")))
 }
 
-/// Returns the names of media in a source of the engine: types of halves and of their makers, and variants of
-/// two enums.
-///
-/// A program without Linkspan is not a medium.
+/// Returns the names of media in a source of the engine. A program without Linkspan is not a medium.
 fn media_named(path: &str, source: &str) -> Vec<String> {
     const VARIANTS: [&str; 4] = ["Stream", "Shm", "Place", "Published"];
     let is_medium = |word: &str| {
@@ -72,7 +67,6 @@ fn media_named(path: &str, source: &str) -> Vec<String> {
     found
 }
 
-/// Checks every source under this folder, except those that `skips` selects.
 fn looked_through(
     folder: &str,
     skips: impl Fn(&str) -> bool,

@@ -1,7 +1,5 @@
-//! Unread answers: client and server keep a bounded number.
-//!
-//! The server disconnects a client that reads none, which is an event on both sides, and the channel
-//! continues.
+//! Unread answers: client and server keep a bounded number, and the server disconnects a client that reads
+//! none.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +9,6 @@ use linkspan::{Channel, Encoding, ErrorKind, EventKind, Options, Payload, Pendin
 use crate::support::{SOON, name};
 
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
-/// The longest message of these tests.
 const LONGEST: usize = 1 << 20;
 
 fn start(client: &Channel) -> PendingReply {
@@ -26,8 +23,7 @@ fn dropped(stats: &Value) -> u64 {
     stats.at("dropped").unwrap().as_u64().unwrap()
 }
 
-/// The server holds at most the bytes of its longest message. Then it disconnects the client, whose next call
-/// connects again.
+/// The server holds at most the bytes of its longest message, then disconnects the client.
 #[test]
 fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
     const REQUESTS: usize = 40;
@@ -57,7 +53,6 @@ fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
             }
         }
         assert!(client.events().iter().any(|e| e.kind == EventKind::Disconnected), "{transport}");
-        // The channel continues.
         thread::scope(|scope| {
             let serving = scope.spawn(|| {
                 let request = server.next(SOON).unwrap().unwrap();
@@ -75,7 +70,7 @@ fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
     }
 }
 
-/// The end of the link is an event before the next call uses another link, whichever call that is.
+/// The end of the link is an event before the next call uses another link.
 #[test]
 fn client_that_was_hung_up_has_an_event_where_it_calls_again() {
     for transport in TRANSPORTS {
@@ -97,8 +92,7 @@ fn client_that_was_hung_up_has_an_event_where_it_calls_again() {
                 }
             });
             let again = || client.call(&Value::from("again"), SOON);
-            // The end of a TCP connection follows the answers. The client has not read those, so it first
-            // writes its request.
+            // The client first writes its request, because it has not read the preceding answers.
             again().or_else(|error| if transport == "tcp" { again() } else { Err(error) }).unwrap();
             serving.join().unwrap();
         });
@@ -126,7 +120,6 @@ fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
                 ErrorKind::Disconnected,
                 "{transport}"
             );
-            // Another client is still served.
             let other = Channel::connect(server.endpoint(), &options, SOON).unwrap();
             other.send(&Value::from("lives"), SOON).unwrap();
             assert!(waiting.join().unwrap().unwrap(), "{transport}");
@@ -138,15 +131,13 @@ fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
     }
 }
 
-/// Many connections do not make a server hold more than a few.
-///
-/// The ones with the most waiting answers end first. A client that receives its answers keeps all of them.
+/// The clients with the most waiting answers are disconnected first. One that reads keeps its answers.
 #[test]
 fn answers_that_wait_for_all_clients_are_bounded_together() {
     const TOGETHER: u64 = 256 << 20;
     const LENGTH: usize = 4 << 20;
     const CLIENTS: usize = 30;
-    // The most answers of a connection in buffers of the kernel, besides the waiting ones.
+    // How many answers the kernel's buffers hold.
     for (transport, under_way) in [("unix", 1), ("tcp", 4)] {
         let server = Server::serve(&name(transport), &Options::default()).unwrap();
         let connect = || Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
@@ -213,7 +204,6 @@ fn client_that_receives_a_long_answer_is_not_hung_up_for_those_that_receive_none
     for _ in &silent {
         server.next(SOON).unwrap().unwrap().reply_payload(&short).unwrap();
     }
-    // Nothing comes within this time.
     assert!(server.next(Duration::from_millis(200)).is_err());
     thread::scope(|scope| {
         scope.spawn(|| {

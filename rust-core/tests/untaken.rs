@@ -1,5 +1,5 @@
-//! Requests of servers that end. The next server gets an untaken request; a taken, unanswered one has an
-//! unknown outcome. Each is carried out at most once.
+//! Requests of servers that end: the next server gets untaken ones; taken, unanswered ones have an unknown
+//! outcome.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{SOON, name, readable};
 use crate::workers::Workers;
 
-/// The transports whose worker processes serve calls.
 const TRANSPORTS: [&str; 2] = ["shm", "unix"];
 
 fn ask(client: &Channel, value: &Value) -> PendingReply {
@@ -112,13 +111,12 @@ fn request_that_a_killed_server_took_has_an_unknown_outcome() {
             "{transport}: {error}"
         );
         assert!(error.text().contains("unknown"), "{transport}: {error}");
-        // The next request is served.
         assert_eq!(answer(&client, &ask(&client, &Value::Int(2))), (1, 2), "{transport}");
         assert_eq!(workers.given(), [(0, 1), (1, 2)], "{transport}");
     }
 }
 
-/// The kernel drops the bytes that a dead server has not read, without telling anybody.
+/// The kernel drops unread bytes of a dead server without telling anybody.
 #[test]
 fn untaken_request_over_a_stream_has_an_unknown_outcome() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -223,13 +221,11 @@ fn untaken_request_without_a_next_server_fails_as_not_carried_out() {
     client.finish_call(&last, SOON).unwrap();
 }
 
-/// Returns a request that an ended server did not take.
 fn ask_of_a_stopped(client: &Channel, endpoint: &str) -> PendingReply {
     let _server = Server::serve(endpoint, &Options::default()).unwrap();
     ask(client, &Value::Int(3))
 }
 
-/// The next server gets the requests of the clients that still exist.
 #[test]
 fn untaken_request_of_a_client_that_has_ended_ends_with_it() {
     let endpoint = name("shm");
@@ -249,8 +245,7 @@ fn untaken_request_of_a_client_that_has_ended_ends_with_it() {
     assert_eq!(workers.given(), [(0, 0), (0, 0), (1, 1)]);
 }
 
-/// A poll never withdraws a request because of the peer's state. The descriptor is readable only if there is
-/// news.
+/// A poll never withdraws a request. The descriptor is readable only if there is news.
 #[test]
 fn polled_request_says_timeout_alone_while_no_server_is_there() {
     for (transport, idempotent) in [("shm", false), ("shm", true), ("unix", true), ("fifo", true)] {

@@ -1,7 +1,4 @@
 //! Long byte strings that a program views in the sender's memory (`view_bytes`), in every pattern.
-//!
-//! The bytes around them are copied before the check. The view lasts as long as the message or one of its
-//! values.
 
 use std::thread;
 
@@ -27,12 +24,10 @@ fn bytes(seed: usize, length: usize) -> Value {
     Value::Bytes(Bytes::from((0..length).map(|i| (i / 7 + seed) as u8).collect::<Vec<u8>>()))
 }
 
-/// A camera's frame, with metadata.
 fn frame(seed: usize) -> Value {
     Value::map([("seed", Value::from(seed as u64)), ("frame", bytes(seed, MIB)), ("lens", "wide".into())])
 }
 
-/// Returns how many byte strings of the value lie in the sender's memory.
 fn viewed(value: &Value) -> usize {
     match value {
         Value::Bytes(bytes) => usize::from(is_shared(bytes)),
@@ -42,7 +37,6 @@ fn viewed(value: &Value) -> usize {
     }
 }
 
-/// Asserts that the message has this value, with this many byte strings in the sender's memory.
 fn assert_views(message: &Message, value: &Value, strings: usize) {
     let found = message.value().unwrap();
     assert!(found == value, "another value arrived");
@@ -123,7 +117,6 @@ fn byte_strings_are_viewed_in_every_pattern() {
     let server = Server::serve(&name("shm"), &viewing()).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
-            // A client's first request opens its link, before there is a slot.
             server.next(SOON).unwrap().unwrap().reply(&Value::Null).unwrap();
             for seed in 0..8 {
                 let request = server.next(SOON).unwrap().unwrap();
@@ -162,7 +155,6 @@ fn kept_views_stay_as_they_are_and_further_ones_are_copies() {
         publisher.send(&frame(seed)).unwrap();
         let message = subscriber.recv(SOON).unwrap();
         assert_views(&message, &frame(seed), usize::from(seed < SHARE));
-        // A value keeps the memory, like its message.
         kept.push(message.get("frame").unwrap().clone());
     }
     assert!(kept.iter().enumerate().all(|(seed, value)| *value == bytes(seed, MIB)));
@@ -170,7 +162,6 @@ fn kept_views_stay_as_they_are_and_further_ones_are_copies() {
     kept.clear();
     publisher.send(&frame(100)).unwrap();
     assert_views(&subscriber.recv(SOON).unwrap(), &frame(100), 1);
-    // A kept value outlives the publisher and the subscription.
     publisher.send(&frame(101)).unwrap();
     let last = subscriber.recv(SOON).unwrap();
     publisher.close(SOON).unwrap();
@@ -193,7 +184,6 @@ fn channel_goes_on_when_all_slots_are_viewed() {
     let without = without_slot(&one.stats());
     assert!(without > 0);
     kept.clear();
-    // The slots are free again.
     for seed in 0..40 {
         one.send(&frame(seed), SOON).unwrap();
         assert_views(&two.recv(SOON).unwrap(), &frame(seed), 1);
@@ -202,8 +192,6 @@ fn channel_goes_on_when_all_slots_are_viewed() {
 }
 
 /// Values are decoded for the check against a schema, and so copied; other transports have no slots.
-///
-/// The program is unchanged.
 #[test]
 fn bytes_are_copies_where_they_are_checked_and_over_other_transports() {
     let fields = [("seed", "u64"), ("frame", "bytes"), ("lens", "text")]

@@ -10,7 +10,6 @@ use crate::support::{SOON, name};
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 const MOMENT: Duration = Duration::from_millis(60);
 
-/// The other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Other {
     Nobody,
@@ -18,7 +17,6 @@ enum Other {
     Ended,
 }
 
-/// The table: the other side, and the error of a wait with a time-out.
 const TABLE: [(Other, ErrorKind); 3] = [
     (Other::Nobody, ErrorKind::NotFound),
     (Other::Silent, ErrorKind::Timeout),

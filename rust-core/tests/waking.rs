@@ -1,5 +1,5 @@
-//! An attempt without a connection always leaves an event: the object's descriptor becomes readable when
-//! another attempt may succeed, whatever ended the last one.
+//! An attempt without a connection always leaves an event: the descriptor becomes readable when another may
+//! succeed.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -19,7 +19,6 @@ use crate::support::{SOON, name, readable};
 /// The obstacle of an attempt at a name of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Met {
-    /// Nobody listens.
     Nobody,
     /// A socket of a process that was killed.
     Dead,
@@ -27,13 +26,10 @@ enum Met {
     Busy,
     /// It ends each connection without an answer.
     Ended,
-    /// It never answers.
     Silent,
     /// Its answer is not a hello.
     Nonsense,
-    /// A name of another pattern.
     OtherPattern,
-    /// A name with another schema.
     OtherSchema,
 }
 
@@ -48,7 +44,6 @@ const MET: [Met; 8] = [
     Met::OtherSchema,
 ];
 
-/// The way in which a program waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     /// A subscription to one name, a list, a pattern; a channel.
@@ -68,7 +63,6 @@ struct Peer {
 }
 
 impl Peer {
-    /// Calls `meet` with each connection.
     fn start(
         listener: UnixListener,
         path: PathBuf,
@@ -97,7 +91,6 @@ impl Drop for Peer {
     }
 }
 
-/// The obstacle at the name, until it is dropped.
 enum There {
     Nothing,
     Peer(#[expect(dead_code, reason = "held")] Peer),
@@ -166,7 +159,6 @@ fn put(met: Met, way: Way, endpoint: &str) -> There {
     }
 }
 
-/// An object that waits for a name.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Waiter {
     Subscriber(Subscriber),
@@ -183,7 +175,6 @@ impl Waiter {
         })
     }
 
-    /// Returns the descriptor, whatever the first attempt meets.
     fn descriptor(&self) -> RawFd {
         match self {
             Waiter::Subscriber(subscriber) => subscriber.as_raw_fd(),
@@ -234,7 +225,7 @@ impl Drop for Source {
     }
 }
 
-/// Returns whether the watch of the directory handles the name of a pattern, because there is no publisher.
+/// Returns whether the watch of the directory handles the name of a pattern.
 fn is_left(met: Met, way: Way) -> bool {
     way == Way::Pattern && matches!(met, Met::Nobody | Met::Dead | Met::OtherPattern)
 }
@@ -326,9 +317,7 @@ fn blocking_call_goes_on(met: Met, way: Way, endpoint: &str, options: &Options) 
     drop(source);
 }
 
-/// The answer of a program that is not a publisher comes after another program has taken the name.
-///
-/// The directory reports that once.
+/// The other program's answer comes after a publisher has taken the name, which the directory reports once.
 #[test]
 fn name_that_a_publisher_takes_while_the_answer_of_another_program_is_under_way_is_received() {
     let [endpoint, other] = [name("unix"), name("unix")];

@@ -9,7 +9,6 @@ use linkspan::{Channel, ErrorKind, EventKind, Listener, Options, Server, Value};
 use crate::support::victims::Random;
 use crate::support::{SOON, name, readable};
 
-/// The transports with requests and a way back.
 const TRANSPORTS: [&str; 5] = ["unix", "shm", "tcp", "fifo", "spool"];
 /// Enough time to send a request, and a short wait for a certain time-out.
 const PATIENCE: Duration = Duration::from_millis(60);
@@ -56,7 +55,7 @@ fn withdrawal_concerns_its_own_request_of_several() {
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         let ask = |n: i64| client.start_call(&client.encode(&Value::Int(n)).unwrap(), SOON).unwrap();
         let asked: Vec<_> = (0..5).map(ask).collect();
-        // The first is already taken, so it is carried out regardless of its caller.
+        // Already taken, so it is carried out regardless of its caller.
         let first = server.next(SOON).unwrap().unwrap();
         for given_up in [0, 1, 3] {
             assert_eq!(
@@ -90,7 +89,6 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
         client.send(&Value::from("behind"), SOON).unwrap();
         let next = || channel.recv(SOON).unwrap();
         assert_eq!(next().value().unwrap(), &Value::from("before"), "{transport}");
-        // A poll does not change the order.
         assert!(channel.poll().unwrap());
         assert_eq!(next().value().unwrap(), &Value::from("between"), "{transport}: 1 was withdrawn");
         let request = next();
@@ -105,7 +103,7 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
 #[test]
 fn messages_behind_a_request_come_in_order_by_every_way_of_receiving() {
     const COUNT: i64 = 600;
-    // A request every so many messages: later messages are read before the program gets it.
+    // Messages after a request are read before the program gets it.
     const EVERY: i64 = 200;
     type Way = fn(&Channel) -> Vec<linkspan::Message>;
     let ways: [(&str, Way); 4] = [
@@ -199,8 +197,7 @@ fn request_that_waits_in_a_channel_is_dropped_when_it_is_withdrawn() {
         let _kept = client.start_call(&client.encode(&Value::from("kept")).unwrap(), SOON).unwrap();
         thread::scope(|s| {
             let gives_up = s.spawn(|| gives_up(&client, 1));
-            // It reads for acknowledgements and keeps the requests; the second request is withdrawn during
-            // that.
+            // It reads for acknowledgements and keeps the requests.
             channel.send(&Value::from("not taken"), SOON).unwrap();
             assert_eq!(channel.flush(PATIENCE * 10).unwrap_err().kind(), ErrorKind::Timeout);
             gives_up.join().unwrap();
@@ -311,7 +308,6 @@ fn descriptor_ignores_late_answers_and_reports_the_end_of_the_server() {
         let request = server.next(SOON).unwrap().unwrap();
         assert_eq!(client.finish_call(&asked, PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
         let look = || assert!(matches!(client.poll(), Err(e) if e.kind() == ErrorKind::InvalidState));
-        // Arms the descriptor.
         look();
         request.reply(&Value::from("late")).unwrap();
         assert!(readable(fd, 60), "{transport}: the answer came");

@@ -1,5 +1,4 @@
-//! Processes without a free descriptor: a long body whose slot needs one is sent another way, and the
-//! connection stays.
+//! Processes without a free descriptor: a long body whose slot needs one is sent another way.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -13,7 +12,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::support::alone::alone;
 use crate::support::{SOON, name};
 
-/// Calls `body` while this process has no descriptor left.
 fn without_descriptors<T>(body: impl FnOnce() -> T) -> T {
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: before.maximum }).unwrap();
@@ -57,7 +55,7 @@ fn long_body_of_a_sender_without_descriptors_goes_in_pieces() {
         });
         assert_eq!(received.value().unwrap(), &value);
         assert_eq!(number(&one.stats(), "bodies_without_slot"), 1);
-        // The kernel is not asked again at once. Each body without a slot is counted.
+        // The kernel is not asked again at once.
         for more in 2..=4 {
             thread::scope(|scope| {
                 scope.spawn(|| one.send(&value, SOON).unwrap());
@@ -101,12 +99,10 @@ fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_wait
         let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         channel.recv(SOON).unwrap();
         println!("\nreceived");
-        // Until it is killed.
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
     alone!(sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_waits_for_room);
-    // With a full ring, and in the middle of a long body.
     for (length, fills) in [(10_000, true), (8 << 20, false)] {
         let listener = Listener::listen(&name("shm"), &Options::default()).unwrap();
         let mut receiver = Command::new(std::env::current_exe().unwrap())
@@ -132,7 +128,7 @@ fn sender_without_descriptors_notices_that_its_receiver_was_killed_while_it_wait
                 ended.send((sent, number(&channel.stats(), "bodies_in_slots"))).unwrap();
             });
             does_wait.recv_timeout(SOON).unwrap();
-            // Time for it to fall asleep; otherwise it would find the end before its sleep.
+            // Time for it to fall asleep.
             thread::sleep(Duration::from_millis(50));
             assert!(has_ended.try_recv().is_err(), "{length}: it did not wait");
             receiver.kill().unwrap();
@@ -188,10 +184,9 @@ fn subscriber_without_descriptors_misses_no_more_than_it_says() {
     }
 }
 
-/// A publisher's file stays in the socket of a subscriber that has no descriptor for it.
+/// The file of a long message stays in the socket of a subscriber without a descriptor for it.
 ///
-/// A message that needs it is reported as missed once. Other messages arrive without error, and the wait
-/// keeps its deadline.
+/// That message is reported as missed once. Others arrive, and the wait keeps its deadline.
 #[test]
 fn subscriber_to_several_names_without_descriptors_receives_what_needs_none() {
     alone!(subscriber_to_several_names_without_descriptors_receives_what_needs_none);
@@ -225,10 +220,7 @@ fn subscriber_to_several_names_without_descriptors_receives_what_needs_none() {
     }
 }
 
-/// The file of a request stays in the socket of a server that has no descriptor for it, and ends each sleep
-/// at once.
-///
-/// The wait keeps its deadline, and other clients are served.
+/// The unread file ends each sleep at once, but the wait keeps its deadline, and other clients are served.
 #[test]
 fn server_without_descriptors_keeps_its_deadlines_and_serves_later() {
     alone!(server_without_descriptors_keeps_its_deadlines_and_serves_later);

@@ -19,7 +19,6 @@ fn shared() -> Options {
     Options::default().with_shared(true)
 }
 
-/// Worker processes at one name, and the file with their notes about requests.
 pub struct Workers {
     endpoint: String,
     notes: PathBuf,
@@ -52,10 +51,8 @@ impl Workers {
         worker.wait().unwrap();
     }
 
-    /// Returns each worker and its request, in order.
     pub fn given(&self) -> Vec<(i64, i64)> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
-        // An unfinished line is ignored.
         let noted = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         noted
             .map(|line| {
@@ -65,7 +62,6 @@ impl Workers {
             .collect()
     }
 
-    /// Waits until this many requests were delivered.
     pub fn await_given(&self, count: usize) {
         let began = Instant::now();
         while self.given().len() < count {
@@ -90,8 +86,7 @@ fn number(value: &Value) -> i64 {
 
 /// Clients call three workers, one of which is killed repeatedly.
 ///
-/// All repeatable requests are carried out. Other requests are carried out at most once, and the caller gets
-/// an error for an unknown outcome.
+/// Unrepeatable requests are carried out at most once; an unknown outcome is an error.
 fn kills_lose_no_request(transport: &str, idempotent: bool) {
     const CLIENTS: i64 = 4;
     const CALLS: i64 = 60;
@@ -278,7 +273,6 @@ fn shared_name_admits_only_sharing_processes() {
         let alone = Server::serve(&endpoint, &Options::default()).err().unwrap();
         assert_eq!(alone.kind(), ErrorKind::AddressInUse, "{transport}: {alone}");
         first.close(SOON).unwrap();
-        // The other one continues to serve.
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         thread::scope(|s| {
             s.spawn(|| second.next(SOON).unwrap().unwrap().reply(&Value::Int(1)).unwrap());

@@ -1,5 +1,4 @@
-//! Runs each case in a separate process with separate directories; checks that no files, descriptors or
-//! mappings remain.
+//! Runs each case in a separate process with separate directories; checks that nothing remains.
 
 use std::fs::{read_dir, read_to_string};
 use std::process::Command;
@@ -16,10 +15,9 @@ use crate::support::SOON;
 /// The environment variable with the case, in the process that runs it.
 const CASE: &str = "LINKSPAN_TEST_CASE";
 
-/// The time after which a hanging case is ended.
 const SECONDS: u32 = 100;
 
-/// Starts a process for the case. In that process it runs the case, in a process with a role the role.
+/// Starts a process for the case. In that process it runs the case, or the role of the process.
 pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
     if roles::is_one() {
         roles::play(nature);
@@ -30,7 +28,6 @@ pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
     }
 }
 
-/// Returns the test harness's name of the case.
 fn test_name(nature: &Nature, name: &str) -> String {
     format!("conformance::{}::{name}", nature.name)
 }
@@ -65,7 +62,6 @@ fn names(folder: &std::path::Path) -> Vec<String> {
     read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Returns the name of the case that this process runs.
 pub fn this_case() -> String {
     std::env::var(CASE).unwrap()
 }
@@ -99,7 +95,6 @@ fn nothing_is_left(nature: &'static Nature) {
     assert_eq!(cleaned, [""; 0]);
 }
 
-/// Counts the descriptors of this process, and its mapped memory files and files in its directories.
 fn held() -> [usize; 2] {
     let ours = std::env::var("LINKSPAN_DIR").unwrap();
     let ours = ours.trim_end_matches("run");

@@ -1,5 +1,4 @@
-//! Delivery: each message arrives whole, in order and once, up to the limit, and no faster than the receiver
-//! reads.
+//! Delivery: each message arrives whole, in order and once, up to the limit.
 
 use std::thread;
 use std::time::Duration;
@@ -42,7 +41,6 @@ pub fn messages_arrive_once_in_order(place: &Place) {
     rx.is_empty();
 }
 
-/// Sends bodies of these sizes and checks that each arrives unchanged.
 fn carry(place: &Place, sizes: &[usize]) {
     let (tx, rx) = place.pair();
     for (i, size) in sizes.iter().enumerate() {
@@ -228,7 +226,7 @@ fn publisher_does_not_wait(place: &Place) {
     rx.is_empty();
 }
 
-/// Sends and receives several messages in one call: short ones, which are written together, and long ones.
+/// Short messages, which are written together, and long ones.
 pub fn batches_arrive_once_in_order(place: &Place) {
     const COUNT: usize = 300;
     const BATCH: usize = 30;
@@ -290,7 +288,6 @@ pub fn lent_bytes_arrive_in_memory_of_the_program(place: &Place) {
                 sent
             });
             if number % 3 == 2 {
-                // Like any other message.
                 assert!(rx.recv(SOON).unwrap().body() == &sent[..], "{size} bytes");
             } else {
                 let received = rx.recv_into(&mut memory, SOON).unwrap();

@@ -1,5 +1,4 @@
-//! Closing in every state: it ends waiting calls, releases the name, and reports unconsumed messages if the
-//! sender knows their number.
+//! Closing in every state: it ends waiting calls, releases the name, and reports unconsumed messages.
 
 use std::thread;
 
@@ -22,7 +21,6 @@ fn rx_is_closed(place: &Place, rx: &Rx) {
     rx.close(SOON).unwrap();
 }
 
-/// Closes before any message, with and without a peer.
 pub fn close_before_any_message_releases_the_name(place: &Place) {
     let alone = place.try_hold().unwrap();
     alone.close().unwrap();
@@ -36,8 +34,7 @@ pub fn close_before_any_message_releases_the_name(place: &Place) {
         let dialled = Channel::dial(&place.endpoint, &Options::default()).unwrap();
         dialled.close(SOON).unwrap();
         check_error(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
-        // The closed objects still exist and hold nothing; a spool accepts messages with and without a
-        // server.
+        // A spool accepts messages with and without a server.
         let sender = place.try_tx(&[], MOMENT);
         match place.nature.unread {
             Unread::InPlace => drop(sender.unwrap()),
@@ -47,7 +44,6 @@ pub fn close_before_any_message_releases_the_name(place: &Place) {
     place.works();
 }
 
-/// The sender closes while messages are unread.
 pub fn close_with_unread_messages_reports_or_stores_them(place: &Place) {
     let (tx, rx) = place.pair();
     for i in 1..=3 {
@@ -100,7 +96,6 @@ fn a_reader_closes(place: &Place) {
     rx.is_empty();
 }
 
-/// Closes while another thread waits for a message, with and without a peer.
 pub fn close_ends_a_waiting_receive(place: &Place) {
     for alone in [false, true] {
         let (waits, waiting) = support::waiting_options();
@@ -131,7 +126,7 @@ pub fn close_ends_a_waiting_receive(place: &Place) {
     place.works();
 }
 
-/// Closes while another thread waits for room, on transports whose senders wait.
+/// Only on transports whose senders wait.
 pub fn close_ends_a_waiting_send(place: &Place) {
     let (waits, waiting) = support::waiting_options();
     let payload = raw(vec![7; 100_000]);
@@ -168,7 +163,6 @@ pub fn close_ends_a_waiting_send(place: &Place) {
     }
 }
 
-/// Closes both sides, one after the other in either order, and both at once.
 pub fn close_after_or_together_with_the_peer_succeeds(place: &Place) {
     for first in ["tx", "rx", "both"] {
         let (tx, rx) = place.pair();

@@ -1,5 +1,4 @@
-//! Invalid bytes from a hostile program, in the form of each transport: the receiver reports an error, and
-//! other peers continue.
+//! Invalid bytes from a hostile program: the receiver reports an error, and other peers continue.
 
 use std::fs::{self, File, OpenOptions, read_dir, read_link, read_to_string};
 use std::io::{Read, Write};
@@ -31,7 +30,6 @@ pub fn invalid_bytes_are_refused_and_other_peers_continue(place: &Place) {
     }
 }
 
-/// A program sends other bytes instead of a hello, while two others exchange messages.
 fn first_words(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
@@ -64,7 +62,6 @@ fn first_words(place: &Place) {
     }
     rx.is_empty();
     drop(tx);
-    // The next client is admitted.
     carries(&place.tx(), &rx);
 }
 
@@ -78,7 +75,6 @@ fn answered(stream: &mut impl Read) -> Vec<u8> {
     bytes
 }
 
-/// An admitted peer writes invalid bytes, while others exchange messages at another name.
 fn in_a_link(place: &Place) {
     let unharmed = place.another();
     let (tx, rx) = unharmed.pair();
@@ -92,7 +88,7 @@ fn in_a_link(place: &Place) {
     let error = receiver.recv().unwrap_err();
     check_error(&error, ErrorKind::Malformed, place);
     carries(&tx, &rx);
-    // The peer is alive but no longer admitted, so another may connect. A pipe has one client until its end.
+    // The peer is no longer admitted, so another may connect. A pipe has one client until its end.
     let one_at_a_time = place.nature.name == "fifo";
     if one_at_a_time {
         check_error(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
@@ -105,8 +101,7 @@ fn in_a_link(place: &Place) {
     receiver.is_empty();
 }
 
-/// Runs the hostile peer: it sends one message, then writes invalid bytes to every descriptor and mapping of
-/// the other side.
+/// Runs the hostile peer: after one message it writes invalid bytes to every descriptor and mapping.
 pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
     let tx = place.try_tx(&[("client_id", "foreign".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();
@@ -192,7 +187,6 @@ fn in_a_file(place: &Place) {
         let error = latest(&place.endpoint, &Options::default(), Duration::ZERO).unwrap_err();
         check_error(&error, ErrorKind::Corrupt, place);
         assert!(error.offset().is_some(), "the error has an offset: {error}");
-        // The next value is whole again.
         tx.send(&Value::from("valid")).unwrap();
         while next(&tx, &rx).value().unwrap() != &Value::from("valid") {}
     }
@@ -220,7 +214,7 @@ fn behind_a_journal(place: &Place) {
     damaged_messages(&place.another(), segment);
 }
 
-/// Checks that an acknowledged record with a wrong check sum is reported once, and the next message is read.
+/// An acknowledged record with a wrong check sum is reported once, and the next message is read.
 fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBuf) {
     let (tx, rx) = place.pair();
     for text in ["the first", "the second", "the third"] {

@@ -1,4 +1,5 @@
-//! Connecting: in either order, without a peer, with a name in use; and messages in the opposite direction.
+//! Connecting in either order, without a peer, and with a name in use; and messages in the opposite
+//! direction.
 
 use std::thread;
 use std::time::Duration;
@@ -127,7 +128,6 @@ pub fn answers_and_calls_work_or_are_refused(place: &Place) {
     );
 }
 
-/// Returns the refusal of an option that transports without stored messages accept.
 fn refused_otherwise(place: &Place) -> linkspan::Error {
     let lists = options(&[("allow_uids", vec![0i64].into())]);
     Channel::open(&place.another().endpoint, &lists, SOON).err().unwrap()

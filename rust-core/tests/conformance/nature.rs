@@ -29,14 +29,11 @@ pub struct Nature {
     pub name: &'static str,
     /// Whether it has channels; otherwise it has a publisher, which holds the name, and subscribers.
     pub channels: bool,
-    /// Whether a channel carries messages in both directions.
     pub answers: bool,
     pub unread: Unread,
     /// Whether a sender waits for a receiver that reads nothing.
     pub fills_up: bool,
-    /// Whether a name has only one holder.
     pub one_holder: bool,
-    /// The fate of a message that is longer than its receiver accepts.
     pub too_long: TooLong,
     /// The longest body, if the system limits it.
     pub longest: usize,

@@ -12,7 +12,7 @@ use crate::conformance::roles::{Other, Role, long};
 use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, check_error, pattern};
 use crate::support::SOON;
 
-/// Kills a sender while it sends a long message: only whole messages arrive.
+/// Only whole messages arrive.
 pub fn killed_sender_leaves_no_partial_message(place: &Place) {
     let rx = place.try_rx(&[("max_message_size", Value::Int(200 << 20))]).unwrap();
     let mut victim = Other::start(place, Role::SendLong);
@@ -48,7 +48,6 @@ pub fn killed_sender_leaves_no_partial_message(place: &Place) {
     carries(&place.tx(), &rx);
 }
 
-/// Returns the number of bytes in the files that a process has open, with and without a name.
 fn bytes_of(other: &Other) -> u64 {
     let open = read_dir(format!("/proc/{}/fd", other.id())).unwrap();
     // A descriptor that the process has just closed has no size.
@@ -56,8 +55,7 @@ fn bytes_of(other: &Other) -> u64 {
     files.map(|file| file.len()).sum()
 }
 
-/// Kills the holder of the name three times: the name works again each time, even with a killed process's
-/// files.
+/// The name works again each time, even with a killed process's files.
 pub fn name_of_a_killed_holder_is_taken_over(place: &Place) {
     a_beginning(place);
     for _ in 0..3 {
@@ -93,7 +91,7 @@ fn a_beginning(place: &Place) {
     }
 }
 
-/// Checks that a child cannot use inherited sides, and that its end ends no link.
+/// The end of the child ends no link.
 pub fn forked_child_cannot_use_inherited_sides(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
@@ -131,7 +129,7 @@ fn everything_is_refused(tx: &Tx, rx: &Rx) -> bool {
         && tx.close(SOON).is_ok()
 }
 
-/// Kills the holder of the name while its child lives: the name is free, because the child is not a holder.
+/// The name is free, because the child is not a holder.
 fn a_child_keeps_no_name(place: &Place) {
     let mut parent = Other::start(place, Role::HoldAndFork);
     parent.wait_for("forked");
@@ -151,19 +149,17 @@ fn with_descriptors_left<T>(count: usize, run: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Enough descriptors for any pair.
 const ENOUGH: usize = 48;
 
-/// Checks that without free descriptors new objects fail with the documented kind and existing ones continue.
-///
-/// Afterwards new objects can be created.
+/// New objects fail with the documented kind and existing ones continue. Afterwards new objects can be
+/// created.
 pub fn lack_of_descriptors_is_reported_and_passes(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     let (mut refused, mut made, mut last) = (0, 0, None);
     for left in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, ENOUGH] {
         let other = place.another();
-        // A side without descriptors never answers; a side with descriptors may take long on a busy machine.
+        // A side without descriptors never answers.
         let patience = if left == ENOUGH { SOON } else { MOMENT };
         let outcome = with_descriptors_left(left, || {
             let holder = other.try_hold().map(drop);

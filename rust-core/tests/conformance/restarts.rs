@@ -22,7 +22,6 @@ fn three_of_which_one_is_consumed(place: &Place) -> Ends {
     ends
 }
 
-/// Restarts the side that holds the name; the other one stays.
 pub fn holder_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_holder();
@@ -51,7 +50,6 @@ pub fn holder_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// Restarts the connecting side; the holder of the name stays.
 pub fn connector_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_guest();
@@ -73,7 +71,6 @@ pub fn connector_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     }
 }
 
-/// Ends both sides, the receiver first, and restarts them.
 pub fn restart_of_both_sides_keeps_stored_messages(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_rx();
@@ -90,8 +87,7 @@ pub fn restart_of_both_sides_keeps_stored_messages(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// Restarts the holder, the connecting side and both in turn, each after `close`: nothing is lost or
-/// repeated.
+/// Each restart follows `close`: nothing is lost or repeated.
 pub fn restarts_after_close_lose_and_repeat_nothing(place: &Place) {
     let mut ends = Ends::new(place);
     let mut next = 0;

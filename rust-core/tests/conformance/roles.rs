@@ -15,7 +15,6 @@ use crate::support::SOON;
 const ROLE: &str = "LINKSPAN_TEST_ROLE";
 const ENDPOINT: &str = "LINKSPAN_TEST_ENDPOINT";
 
-/// The part of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Hold,
@@ -58,7 +57,6 @@ impl Other {
         Other { child, stdout }
     }
 
-    /// Waits until the process prints this word.
     pub fn wait_for(&mut self, word: &str) {
         let mut line = String::new();
         while !line.trim_end().ends_with(&format!("@{word}")) {
@@ -79,9 +77,7 @@ impl Other {
         self.child.id()
     }
 
-    /// Kills the process with SIGKILL, and checks that this ended it.
-    ///
-    /// Returns its standard input: its child lives until that is dropped.
+    /// Kills the process; returns its standard input: its child lives until that is dropped.
     pub fn kill(mut self) -> ChildStdin {
         let input = self.child.stdin.take().unwrap();
         self.child.kill().unwrap();
@@ -114,7 +110,6 @@ fn wait() {
     }
 }
 
-/// Runs the role, and does not return.
 pub fn play(nature: &'static Nature) {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     let word = std::env::var(ROLE).unwrap();
@@ -129,9 +124,7 @@ pub fn play(nature: &'static Nature) {
     std::process::exit(0);
 }
 
-/// The word that a child prints.
 const FORKED: &[u8] = b"@forked\n";
-/// The memory that a child reads into.
 static mut BYTE: u8 = 0;
 
 fn hold(place: &Place, forks: bool) {

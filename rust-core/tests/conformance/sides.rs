@@ -16,7 +16,6 @@ pub const MOMENT: Duration = Duration::from_millis(30);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A unique endpoint of one transport.
 #[derive(Clone)]
 pub struct Place {
     pub nature: &'static Nature,
@@ -65,7 +64,6 @@ pub fn check_error(error: &Error, kind: ErrorKind, place: &Place) {
 }
 
 impl Place {
-    /// Returns an endpoint that no other case uses.
     pub fn new(nature: &'static Nature) -> Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let endpoint = if nature.name == "tcp" {
@@ -79,7 +77,6 @@ impl Place {
         Place { nature, endpoint }
     }
 
-    /// Returns an endpoint that another process created.
     pub fn at(nature: &'static Nature, endpoint: String) -> Place {
         Place { nature, endpoint }
     }
@@ -88,7 +85,6 @@ impl Place {
         Place::new(self.nature)
     }
 
-    /// Returns the file or directory of the name.
     pub fn path(&self) -> PathBuf {
         let name = self.endpoint.strip_prefix(self.nature.name).unwrap()[1..].replace('/', "@");
         let directory = if self.nature.name == "journal" { "LINKSPAN_STATE_DIR" } else { "LINKSPAN_DIR" };
@@ -178,14 +174,14 @@ pub fn carries(tx: &Tx, rx: &Rx) {
     while next(tx, rx).value().unwrap() != &value {}
 }
 
-/// Returns the next message, while the sender polls: it notices a broken link, and resends, at a poll.
+/// Returns the next message, while the sender polls and so notices a broken link.
 pub fn next(tx: &Tx, rx: &Rx) -> Message {
     let began = Instant::now();
     loop {
         match rx.recv_within(MOMENT) {
             Ok(message) => return message,
             Err(e) => {
-                // A side that has just connected may not be accepted yet, and the previous one has ended.
+                // A side that has just connected may not be accepted yet.
                 let passes =
                     matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Disconnected);
                 assert!(passes && began.elapsed() < SOON, "{e}");
@@ -316,7 +312,6 @@ impl Ends {
         self.rx.as_ref().unwrap()
     }
 
-    /// Closes the existing sides.
     pub fn close(&self) -> Result<()> {
         self.tx.iter().try_for_each(|tx| tx.close(SOON))?;
         self.rx.iter().try_for_each(|rx| rx.close(SOON))
@@ -346,7 +341,6 @@ impl Ends {
         if self.place.nature.channels { self.drop_tx() } else { self.drop_rx() }
     }
 
-    /// Opens the missing sides, the holder first.
     pub fn again(&mut self) {
         let missing = |tx: bool, ends: &mut Ends| match tx {
             true if ends.tx.is_none() => ends.tx = Some(ends.place.tx()),
@@ -364,7 +358,6 @@ impl Ends {
         }
     }
 
-    /// Checks that the next messages are these numbers.
     pub fn receives(&self, numbers: impl IntoIterator<Item = i64>) {
         for i in numbers {
             assert_eq!(next(self.tx(), self.rx()).value().unwrap(), &Value::Int(i));

@@ -47,7 +47,6 @@ fn payload(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
 }
 
-/// Both ends of a channel, and their listener.
 fn both(transport: &str, name: &str) -> Result<(Listener, Channel, Channel)> {
     let endpoint = format!("{transport}:{name}");
     let listener = Listener::listen(&endpoint, &Options::default())?;
@@ -77,7 +76,6 @@ fn lent(transport: &str, name: &str, bytes: usize, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// A value is encoded, sent, received and decoded.
 fn values(name: &str, encoding: Encoding, count: u64) -> Result<()> {
     let (_listener, near, far) = both("shm", name)?;
     let place = Value::map([("hall", Value::from("north")), ("row", Value::from(7))]);

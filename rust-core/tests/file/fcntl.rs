@@ -2,9 +2,7 @@
 
 use super::*;
 
-/// A program with only fcntl: in C, and in Python with its standard library.
-///
-/// It reads commands from its standard input, and answers each with a line.
+/// A program with only fcntl, in C or standard Python; it answers each line of its input with a line.
 struct Partner {
     child: Child,
 }
@@ -65,7 +63,7 @@ fn programs_that_know_only_fcntl_take_part() {
     let short = with(&[("framing", "lines".into()), ("locked", true.into()), ("timeout", 0.02.into())]);
     let hasty = Publisher::new(&endpoint, &short).unwrap();
     for mut partner in Partner::all(&path, folder.path()) {
-        // It reads our value under its read lock. Then we read while no program writes.
+        // It reads our value under its read lock; we read while no program writes.
         assert_eq!(partner.does("read"), "{\"by\":\"linkspan\"}");
         assert_eq!(partner.does("lock shared"), "locked");
         assert_eq!(now(&endpoint, &options).unwrap(), Value::map([("by", "linkspan")]));
@@ -95,7 +93,6 @@ fn programs_that_know_only_fcntl_take_part() {
             assert_eq!(waits.join().unwrap().value().unwrap(), &value);
             assert_eq!(readings.recv(SOON).unwrap().value().unwrap(), &value);
         });
-        // We write as soon as the lock is free.
         assert_eq!(partner.does("lock shared"), "locked");
         thread::scope(|s| {
             let (mut hooked, waiting) = waiting_options();
@@ -108,7 +105,6 @@ fn programs_that_know_only_fcntl_take_part() {
             assert_eq!(partner.does("unlock"), "unlocked");
             writes.join().unwrap().unwrap();
         });
-        // Both at once, each under its own lock.
         partner.begins("write 300");
         for _ in 0..300 {
             out.send(&Value::map([("by", "linkspan")])).unwrap();

@@ -8,7 +8,6 @@ fn roles_publisher() -> Publisher {
     Publisher::new(&endpoint, &with(&[("locked", lock.into())])).unwrap()
 }
 
-/// Returns a line as long as its number requires.
 fn line(i: u64) -> Value {
     Value::from(vec![Value::from(i as i64), Value::from("x".repeat(i as usize % 10 * 5000))])
 }
@@ -42,8 +41,6 @@ fn writes_on() {
 }
 
 /// Checks the file of a killed writer: a whole value, or with a lock possibly a recognised incomplete one.
-///
-/// The next writer continues from there.
 fn is_whole_or_says_so(endpoint: &str, path: &Path, options: &Options, before: u64) -> (u64, bool) {
     let whole = match latest(endpoint, options, SOON) {
         Ok(message) => {
@@ -126,7 +123,6 @@ fn writer_may_be_killed_at_any_moment() {
         for _ in 0..short_or_full(30, 60) {
             let mut victim =
                 this_program(&[], &endpoint, options.locked, "killed::writes_on").spawn().unwrap();
-            // A few values, then the kill at a random moment.
             let readings = Subscriber::new(&endpoint, &options).unwrap();
             for _ in 0..3 {
                 check_body(readings.recv(SOON).unwrap().body());
@@ -164,7 +160,6 @@ fn finds_the_disk_full() {
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
         assert_eq!(latest(&endpoint, &options, SOON).unwrap().body(), small.body());
     }
-    // Another file fills the disk to the last byte.
     let filler = path.with_file_name("filler");
     let mut file = fs::File::create(&filler).unwrap();
     while file.write(&[0; 4096]).is_ok_and(|n| n > 0) {}

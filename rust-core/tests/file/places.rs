@@ -34,7 +34,6 @@ fn damage_is_noticed_and_healed_by_the_next_write() {
         fs::write(&path, b"nonsense").unwrap();
         assert_eq!(out.send_payload(&raw(body(5))).unwrap(), 6);
         assert_eq!(check_body(latest(&endpoint, &options, Duration::ZERO).unwrap().body()), 5);
-        // A subscriber gets one error for damage, and continues.
         while readings.recv(Duration::from_millis(1)).is_ok() {}
         fs::write(&path, &whole[..1000]).unwrap();
         if options.locked {
@@ -131,7 +130,6 @@ fn other_users_have_the_access_of_the_mode() {
         Publisher::new(&endpoint, &shared).unwrap().send(&Value::from("ours")).unwrap();
         assert_eq!(reads(NOBODY, GROUP).unwrap(), Value::from("ours"));
         assert_eq!(reads(NOBODY, NOBODY).unwrap_err().kind(), ErrorKind::PermissionDenied);
-        // In a directory of the group each member writes.
         std::os::unix::fs::chown(folder.path(), None, Some(GROUP)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o2770)).unwrap();
         fs::remove_file(&path).unwrap();

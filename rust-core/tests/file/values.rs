@@ -59,14 +59,13 @@ fn value_that_a_publisher_with_locked_writes_ends_the_wait_of_a_subscriber_witho
         out.send(&Value::from(1)).unwrap();
         assert_eq!(received.join().unwrap(), Value::from(1));
     });
-    // For an event loop.
     readings.try_recv().unwrap_err();
     out.send(&Value::from(2)).unwrap();
     assert!(readable(readings.as_raw_fd(), 60));
     assert_eq!(readings.recv(SOON).unwrap().value().unwrap(), &Value::from(2));
 }
 
-/// A file that is first created empty and filled later wakes every kind of wait. Publishers do not do that.
+/// A file that is created empty and filled later wakes every kind of wait.
 #[test]
 fn value_written_into_an_empty_file_ends_a_wait() {
     let (made, path, _folder) = place();
@@ -124,7 +123,6 @@ fn subscriber_gets_the_newest_value_first_and_then_each_change() {
         let message = readings.recv(SOON).unwrap();
         assert_eq!((message.value().unwrap(), message.missed()), (&Value::Int(5), 3));
         assert_eq!(readings.try_recv().unwrap_err().kind(), ErrorKind::Empty);
-        // For event loops.
         let fd = readings.fileno().unwrap();
         rests(fd, "a file that is read", || {
             assert_eq!(readings.try_recv().unwrap_err().kind(), ErrorKind::Empty);
@@ -174,7 +172,6 @@ fn unsupported_operation_on_a_file_is_refused_with_the_reason() {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.text().contains("one value") && error.endpoint().is_some(), "{error}");
     }
-    // This delivery has its own reason, whatever the transport.
     let error =
         Subscriber::new(&endpoint, &with(&[("delivery", "at_least_once".into())])).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -194,7 +191,7 @@ fn durable_by_either_option_is_taken_and_keeps_the_newest_value() {
         for number in 1..=3 {
             out.send(&Value::Int(number)).unwrap();
         }
-        // Like a file without the option: only the newest value, and earlier values do not count as missed.
+        // Only the newest value; earlier ones do not count as missed.
         assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(3), "{name}");
         out.send(&Value::Int(4)).unwrap();
         out.send(&Value::Int(5)).unwrap();
@@ -203,7 +200,6 @@ fn durable_by_either_option_is_taken_and_keeps_the_newest_value() {
     }
 }
 
-/// Two writers with `count` values each, and five readers.
 fn hammer(options: &Options, count: u64) {
     let (endpoint, _path, _folder) = place();
     let done = AtomicBool::new(false);
@@ -283,7 +279,6 @@ fn many_readers_never_see_half() {
 
 #[test]
 fn many_readers_never_see_half_in_place() {
-    // Each waits for its turn.
     hammer(&locked(), short_or_full(15, 40));
 }
 
@@ -299,7 +294,6 @@ fn line_is_readable_by_every_program() {
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{{\"x\":\"{text}\"}}\n"));
             assert_eq!(readings.recv(SOON).unwrap().get("x").unwrap(), &Value::from(text));
         }
-        // A value of another program, with the newline that ends it.
         let mut other = OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
         assert!(matches!(now(&endpoint, &options).unwrap_err().kind(), ErrorKind::Empty));
         other.write_all(b"{\"x\":\"echo").unwrap();

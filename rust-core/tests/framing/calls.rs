@@ -2,7 +2,6 @@
 
 use super::*;
 
-/// Runs a program that answers each request line with the result of `answer`.
 fn serving(
     endpoint: &str,
     answer: impl Fn(&str) -> Vec<String> + Send + 'static,
@@ -60,7 +59,6 @@ fn call_is_a_request_and_gives_its_result_or_its_error() {
         (ErrorKind::Remote, -32601, "math.unknown", "Method not found")
     );
     assert_eq!(codec::decode(&failure.data, Encoding::Cbor).unwrap(), json(r#"{"method":"x"}"#));
-    // None is sent.
     for (value, kind) in [
         ("7", ErrorKind::WrongType),
         ("{}", ErrorKind::Missing),
@@ -187,7 +185,6 @@ fn linkspan_on_both_sides_speaks_json_rpc_too() {
         );
         channel.close(SOON).unwrap();
     });
-    // Two channels: one calls, and the other answers.
     let endpoint = name("unix");
     let here = Channel::open(&endpoint, &lines(), SOON).unwrap();
     let there = Channel::open(&endpoint, &lines(), SOON).unwrap();

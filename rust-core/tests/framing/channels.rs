@@ -39,7 +39,6 @@ fn channel_sends_each_value_as_a_line_and_receives_each_line() {
     let last = channel.recv(SOON).unwrap();
     assert_eq!((last.value().unwrap(), last.sequence()), (&json("\"last\""), 5));
     assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Disconnected);
-    // It continues to read.
     channel.send(&json("true"), SOON).unwrap();
     channel.close(SOON).unwrap();
     assert_eq!((plain_peer.line().as_str(), plain_peer.line().as_str()), ("true\n", ""));

@@ -99,7 +99,6 @@ fn listing_shows_a_plain_name_without_connecting() {
     assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 0);
     drop(server);
     assert!(!registry::list().unwrap().into_iter().any(|one| one.endpoint == endpoint));
-    // In Linkspan's own framing, the name answers queries again.
     let _server = Server::serve(&endpoint, &Options::default()).unwrap();
     let listed = registry::list().unwrap().into_iter().find(|one| one.endpoint == endpoint).unwrap();
     assert_eq!(listed.encoding.as_deref(), Some("cbor"));

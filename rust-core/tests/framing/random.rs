@@ -2,7 +2,6 @@
 
 use super::*;
 
-/// Random bytes: xorshift, so a seed repeats them.
 struct Chance(u64);
 
 impl Chance {
@@ -14,7 +13,6 @@ impl Chance {
     }
 }
 
-/// Parts of lines, so random lines reach the important cases.
 const PIECES: [&str; 24] = [
     "{",
     "}",

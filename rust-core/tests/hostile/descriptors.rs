@@ -25,8 +25,7 @@ impl Lingering {
         (Lingering(Some(socket)), other)
     }
 
-    /// Sends it and closes it here, so the receiver is the last to close it. The kernel may also refuse it
-    /// for the receiver.
+    /// Sends it and closes it here, so the receiver is the last to close it. The kernel may refuse it.
     fn send(mut self, stream: &UnixStream, bytes: &[u8]) {
         use rustix::io::Errno;
         let sent = send_with(stream, bytes, &[self.0.as_ref().unwrap().as_fd()]);
@@ -53,7 +52,6 @@ fn descriptors_that_linger_from_a_refused_user(transport: &str) {
         support::as_user(NOBODY, NOBODY, || {
             for (i, given) in given.into_iter().enumerate() {
                 let stream = shared.connect();
-                // A whole hello, and half a hello.
                 let hello_bytes = &hello(hello_map())[..if i % 2 == 0 { 100 } else { 40 }];
                 given.send(&stream, hello_bytes);
             }
@@ -107,7 +105,6 @@ fn lingering_descriptors_of_an_admitted_connection_block_no_peer() {
             stream.write_all(&hello(hello_map())).unwrap();
             stream.read_exact(&mut [0; HEADER]).unwrap();
             let (given, unread) = Lingering::new();
-            // Half a frame, and the descriptor closed here.
             given.send(&stream, &frame(Kind::Request, b"")[..40]);
             kept.push((stream, unread));
         }

@@ -2,7 +2,6 @@
 
 use super::*;
 
-/// Returns a connection that sent a valid hello and was answered.
 fn admitted(endpoint: &str) -> Box<dyn Connection> {
     let mut stream = raw(endpoint);
     stream.write_all(&hello(hello_map())).unwrap();
@@ -135,7 +134,7 @@ fn bodies_that_are_no_values(transport: &str) {
     });
 }
 
-/// The source of a message is the identity that its connection has proven, whatever a frame claims.
+/// The source of a message is the proven identity of its connection, despite any claim in a frame.
 #[test]
 fn sender_that_a_frame_names_does_not_count_on_a_connection() {
     let endpoint = name("unix");

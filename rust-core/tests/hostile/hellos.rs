@@ -69,7 +69,6 @@ fn first_words_to_unix() {
 #[test]
 fn first_words_to_tcp() {
     first_words("tcp");
-    // A hello without the proof, or with half a proof, is refused.
     beside_a_good_client("tcp", |endpoint, _| {
         let bare = || {
             let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
@@ -107,7 +106,6 @@ fn hostile_publisher_is_refused() {
     let listener = std::os::unix::net::UnixListener::bind(&file).unwrap();
     thread::scope(|s| {
         s.spawn(|| {
-            // A subscriber connects at its creation, and again when it receives.
             for _ in 0..2 {
                 let (mut stream, _) = listener.accept().unwrap();
                 // A subscriber reconnects to a peer that hangs up before the hello.
@@ -186,7 +184,6 @@ fn silent_publisher_is_called_once_in_an_expired_wait() {
     let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
     assert!(called().is_empty(), "that attempt was still under way");
-    // A peer that hangs up is called again, once.
     drop(kept);
     let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Stalled | ErrorKind::Timeout), "{error}");

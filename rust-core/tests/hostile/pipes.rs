@@ -9,8 +9,7 @@ fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::f
     let path = std::path::Path::new(&std::env::var("LINKSPAN_DIR").unwrap()).join(file);
     let reply = path.with_extension("fifo.reply");
     let number = |file: &std::fs::File| file.metadata().unwrap().ino();
-    // An answer is written before the next pair has its names, and the two pipes of a pair get their names
-    // one after the other.
+    // The two pipes of a pair get their names in sequence, after the previous answer.
     loop {
         let requests = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         let answers = std::fs::OpenOptions::new().read(true).write(true).open(&reply).unwrap();
@@ -22,7 +21,6 @@ fn pipes(endpoint: &str, than: Option<&std::fs::File>) -> (std::fs::File, std::f
     }
 }
 
-/// Returns a hello for a pipe: with a number, and the checksum of its body.
 fn numbered(body: &[u8], number: u64) -> Vec<u8> {
     let header = Header {
         body: body.len() as u64,

@@ -107,7 +107,6 @@ fn silent_connections_of_another_user(
         call();
         let silent: Vec<OwnedFd> =
             support::as_user(NOBODY, NOBODY, || (0..SILENT).map(|_| connect()).collect());
-        // It connected after all silent ones.
         call();
         let held = silent.iter().filter(|fd| !is_hung_up(fd)).count();
         assert!(held <= 24, "{held} descriptors for connections that say nothing");

@@ -25,7 +25,7 @@ fn link_in_the_place_of_a_journal_s_directory_gives_nothing_away() {
     root_looks_around();
     place.untouched();
     fs::remove_file(&place.path).unwrap();
-    // A directory of root's that got this name from a member is not opened to others.
+    // A directory of root's that a member renamed is not opened to others.
     let (own, name) = (place.path.with_extension("own"), place.path.clone());
     fs::create_dir(&own).unwrap();
     fs::set_permissions(&own, PermissionsExt::from_mode(0o700)).unwrap();

@@ -16,7 +16,7 @@ fn links_in_a_root_spool_lead_nowhere() {
         drop(quiet);
         root_looks_around();
         place.untouched();
-        // Refused, or served as usual; but nothing is written there.
+        // Nothing is written there, refused or not.
         if let Ok(server) = Server::serve(&place.endpoint, &json()) {
             let request = place.path.join("server/00000000000000000001.panel.json");
             place.member(|_| fs::write(&request, "1").unwrap());
@@ -302,7 +302,6 @@ fn answer_is_readable_only_for_the_requesting_member() {
         assert_eq!(reads(MEMBER).unwrap(), "\"for the member\"");
         assert_eq!(reads(20_013), Err(std::io::ErrorKind::PermissionDenied), "served by {server_s}");
         place.member(|_| fs::remove_file(&answer).unwrap());
-        // Through the library, both ways.
         let client = place.member(|_| Channel::connect(&place.endpoint, &json(), SOON).unwrap());
         std::thread::scope(|s| {
             let calling = s.spawn(|| as_user(MEMBER, GROUP, || client.call(&Value::Int(1), SOON).unwrap()));

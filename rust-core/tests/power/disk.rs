@@ -35,21 +35,15 @@ pub const ROOT: Inode = 0;
 /// A program's change of the disk, or its output.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A new file, without a name.
     NewFile(Inode),
-    /// A new directory, without a name.
     NewDirectory(Inode),
     /// A name in a directory gets this meaning, or none.
     Name(Inode, String, Option<Inode>),
-    /// Bytes are written at a place.
     Write(Inode, usize, Arc<[u8]>),
-    /// A file gets this length.
     Resize(Inode, usize),
-    /// A sync of this thread begins.
+    /// A sync by this thread begins.
     SyncBegins(u32, Inode),
-    /// The sync ends.
     SyncEnds(u32, Inode),
-    /// The program printed this.
     Printed(String),
 }
 
@@ -110,7 +104,6 @@ impl Disk {
         Disk { objects: vec![Object::Directory(Directory::default())], syncs: HashMap::new() }
     }
 
-    /// Returns the number for the next file or directory.
     pub fn next(&self) -> Inode {
         self.objects.len()
     }
@@ -129,12 +122,10 @@ impl Disk {
         }
     }
 
-    /// Returns the current meaning of a name in a directory.
     pub fn look(&self, directory: Inode, name: &str) -> Option<Inode> {
         self.directory(directory).live.get(name).copied()
     }
 
-    /// Returns the parent of a directory.
     pub fn above(&self, directory: Inode) -> Option<Inode> {
         self.objects.iter().position(|object| match object {
             Object::Directory(above) => above.live.values().any(|inode| *inode == directory),
@@ -142,7 +133,6 @@ impl Disk {
         })
     }
 
-    /// Returns the current length of a file.
     pub fn length(&self, inode: Inode) -> usize {
         match &self.objects[inode] {
             Object::File(file) => file.live.len(),
@@ -213,7 +203,6 @@ impl Disk {
         }
     }
 
-    /// Returns the current names of files, in all directories.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let directories = self.objects.iter().filter_map(|object| match object {
             Object::Directory(directory) => Some(&directory.live),
@@ -222,12 +211,11 @@ impl Disk {
         directories.flat_map(|live| live.keys().map(String::as_str))
     }
 
-    /// Returns the current contents of the disk, as a program reads them.
     pub fn now(&self) -> Image {
         Image::of(self, &mut Keep::All)
     }
 
-    /// Returns the disk of a killed program: the next one finds all changes, but they are not certain.
+    /// Returns the disk of a killed program: all changes are there, but not certain.
     pub fn killed(&self) -> Disk {
         Disk { objects: self.objects.clone(), syncs: HashMap::new() }
     }
@@ -307,7 +295,6 @@ impl Keep<'_> {
     }
 }
 
-/// The contents of a disk after a cut.
 #[derive(Clone)]
 pub struct Image {
     /// Files by their numbers, with their contents.
@@ -335,7 +322,6 @@ impl Image {
         hasher.finish()
     }
 
-    /// Returns a disk with these contents, all certain.
     pub fn disk(&self) -> Disk {
         let mut disk = Disk::empty();
         disk.add(ROOT, &self.tree, &self.files, &mut HashMap::new());

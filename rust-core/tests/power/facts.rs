@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The output of all lives.
 #[derive(Clone, Default)]
 pub struct Facts {
     lines: usize,
-    /// Texts that were passed to the library, with their sender: `panel`, or the name of a script's file.
+    /// Texts that were passed to the library, with their sender or script's file.
     pub tried: BTreeMap<u64, String>,
     /// Texts that it has taken; in a journal their numbers.
     pub kept: BTreeMap<u64, Option<u64>>,
@@ -14,9 +13,7 @@ pub struct Facts {
     pub seen: BTreeMap<u64, Option<u64>>,
     /// Begun acknowledgements: the reader, and the text, or in a journal the number.
     pub finishing: BTreeMap<String, BTreeSet<u64>>,
-    /// Completed acknowledgements.
     pub done: BTreeMap<String, BTreeSet<u64>>,
-    /// Texts that are requests.
     pub asked: BTreeSet<u64>,
     /// Requests whose answer was being fetched.
     pub fetching: BTreeSet<u64>,
@@ -56,7 +53,6 @@ impl Facts {
         }
     }
 
-    /// Returns whether any process was about to acknowledge this.
     pub fn may_be_finished(&self, id: u64) -> bool {
         self.finishing.values().any(|all| all.contains(&id))
     }

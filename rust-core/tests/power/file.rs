@@ -15,7 +15,6 @@ pub fn judge(root: &Path, form: u64, facts: &Facts) -> Result<(), String> {
     let endpoint = format!("file:{}", root.join("lab.file").display());
     let options = form.options().unwrap();
     let newest = facts.kept.keys().last().copied();
-    // Later values may be there, or not.
     let newer = facts.tried.keys().filter(|id| newest.is_none_or(|newest| **id > newest));
     let newer: Vec<u64> = newer.copied().collect();
     // A write in place removes the old value first.

@@ -15,7 +15,6 @@ use super::text::{self, Shape, with_schemas};
 
 const NOW: Duration = Duration::ZERO;
 
-/// The number of the text that the next writer sends.
 const NEXT: u64 = u64::MAX;
 
 fn options(set: &[(&str, Value)]) -> Options {
@@ -70,7 +69,6 @@ impl Judge<'_> {
         both.filter_map(|(id, number)| Some(((*number)?, *id)))
     }
 
-    /// Returns all records, by number.
     fn all(&self) -> Result<BTreeMap<u64, u64>, String> {
         let reader = Subscriber::new(&self.endpoint, &options(&[("from", "first".into())]))
             .map_err(|e| format!("no reader: {e}"))?;
@@ -104,8 +102,7 @@ impl Judge<'_> {
         Ok(all)
     }
 
-    /// Returns the version of a text's schema. It is neither newer than the text nor older than the previous
-    /// text's.
+    /// Returns the version of a text's schema, which must lie between the previous text's and the text.
     fn schema_of(&self, message: &Message, id: u64, before: u32) -> Result<u32, String> {
         let form = registry::schema_of(&self.endpoint, message);
         let schema = form.and_then(|form| Schema::from_bytes(&form));

@@ -15,7 +15,6 @@ use super::mutants::Mutant;
 use super::{Kind, trace};
 use crate::support::programs::program;
 
-/// How many lives follow each other.
 const LIVES: usize = 3;
 
 /// The number of new names in a new place.
@@ -24,14 +23,12 @@ const BEGINNING: usize = 16;
 /// Numbers of texts that a life has for itself.
 const TEXTS: u64 = 1000;
 
-/// The counts of a chain of lives.
 #[derive(Clone, Copy, Default)]
 pub struct Count {
-    /// Recorded programs.
     pub lives: usize,
     /// Checked images; each differs from all others of its life.
     pub images: usize,
-    /// Images of lives that began with an image: cut off during recovery, or later.
+    /// Images of lives that began with an image.
     pub again: usize,
 }
 
@@ -48,9 +45,8 @@ pub struct Chain<'a> {
     pub seed: u64,
     /// The omission from the record, for a mutant.
     pub mutant: Option<&'a Mutant>,
-    /// How many images are drawn in a life.
     pub images: usize,
-    /// Cuts and kills the life only during the creation of its storage, right after each of the first names.
+    /// Cuts and kills the life only during the creation of its storage.
     ///
     /// A second life continues from the first one's image.
     pub beginning: bool,
@@ -131,7 +127,6 @@ struct Cuts<'a> {
 }
 
 impl Cuts<'_> {
-    /// Checks this many images; keeps some for the next lives.
     fn look(
         mut self,
         images: usize,
@@ -216,7 +211,6 @@ impl Cuts<'_> {
 
 /// The state that the program itself would have read at the moment of the cut.
 pub struct Live {
-    /// The first number of the journal.
     pub oldest: u64,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | topic | module |
 //! |---|---|
-//! | the program that is cut off, its messages and its output | `victim`, `text`, `facts` |
+//! | the program, its messages and its output | `victim`, `text`, `facts` |
 //! | the record of its calls | `trace` |
 //! | the model of a disk, and the effects of a cut | `disk` |
 //! | consecutive lives, each beginning with an image of the previous one | `life` |
@@ -40,14 +40,11 @@ use histories::{Random, given_seed};
 use life::{Chain, Count, Live};
 use mutants::{MUTANTS, RARE};
 
-/// The kind of storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A journal: new segments, retention, named readers, several sending threads.
     Journal,
-    /// A durable spool with a server and clients.
     Serve,
-    /// A durable spool with a channel.
     Channel,
     /// A file, renamed to its name or written in place.
     File,
@@ -82,14 +79,12 @@ impl Kind {
 
 /// The most images that are drawn in the first life of a chain; half as many in the others.
 const IMAGES: usize = 160;
-/// The fewest images that are drawn.
 const FEWEST: usize = 10;
 /// The images of a daily run, if `LINKSPAN_IMAGES` gives no other number.
 const DAILY: usize = 1_000;
 /// Images at each moment of the beginning of a life; more in longer runs.
 const AT_BEGINNING: usize = 10;
 
-/// Returns the number of images of all kinds together.
 fn wanted() -> usize {
     std::env::var("LINKSPAN_IMAGES").map_or(DAILY, |n| n.parse().expect("a number"))
 }
@@ -111,8 +106,7 @@ fn seed() -> u64 {
 fn survives(kind: Kind, share: usize) {
     let wanted = wanted() * share / 100;
     let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
-    // A chain runs to its end, and has about four times as many images as its first life. For few images in
-    // total, each life draws few.
+    // A chain has about four times as many images as its first life.
     let images = (wanted / (4 * threads)).clamp(FEWEST, IMAGES);
     let (begin, began) = (seed(), Instant::now());
     println!("{kind:?}: seeds from {begin} on");
@@ -172,7 +166,7 @@ fn durable_file_after_power_loss_holds_the_newest_acknowledged_value() {
     survives(Kind::File, 15);
 }
 
-/// The names of a new place are few, and in a whole life a cut between two of them is rare.
+/// In a whole life a cut between two new names is rare.
 #[test]
 fn place_that_was_being_made_when_the_power_went_can_be_used() {
     let _alone = one_at_a_time();

@@ -1,5 +1,4 @@
-//! Broken disciplines of syncs: a record without certain syncs belongs to a program that forgets them. The
-//! checks must find each.
+//! Programs with faulty syncs, made by omitting syncs from a record. The checks must find each.
 
 use std::collections::HashMap;
 
@@ -7,12 +6,10 @@ use super::Kind;
 use super::disk::{Inode, ROOT, Step};
 
 pub enum Fault {
-    /// The syncs are omitted.
     Forgotten,
     /// They are made after the next output.
     AfterTheLine,
-    /// They are made after the next two changes of names, which belong to a rename, and the sync of the
-    /// directory.
+    /// They are made after the next two changes of names (a rename) and the sync of the directory.
     AfterTheRename,
 }
 
@@ -21,7 +18,6 @@ pub struct Mutant {
     pub kind: Kind,
     /// Selects the syncs by the names of their files and directories.
     pub of: fn(&str) -> bool,
-    /// The fault of these syncs.
     pub fault: Fault,
 }
 
@@ -80,7 +76,6 @@ fn is_new(name: &str, end: &str) -> bool {
 }
 
 impl Mutant {
-    /// Returns the record of a program with this fault.
     pub fn leave_out(&self, steps: &[Step]) -> Vec<Step> {
         let mut names: HashMap<Inode, &str> = HashMap::from([(ROOT, "/")]);
         let mut left: Vec<Step> = Vec::with_capacity(steps.len());

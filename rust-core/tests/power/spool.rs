@@ -17,7 +17,6 @@ use super::text::{self, with_schemas};
 const NOW: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(60);
 
-/// The number of the text that is sent last.
 const NEXT: u64 = u64::MAX;
 
 fn durable(name: &str) -> Options {
@@ -60,7 +59,6 @@ fn judge_at<'a>(root: &Path, facts: &'a Facts) -> Judge<'a> {
     Judge { endpoint: format!("spool:{}", spool.display()), spool, facts }
 }
 
-/// Checks the image of a spool with requests.
 pub fn judge_requests(root: &Path, form: u64, facts: &Facts, server_first: bool) -> Result<(), String> {
     let judge = judge_at(root, facts);
     judge.answers_are_there()?;
@@ -87,7 +85,6 @@ pub fn judge_requests(root: &Path, form: u64, facts: &Facts, server_first: bool)
     judge.refused_are_there(true)
 }
 
-/// Checks the image of a spool with a channel: both directions.
 pub fn judge_channel(root: &Path, facts: &Facts) -> Result<(), String> {
     let judge = judge_at(root, facts);
     let far =
@@ -170,7 +167,6 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A sent and unfetched answer is there.
     fn answers_are_there(&self) -> Result<(), String> {
         let answers = self.files("client");
         let holds = |id: u64| {
@@ -185,8 +181,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A file that is not a message is kept byte for byte. After a read it is in `rejected/`, and its sender
-    /// got an error.
+    /// A file that is not a message is kept byte for byte, after a read in `rejected/`.
     fn refused_are_there(&self, looked_at: bool) -> Result<(), String> {
         let rejected = self.files("rejected");
         let waiting = self.files("server");

@@ -27,11 +27,8 @@ pub fn id(of: &str) -> Option<u64> {
     (text(id) == of).then_some(id)
 }
 
-/// The segments of a journal and its retention.
 pub struct Shape {
-    /// Bytes of a segment.
     pub segment: i64,
-    /// Bytes that are kept.
     pub bytes: Option<i64>,
     /// Whether segments that all readers have consumed are deleted.
     pub consumed: bool,
@@ -45,22 +42,18 @@ impl Shape {
     }
 }
 
-/// Returns whether a journal's writers and a spool's servers have schemas.
 pub fn with_schemas(form: u64) -> bool {
     form >= 9
 }
 
-/// Returns the schemas of a spool's server, for requests and replies.
 pub fn schemas_of_server() -> [(&'static str, Value); 2] {
     let schema = |name: &str| Value::from(format!("name = \"{name}\"\ntype = \"any\"\n"));
     [("schema", schema("asked")), ("reply_schema", schema("replied"))]
 }
 
-/// The way of writing a file.
 #[derive(Clone, Copy)]
 pub struct Form {
     pub framing: &'static str,
-    /// Whether it is written in place.
     pub locked: bool,
 }
 

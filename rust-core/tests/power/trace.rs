@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::disk::{Disk, Inode, ROOT, Step};
 
-/// Calls that change files, names or descriptors, or could.
 const CALLS: &str = "%file,close,close_range,dup,dup2,dup3,fcntl,lseek,write,writev,pwrite64,pwritev,pwritev2,ftruncate,\
 fallocate,fsync,fdatasync,sync,syncfs,sync_file_range,mmap,sendfile,copy_file_range,splice,io_uring_setup,fchdir";
 
@@ -25,11 +24,10 @@ const PROT_WRITE: i64 = 2;
 
 /// Held while a program is started.
 ///
-/// Before it runs, it has inherited every file that another thread is writing, and a spool ignores files that
-/// are being written.
+/// A starting program holds every file that another thread is writing, and a spool ignores such files.
 pub static STARTING: RwLock<()> = RwLock::new(());
 
-/// Runs a program on the contents of a disk, written into an empty directory; returns its steps there.
+/// Runs a program on the contents of a disk; returns its steps there.
 pub fn record(disk: &Disk, root: &Path, mut program: Command) -> Result<Vec<Step>, String> {
     disk.now().write(root);
     let log = root.with_extension("strace");
@@ -88,7 +86,6 @@ struct Recorder {
     steps: Vec<Step>,
     root: String,
     open: HashMap<i64, Open>,
-    /// Calls that have begun, by thread.
     begun: HashMap<u32, Call>,
 }
 
@@ -248,7 +245,7 @@ impl Recorder {
         self.step(Step::Write(inode, at, bytes.into()));
     }
 
-    /// Returns the directory that contains a path, and the name there, if it is in the recorded directory.
+    /// Returns the directory that contains a path, and the name there.
     fn place(&self, directory: i64, path: &str) -> Option<(Inode, String)> {
         let (mut at, path) = match path.strip_prefix(&self.root) {
             Some(rest) => (ROOT, rest),
@@ -356,13 +353,11 @@ impl Call {
         number(&self.args[n]).unwrap_or_else(|| panic!("{}: {} is no number", self.name, self.args[n]))
     }
 
-    /// A number in a structure.
     fn field(&self, n: usize, name: &str) -> i64 {
         let rest = self.args[n].split_once(name).map_or("", |(_, rest)| rest);
         number(rest.split([',', '}']).next().unwrap_or("")).expect("a field is a number")
     }
 
-    /// All strings of an argument, concatenated.
     fn bytes(&self, n: usize) -> Vec<u8> {
         assert!(!self.args[n].contains("..."), "strace shows all of {}", self.name);
         let strings = self.args[n].split('"').skip(1).step_by(2);

@@ -86,7 +86,6 @@ fn there<T>(found: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Returns the number of the text in a message.
 fn known(message: &Message) -> Result<u64> {
     let text = message.value()?.as_text()?;
     id(text).ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("no text of ours: {:.40}", text)))
@@ -96,7 +95,6 @@ struct Part {
     path: String,
     form: u64,
     random: Random,
-    /// The number of the next text.
     next: u64,
 }
 
@@ -225,7 +223,6 @@ impl Part {
         let endpoint = format!("spool:{}", self.path);
         let mut clients = Vec::new();
         let mut server = None;
-        // Either side may create it.
         if self.random.one_in(2) {
             server = Some(Server::serve(&endpoint, &self.server()?)?);
         }

@@ -22,7 +22,6 @@ fn is_of(message: &Message, unit: &str, what: &str) {
     }
 }
 
-/// Short, longer than a recycled message, and with an array that goes into a slot.
 fn values() -> [Value; 3] {
     let long = |bytes: usize| {
         Value::map([("watts", Value::from(1.0)), ("more", Value::Bytes(vec![7; bytes].into()))])
@@ -62,7 +61,7 @@ fn requests_and_replies_have_the_fingerprints_of_their_own_schemas() {
         let server = Server::serve(&at, &Options::default().with_reply_schema(replies)).unwrap();
         thread::scope(|s| {
             s.spawn(|| {
-                // Until the close: a long answer continues at the next call.
+                // A long answer continues at the next call.
                 while let Ok(Some(request)) = server.next(SOON) {
                     is_of(request.message(), "W", transport);
                     request.reply(request.value().unwrap()).unwrap();

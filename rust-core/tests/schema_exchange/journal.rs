@@ -8,7 +8,6 @@ use linkspan::{ErrorKind, Options, Publisher, Result, StartAt, Subscriber, Value
 use super::{newer, reading, schema, watts};
 use crate::support::{SOON, name};
 
-/// A third version: an equal unit, and a phase with a wider number.
 fn newest() -> Options {
     schema(
         "version = 3\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n[fields.phase]\ntype = \"u16\"\ndefault = 1\n",
@@ -36,7 +35,6 @@ fn folder(at: &str) -> PathBuf {
     PathBuf::from(std::env::var("LINKSPAN_STATE_DIR").unwrap()).join(file)
 }
 
-/// The files of schemas that records name.
 fn files(at: &str) -> Vec<String> {
     let names = std::fs::read_dir(folder(at)).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
@@ -59,7 +57,6 @@ fn each_record_of_a_journal_names_the_schema_that_it_was_written_with() {
     let all = registry::schemas(&at).unwrap();
     let found: Vec<_> = all.iter().map(|(first, form)| (*first, version(form))).collect();
     assert_eq!(found, [(1, 1), (3, 2), (5, 3)]);
-    // Programs with any schema or none read everything that they can.
     for options in [newest(), newer(), watts("W"), Options::default()] {
         let subscriber = read(&at, options);
         for (watts, expected) in [(1.0, 1), (2.0, 1), (3.0, 2), (4.0, 2)] {
@@ -108,7 +105,6 @@ fn writer_schema_must_read_all_remaining_records() {
     let third = with("[fields]\nwatts = \"f64\"\na = { type = \"text\", optional = true }\n");
     publish(&at, &first, &[1.0]);
     publish(&at, &second, &[2.0]);
-    // The third schema reads records of the second, but not of the first.
     let refused = Publisher::new(&at, &third).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
     assert!(refused.text().contains("a: "), "{refused}");

@@ -1,4 +1,4 @@
-//! Schemas of replies: compared like schemas of requests, in the opposite direction, and checked on request.
+//! Schemas of replies: compared like those of requests, in the opposite direction.
 
 use std::thread;
 
@@ -10,7 +10,6 @@ use linkspan::{
 use super::{STREAMS, names_units, reading, watts};
 use crate::support::{SOON, name};
 
-/// Replies with `level`, and requests in watts.
 fn level(unit: &str, more: &str) -> Schema {
     let text = format!("name = \"tank.level\"\n[fields.level]\ntype = \"f64\"\nunit = \"{unit}\"\n{more}");
     Schema::parse(&text).unwrap()
@@ -71,7 +70,6 @@ fn programs_with_different_reply_schemas_get_errors_on_both_sides() {
         // The client reads replies, so it may not require more than the server sends.
         let refused = Channel::connect(&at, &both("m", REQUIRED), SOON).unwrap_err();
         assert!(refused.text().contains("full"), "{transport}: {refused}");
-        // Requests are also compared.
         let wrong = watts("kW").with_reply_schema(level("m", ""));
         let refused = Channel::connect(&at, &wrong, SOON).unwrap_err();
         names_units(refused.text(), "kW", "W");

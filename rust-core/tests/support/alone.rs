@@ -4,7 +4,6 @@
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The name of the test, in its process.
 const ALONE: &str = "LINKSPAN_TEST_ALONE";
 
 /// Runs the test in a separate process and returns from this one; in that process, continues with it.

@@ -4,7 +4,6 @@ use linkspan::codec::encode;
 use linkspan::frame::{Header, Kind, VERSION};
 use linkspan::{Encoding, Map, Value};
 
-/// A frame with a body in CBOR.
 pub fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
     let header = Header { body: body.len() as u64, ..Header::new(kind, Encoding::Cbor) };
     [&header.to_bytes()[..], body].concat()

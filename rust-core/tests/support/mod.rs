@@ -1,4 +1,4 @@
-//! Helpers of the conformance suites: unique names, a bound against hangs, polling a descriptor, sources.
+//! Helpers of the test suites.
 
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
@@ -33,7 +33,7 @@ use sha2::Sha256;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Returns the folders of the workspace's crates that have their sources in `src`.
+/// Returns the workspace's crates with sources in `src`.
 pub fn crates() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
@@ -81,7 +81,6 @@ pub fn name(transport: &str) -> String {
     format!("{transport}:test/{count:06}")
 }
 
-/// Reads the answer to a hello that admits us.
 pub fn read_hello(stream: &mut (impl Read + ?Sized)) {
     let mut head = [0; HEADER];
     stream.read_exact(&mut head).unwrap();
@@ -90,7 +89,6 @@ pub fn read_hello(stream: &mut (impl Read + ?Sized)) {
     stream.read_exact(&mut vec![0; header.body as usize]).unwrap();
 }
 
-/// Returns whether a descriptor is readable within this time.
 pub fn readable(fd: RawFd, seconds: i64) -> bool {
     // SAFETY: the object under test keeps the descriptor open.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -98,7 +96,7 @@ pub fn readable(fd: RawFd, seconds: i64) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() == 1
 }
 
-/// Reads until there is nothing, after which the descriptor is not readable.
+/// Reads until the descriptor is not readable.
 ///
 /// The first thread that looks takes a directory's event, so another object may be woken in vain.
 pub fn rests(fd: RawFd, what: &str, mut attempt: impl FnMut() -> bool) {
@@ -160,7 +158,7 @@ pub fn proven(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Runs as another user and group of this machine, as root may, in a separate thread, which ends.
+/// Runs as another user and group, as root may, in a separate thread, which ends.
 pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> T {
     needs_root();
     std::thread::scope(|s| {
@@ -178,7 +176,7 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> 
     })
 }
 
-/// Fails, with a reason that `tests/run` counts separately, if this process may not change its user.
+/// Fails, with a reason that `tests/run` counts separately, without root.
 pub fn needs_root() {
     assert!(is_root(), "this test plays several users, so run it as root");
 }

@@ -1,8 +1,7 @@
 //! The modules of a crate and their uses of each other, read from the sources as text.
 //!
-//! A module uses another module if it names an item defined there; re-exported names count for the module of
-//! their definition. Declaring children, or re-exporting their items, is not a use. Code only for tests,
-//! comments and texts are ignored.
+//! A module uses another module if it names an item defined there, even by a re-export. Declaring children,
+//! or re-exporting their items, is not a use. Code only for tests, comments and texts are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,14 +12,12 @@ use super::tokens::{is_word, tokens};
 /// Each module by its path, with the modules that it uses. The root is the empty text.
 pub type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// One module, parsed from its source.
 #[derive(Debug, Default)]
 struct Module {
     /// Names that a `use` imports, and their origin, from the root.
     aliases: BTreeMap<String, Vec<String>>,
     /// Modules whose items a `use` imports all.
     globs: Vec<Vec<String>>,
-    /// Items that are defined here.
     defined: BTreeSet<String>,
     /// Paths in use, from the root, without re-exports of children.
     used: Vec<Vec<String>>,
@@ -43,7 +40,7 @@ fn end_of_item(tokens: &[&str], from: usize) -> usize {
     tokens.len()
 }
 
-/// Parses the tree of a `use` from here on; returns its paths, each with the imported name, and the end.
+/// Parses the tree of a `use`; returns its paths with the imported names, and the end.
 fn tree(tokens: &[&str], mut at: usize, path: &[String], found: &mut Vec<(Vec<String>, String)>) -> usize {
     let mut path = path.to_vec();
     loop {
@@ -81,7 +78,7 @@ fn tree(tokens: &[&str], mut at: usize, path: &[String], found: &mut Vec<(Vec<St
     }
 }
 
-/// Returns the path from the root for a path that begins with `crate`, `self` or `super` in a module.
+/// Returns the path from the root for a path with `crate`, `self` or `super`.
 fn absolute(module: &str, path: &[String]) -> Option<Vec<String>> {
     let mut base: Vec<String> =
         module.split("::").filter(|step| !step.is_empty()).map(str::to_owned).collect();
@@ -107,7 +104,6 @@ fn join(module: &str, child: &str) -> String {
     if module.is_empty() { child.to_owned() } else { format!("{module}::{child}") }
 }
 
-/// Reads the source of a module, and of modules written in it.
 fn read(name: &str, tokens: &[&str], into: &mut BTreeMap<String, Module>, for_tests: &mut BTreeSet<String>) {
     const ITEMS: [&str; 9] =
         ["fn", "struct", "enum", "trait", "type", "const", "static", "union", "macro_rules"];
@@ -187,7 +183,7 @@ fn read(name: &str, tokens: &[&str], into: &mut BTreeMap<String, Module>, for_te
     into.insert(name.to_owned(), module);
 }
 
-/// Returns the module that defines the item of a path; `None` for a module itself, and for another crate.
+/// Returns the module that defines the item of a path.
 fn defined_in(
     path: &[String],
     modules: &BTreeMap<String, Module>,
@@ -249,7 +245,7 @@ fn sources(folder: &Path, prefix: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Returns the uses among the modules of the crate whose sources are in this folder.
+/// Returns the uses among the modules of a crate's sources.
 pub fn graph(folder: &Path) -> Graph {
     let mut found = BTreeMap::new();
     sources(folder, "", &mut found);
@@ -284,7 +280,7 @@ pub fn graph_of(sources: &BTreeMap<String, String>) -> Graph {
     modules.iter().map(|(name, module)| (name.clone(), uses(name, module))).collect()
 }
 
-/// Returns the sets of modules in which each module uses every other, directly or indirectly.
+/// Returns the sets of modules that use each other, directly or indirectly.
 pub fn cycles(graph: &Graph) -> Vec<Vec<String>> {
     let reach = |from: &str| {
         let mut seen = BTreeSet::new();

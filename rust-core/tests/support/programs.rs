@@ -1,13 +1,10 @@
-//! The programs that tests start, of the package `linkspan-test-programs`: built next to the tests.
+//! The programs that tests start, of the package `linkspan-test-programs`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 
-/// Returns the path of a program, such as `test-victim`; builds missing programs.
-///
-/// A plain `cargo test` and `tests/run` build all. Otherwise this does, but it does not notice a program
-/// older than its source.
+/// Returns the path of a program, such as `test-victim`; builds missing programs, but not outdated ones.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let tests = std::env::current_exe().unwrap();

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 /// Only guards against a hang.
 pub const HANG: Duration = Duration::from_secs(60);
-/// The number in the addresses of both processes: the watching process's id.
+/// The watching process's id, in the addresses of both processes.
 pub const NUMBER: &str = "LINKSPAN_TEST_IDLE_NUMBER";
-/// The name of threads with requested ticks, which distinguishes them from the rest.
+/// The name of threads with requested ticks.
 pub const TICKS: &str = "ticks";
 /// How long nothing may happen.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -28,10 +28,9 @@ fn print_line(line: &str) {
     out.flush().unwrap();
 }
 
-/// Reports that it is at rest, stays until the watching process releases it, and ends the process.
+/// Reports that it is at rest, waits for its release, and ends the process.
 pub fn rest() {
     print_line("resting");
-    // Until the watching process closes the other end of the pipe.
     std::io::stdin().lock().read_to_end(&mut Vec::new()).unwrap();
     std::process::exit(0);
 }
@@ -61,7 +60,6 @@ fn start(test: &str, role: &str, directory: &std::path::Path) -> Child {
     child
 }
 
-/// Returns the voluntary and involuntary switches of each thread so far, by its number and name.
 fn switches(child: &Child) -> BTreeMap<(String, String), u64> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
     tasks
@@ -92,7 +90,7 @@ pub fn watch(test: &str, roles: [&str; 2], expected: &[(&str, usize)]) {
     let look = || processes.iter().map(switches).collect::<Vec<_>>();
     let quiet = |seen: &[BTreeMap<_, _>]| seen.iter().map(without_ticks).collect::<Vec<_>>();
 
-    // First they must come to rest: the last thread may still be on the way to its wait.
+    // The last thread may still be on the way to its wait.
     let deadline = Instant::now() + HANG;
     let mut before = look();
     loop {

@@ -16,7 +16,6 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Runs each seed of a target; returns their number.
 pub fn replay(target: &str, run: fn(&[u8])) -> usize {
     let seeds = seeds(target);
     for (name, bytes) in &seeds {

@@ -23,15 +23,14 @@ use super::{SOON, hellos};
 pub const PAGE: usize = 4096;
 pub const RING: usize = 4096;
 pub const LAYOUT: u64 = 9;
-/// Words of a page: park words, wake words, the acknowledgement, the last request taken and the wanted number.
+/// Words of a page.
 pub const DATA_PARK: usize = 256;
 pub const ROOM_PARK: usize = 384;
 pub const ACKNOWLEDGED: usize = 144;
 pub const TAKEN: usize = 152;
 pub const ACK_WANTED: usize = 400;
 pub const DATA_WAKE: usize = 640;
-/// Words of a subscriber's page: the last number read, the number of taken slot files, and its views, four
-/// bits per slot.
+/// Words of a subscriber's page; the views have four bits per slot.
 pub const CONSUMED: usize = 136;
 pub const FILES_TAKEN: usize = 144;
 pub const VIEWS: usize = 768;
@@ -49,8 +48,7 @@ impl Memory {
         Memory::allocated(&[whole], magic, layout, session, ring)
     }
 
-    /// Returns a file whose ring is a hole, with as many pages after its end: its total is that of a file
-    /// without holes.
+    /// Returns a file whose ring is a hole, with as many pages after its end.
     pub fn with_a_hole(magic: &[u8; 8], ring: usize) -> Memory {
         let (page, end) = (PAGE as u64, (PAGE + ring) as u64);
         let parts = [(FallocateFlags::empty(), 0, page), (FallocateFlags::KEEP_SIZE, end, ring as u64)];
@@ -113,7 +111,6 @@ pub fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
     assert!(send_unless_gone(socket, bytes, descriptors), "the other side has gone");
 }
 
-/// Returns whether the other side existed.
 pub fn send_unless_gone(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -147,7 +144,6 @@ pub fn receive(socket: &UnixStream) -> (Header, Value, Vec<OwnedFd>) {
     (header, body, descriptors)
 }
 
-/// A hostile peer that was admitted.
 pub struct Peer {
     pub socket: UnixStream,
     pub memory: Memory,
@@ -174,7 +170,6 @@ pub fn subscriber(endpoint: &str) -> Peer {
     let_in(socket, memory)
 }
 
-/// Returns a subscriber with slots for long arrays, like the library's own.
 pub fn subscriber_with_slots(endpoint: &str) -> Peer {
     let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSUB1", LAYOUT, SESSION, 0));
     let mut members = hello_of("publish", SESSION);

@@ -28,14 +28,12 @@ pub fn all_names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Values as text, for people and scripts.
 pub fn json() -> Options {
     let mut options = Options::default();
     options.set("encoding", &"json".into()).unwrap();
     options
 }
 
-/// Like `json`, with a client's name.
 pub fn called(client_id: &str) -> Options {
     let mut options = json();
     options.set("client_id", &client_id.into()).unwrap();

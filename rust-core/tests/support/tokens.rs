@@ -37,7 +37,6 @@ pub fn tokens(source: &str) -> Vec<&str> {
     found
 }
 
-/// Returns the length of a text in quotes.
 fn text(rest: &str) -> usize {
     let mut escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -60,7 +59,6 @@ fn character(rest: &str) -> usize {
     }
 }
 
-/// Returns whether a token is a name or a word of the language.
 pub fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }

@@ -16,9 +16,7 @@ use super::{SOON, name};
 /// The victim's part until its kill; the survivor is the counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Connects, sends and receives.
     Exchange,
-    /// Listens, sends and receives.
     Listen,
     /// Connects, and only sends.
     Send,
@@ -28,18 +26,13 @@ pub enum Role {
     SendMany,
     /// Listens, and receives several messages per call.
     ReceiveMany,
-    /// Answers requests.
     Serve,
-    /// Calls.
     Call,
-    /// Publishes.
     Publish,
-    /// Subscribes.
     Subscribe,
 }
 
 impl Role {
-    /// Returns the word in the program's arguments.
     pub fn word(self) -> &'static str {
         match self {
             Role::Exchange => "exchange",
@@ -60,12 +53,10 @@ pub struct Victim {
     child: Child,
     /// Its standard input: a line lets it through its gate, the end ends it.
     input: Option<ChildStdin>,
-    /// How many times it does its part.
     times: i64,
     began: Instant,
 }
 
-/// The beginning of a victim.
 #[derive(Clone, Copy, Default)]
 pub struct Life<'a> {
     /// It leaves after this many times.
@@ -75,7 +66,6 @@ pub struct Life<'a> {
 }
 
 impl Victim {
-    /// Starts a victim, which notes its messages.
     fn start(role: Role, endpoint: &str, incarnation: i64, life: Life<'_>) -> Victim {
         let mut command = Command::new(program("test-victim"));
         command.args([role.word(), endpoint, &incarnation.to_string()]);
@@ -111,14 +101,13 @@ impl Victim {
         self.input = None;
     }
 
-    /// Kills it, and checks that the kill ended it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
     }
 
-    /// Returns the way in which it ended, if it has. A hanging victim is killed, and the test fails.
+    /// Returns how it ended, if it has. A hanging victim is killed, and the test fails.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         let ended = self.child.try_wait().unwrap();
         if ended.is_none() && self.began.elapsed() > 3 * SOON {
@@ -145,10 +134,10 @@ fn notes(endpoint: &str) -> PathBuf {
     PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap()).with_extension("notes").join(file)
 }
 
-/// Checks the numbers that each incarnation got, in order, and never twice in one life.
+/// Checks that each incarnation's numbers are in order, without repetitions in one life.
 ///
-/// If the transport replays unacknowledged messages, no number is missing. The next life may get consumed
-/// messages again, because acknowledgements may come after the new link.
+/// A transport that replays unacknowledged messages skips no number. The next life may get consumed messages
+/// again.
 fn check_notes(endpoint: &str, sends_again: bool) {
     let text = read_to_string(notes(endpoint)).unwrap_or_default();
     let (mut life, mut last, mut highest) = (i64::MIN, -1, -1);
@@ -187,15 +176,11 @@ fn passing<T>(done: linkspan::Result<T>) -> Option<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Resources {
     descriptors: usize,
-    /// Mappings of memory files, except slots.
     maps: usize,
-    /// Mappings of slots.
     slots: usize,
 }
 
-/// The resources of one link: a survivor has at most one link.
-///
-/// The number of used slots, at most 16, depends on the sender's lead.
+/// A survivor has at most one link. The used slots, at most 16, depend on the sender's lead.
 const A_LINK: Resources = Resources { descriptors: 9, maps: 2, slots: 16 };
 
 pub fn held() -> Resources {
@@ -206,7 +191,6 @@ pub fn held() -> Resources {
     Resources { descriptors, maps: maps.len(), slots: slots.len() }
 }
 
-/// Checks that at most one link more is held than before.
 pub fn nothing_more_is_held(before: Resources) {
     let after = held();
     assert!(
@@ -218,14 +202,13 @@ pub fn nothing_more_is_held(before: Resources) {
     );
 }
 
-/// Checks that messages of one incarnation arrive in order from the first, without repetitions or gaps.
+/// Checks that messages of one incarnation arrive in order, without repetitions or gaps.
 struct Order {
     incarnation: i64,
     next: i64,
 }
 
 impl Order {
-    /// Returns the number of the message in its incarnation.
     fn check(&mut self, message: &Message) -> i64 {
         let (incarnation, i) = whole(message);
         if incarnation != self.incarnation {
@@ -261,18 +244,14 @@ pub struct Survivor {
     role: Role,
     object: Object,
     order: Order,
-    /// Of the current victim.
     pub received: i64,
-    /// In total.
     pub total: i64,
     /// How often a call failed because the peer had ended, or was not there in time.
     pub refused: i64,
-    /// An answer that the victim waits for.
     reply_due: bool,
     pub sent: i64,
     /// How long a call waits for its answer.
     patience: Duration,
-    /// The requests that were taken.
     taken: HashSet<(i64, i64)>,
 }
 
@@ -342,7 +321,6 @@ impl Survivor {
         &self.endpoint
     }
 
-    /// Receives the remaining messages of an ended victim, if it sends.
     pub fn settle(&mut self) {
         while !matches!(self.role, Role::Serve | Role::Subscribe | Role::Receive | Role::ReceiveMany)
             && self.step()
@@ -410,15 +388,13 @@ impl Survivor {
                 message.is_some()
             }
             Object::Publisher(publisher) => {
-                // Over shared memory a subscriber copies a long message out of its slot, and may be killed
-                // during that.
+                // A subscriber may be killed while it copies a long message out of its slot.
                 let is_long = self.sent % 4 == 3 && self.endpoint.starts_with("shm");
                 let value = if is_long { Value::from("x".repeat(300_000)) } else { Value::Int(self.sent) };
                 publisher.send(&value).unwrap();
                 self.sent += 1;
                 // Publishers are not slowed down; this leaves the subscriber its share of the processors.
                 std::thread::yield_now();
-                // The readers of a file are unknown.
                 publisher.subscribers() > 0
                     || self.endpoint.starts_with("file")
                     || self.endpoint.starts_with("journal")
@@ -438,16 +414,15 @@ impl Survivor {
         let hurried = std::mem::replace(&mut self.patience, STEP * 500);
         let ended = self.attend(&mut victim, 3);
         self.patience = hurried;
-        // The messages that it sent just before its end.
         self.settle();
         assert!(ended.success(), "the next incarnation failed: {ended}");
-        // A victim that only receives, and ends well, has received its messages. A sending survivor need not
-        // have seen it: the victim may connect, receive the waiting messages and end between two polls.
+        // A survivor that sends need not have seen it: the victim may connect, receive and end between two
+        // polls.
         let only_receives = matches!(self.role, Role::Subscribe | Role::ReceiveMany);
         assert!(self.received > 0 || only_receives, "nothing was received from the next incarnation");
     }
 
-    /// Does its part until the victim has ended in any way. A publisher's input ends after `enough` messages.
+    /// Does its part until the victim has ended. A publisher's input ends after `enough` messages.
     pub fn attend(&mut self, victim: &mut Victim, enough: i64) -> ExitStatus {
         loop {
             if let Some(ended) = victim.ended() {
@@ -492,9 +467,8 @@ impl Survivor {
     }
 }
 
-/// Returns the names in the runtime directory that belong to an endpoint, and names in its folders.
-///
-/// Omits those that its transport keeps: a file's value, a spool's untaken messages, and their folders.
+/// Returns the names in the runtime directory that belong to an endpoint, without those that its transport
+/// keeps.
 pub fn left_at(endpoint: &str) -> Vec<String> {
     let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
     let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());

@@ -14,7 +14,6 @@ use linkspan::{
 use super::raw;
 use crate::support::{self, SOON, name, readable};
 
-/// A writer and the reader.
 fn pair(endpoint: &str, options: &Options) -> (Channel, Channel) {
     let reader = Channel::open(endpoint, options, SOON).unwrap();
     (Channel::connect(endpoint, options, SOON).unwrap(), reader)
@@ -49,7 +48,6 @@ fn limit_exact_and_one_over() {
     let error = a.send_payload(&raw(vec![1; 10_001]), SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("10001") && error.to_string().contains("10000"), "{error}");
-    // Another writer does not have the reader's limit.
     let other = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     other.send_payload(&raw(vec![2; 10_001]), SOON).unwrap();
     other.send_payload(&raw(vec![2; 50_000]), SOON).unwrap();
@@ -117,7 +115,7 @@ fn two_listeners() {
     let in_use = |error: Error| assert_eq!(error.kind(), ErrorKind::AddressInUse);
     in_use(Listener::listen(&endpoint, &Options::default()).err().unwrap());
     in_use(Server::serve(&endpoint, &Options::default()).err().unwrap());
-    // It receives all writers over one channel, so there is no second channel to accept.
+    // One channel receives all writers, so there is no second one to accept.
     let all = first.accept(SOON).unwrap();
     let writer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     writer.send(&Value::Int(1), SOON).unwrap();
@@ -148,7 +146,7 @@ fn listener_restart() {
             let listener = Listener::listen(endpoint, &Options::default()).unwrap();
             let writer = Channel::connect(endpoint, &waits, SOON).unwrap();
             drop(listener);
-            // Its reader has ended, and the name is removed: the message waits for the next reader.
+            // The message waits for the next reader.
             writer.send(&Value::from("again"), SOON).unwrap();
         });
         waiting.recv_timeout(SOON).unwrap();
@@ -193,7 +191,6 @@ fn open_takes_both_roles() {
 
 #[test]
 fn close_waits_until_consumed() {
-    // Without acknowledgements there is nothing to wait for.
     let (a, b) = plain();
     a.send(&Value::Int(1), SOON).unwrap();
     a.close(SOON).unwrap();
@@ -216,7 +213,7 @@ fn second_thread_in_one_direction() {
     });
 }
 
-/// Reads this many messages per writer; each writer's numbers arrive in order and complete.
+/// Reads this many messages per writer, each writer's in order and complete.
 fn receive_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
     let mut received: HashMap<String, i64> = HashMap::new();
     for _ in 0..writers as i64 * each {
@@ -362,7 +359,7 @@ fn garbage() {
     let path = socket(&endpoint);
     a.send(&Value::from("good"), SOON).unwrap();
     let message = b.recv(SOON).unwrap();
-    // A datagram of ours, repeated by a foreign program, and spoiled at every significant byte.
+    // A genuine datagram, repeated and spoiled at every significant byte.
     let spy = path.with_file_name("test@spy.dgram");
     let theirs = UnixDatagram::bind(&spy).unwrap();
     let spied = Channel::connect("dgram:test/spy", &Options::default(), SOON).unwrap();
@@ -383,7 +380,6 @@ fn garbage() {
     thread::scope(|s| {
         s.spawn(|| {
             for datagram in &garbage {
-                // It blocks while the queue is full.
                 foreign.send_to(datagram, &path).unwrap();
             }
             a.send(&Value::from("unharmed"), SOON).unwrap();
@@ -399,7 +395,7 @@ fn missing_messages_are_counted_by_sender() {
     let endpoint = name("dgram");
     let (a, b) = pair(&endpoint, &Options::default());
     let path = socket(&endpoint);
-    // For a while the name leads to another reader, which takes messages for this one.
+    // For a while the name leads to another reader.
     let other = path.with_file_name("elsewhere");
     std::fs::rename(&path, &other).unwrap();
     let thief = UnixDatagram::bind(&path).unwrap();
@@ -432,7 +428,7 @@ fn stale_leftovers() {
     let endpoint = name("dgram");
     let path = socket(&endpoint);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // The files of a killed reader: a name without a reader, and temporary files.
+    // The files of a killed reader.
     drop(UnixDatagram::bind(&path).unwrap());
     let file = path.file_name().unwrap().to_str().unwrap();
     drop(UnixDatagram::bind(path.with_file_name(format!(".new.{file}"))).unwrap());
