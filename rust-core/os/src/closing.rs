@@ -1,9 +1,8 @@
-//! Closing of descriptors that a peer sent, on threads of their own.
+//! Closing a peer's descriptors on separate threads.
 //!
-//! A peer can block the close of a socket that lingers, or of a file whose file system is a program
-//! (FUSE), for any time. So such descriptors are put into one list, which up to 32 threads empty.
-//! While all of these are blocked, further descriptors wait: a hostile peer can delay other closes,
-//! but no program.
+//! A peer can block the close of a socket that lingers, or of a file whose file system is a program (FUSE), for any
+//! time. So such descriptors go into one list, which up to 32 threads empty. While all of these are blocked, further
+//! descriptors wait: a hostile peer can delay other closes, but no program.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
@@ -17,14 +16,15 @@ const THREADS: usize = 32;
 /// The list and its threads.
 #[derive(Default)]
 struct Closing {
-    /// Descriptors that are still to be closed.
+    /// Descriptors to close.
     waiting: Vec<OwnedFd>,
     /// Threads that run now.
     threads: usize,
 }
 
-/// A forked child begins with an empty list: the threads are its parent's. It keeps its copies of descriptors that were
-/// in the list at the fork.
+/// A forked child begins with an empty list, because the threads are its parent's.
+///
+/// It keeps its copies of descriptors that were in the list at the fork.
 static CLOSING: Own<Mutex<Closing>> = Own::new();
 
 /// Closes descriptors on another thread, without blocking the caller.
@@ -35,14 +35,15 @@ pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     if closing.waiting.len() == before || closing.threads >= THREADS {
         return;
     }
-    // Where no thread can be started, they wait for the next call.
+    // If no thread can be started, they wait for the next call.
     if thread::start("linkspan-close", run).is_ok() {
         closing.threads += 1;
     }
 }
 
-/// The thread: closes one descriptor after the other until the list is empty. Descriptors sent over
-/// an unread socket are closed first, one by one, because closing that socket would close them all.
+/// The thread: closes one descriptor after the other until the list is empty.
+///
+/// Descriptors in an unread socket are closed first, one by one, because closing that socket would close them all.
 fn run() {
     loop {
         let mut closing = CLOSING.lock();
@@ -58,8 +59,9 @@ fn run() {
     }
 }
 
-/// Closes one, without the time that a socket would linger; its peer has no other process that
-/// could set the option again.
+/// Closes a descriptor, without the time that a socket would linger.
+///
+/// Its peer has no other process that could set the option again.
 fn close(descriptor: OwnedFd) {
     // Only a TCP socket has the option, and others do not need it.
     let _ = rustix::net::sockopt::set_socket_linger(descriptor.as_fd(), None);

@@ -1,5 +1,7 @@
-//! The CRC-32C of a header or a body. Of a body by the crate `crc32c`; of the eight words of a header, for which the
-//! crate takes four times as long, by the processor's instruction where it has that.
+//! The CRC-32C of a header or a body.
+//!
+//! The crate `crc32c` computes that of a body. For the eight words of a header it takes four times as long as the
+//! processor's instruction, which is used if there is one.
 
 /// Returns the CRC-32C of these bytes.
 pub use crc32c::crc32c as of_bytes;
@@ -13,13 +15,15 @@ pub fn of_words(words: &[u64; 8]) -> u32 {
     by_bytes(words)
 }
 
-/// For a processor with SSE 4.2. Not the intrinsic function: the compiler inlines it only where the whole program
-/// is built for such processors, and the words would have to go through memory.
+/// For a processor with SSE 4.2.
+///
+/// The compiler inlines the intrinsic function only if it builds the whole program for such processors. The words would
+/// otherwise go through memory.
 #[cfg(target_arch = "x86_64")]
 fn by_instruction(words: &[u64; 8]) -> u32 {
     let mut sum = u64::from(u32::MAX);
     for word in words {
-        // SAFETY: computes in registers alone; the caller has found that the processor has the instruction.
+        // SAFETY: computes only in registers; the caller has found that the processor has the instruction.
         unsafe {
             std::arch::asm!("crc32 {0}, {1}", inout(reg) sum, in(reg) *word, options(pure, nomem, nostack, preserves_flags));
         }

@@ -1,9 +1,9 @@
-//! Time-outs and deadlines: how long a call may wait, and what it runs while it waits.
+//! Time-outs and deadlines: how long a call may wait, and its callbacks while it waits.
 //!
 //! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
-//! [`Waiting::start`], and all its waits share that one deadline. The loop of every wait has the same shape:
-//! `sleep` returns how long the next sleep may last (or that time is up), the thread sleeps, and `woke` runs
-//! the tick if it is due. So a binding can check its signals every 100 ms, in one place.
+//! [`Waiting::start`], and all its waits share that one deadline. Every wait loop has three steps. `sleep` returns how
+//! long the next sleep may last, or that time is up. The thread sleeps, and `woke` runs the tick if it is due. So a
+//! binding can check its signals every 100 ms, in one place.
 
 #![forbid(unsafe_code)]
 
@@ -20,11 +20,10 @@ use crate::sleeping::{self, InCall};
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Timeout {
-    /// The time-out in the object's options; 30 s where they have none.
+    /// The time-out in the object's options; 30 s without one.
     ///
-    /// Loops differ: `next` of a server, a subscriber, a controller or a service, iterators and `run` wait
-    /// without end, until `close` or a signal that asks the program to stop; `latest` does not wait for a
-    /// publisher.
+    /// Loops differ: Some wait without end, until `close` or a signal that asks the program to stop: `run`, iterators,
+    /// and `next` of a server, subscriber, controller or service. `latest` does not wait for a publisher.
     #[default]
     Default,
     /// At most this long; zero never waits.
@@ -48,7 +47,8 @@ impl From<Option<Duration>> for Timeout {
 
 impl Timeout {
     /// Returns the time-out of a number of seconds, as Python, PHP, Fortran and the shell give them.
-    /// More than a `Duration` holds, infinity included, is without end.
+    ///
+    /// More than a `Duration` holds, including infinity, is without end.
     ///
     /// # Errors
     /// `OutOfRange` for NaN and below zero.
@@ -83,7 +83,7 @@ impl Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
-    /// Returns the time that remains: none without end, zero once it has passed.
+    /// Returns the time that remains: none without end, zero after the deadline.
     pub fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
@@ -102,12 +102,14 @@ impl Deadline {
     }
 }
 
-/// The function that runs while a call waits: about every 100 ms, and when a signal interrupts a system call.
+/// The function that runs every 100 ms or so during a wait, and when a signal interrupts a system call.
+///
 /// An error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// How a call waits: its time-out, and the function that runs meanwhile. Made from a `Duration`, from `None`
-/// (without end), or with [`Wait::tick`].
+/// How a call waits: its time-out, and a function that runs during the wait.
+///
+/// Made from a `Duration`, from `None` (without end), or with [`Wait::tick`].
 #[derive(Default)]
 pub struct Wait<'a> {
     timeout: Timeout,
@@ -130,14 +132,14 @@ impl<'a> Wait<'a> {
         Wait::new(Duration::ZERO)
     }
 
-    /// Never waits, as part of a loop without end that an event loop waits for: a signal that asks the program to stop
-    /// ends it, as it ends [`Timeout::Forever`].
+    /// Never waits, as part of an event loop's endless loop.
+    ///
+    /// A signal that asks the program to stop ends it, as it ends [`Timeout::Forever`].
     pub fn in_endless_loop() -> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
 
-    /// The last call of a wait of an event loop: it waits no longer, and its errors are those of a call that has waited
-    /// for so long.
+    /// The last call of an event loop's wait: its errors are those of a call that has waited for `whole`.
     pub fn elapsed(whole: Duration) -> Wait<'a> {
         // Not zero, which would look once and keep a request under way.
         Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
@@ -151,26 +153,26 @@ impl<'a> Wait<'a> {
     }
 }
 
-// What objects ask of a wait, and `Waiting::start`, are no methods of `Wait`: it is a type of users.
+// The functions for objects, and `Waiting::start`, are no methods of `Wait`, because users see that type.
 
-/// Returns the time-out of a call; `default` applies if the caller gave none.
+/// The time-out of a call; `default` applies if the caller gave none.
 fn timeout_of(wait: &Wait<'_>, default: Timeout) -> Timeout {
     if wait.timeout == Timeout::Default { default } else { wait.timeout }
 }
 
-/// Returns whether the call may wait at all, for how short a time ever. `default` as above.
+/// Returns whether the call may wait at all. `default` as for [`Waiting::start`].
 pub fn may_wait(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) != Timeout::After(Duration::ZERO)
 }
 
-/// Returns what a wait fails with whose time-out means that something is `missing`. Another error, such as that of a
-/// tick, stays.
+/// Replaces a wait's `Timeout` by the error `missing`. Other errors, such as a tick's, stay.
 pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
     |waited| if waited.kind() == ErrorKind::Timeout { missing } else { waited }
 }
 
-/// Returns whether a signal that asks the program to stop ends the call: one without end, or a part of one. `default`
-/// as above.
+/// Returns whether a stop signal ends the call, which has no end or is a part of an endless one.
+///
+/// `default` as for [`Waiting::start`].
 pub fn heeds_signals(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) == Timeout::Forever || wait.part_of == Some(Timeout::Forever)
 }
@@ -195,8 +197,7 @@ impl From<Timeout> for Wait<'_> {
 
 /// A wait that is under way. One thread uses it.
 pub struct Waiting<'a> {
-    /// Computed when it is first needed: most calls have nothing to wait for, and reading a clock twice a
-    /// message would cost as much as transferring it.
+    /// Computed when first needed: most calls do not wait, and two clock readings cost a message's time.
     deadline: Cell<Option<Deadline>>,
     /// The time-out; none without end.
     duration: Option<Duration>,
@@ -210,11 +211,11 @@ pub struct Waiting<'a> {
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
     /// A descriptor that ends the wait with `Cancelled`.
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// When the first round began of a loop that a peer can prolong; none before it.
+    /// The first round of a loop that a peer can prolong.
     first_round: Option<Instant>,
-    /// Whether the call runs the tick itself, once it has given back what others wait for.
+    /// Whether the call runs the tick itself, after it has given back what others wait for.
     defers_tick: bool,
-    /// Such a tick is due, and whether it is for a signal.
+    /// Whether such a tick is due, and whether it is for a signal.
     deferred: Option<bool>,
     /// Exists in a wait of a whole call.
     _call: Option<InCall>,
@@ -251,7 +252,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Marks the call whose wait this is: this thread sleeps only where the call drives it, as long as this exists.
+    /// Marks the call of this wait: while this exists, the thread sleeps only where the call drives it.
     #[must_use]
     pub fn in_call(mut self) -> Waiting<'a> {
         self._call = Some(InCall::new());
@@ -278,8 +279,9 @@ impl<'a> Waiting<'a> {
         Waiting::start(Wait::none(), Timeout::Default)
     }
 
-    /// Ends each sleep when this becomes readable; the caller then checks why. Only the first
-    /// descriptor counts.
+    /// Ends each sleep when this becomes readable; the caller then checks why.
+    ///
+    /// Only the first descriptor counts.
     pub fn wakes_on<W: AsFd + Send + Sync + 'static>(&mut self, wake: &Arc<W>) {
         if self.wake.is_none() {
             self.wake = Some(wake.clone());
@@ -291,8 +293,7 @@ impl<'a> Waiting<'a> {
         self.wake.clone()
     }
 
-    /// Ends the wait with `Cancelled` once this becomes readable. Only calls that sleep by the functions of
-    /// `poll` use it.
+    /// Ends the wait with `Cancelled` when this becomes readable. Only the functions of `poll` use it.
     #[must_use]
     pub fn stops_on<S: AsFd + Send + Sync + 'static>(mut self, stop: Arc<S>) -> Waiting<'a> {
         self.stop = Some(stop);
@@ -304,8 +305,7 @@ impl<'a> Waiting<'a> {
         self.stop.clone()
     }
 
-    /// Returns when it ends. The time runs from the first call of this, which comes before the first
-    /// sleep.
+    /// Returns when it ends. The time runs from the first call of this, which comes before the first sleep.
     pub fn deadline(&self) -> Deadline {
         if let Some(deadline) = self.deadline.get() {
             return deadline;
@@ -315,7 +315,7 @@ impl<'a> Waiting<'a> {
         deadline
     }
 
-    /// Whether something runs while it waits.
+    /// Whether a callback runs while it waits.
     pub fn is_ticking(&self) -> bool {
         self.tick.is_some() || self.on_wait.is_some()
     }
@@ -325,7 +325,7 @@ impl<'a> Waiting<'a> {
         self.duration == Some(Duration::ZERO)
     }
 
-    /// Whether a signal that asks the program to stop ends the call: one without end, or a part of one.
+    /// Whether a stop signal ends the call, which has no end or is a part of an endless one.
     pub fn heeds_signals(&self) -> bool {
         self.duration.is_none() || self.part_of == Some(Timeout::Forever)
     }
@@ -341,7 +341,7 @@ impl<'a> Waiting<'a> {
     /// Returns how long the next sleep may last; none without end.
     ///
     /// # Errors
-    /// `Timeout` once the deadline has passed.
+    /// `Timeout` after the deadline.
     pub fn sleep(&mut self) -> Result<Option<Duration>> {
         // The whole time is left at the first call, which saves a second reading of the clock.
         let left = match self.deadline.get() {
@@ -362,10 +362,10 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
-    /// Returns whether this much time is left, for a sleep that is shorter than a tick and has no time-out of its own.
+    /// Returns whether this much time is left, for a sleep without a time-out that is shorter than a tick.
     ///
     /// # Errors
-    /// `Timeout` once the deadline has passed.
+    /// `Timeout` after the deadline.
     pub fn has_left(&mut self, time: Duration) -> Result<bool> {
         if self.next.is_some() {
             return self.sleep().map(|left| left.is_none_or(|left| left >= time));
@@ -384,11 +384,12 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever
-    /// is first. Returns whether the tick is due, which [`Waiting::woke`] runs.
+    /// Parks this thread until it is unparked, the next tick is due, or the deadline passes.
+    ///
+    /// Returns whether the tick is due, which [`Waiting::woke`] runs.
     ///
     /// # Errors
-    /// `Timeout` once the deadline has passed.
+    /// `Timeout` after the deadline.
     pub fn park_until_due(&mut self) -> Result<bool> {
         let left = self.sleep()?;
         sleeping::assert_driven();
@@ -399,15 +400,15 @@ impl<'a> Waiting<'a> {
         Ok(self.is_due())
     }
 
-    /// Returns whether the tick is due.
     fn is_due(&self) -> bool {
         self.next.is_some_and(|next| next <= Instant::now())
     }
 
-    /// Begins another round of a loop that a peer can prolong: each call but the first checks the deadline and runs the
-    /// tick if it is due. A call without waiting, or one whose deadline has passed, still gets [`Waiting::PATIENCE`]
-    /// from its first round on, in which honest peers come to an end. Loops use `poll::next_round`, which also looks
-    /// for cancellation.
+    /// Begins another round of a loop that a peer can prolong.
+    ///
+    /// Each call after the first checks the deadline and runs the tick if it is due. A call without waiting, or after
+    /// its deadline, still gets [`Waiting::PATIENCE`] from its first round on, which suffices for honest peers. Loops
+    /// use `poll::next_round`, which also looks for cancellation.
     ///
     /// # Errors
     /// `Timeout`; the error of the tick; `Cancelled` if `on_wait` returned false.
@@ -426,8 +427,7 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Called after each sleep: runs the tick if it is due, or if a signal has interrupted the
-    /// sleep.
+    /// Called after each sleep: runs the tick if it is due, or if a signal has interrupted the sleep.
     ///
     /// # Errors
     /// The error of the tick; `Cancelled` if `on_wait` returned false.
@@ -455,8 +455,10 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Runs a step whose sleeps fail with `Interrupted` where the tick is due, instead of running it. Returns whether
-    /// that is why it failed: then the caller gives back what others wait for, and calls [`Waiting::run_deferred`].
+    /// Runs a step whose sleeps fail with `Interrupted` when the tick is due, instead of running it.
+    ///
+    /// Returns whether it failed for that reason. The caller then gives back what others wait for, and calls
+    /// [`Waiting::run_deferred`].
     pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
         self.defers_tick = true;
         let done = step(self);
@@ -466,7 +468,7 @@ impl<'a> Waiting<'a> {
         (done, is_due)
     }
 
-    /// Runs a step whose sleeps run the tick, within one that defers it.
+    /// Runs a step whose sleeps run the tick, within a step that defers it.
     pub fn running_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> R) -> R {
         let defers = std::mem::replace(&mut self.defers_tick, false);
         let done = step(self);
@@ -474,7 +476,7 @@ impl<'a> Waiting<'a> {
         done
     }
 
-    /// Runs a step whose sleeps end at this time, if not before.
+    /// Runs a step whose sleeps end at this time at the latest.
     pub fn until_sooner<R>(&mut self, end: Deadline, step: impl FnOnce(&mut Self) -> R) -> R {
         let whole = self.deadline();
         self.deadline.set(Some(whole.sooner(end)));
@@ -497,7 +499,7 @@ impl<'a> Waiting<'a> {
         self.stated().map_or_else(|| "no deadline".to_owned(), in_seconds)
     }
 
-    /// Returns how long something was awaited that is missing, for the text of its error.
+    /// Returns how long a missing thing was awaited, for the text of its error.
     pub fn sought(&self) -> String {
         match self.stated() {
             Some(Duration::ZERO) => "was looked for once".to_owned(),

@@ -1,8 +1,8 @@
-//! Making descriptors: every one that the library makes is above 2.
+//! Creation of descriptors: all of the library's are above 2.
 //!
-//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number, so a socket or a lock file would get one of
-//! them, and what the program prints afterwards would be written into it. Whatever makes a descriptor is here; a test
-//! of the sources refuses the calls elsewhere.
+//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number. A socket or a lock file would get one of
+//! them, and the program's later output would go into it. All calls that create a descriptor are here; a test of the
+//! sources refuses them elsewhere.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -27,16 +27,16 @@ pub fn is_standard(fd: &OwnedFd) -> bool {
     fd.as_raw_fd() < LOWEST
 }
 
-/// Returns a descriptor that was just made, or a duplicate of it if it has the number of a standard stream.
+/// Returns a new descriptor, or a duplicate if it has the number of a standard stream.
 ///
 /// # Errors
-/// That of the maker; `EMFILE` if no number is free.
+/// The creator's; `EMFILE` if no number is free.
 pub fn above_standard(made: Result<OwnedFd>) -> Result<OwnedFd> {
     let made = made?;
     if is_standard(&made) { duplicate(&made) } else { Ok(made) }
 }
 
-/// The same for a file of the standard library.
+/// [`above_standard`] for a file of the standard library.
 pub fn file_above_standard(made: std::io::Result<File>) -> std::io::Result<File> {
     Ok(above_standard(Ok(made?.into()))?.into())
 }
@@ -46,7 +46,7 @@ pub fn duplicate(of: impl AsFd) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(of, LOWEST)
 }
 
-/// Makes a socket.
+/// Creates a socket.
 pub fn socket(
     family: AddressFamily,
     kind: SocketType,
@@ -76,8 +76,9 @@ pub fn open_at(
     above_standard(rustix::fs::openat(directory, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens a path relative to a directory, with rules for its links. Where the kernel has no such call, or a program that
-/// takes its place (valgrind reports each attempt), it is tried once.
+/// Opens a path relative to a directory, with rules for its links.
+///
+/// A missing call is tried once, because valgrind reports each attempt.
 pub fn open_resolved(
     directory: impl AsFd,
     path: impl rustix::path::Arg,
@@ -96,7 +97,7 @@ pub fn open_resolved(
     above_standard(opened)
 }
 
-/// Makes a memory file that can be sealed, and cannot be executed where the kernel knows that seal.
+/// Creates a memory file that can be sealed, and cannot be executed if the kernel knows that seal.
 pub fn memory_file(name: &str) -> Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let made = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
@@ -107,24 +108,24 @@ pub fn memory_file(name: &str) -> Result<OwnedFd> {
     above_standard(made)
 }
 
-/// Makes a counter that does not block.
+/// Creates a non-blocking counter.
 pub fn event() -> Result<OwnedFd> {
     kernel_entry::assert_allowed();
     above_standard(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
 }
 
-/// Makes a timer of the monotonic clock that does not block.
+/// Creates a non-blocking timer of the monotonic clock.
 pub fn timer() -> Result<OwnedFd> {
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
     above_standard(rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags))
 }
 
-/// Makes an epoll set.
+/// Creates an epoll set.
 pub fn epoll_set() -> Result<OwnedFd> {
     above_standard(epoll::create(epoll::CreateFlags::CLOEXEC))
 }
 
-/// Makes an inotify instance that does not block.
+/// Creates a non-blocking inotify instance.
 pub fn inotify() -> Result<OwnedFd> {
     above_standard(inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK))
 }
@@ -134,7 +135,7 @@ pub fn process(pid: Pid) -> Result<OwnedFd> {
     above_standard(rustix::process::pidfd_open(pid, PidfdFlags::empty()))
 }
 
-/// Makes a pipe that does not block: its reading and its writing end.
+/// Creates a non-blocking pipe: its reading and its writing end.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;

@@ -1,10 +1,9 @@
-//! The runtime directory, where the sockets and locks of this machine's programs are, and the state
-//! directory, which outlives a restart.
+//! The runtime directory, for sockets and locks, and the persistent state directory.
 //!
-//! A directory is opened once, and every later access goes through its descriptor. On the way to it
-//! no link of another user is followed, because it could lead anywhere. The mode of the directory
-//! decides the mode of what is made in it: a directory with the set-group-ID bit and group write
-//! permission belongs to a group (files get 0660), any other to one user (0600).
+//! A directory is opened once, and every later access goes through its descriptor. On the way to it no link of another
+//! user is followed, because it could lead anywhere. The directory's mode decides the mode of new files in it. A
+//! directory with the set-group-ID bit and group write permission belongs to a group (files get 0660), any other to one
+//! user (0600).
 
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -22,50 +21,45 @@ use crate::fork::Descriptor;
 /// An open directory that contains names.
 #[derive(Debug)]
 pub struct Directory {
-    /// Its path, for texts.
     path: PathBuf,
-    /// Its descriptor.
     handle: Descriptor,
     /// The mode of files in it: 0600 for a directory of one user, 0660 for one that a group shares.
     file_mode: u32,
-    /// Whether users other than its owner may make names in it.
+    /// Whether users other than its owner may create names in it.
     is_open: bool,
 }
 
 impl Directory {
-    /// Opens the runtime directory of this process, and makes it where it is missing.
+    /// Opens the runtime directory of this process, or creates it.
     ///
-    /// It is `$LINKSPAN_DIR`, else `/run/linkspan` where it exists, else `/run/user/$UID/linkspan`
-    /// where `/run/user/$UID` is this user's, else `/tmp/linkspan-$UID`.
+    /// It is `$LINKSPAN_DIR`, else `/run/linkspan` if it exists, else `/run/user/$UID/linkspan` if `/run/user/$UID` is
+    /// this user's, else `/tmp/linkspan-$UID`.
     ///
     /// # Errors
-    /// `PermissionDenied` where it is another user's or not safe, `InvalidState` where it is no
-    /// directory.
+    /// `PermissionDenied` if it is another user's or not safe, `InvalidState` if it is no directory.
     pub fn runtime() -> Result<Directory> {
         let (path, why) = runtime_path();
         Directory::open(&path, why, &RUNTIME)
     }
 
-    /// Opens the directory for what outlives a restart of the machine, and makes it where it is
-    /// missing.
+    /// Opens the state directory, whose files outlive a restart of the machine, or creates it.
     ///
-    /// It is `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` where it exists, else
-    /// `~/.local/state/linkspan`.
+    /// It is `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` if it exists, else `~/.local/state/linkspan`.
     ///
     /// # Errors
-    /// As above; `NotFound` for a user without a home directory.
+    /// As for [`Directory::runtime`]; `NotFound` for a user without a home directory.
     pub fn state() -> Result<Directory> {
         let (path, why) = state_path()?;
         Directory::open(&path, why, &STATE)
     }
 
-    /// Opens the runtime directory if it exists; `None` if it does not. Errors as for [`Directory::runtime`].
+    /// Opens the runtime directory if it exists. Errors as for [`Directory::runtime`].
     pub fn find_runtime() -> Result<Option<Directory>> {
         let (path, why) = runtime_path();
         Directory::find(&path, why, &RUNTIME)
     }
 
-    /// Opens the state directory if it exists; `None` if it does not. Errors as for [`Directory::state`].
+    /// Opens the state directory if it exists. Errors as for [`Directory::state`].
     pub fn find_state() -> Result<Option<Directory>> {
         let (path, why) = state_path()?;
         Directory::find(&path, why, &STATE)
@@ -74,9 +68,8 @@ impl Directory {
     /// Opens a directory that an endpoint names.
     ///
     /// # Errors
-    /// `PermissionDenied` where a symbolic link of another user is on the way (links of this user
-    /// and of root are followed); `InvalidState` for anything but a directory, which is not opened;
-    /// `NotFound`.
+    /// `PermissionDenied` for a symbolic link of another user on the way (links of this user and of root are followed);
+    /// `InvalidState` for anything but a directory, which is not opened; `NotFound`.
     pub fn existing(path: &Path) -> Result<Directory> {
         let doing = || format!("opening the directory {}", path.display());
         let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
@@ -84,8 +77,7 @@ impl Directory {
         Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
-    /// Returns a directory that is open already, of which the kernel provides this; `path` is for
-    /// texts.
+    /// Returns a directory from its open descriptor and the kernel's data about it; `path` is for texts.
     pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
         Directory {
             path,
@@ -95,23 +87,22 @@ impl Directory {
         }
     }
 
-    /// As the directory, with another mode of its files than its own mode implies.
+    /// Returns the directory with another mode of its files than its own mode implies.
     pub fn with_file_mode(self, file_mode: u32) -> Directory {
         Directory { file_mode, ..self }
     }
 
-    /// Returns the names in it, to be opened, made and removed as is safe where others can write.
+    /// Returns the names in it, for safe access although others can write it.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// Whether modes and groups allow this access to a name in it: what the kernel refuses all the same, something
-    /// else refuses.
+    /// Whether modes and groups allow this access to a name in it, so that a refusal has another cause.
     pub fn allows(&self, name: &str, access: Access) -> bool {
         rustix::fs::accessat(&self.handle, name, access, AtFlags::EACCESS).is_ok()
     }
 
-    /// Makes and opens the runtime or the state directory.
+    /// Creates and opens the runtime or the state directory.
     fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
         if why == DirectoryReason::Environment {
@@ -129,7 +120,6 @@ impl Directory {
         Directory::open_made(path, why, purpose)
     }
 
-    /// Opens the runtime or the state directory if it exists.
     fn find(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Option<Directory>> {
         if why == DirectoryReason::Environment {
             environment::check_whole(purpose.name, path)?;
@@ -140,12 +130,10 @@ impl Directory {
         Directory::open_made(path, why, purpose).map(Some)
     }
 
-    /// Opens the runtime or the state directory, which exists.
     fn open_made(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
         let doing = || format!("opening the {name} {}", path.display());
-        // In /tmp any user can make the name first, and may read and replace everything in a
-        // directory that it owns.
+        // In /tmp any user can create the name first, and may read and replace everything in its own directory.
         let handle = walk(path, why != DirectoryReason::Temporary).map_err(|refused| match refused {
             Refused::Errno(Errno::ACCESS | Errno::PERM) => {
                 unreadable(path, purpose, refused.explain(path, &doing()))
@@ -171,8 +159,9 @@ impl Directory {
         &self.path
     }
 
-    /// Syncs the names in it, and the directories above it as far as this user owns them: a process
-    /// that made one of those may have been killed before it could.
+    /// Syncs the names in it, and the directories above it that this user owns.
+    ///
+    /// A process that created one of those may have been killed before it could sync.
     pub fn sync_names(&self) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
@@ -184,7 +173,7 @@ impl Directory {
             if current.st_uid != own_uid {
                 return Ok(());
             }
-            // One that may not be opened is not this user's, so it existed before.
+            // A directory that may not be opened is not this user's, so it existed before.
             let Ok(above) = descriptor::open_at(&at, "..", flags, Mode::empty()) else { return Ok(()) };
             at = above;
             let above = rustix::fs::fstat(&at).doing(doing())?;
@@ -204,14 +193,12 @@ impl Directory {
         self.file_mode == 0o660
     }
 
-    /// Returns whether users other than its owner may make names in it: members of a group, or all
-    /// users.
+    /// Returns whether users other than its owner may create names in it: members of a group, or all users.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Returns a path to a name in it that is short however long the directory's own path is:
-    /// `sun_path` of a socket address has 108 bytes.
+    /// A short path to a name in it, because `sun_path` of a socket address has only 108 bytes.
     pub(crate) fn short_path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
     }
@@ -224,15 +211,13 @@ impl Directory {
     }
 }
 
-/// Returns the mode of what is made in a directory: a group's, where the directory passes its group
-/// on and the group may write.
+/// The mode of new files: a group's, if the directory is set-group-ID and group-writable.
 fn mode_in(directory: &Stat) -> u32 {
     if directory.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
 }
 
 /// Why a path could not be opened.
 enum Refused {
-    /// The kernel's error.
     Errno(Errno),
     /// A symbolic link of another user, or one too many.
     Link(PathBuf, u32),
@@ -247,7 +232,6 @@ impl From<Errno> for Refused {
 }
 
 impl Refused {
-    /// Makes the error. `doing` is the attempted action.
     fn explain(self, path: &Path, doing: &str) -> Error {
         match self {
             Refused::Errno(errno) => Error::os(doing, errno.raw_os_error()),
@@ -276,8 +260,7 @@ impl Refused {
 /// The most symbolic links on the way to a directory, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// Opens a directory: in one system call where no link is on the way, else step by step, see
-/// [`resolve`].
+/// Opens a directory: in one system call if no link is on the way, otherwise with [`resolve`].
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Most paths contain no link: one call is enough.
@@ -293,9 +276,10 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
     Ok(descriptor::open_at(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
 }
 
-/// Resolves a directory step by step. A link is followed where its owner is this user or root, who
-/// could redirect the path anyway; every step must be a directory. `last_may_be_link` is whether
-/// the last step may be a link. Returns a handle that can neither read nor write.
+/// Resolves a directory step by step; returns a handle that can neither read nor write.
+///
+/// Follows links of this user or root, who could redirect the path anyway. Every step must be a directory;
+/// `last_may_be_link` allows the last one to be a link.
 fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut at =
@@ -335,8 +319,7 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
     Ok(at)
 }
 
-/// Opens a handle for the runtime directory, for a caller that may not read it but sets its mode
-/// right.
+/// Opens a handle for the runtime directory, for a caller that may not read it but corrects its mode.
 pub fn handle(path: &Path, why: DirectoryReason) -> Result<OwnedFd> {
     resolve(path, why != DirectoryReason::Temporary).map_err(|refused| {
         refused.explain(path, &format!("looking at the runtime directory {}", path.display()))
@@ -357,7 +340,6 @@ pub fn whose(path: &Path) -> String {
     }
 }
 
-/// Explains the owner of the directory and the remedy.
 fn unreadable(path: &Path, purpose: &DirectoryPurpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
@@ -379,10 +361,10 @@ impl AsFd for Directory {
     }
 }
 
-/// The purpose of a directory, as texts name it.
+/// The purpose of a directory, for texts.
 struct DirectoryPurpose {
     name: &'static str,
-    /// Its parents may be missing too.
+    /// Whether its parents may be missing as well.
     deep: bool,
 }
 
@@ -390,7 +372,7 @@ const RUNTIME: DirectoryPurpose = DirectoryPurpose { name: "runtime directory", 
 const STATE: DirectoryPurpose = DirectoryPurpose { name: "state directory", deep: true };
 
 impl DirectoryPurpose {
-    /// Returns how to have another directory, for the end of an error.
+    /// Advice for having another directory, for the end of an error.
     fn advice(&self) -> &'static str {
         if self.deep {
             environment::advice(
@@ -411,7 +393,7 @@ impl DirectoryPurpose {
 pub enum DirectoryReason {
     /// `LINKSPAN_DIR`, or `LINKSPAN_STATE_DIR`, names it.
     Environment,
-    /// `/run/linkspan`, or `/var/lib/linkspan`, exists: made by the administrator for several users.
+    /// `/run/linkspan`, or `/var/lib/linkspan`, exists: created by the administrator for several users.
     Shared,
     /// `/run/user/$UID/linkspan`, or `~/.local/state/linkspan`.
     User,
@@ -419,7 +401,7 @@ pub enum DirectoryReason {
     Temporary,
 }
 
-/// Returns the path of the runtime directory, and the origin of this path.
+/// Returns the path of the runtime directory, and its origin.
 pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     if let Some(path) = environment::variable("LINKSPAN_DIR") {
         return (path.into(), DirectoryReason::Environment);
@@ -436,10 +418,9 @@ pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     (PathBuf::from(format!("/tmp/linkspan-{uid}")), DirectoryReason::Temporary)
 }
 
-/// Returns the path of the state directory, and the origin of this path.
+/// Returns the path of the state directory, and its origin.
 ///
-/// The home is the one in /etc/passwd, whatever the environment has: `HOME` differs under cron and
-/// sudo.
+/// The home is the one in /etc/passwd, because `HOME` differs under cron and sudo.
 pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     if let Some(path) = environment::variable("LINKSPAN_STATE_DIR") {
         return Ok((path.into(), DirectoryReason::Environment));

@@ -1,5 +1,4 @@
-//! Wake-ups within the process: a counter in the kernel that one thread signals and another waits
-//! for.
+//! Wake-ups within the process: a counter in the kernel that one thread signals and another waits for.
 //!
 //! No eventfd is shared with a peer, which could make every read and write of it block.
 
@@ -22,20 +21,21 @@ impl EventFd {
         Ok(EventFd(descriptor::event().doing("making an eventfd (eventfd2)")?.into()))
     }
 
-    /// Makes it readable, which wakes every thread that waits for it. A full counter is readable
-    /// already, so its error is ignored.
+    /// Makes it readable, which wakes every thread that waits for it.
+    ///
+    /// The error of a full counter is ignored, because that is readable already.
     pub fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
     }
 
-    /// Makes it unreadable, whether it was readable or not.
+    /// Makes it unreadable.
     pub fn drain(&self) {
         kernel_entry::assert_allowed();
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }
 
-    /// Returns whether it is readable; then it is not any more.
+    /// Returns whether it is readable, and makes it unreadable.
     #[cfg(all(test, loom))]
     pub fn is_signalled(&self) -> bool {
         rustix::io::read(&self.0, &mut [0; 8]).is_ok()
@@ -47,10 +47,10 @@ impl EventFd {
 pub struct LazyWaker(OnceLock<EventFd>);
 
 impl LazyWaker {
-    /// Wakes the threads that wait, if any thread ever has. Called after the event has happened.
+    /// Wakes the waiting threads, if any thread ever waited. Called after the event has happened.
     pub fn wake(&self) {
-        // Pairs with the fence in `arm`: either this thread sees the eventfd of a waiting
-        // thread, or that one sees the event.
+        // Pairs with the fence in `arm`: either this thread sees the eventfd of a waiting thread, or that one sees the
+        // event.
         fence(Ordering::SeqCst);
         if let Some(waker) = self.0.get() {
             waker.wake();
@@ -64,8 +64,9 @@ impl LazyWaker {
         }
     }
 
-    /// Returns the eventfd, which is signalled from now on. The caller checks once more for the
-    /// event before it sleeps.
+    /// Returns the eventfd, which is signalled from now on.
+    ///
+    /// The caller checks once more for the event before it sleeps.
     pub fn arm(&self) -> Result<&EventFd> {
         let waker = match self.0.get() {
             Some(waker) => waker,
@@ -79,8 +80,9 @@ impl LazyWaker {
     }
 }
 
-/// The threads that wait for an event of an object, each with an eventfd of its own: a thread that goes on takes no
-/// wake-up of another one.
+/// The threads that wait for an event of an object, each with its eventfd.
+///
+/// A thread that continues therefore takes no other thread's wake-up.
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
 
@@ -89,13 +91,14 @@ impl Waiters {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the threads that wait. Called after the event has happened.
+    /// Wakes the waiting threads. Called after the event has happened.
     pub fn wake(&self) {
         self.all().iter().for_each(|own| own.wake());
     }
 
-    /// Returns an eventfd for this thread, which is signalled as long as it is kept. The caller checks once more for
-    /// the event before it sleeps.
+    /// Returns an eventfd for this thread, which is signalled as long as it is kept.
+    ///
+    /// The caller checks once more for the event before it sleeps.
     pub fn arm(&self) -> Result<Armed<'_>> {
         let own = Arc::new(EventFd::new()?);
         self.all().push(own.clone());
@@ -103,7 +106,7 @@ impl Waiters {
     }
 }
 
-/// The eventfd of one of several threads that wait.
+/// The eventfd of one of several waiting threads.
 #[derive(Debug)]
 pub struct Armed<'a> {
     own: Arc<EventFd>,
@@ -129,8 +132,9 @@ impl Drop for Armed<'_> {
     }
 }
 
-/// An eventfd that one object sets for itself, to keep a descriptor readable while it has something
-/// to return. Only its owner changes it, so its state is known without a system call.
+/// An eventfd that keeps an object's descriptor readable while the object has something to return.
+///
+/// Only its owner changes it, so its state is known without a system call.
 #[derive(Debug)]
 pub struct ReadinessFlag {
     waker: EventFd,

@@ -108,7 +108,7 @@ fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     groups.filter_map(|group| available_in(group, files, needed)).min()
 }
 
-/// Returns how many bytes one group leaves, or a smaller number of at least `needed`; `None` where it has no limit.
+/// How many bytes one group leaves, or a smaller number of at least `needed`; `None` without a limit.
 fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     let text = |file: &str| std::fs::read_to_string(group.join(file)).ok();
     let number = |file: &str| -> Option<u64> { text(file)?.trim().parse().ok() };
@@ -116,14 +116,14 @@ fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     let used = number(files.used)?;
     let free = limit.saturating_sub(used);
     if free >= needed {
-        // The kernel adds up `memory.stat` over its processors when it is read, which takes longer than all else here.
+        // The kernel sums `memory.stat` over its processors on each read, which takes longer than all else here.
         return Some(free);
     }
     // The kernel evicts pages of ordinary files before it kills, so they count as free.
     Some(limit.saturating_sub(used.saturating_sub(reclaimable(&text("memory.stat")?))))
 }
 
-/// Returns the bytes that the kernel can take back, from the text of `memory.stat`.
+/// The bytes that the kernel can reclaim, from the text of `memory.stat`.
 fn reclaimable(stat: &str) -> u64 {
     let of = |line: &str| -> Option<u64> {
         let (name, value) = line.split_once(' ')?;

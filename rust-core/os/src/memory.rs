@@ -1,13 +1,10 @@
-//! Memory files: those of this process, sealed and writable by it alone; and a peer's, checked and
-//! mapped read-only.
+//! Memory files: this process's, sealed and written only by it; a peer's, checked and read-only.
 //!
-//! Safety rests on the seals: a mapped file never shrinks (no SIGBUS) and never grows, and no
-//! process but its maker can write it. A hostile peer may change bytes in its own file at any time;
-//! so words are read atomically, bytes are copied out before they are interpreted, and views exist
-//! only of numbers, of which every bit pattern is valid.
+//! Safety rests on the seals: a mapped file never shrinks (no SIGBUS) and never grows, and only its creator can write
+//! it. A hostile peer may change bytes in its own file at any time. So words are read atomically, bytes are copied
+//! before they are interpreted, and views contain only numbers, for which every bit pattern is valid.
 //!
-//! A forked child does not have the mappings, except those of arrays of which its program may have
-//! views. For long blocks of ordinary memory, large pages can be requested.
+//! A forked child does not have the mappings, except those of arrays of which its program may have views.
 
 mod copying;
 mod kept_page;
@@ -35,19 +32,19 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork;
 use crate::kernel_entry;
 
-/// The seals of every memory file: no shrinking (SIGBUS), no growing, no new writable mapping and
-/// no hole punching.
+/// The seals of every memory file: no shrinking (SIGBUS), growing, new writable mapping or new hole.
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
 /// The length in bytes of the shortest memory file: a page.
 const LEAST: usize = 4096;
 
-/// A peer's file of at most this length is mapped with its pages present. For a longer one that would take as long as
-/// the peer likes, on a thread that others wait for; its pages come where they are first read.
+/// A peer's file of at most this length is mapped with its pages present.
+///
+/// For a longer file that would take as long as the peer likes, on a thread that others wait for. Its pages come when
+/// they are first read.
 const PRESENT: usize = 4 << 20;
 
-/// What this process does in a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
     Read,
@@ -57,7 +54,7 @@ enum Access {
 /// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Children {
-    /// They have it: a program may have views of it, which have to stay readable.
+    /// They have it: a program may have views of it, which must stay readable.
     With,
     /// They do not: only the library uses it.
     Without,
@@ -66,11 +63,10 @@ enum Children {
 /// A range of shared pages.
 #[derive(Debug)]
 struct Mapping {
-    /// Unmapped by the drop, but not in a forked child, where it may be absent.
+    /// The drop unmaps it, except in a forked child, where it may be absent.
     pages: ManuallyDrop<MmapRaw>,
     /// The first byte.
     start: NonNull<u8>,
-    /// Bytes.
     length: usize,
     /// Whole words.
     words: usize,
@@ -78,14 +74,14 @@ struct Mapping {
     born: u64,
 }
 
-// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread reads it, and
-// is reached only through atomics and through copies whose order the protocol of the ring settles.
+// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread reads it. It is accessed only
+// through atomics, and through copies whose order the protocol of the ring settles.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a whole memory file: with its pages present if it is written here or has at most [`PRESENT`] bytes.
+    /// Maps a whole memory file, with pages present if it is written here or at most [`PRESENT`] long.
     fn map(fd: BorrowedFd<'_>, length: usize, access: Access, children: Children) -> Result<Mapping> {
         kernel_entry::assert_allowed();
         if length < LEAST {
@@ -114,49 +110,47 @@ impl Mapping {
         Ok(Mapping { pages, start, length, words: length / 8, born: fork::generation() })
     }
 
-    /// Returns the address of `length` bytes at offset `at`. Panics outside the mapping: offsets
-    /// are checked before they are passed here.
+    /// The address of `length` bytes at offset `at`.
+    ///
+    /// Panics outside the mapping; callers check offsets before.
     fn range(&self, at: usize, length: usize) -> *mut u8 {
         assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
         // SAFETY: the offset was checked to lie inside the mapping, whose length fits an isize.
         unsafe { self.start.as_ptr().add(at) }
     }
 
-    /// Returns `count` words from offset `at` on, a multiple of 8.
+    /// `count` words from offset `at` on, a multiple of 8.
     #[inline]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
-        // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too),
-        // aligned because the mapping begins at a page; they live as long as it does. Loads never write, so
-        // read-only pages are fine.
+        // SAFETY: these bytes lie inside the mapping (`range` also refuses a count that overflows), aligned because the
+        // mapping begins at a page; they live as long as it does. Loads never write, so read-only pages suffice.
         unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
     }
 
-    /// Returns the word at offset `at`, a multiple of 8.
+    /// The word at offset `at`, a multiple of 8.
     fn word(&self, at: usize) -> &AtomicU64 {
-        // SAFETY: `map` refuses what is shorter. So the words of the page before a ring, whose places are constants,
-        // are reached without a comparison.
+        // SAFETY: `map` refuses shorter files. Words of the page before a ring have constant places, so no comparison
+        // is needed.
         unsafe { std::hint::assert_unchecked(self.words >= LEAST / 8) };
         // One comparison for both: the rotation moves the bits of a position between two words to the front.
         assert!(at.rotate_right(3) < self.words, "a position outside the memory file, or between two words");
-        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as
-        // long as the mapping does. Loads of this size never write, so read-only pages are fine for them.
+        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as long as
+        // the mapping does. Loads of this size never write, so read-only pages suffice.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }
 
-    /// Copies bytes out, which no honest peer writes now.
+    /// Copies bytes that no honest peer writes now.
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let from = self.range(at, into.len());
-        // SAFETY: both ranges are valid for this length and distinct, as `into` is borrowed memory of our
-        // own. The record's header was loaded with acquire, so an honest peer no longer writes here; a
-        // dishonest one writes in its own process and can only spoil the bytes, every pattern of which is a
-        // valid `u8`.
+        // SAFETY: both ranges are valid for this length and distinct, as `into` is our own borrowed memory. The
+        // record's header was loaded with acquire, so an honest peer no longer writes here. A dishonest peer writes in
+        // its own process and can only spoil the bytes, every pattern of which is a valid `u8`.
         unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
     }
 
-    /// Copies bytes out, word by word with atomic loads, while they may be written: the result may
-    /// be torn, and the caller validates it.
+    /// Copies bytes word by word with atomic loads; the result may be torn, and the caller validates it.
     #[inline]
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let places = self.words(at, into.len().div_ceil(8));
@@ -197,20 +191,21 @@ impl Drop for Mapping {
     }
 }
 
-/// Requests large pages for a long block that is about to be filled. Page by page, the kernel
-/// would take longer to find memory for it than filling it takes.
+/// Requests large pages for a long block that is about to be filled.
+///
+/// Page by page, the kernel would take longer to find memory for it than filling it takes.
 pub fn prefer_large_pages(block: &mut Vec<u8>) {
     const LONG: usize = 4 << 20;
     const PAGE: usize = 4096;
     if block.capacity() < LONG {
         return;
     }
-    // Whole pages around it: advice on a part of a mapping splits it, and the allocator can then grow it by
-    // copying only.
+    // Whole pages around it: advice on a part of a mapping splits it, and the allocator could then grow it only by
+    // copying.
     let skip = block.as_ptr().addr() % PAGE;
     let length = (skip + block.capacity()).next_multiple_of(PAGE);
     let first = block.as_mut_ptr().wrapping_byte_sub(skip);
-    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change
-    // what is in a page. A kernel that ignores it gives small pages, so the result is ignored.
+    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change a page's
+    // content. A kernel that ignores it gives small pages, so the result is ignored.
     let _ = unsafe { rustix::mm::madvise(first.cast(), length, Advice::LinuxHugepage) };
 }

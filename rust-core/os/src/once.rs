@@ -1,5 +1,6 @@
-//! A place for a value that one thread writes and all threads read then. Writing it takes one exchange, without a queue
-//! of threads: a thread that finds another one at it does without the place.
+//! A place for a value that one thread writes and all threads then read.
+//!
+//! Writing takes one exchange, without a queue: a thread that finds another one writing does without the place.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -12,12 +13,12 @@ use std::sync::atomic::AtomicU8;
 
 /// No value.
 const EMPTY: u8 = 0;
-/// A thread writes one.
+/// A thread is writing the value.
 const TAKEN: u8 = 1;
 /// The value is there, for as long as the place is shared.
 const FULL: u8 = 2;
 
-/// A place for one value. While it is empty the value has no meaning; only its memory is used again.
+/// A place for one value. While it is empty the value has no meaning; its memory is reused.
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<T>,
@@ -26,7 +27,7 @@ pub struct Once<T> {
 // SAFETY: one thread writes the value, before any reads it; then all threads share it, and any may drop it.
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
-/// The order of the store behind the value; a mutant of the model has none.
+/// The order of the store after the value; a mutant of the model has none.
 fn order() -> Ordering {
     #[cfg(loom)]
     if UNORDERED.get() {
@@ -37,7 +38,7 @@ fn order() -> Ordering {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// Whether the mutant on this thread of the system leaves the order out; all threads of a model run on it.
+    /// Whether the mutant on this system thread omits the order; all threads of a model run on one.
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -57,19 +58,20 @@ impl<T> Once<T> {
         Some(unsafe { &*self.value.get() })
     }
 
-    /// Writes the value and returns it. Returns `None` and writes nothing if the place has a value, or if another
-    /// thread is writing one. After a panic in `write` the place stays unusable until it is cleared.
+    /// Writes the value and returns it; `None` if the place has a value, or another thread is writing one.
+    ///
+    /// After a panic in `write` the place stays unusable until it is cleared.
     pub fn put(&self, write: impl FnOnce(&mut T)) -> Option<&T> {
         // Relaxed: no thread that shares the place has written before.
         self.state.compare_exchange(EMPTY, TAKEN, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        // SAFETY: this thread alone has taken the place, and no other reads it before the store.
+        // SAFETY: only this thread has taken the place, and no other reads it before the store.
         write(unsafe { &mut *self.value.get() });
         self.state.store(FULL, order());
         // SAFETY: from now on it is not written while the place is shared.
         Some(unsafe { &*self.value.get() })
     }
 
-    /// Empties the place. `clear` drops the parts of the value whose memory is not used again.
+    /// Empties the place. `clear` drops the parts of the value whose memory is not reused.
     pub fn clear(&mut self, clear: impl FnOnce(&mut T)) {
         clear(self.value.get_mut());
         // Relaxed: `&mut self` shows that no other thread has the place; sharing it later orders this store.
@@ -130,7 +132,6 @@ mod loom_tests {
 
     use super::*;
 
-    /// What is written, and read afterwards.
     struct Written(UnsafeCell<u64>);
 
     // SAFETY: the model finds accesses without order.

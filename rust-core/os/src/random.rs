@@ -1,4 +1,4 @@
-//! Random bytes from the kernel: for tokens, identities, numbers of sessions and names of temporary files.
+//! Random bytes from the kernel: for tokens, identities, session numbers and temporary names.
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Returns `N` unpredictable bytes. The kernel gives up to 256 in one call.
 ///
 /// # Errors
-/// `Internal` where the kernel gives none, or fewer.
+/// `Internal` if the kernel gives fewer.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     const { assert!(N <= 256, "the kernel may give fewer bytes than that in one call") };
     let mut bytes = [0; N];

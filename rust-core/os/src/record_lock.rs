@@ -1,4 +1,4 @@
-//! Record locks of fcntl, which conflict with other programs' locks, and a wait for them with a deadline.
+//! Record locks of fcntl, which conflict with other programs' locks, and waiting with a deadline.
 //!
 //! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline. Polling would lose
 //! that order and cause needless wake-ups. So while another process has the lock, a thread of the library sleeps in the

@@ -1,13 +1,10 @@
-//! The user at one end of a TCP connection of this machine, queried from the kernel by the two
-//! addresses (`sock_diag(7)`).
+//! The user at one end of a TCP connection of this machine, from the kernel (`sock_diag(7)`).
 //!
-//! `/proc/net/tcp` has the same, but the kernel walks its whole table of connections for each
-//! read: 20 ms on an idle machine, and more under a flood of connections, which is when the answer
-//! is needed.
+//! `/proc/net/tcp` has the same data, but the kernel walks its whole table of connections for each read. That takes 20
+//! ms on an idle machine, and more under a flood of connections, when the answer is needed.
 //!
-//! Layout of a request: a netlink header of 16 bytes and an `inet_diag_req_v2` of 56; of an answer:
-//! the header and an `inet_diag_msg` of 72. Netlink uses the machine's byte order, and the
-//! addresses and ports in it that of the network.
+//! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56. An answer has the header and an
+//! `inet_diag_msg` of 72. Netlink uses the machine's byte order, but network order for addresses and ports.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +17,7 @@ const NLM_F_REQUEST: u16 = 1;
 const IPPROTO_TCP: u8 = 6;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
-/// Bytes of a netlink header, of the request behind it, and of the answer behind it.
+/// Bytes of a netlink header, and of the request and the answer after it.
 const HEADER: usize = 16;
 const QUESTION: usize = 56;
 const ANSWER: usize = 72;
@@ -32,8 +29,7 @@ pub enum ConnectionOwner {
     User(u32),
     /// There is no such connection, or no process has it open.
     NoSocket,
-    /// The kernel does not answer here: the module is missing, or a filter of system calls forbids
-    /// the request.
+    /// The kernel does not answer: the module is missing, or a filter of system calls forbids the request.
     Unsupported,
 }
 
@@ -61,7 +57,6 @@ fn query(own: SocketAddr, other: SocketAddr) -> Result<ConnectionOwner, Errno> {
     Ok(answer(buffer.get(..got).unwrap_or(&buffer), other))
 }
 
-/// Encodes a request.
 #[expect(clippy::host_endian_bytes, reason = "netlink uses the machine's own byte order")]
 fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     let mut bytes = [0; HEADER + QUESTION];
@@ -98,11 +93,10 @@ fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     if kind != Some(SOCK_DIAG_BY_FAMILY) || bytes.len() < HEADER + ANSWER {
         return ConnectionOwner::Unsupported;
     }
-    // Where no connection matches, the kernel returns a listener at the address, which has no other
-    // end.
+    // If no connection matches, the kernel returns a listener at the address, which has no other end.
     let port = bytes.get(HEADER + 6..HEADER + 8).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes);
     match (four(HEADER + 64), four(HEADER + 68)) {
-        // An end that no process has open any more is shown as root's.
+        // The kernel shows an end that no process has open as root's.
         (Some(uid), Some(inode)) if inode != 0 && port == Some(other.port()) => ConnectionOwner::User(uid),
         _ => ConnectionOwner::NoSocket,
     }

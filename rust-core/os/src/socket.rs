@@ -1,4 +1,4 @@
-//! Unix sockets: names of any length in a directory, descriptors sent with bytes, reads of limited length.
+//! Unix sockets: names of any length, descriptors sent with bytes, reads of limited length.
 //!
 //! All sockets are non-blocking. A peer may send unwanted descriptors, and closing them may block. The kernel refuses
 //! them from Linux 6.16 on; before that, they are taken and closed on another thread (`closing`).
@@ -26,7 +26,7 @@ use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// The most descriptors that one message of this library carries: a publisher's ring and its slot files.
+/// The most descriptors that one message carries: a publisher's ring and its slot files.
 pub const MAX_DESCRIPTORS: usize = 17;
 
 fn stream() -> Result<OwnedFd> {

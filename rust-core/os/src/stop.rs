@@ -135,7 +135,7 @@ impl Signalled {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets which signals are for the program with these watches, and installs the handlers if the next one is.
+    /// Sets which signals are for the program, and installs the handlers if the next one is.
     ///
     /// An earlier signal may have restored the default action.
     fn pass(&self, watches: &[Watched]) -> Result<()> {

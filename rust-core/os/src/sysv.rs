@@ -1,24 +1,24 @@
-//! System V shared memory of another program, attached read-only: for regions of older simulations
-//! and instruments.
+//! System V shared memory of another program, read-only, for older simulations and instruments.
 //!
-//! The other program writes while this one reads, so every load is atomic; words of eight bytes are
-//! consistent, and longer values may be torn.
+//! The other program writes while this one reads, so every load is atomic. Words of eight bytes are consistent; longer
+//! values may be torn.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A segment, attached for reading. It never changes its size, and exists as long as it is
-/// attached, also when its owner removes it.
+/// A segment, attached for reading.
+///
+/// It never changes its size, and exists as long as it is attached, even if its owner removes it.
 #[derive(Debug)]
 pub struct Attached {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: the range belongs to this object from `shmat` to `shmdt`, whichever thread reads it, and
-// is read through atomics alone.
+// SAFETY: the range belongs to this object from `shmat` to `shmdt`, whichever thread reads it, and is read only through
+// atomics.
 unsafe impl Send for Attached {}
 // SAFETY: as above.
 unsafe impl Sync for Attached {}
@@ -39,7 +39,7 @@ impl Attached {
             let error = Error::os(format_args!("{what} the System V memory of key {key:#x}"), errno);
             Error::new(error.kind(), format!("{}{hint}", error.text()))
         };
-        // SAFETY: plain numbers; with neither size nor flags nothing is made.
+        // SAFETY: plain numbers; with neither size nor flags nothing is created.
         let id = unsafe { libc::shmget(key.cast_signed(), 0, 0) };
         if id < 0 {
             return Err(failed("finding"));
@@ -52,12 +52,12 @@ impl Attached {
         let start = NonNull::new(start.cast::<u8>()).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the kernel attached a segment at address zero")
         })?;
-        // From here on the drop of this detaches it.
+        // From here on the drop detaches it.
         let mut attached = Attached { start, length: 0 };
         // SAFETY: all of its fields are plain numbers.
         let mut facts: libc::shmid_ds = unsafe { std::mem::zeroed() };
-        // SAFETY: `facts` lives through the call, which fills it. The number is that of the segment
-        // attached here: it is not reused before that is detached.
+        // SAFETY: `facts` lives through the call, which fills it. The number is that of the attached segment; it is not
+        // reused before the detach.
         if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut facts) } < 0 {
             return Err(failed("looking at"));
         }
@@ -70,8 +70,9 @@ impl Attached {
         self.length
     }
 
-    /// Copies the available bytes from an offset on; returns how many. Each aligned word of eight
-    /// bytes is read in one load.
+    /// Copies the available bytes from an offset on; returns how many.
+    ///
+    /// Each aligned word of eight bytes is read in one load.
     pub fn copy(&self, offset: usize, into: &mut [u8]) -> usize {
         let length = into.len().min(self.length.saturating_sub(offset));
         let mut done = 0;
@@ -80,9 +81,8 @@ impl Attached {
             // SAFETY: `at` is below the length of the attached range.
             let from = unsafe { self.start.as_ptr().add(at) };
             if at.is_multiple_of(8) && length - done >= 8 {
-                // SAFETY: eight bytes inside the range, aligned because it begins at a page. A load of this
-                // size never writes, so read-only pages are fine for it; another process may write meanwhile,
-                // which an atomic load allows.
+                // SAFETY: eight bytes inside the range, aligned because it begins at a page. A load of this size never
+                // writes, so read-only pages suffice; an atomic load allows another process to write.
                 let word = unsafe { AtomicU64::from_ptr(from.cast()) }.load(Ordering::Acquire);
                 // The bytes in their order in memory.
                 into[done..done + 8].copy_from_slice(&u64::from_le(word).to_le_bytes());
@@ -99,8 +99,8 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // SAFETY: the address that `shmat` gave, and no reference into the range outlives this. A forked
-        // child has an attachment of its own.
+        // SAFETY: the address that `shmat` gave, and no reference into the range outlives this. A forked child has its
+        // own attachment.
         unsafe { libc::shmdt(self.start.as_ptr().cast()) };
     }
 }

@@ -1,5 +1,4 @@
-//! Tests of `beneath` in a directory of several users: each way to mislead its functions, and the
-//! refusal.
+//! Tests of `beneath` in a directory of several users: ways to mislead its functions, and the refusals.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
@@ -17,7 +16,7 @@ fn folder() -> (tempfile::TempDir, Directory) {
 #[test]
 fn reading_in_the_place_of_a_file_is_refused_without_waiting() {
     let (folder, directory) = folder();
-    // Where other users can make names, a second name may be one of theirs.
+    // If other users can create names, a second name may be theirs.
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o770)).unwrap();
     let beneath = directory.beneath();
     let path = |name: &str| folder.path().join(name);
@@ -72,8 +71,7 @@ fn file_under_a_write_lease_is_stalled_and_not_waited_for() {
     let leased = std::fs::File::create(folder.path().join("leased")).unwrap();
     // SAFETY: the descriptor is open, and the command takes a number.
     assert_eq!(unsafe { libc::fcntl(leased.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) }, 0);
-    // The kernel signals the holder of the lease with SIGIO when the file is opened, which
-    // would end this program.
+    // The kernel signals the holder of the lease with SIGIO when the file is opened, which would end this program.
     // SAFETY: ignoring a signal touches no memory.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
     let error = directory.beneath().read("leased", LIMIT, RequiredOwner::Ours).unwrap_err();

@@ -1,7 +1,6 @@
 //! Watches that share one instance, whichever of them reads it.
 
-// One read leaves events behind where a test beside this one makes many, since the process has one instance:
-// `take_all` takes what is there.
+// The process has one instance, so one read leaves events if a parallel test makes many: `take_all` takes them.
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use super::instance::DIRECT;
 use super::*;
 use crate::poll;
 
-/// As many as find a wake-up that is lost in two steps of another thread.
+/// Enough to find a wake-up lost between two steps of another thread.
 const ROUNDS: u32 = 5000;
 
 #[test]
@@ -58,7 +57,7 @@ fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
     }
     assert_eq!(taken, made);
     assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
-    // What is lost is found by a look at everything, so nothing is left to take.
+    // A look at everything finds lost events, so nothing is left to take.
     std::fs::write(folder.path().join("last"), "").unwrap();
     other.take_all();
     one.state.news().overflown = true;
@@ -67,8 +66,9 @@ fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
     assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
 }
 
-/// A wake-up that comes while the watch takes the one before is in the eventfd, or was taken with it: a watch whose
-/// flag says that it is awake gets no other one.
+/// A wake-up during a watch's `take` stays in the eventfd or was taken.
+///
+/// A watch whose flag says that it is awake gets no other wake-up.
 #[test]
 fn wake_ups_of_another_thread_are_not_lost_while_a_watch_takes_its_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ fn one_descriptor_tells_of_events_whoever_reads_them() {
     assert_eq!(set.take().names, ["a"]);
 }
 
-/// Watches beyond the first ones are woken by the thread, each by its own names, and no others are.
+/// The thread wakes only watches beyond the first ones, each by its own names.
 #[test]
 fn thread_reads_for_watches_that_do_not_sleep_on_the_instance() {
     let folder = tempfile::tempdir().unwrap();

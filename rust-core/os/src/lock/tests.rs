@@ -1,4 +1,4 @@
-//! Tests of locks on names: who has them, alone and in directories that users share.
+//! Tests of locks on names, in private and in shared directories.
 
 use super::*;
 use crate::deadline::Waiting;
@@ -43,7 +43,7 @@ fn claim_waits_for_sweep_and_not_for_owner() {
     let waits = std::thread::scope(|scope| {
         let claims = scope.spawn(|| {
             begun.send(()).unwrap();
-            // A lock that is held for longer than a sweep is not waited for: then try again.
+            // `claim` does not wait for a lock that is held longer than a sweep: then try again.
             std::iter::from_fn(|| Some(claim(&directory, "a").unwrap())).flatten().next()
         });
         sweeps.recv().unwrap();
@@ -79,7 +79,7 @@ fn own_lock_has_one_holder_under_contention() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
         let directory = Directory::existing(folder.path()).unwrap();
-        // A member of the group can hold every byte of the file that all may open.
+        // A member of the group can hold every byte of the common file.
         let hostile = Arc::new(open(&directory).unwrap());
         let _hostile =
             (round % 2 == 0).then(|| record_lock::try_take(&hostile, Span::WRITE).unwrap().unwrap());

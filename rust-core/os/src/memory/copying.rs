@@ -1,26 +1,27 @@
 //! Copying long bytes between memory of this process and the slots of a link.
 //!
-//! Two things that `memcpy` of the C library does not do:
+//! It does two things that `memcpy` of the C library does not:
 //!
-//! - From 2 KiB to the size of the second cache glibc before 2.39 copies by `rep movsb`. On AMD's processors of the
-//!   third and fourth generation that takes up to fifteen times as long where the destination begins some bytes further
-//!   in its page than the source does in its own: 300 kB in 150 µs instead of 10. What lies in a slot begins with a
-//!   page, and allocators place long blocks 16 bytes behind one. There a loop of vector instructions copies, which
-//!   takes the same time wherever both begin. Elsewhere `memcpy` does: `rep movsb` does not fetch the lines that it
-//!   writes whole, and 1 MB there and back, copied in and out each way, takes 350 µs on an Intel Xeon instead of 425.
-//! - Where a far processor has the lines of the destination in its caches, because it has read there what came last,
-//!   each store waits for them. [`stream`] writes whole lines past the caches.
+//! - A loop of vector instructions copies from 2 KiB to the size of the second cache on AMD's processors of the third
+//!   and fourth generation. There glibc before 2.39 uses `rep movsb`. It takes up to fifteen times as long if the
+//!   destination begins some bytes later in its page than the source. 300 kB take 150 µs instead of 10. A slot's
+//!   content begins with a page, and allocators place long blocks 16 bytes after the beginning. The loop takes the same
+//!   time for all places. Other processors use `memcpy`: `rep movsb` does not fetch the lines that it writes whole. 1
+//!   MB copied in and out in both directions takes 350 µs on an Intel Xeon instead of 425.
+//! - [`stream`] writes whole lines past the caches. If a distant processor has the destination's lines in its caches,
+//!   from reading the previous content, each ordinary store waits for them.
 //!
-//! Records of a ring are copied by `memcpy`: where `rep movsb` is quick, it writes to such lines in less time than a
-//! loop does, and their places in a page vary.
+//! Records of a ring are copied by `memcpy`: a quick `rep movsb` writes to such lines in less time than a loop, and
+//! their places in a page vary.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use std::sync::OnceLock;
 
-/// A copy of such a length may be a loop of vector instructions: those that glibc copies by `rep movsb`, up to the size
-/// of the second cache. Not in debug builds, in which the loop takes many times as long.
+/// Lengths for the loop: those of glibc's `rep movsb`, up to the size of the second cache.
+///
+/// Not in debug builds, in which the loop takes many times as long.
 const IN_A_LOOP: Range<usize> = if cfg!(debug_assertions) { 0..0 } else { 2 << 10..2 << 20 };
 
 /// Copies bytes that do not overlap.
@@ -55,7 +56,7 @@ unsafe fn copy_long(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-/// Whether the processor is one of AMD's, or of their licensees', and has the instructions of the loop.
+/// Whether the processor is AMD's, or a licensee's, and has the instructions of the loop.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn has_slow_movsb() -> bool {
     let maker = std::arch::x86_64::__cpuid(0);
@@ -64,7 +65,7 @@ fn has_slow_movsb() -> bool {
     is_of_amd && std::arch::is_x86_feature_detected!("avx")
 }
 
-/// The same in a loop of 128 bytes.
+/// [`copy_raw`] in a loop of 128 bytes.
 ///
 /// # Safety
 /// As for [`copy_raw`].
@@ -74,7 +75,8 @@ unsafe fn copy_in_vectors(from: *const u8, to: *mut u8, length: usize) {
     use std::arch::x86_64::{__m256i, _mm256_loadu_si256, _mm256_storeu_si256};
     const STEP: usize = 4 * size_of::<__m256i>();
     let steps = length / STEP;
-    // SAFETY: each step is inside both ranges, and loads and stores need no alignment. Behind them is less than a step.
+    // SAFETY: each step is inside both ranges, and loads and stores need no alignment. Less than a step remains after
+    // them.
     unsafe {
         for step in 0..steps {
             let (from, to) = (from.add(step * STEP).cast::<__m256i>(), to.add(step * STEP).cast::<__m256i>());
@@ -93,7 +95,7 @@ unsafe fn copy_in_vectors(from: *const u8, to: *mut u8, length: usize) {
 /// Copies bytes to as many others. Not faster than `copy_from_slice` for short ones.
 ///
 /// # Panics
-/// If there are more or fewer of the others.
+/// If the lengths differ.
 #[inline]
 pub fn copy(from: &[u8], to: &mut [u8]) {
     assert_eq!(from.len(), to.len(), "a copy to memory of another length");
@@ -101,7 +103,7 @@ pub fn copy(from: &[u8], to: &mut [u8]) {
     unsafe { copy_raw(from.as_ptr(), to.as_mut_ptr(), from.len()) }
 }
 
-/// The same, to memory that need not be initialised, and is then.
+/// [`copy`] to memory that need not be initialised, and is initialised afterwards.
 ///
 /// # Panics
 /// As [`copy`].
@@ -125,8 +127,9 @@ pub fn append(block: &mut Vec<u8>, from: &[u8]) {
 /// Whether [`stream`] differs from [`copy`].
 pub const STREAMS: bool = cfg!(all(target_arch = "x86_64", not(miri)));
 
-/// Copies bytes to as many others as [`copy`] does, but past the caches: what other processors have of the destination
-/// is dropped, not fetched, and the copy lies in main memory. All stores come before those that follow.
+/// [`copy`] past the caches, into main memory: other processors drop their lines of the destination.
+///
+/// All its stores precede the following ones.
 ///
 /// # Panics
 /// As [`copy`].
@@ -134,7 +137,7 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
-        /// The bytes of a line of the caches, which is written whole.
+        /// The bytes of a cache line, which is written whole.
         const LINE: usize = 64;
         assert_eq!(from.len(), to.len(), "a copy to memory of another length");
         let head = to.as_ptr().align_offset(LINE).min(to.len());
@@ -156,7 +159,7 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
             }
         }
         to_rest.copy_from_slice(rest);
-        // SAFETY: orders stores, and needs nothing. These stores are ordered by no release store.
+        // SAFETY: orders stores, and needs nothing. No release store orders these stores.
         unsafe { _mm_sfence() };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
@@ -167,7 +170,6 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// One of the ways to copy.
     type Way = fn(&[u8], &mut [u8]);
 
     /// A copy in the loop, also in debug builds.
@@ -182,7 +184,7 @@ mod tests {
         copy(from, to);
     }
 
-    /// Each way copies what is there and nothing around it, for each length around the steps and wherever both begin.
+    /// Each way copies exactly, for each length around the steps and for various places.
     #[test]
     fn copies_are_exact_at_every_length_and_offset() {
         let from: Vec<u8> = (0..9000_u32).map(|i| (i * 7 + i / 256) as u8).collect();

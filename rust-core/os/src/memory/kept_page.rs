@@ -1,7 +1,7 @@
-//! A page of a file of this user, mapped so that words stored into it outlive the process: no system call for each.
+//! A mapped page of a file of this user: stored words outlive the process, without system calls.
 //!
-//! The file is its user's alone and is never sent. Whoever shortened it while it is mapped would end this process by
-//! a signal: only this user and root can, as they can end the process itself, and a program of this library never does.
+//! Only its user can access the file, and it is never sent. Shortening it while mapped would end this process by a
+//! signal. Only this user and root can do that; they can also end the process itself, and Linkspan never does it.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -11,8 +11,9 @@ use super::{Access, Children, LEAST, Mapping};
 use crate::environment;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once has its room. Elsewhere a page may need new
-/// room (copy on write) or the network when it is written again, and a failure there is a signal, too.
+/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once keeps its room.
+///
+/// Elsewhere, writing again may need new room (copy on write) or the network, and a failure is a signal.
 const KEEPS_ROOM: [u32; 5] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0x794c_7630];
 
 /// The first page of a file.
@@ -20,13 +21,13 @@ const KEEPS_ROOM: [u32; 5] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0x7
 pub struct KeptPage(Mapping);
 
 impl KeptPage {
-    /// The bytes that are mapped, all of which the caller has written: so the page has its room.
+    /// The mapped bytes, all of which the caller has written, so the page has its room.
     pub const LENGTH: usize = LEAST;
 
     /// Maps the page. The mapping stays when the file is closed.
     ///
     /// # Errors
-    /// `Unsupported` on a file system where a store might fail.
+    /// `Unsupported` on a file system whose stores might fail.
     pub fn map(file: &File) -> Result<KeptPage> {
         let kind = rustix::fs::fstatfs(file).doing("looking at a file system")?.f_type as u32;
         if !KEEPS_ROOM.contains(&kind) {

@@ -1,4 +1,4 @@
-//! A memory file of this process: made, sealed, and written here alone.
+//! A memory file of this process: created and sealed here, and written only here.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,28 +12,26 @@ use crate::fork::Descriptor;
 use crate::kernel_entry;
 use crate::{descriptor, futex, headroom};
 
-/// A memory file of this process: allocated, sealed, and writable through this mapping alone.
+/// A memory file of this process: allocated, sealed, and writable only through this mapping.
 #[derive(Debug)]
 pub struct MemoryFile {
-    /// The file, to be sent to the peer.
+    /// The file, for the peer.
     file: Descriptor,
-    /// Readable and writable.
     mapping: Mapping,
 }
 
 impl MemoryFile {
-    /// Makes a file of `bytes` zero bytes, a multiple of the page size. `name` is visible in
-    /// `/proc/PID/fd`. Forked children do not have it.
+    /// Creates a file of `bytes` zero bytes, a multiple of the page size. Forked children do not have it.
+    ///
+    /// `name` is visible in `/proc/PID/fd`.
     ///
     /// # Errors
-    /// `OutOfMemory` above the limit of the process or its control group, beyond which the kernel
-    /// would kill it.
+    /// `OutOfMemory` above the limit of the process or its control group, beyond which the kernel would kill it.
     pub fn create(name: &str, bytes: usize) -> Result<MemoryFile> {
         MemoryFile::create_for(name, bytes, Children::Without)
     }
 
-    /// The same for elements of arrays, of which a program may have views: forked children have it,
-    /// too.
+    /// [`MemoryFile::create`] for arrays, which forked children keep, because a program may have views.
     pub fn create_for_arrays(name: &str, bytes: usize) -> Result<MemoryFile> {
         MemoryFile::create_for(name, bytes, Children::With)
     }
@@ -49,13 +47,14 @@ impl MemoryFile {
             Error::new(ErrorKind::OutOfMemory, text)
         })?;
         let mapping = Mapping::map(file.as_fd(), bytes, Access::Write, children)?;
-        // Sealed last: FUTURE_WRITE does not affect the mapping that exists already.
+        // Sealed last: FUTURE_WRITE does not affect the existing mapping.
         rustix::fs::fcntl_add_seals(&file, SEALS).doing("sealing a memory file")?;
         Ok(MemoryFile { file: file.into(), mapping })
     }
 
-    /// A file as a hostile peer may send it: of any length, with these seals alone, still writable
-    /// by it, and on demand without its last page. For tests and fuzzers of what reads such files.
+    /// A file as a hostile peer may send it, for tests and fuzzers.
+    ///
+    /// It has any length and only these seals, is still writable, and may lack its last page.
     pub fn forged(bytes: usize, seals: rustix::fs::SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
         let file = descriptor::memory_file("forged").doing("making a memory file (memfd_create)")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
@@ -71,7 +70,6 @@ impl MemoryFile {
         Ok(MemoryFile { file: file.into(), mapping })
     }
 
-    /// Returns the file as a peer receives it.
     #[cfg(test)]
     pub fn sent(&self) -> super::PeerFile {
         self.file.try_clone().unwrap().into()
@@ -82,22 +80,19 @@ impl MemoryFile {
         self.file.as_fd()
     }
 
-    /// Returns the first `length` bytes. No thread writes there in the meantime: a writer claims
-    /// the file exclusively.
+    /// Returns the first `length` bytes. No thread writes there: a writer claims the file exclusively.
     #[inline]
     pub fn bytes(&self, length: usize) -> &[u8] {
         self.bytes_at(0, length)
     }
 
-    /// Returns `length` bytes from offset `at` on. No thread writes there in the meantime, as for
-    /// [`MemoryFile::bytes`].
+    /// Returns `length` bytes from offset `at` on, as [`MemoryFile::bytes`] does.
     pub fn bytes_at(&self, at: usize, length: usize) -> &[u8] {
-        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it
-        // read-only.
+        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it read-only.
         unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
     }
 
-    /// The same bytes, for a writer that has claimed the file; other processes may read them meanwhile.
+    /// [`MemoryFile::bytes_at`] for a writer that has claimed the file; other processes may read the bytes.
     pub fn writable_bytes(&self, at: usize, length: usize) -> *mut [u8] {
         std::ptr::slice_from_raw_parts_mut(self.mapping.range(at, length), length)
     }
@@ -115,25 +110,25 @@ impl MemoryFile {
         }
     }
 
-    /// Wakes at most this many threads that wait for the word at `at`; returns how many it woke.
+    /// Wakes at most this many threads that wait for the word at `at`; returns how many.
     pub fn wake(&self, at: usize, at_most: u32) -> u32 {
         futex::wake(self.mapping.word(at), at_most)
     }
 
-    /// Copies out bytes that this side alone writes.
+    /// Copies bytes that only this side writes.
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out(at, into);
     }
 
-    /// Copies into the file, where no process reads yet.
+    /// Copies into the file, to a place that no process reads yet.
     pub fn copy_in(&self, at: usize, from: &[u8]) {
         let to = self.mapping.range(at, from.len());
-        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The
-        // callers own the writing end, and the peer reads here only after a later release store.
+        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The callers own the
+        // writing end, and the peer reads here only after a later release store.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
     }
 
-    /// Copies a word and the bytes behind it into the file, where no process reads yet.
+    /// Copies a word and the bytes after it into the file, to a place that no process reads yet.
     pub fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
         let to = self.mapping.range(at, from.len().saturating_add(8));
         // SAFETY: the range was checked for the word and the bytes; the rest is as for `copy_in`.
@@ -143,9 +138,10 @@ impl MemoryFile {
         }
     }
 
-    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, words and then bytes behind
-    /// its header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has
-    /// room for the header, the words and the bytes; panics otherwise.
+    /// Writes a record of `size` bytes, to a place that no process reads yet.
+    ///
+    /// Stores a zero word after the record, then words and bytes after its header, and last, with release order, the
+    /// header. `at` and `size` are multiples of 8. Panics unless the record has room for header, words and bytes.
     #[inline]
     pub fn store_record<const N: usize>(
         &self,
@@ -158,7 +154,7 @@ impl MemoryFile {
         self.store_content(at, size, prefix, from).store(header, Ordering::Release);
     }
 
-    /// The same but for the header, whose place is returned.
+    /// [`MemoryFile::store_record`] without the header, whose place is returned.
     #[inline]
     pub fn store_content<const N: usize>(
         &self,
@@ -184,8 +180,9 @@ impl MemoryFile {
         place
     }
 
-    /// Copies into the file, to an offset that is a multiple of 8, while others may read: word by
-    /// word, with the last word filled up with zero bytes.
+    /// Copies word by word to an offset, a multiple of 8, while others may read.
+    ///
+    /// Zeros fill up the last word.
     #[inline]
     pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
         let (words, rest) = from.as_chunks::<8>();
@@ -206,8 +203,8 @@ impl MemoryFile {
             copy(place, word);
         }
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
-            // In registers: what is stored byte by byte and loaded as a word right after waits for all stores
-            // before it, among them those to lines that the readers have.
+            // In registers: a word load right after byte stores would wait for all earlier stores, among them those to
+            // lines that the readers have.
             let last = match from.last_chunk::<8>() {
                 Some(eight) => u64::from_le_bytes(*eight) >> (64 - 8 * rest.len()),
                 None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),

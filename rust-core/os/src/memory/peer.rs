@@ -1,4 +1,4 @@
-//! A memory file that a peer sent: checked, mapped read-only, and read as what may be wrong.
+//! A memory file from a peer: checked, mapped read-only, and read as untrusted input.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,24 +9,23 @@ use super::{Access, Children, Mapping, PeerFile, peer_file};
 use crate::error::Result;
 use crate::futex::{self, Slept};
 
-/// A memory file that another process writes: mapped read-only, and of a size that cannot change.
+/// A memory file that another process writes, mapped read-only; its size cannot change.
 #[derive(Debug)]
 pub struct PeerMemory {
     mapping: Mapping,
 }
 
 impl PeerMemory {
-    /// Maps a file that came from a peer. Its size has to be between the two bounds.
+    /// Maps a file from a peer, whose size must be between the two limits.
     ///
     /// # Errors
-    /// `Malformed` where it is no sealed, allocated memory file of such a size.
+    /// `Malformed` unless it is a sealed, allocated memory file of such a size.
     pub fn open(file: &PeerFile, min: usize, max: usize) -> Result<PeerMemory> {
         let size = file.examine_all(min, max)?;
         Ok(PeerMemory { mapping: Mapping::map(file.as_fd(), size, Access::Read, Children::Without)? })
     }
 
-    /// The same for elements of arrays, of which a program may have views: forked children have it,
-    /// too.
+    /// [`PeerMemory::open`] for arrays, which forked children keep, because a program may have views.
     pub fn open_for_arrays(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
         let size = peer_file::examine(fd, min, max)?;
         Ok(PeerMemory { mapping: Mapping::map(fd, size, Access::Read, Children::With)? })
@@ -45,21 +44,20 @@ impl PeerMemory {
 
     /// Returns elements of arrays that the protocol forbids the peer to change now.
     ///
-    /// A hostile peer may change them while they are read. Only numbers are ever kept here, of
-    /// which every bit pattern is valid, and no code decides by them where it reads or writes: so
-    /// only numbers change.
+    /// A hostile peer may still change them. They are only numbers, for which every bit pattern is valid, and no code
+    /// derives addresses from them.
     pub fn elements(&self, at: usize, length: usize) -> &[u8] {
-        // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed,
-        // and never shrinks: it is sealed. For writes by another process see above.
+        // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed, and never shrinks: it
+        // is sealed. For writes by another process see above.
         unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
     }
 
-    /// Sleeps while the low half of the word at `at` is that of `value`, for at most this long.
+    /// Sleeps while the low half of the word at `at` equals that of `value`, for at most this long.
     pub fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
         futex::wait(self.mapping.word(at), value, at_most)
     }
 
-    /// Loads so many words from offset `at` on, a multiple of 8.
+    /// Loads `N` words from offset `at` on, a multiple of 8.
     pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         // One check for all of them.
         let mut words = [0; N];
@@ -88,13 +86,12 @@ impl PeerMemory {
         self.mapping.copy_out(at, into);
     }
 
-    /// Loads the word at `at`, a multiple of 8, and copies the bytes behind it, which an honest peer has finished
-    /// writing.
+    /// Loads the word at `at`, a multiple of 8, and copies the bytes after it, which the peer has finished.
     #[inline]
     pub fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
         // One check for both.
         let words = self.mapping.words(at, into.len().wrapping_add(15) / 8);
-        // SAFETY: the bytes behind the word were checked to be inside the mapping; the rest is as for `copy_out`.
+        // SAFETY: the bytes after the word were checked to be inside the mapping; the rest is as for `copy_out`.
         unsafe {
             let from = words.as_ptr().cast::<u8>().add(8);
             std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len());
@@ -102,8 +99,9 @@ impl PeerMemory {
         words[0].load(Ordering::Relaxed)
     }
 
-    /// Copies bytes from an offset that is a multiple of 8, which the peer may be overwriting: word
-    /// by word. The caller validates the result.
+    /// Copies bytes word by word that the peer may be overwriting; the caller validates the result.
+    ///
+    /// The offset is a multiple of 8.
     #[inline]
     pub fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out_racing(at, into);

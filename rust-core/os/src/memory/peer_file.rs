@@ -1,11 +1,10 @@
-//! A memory file that a peer sent, before it is mapped: its seals, and that each of its pages exists.
+//! A memory file from a peer, before mapping: it must be sealed, and each of its pages must exist.
 //!
-//! A page that does not exist is allocated where it is first read, on the account of the reader, whose control group
-//! may be killed for it. The total of allocated pages says nothing, because a peer may allocate others behind the end
-//! of the file. So each page is looked up. The seals keep it: no process can shrink the file or make a hole in it any
-//! more.
+//! A missing page is allocated at the first read, charged to the reader, whose control group may be killed for it. The
+//! total of allocated pages says nothing, because a peer may allocate others after the end of the file. So each page is
+//! looked up. The seals then keep all pages.
 //!
-//! No call here waits for the inode's lock, which a peer may hold for ever by a write from memory that does not answer:
+//! No call here waits for the inode's lock, which a peer may hold forever by a write from memory that does not answer:
 //! `lseek` does, `cachestat` and `mincore` do not.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -28,7 +27,7 @@ pub struct PeerFile {
 /// How far the pages of a file are known to exist.
 #[derive(Clone, Copy, Debug, Default)]
 struct Examined {
-    /// Whether the file is sealed: nothing else is looked at before.
+    /// Whether the file is sealed; checked before everything else.
     sealed: bool,
     /// All pages below this offset exist.
     bytes: u64,
@@ -47,27 +46,27 @@ impl AsFd for PeerFile {
 }
 
 impl PeerFile {
-    /// The bytes that are examined at a time by a thread that others wait for.
+    /// The bytes that a thread examines at a time while others wait for it.
     pub const SLICE: u64 = 4 << 20;
 
     /// Examines the next [`PeerFile::SLICE`]; returns whether that was the rest.
     ///
     /// # Errors
-    /// `Malformed` where it is no sealed memory file, or has a hole.
+    /// `Malformed` unless it is a sealed memory file without holes.
     pub fn examine(&mut self) -> Result<bool> {
         self.examined.advance(self.fd.as_fd(), PeerFile::SLICE)
     }
 
-    /// Examines what was not examined yet, of a file whose size is between the two bounds; returns the size.
+    /// Examines the rest of a file whose size is between the two limits; returns the size.
     pub(super) fn examine_all(&self, min: usize, max: usize) -> Result<usize> {
         examine_rest(self.fd.as_fd(), self.examined, min, max)
     }
 }
 
-/// Examines a whole file whose size is between the two bounds; returns the size.
+/// Examines a whole file whose size is between the two limits; returns the size.
 ///
 /// # Errors
-/// `Malformed` where it is no sealed memory file of such a size, or has a hole.
+/// `Malformed` unless it is a sealed memory file of such a size without holes.
 pub(super) fn examine(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<usize> {
     examine_rest(fd, Examined::default(), min, max)
 }
@@ -83,7 +82,7 @@ fn examine_rest(fd: BorrowedFd<'_>, mut examined: Examined, min: usize, max: usi
 }
 
 impl Examined {
-    /// Checks the seals, and that the kernel keeps the pages as it keeps those of files in memory.
+    /// Checks the seals, and that the file system is that of memory files.
     fn check_seals(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
         if self.sealed {
             return Ok(());
@@ -94,7 +93,7 @@ impl Examined {
         if !seals.contains(SEALS) {
             return refuse(format!("the peer's memory file has the seals {seals:?}, it needs {SEALS:?}"));
         }
-        /// The file system of memory files; those of huge pages have another.
+        /// The file system of memory files; files of huge pages have another.
         const TMPFS: u64 = 0x0102_1994;
         let kept = rustix::fs::fstatfs(fd).doing("looking at the file system of the peer's memory file")?;
         if kept.f_type as u64 != TMPFS {
@@ -133,28 +132,28 @@ fn refuse<T>(text: String) -> Result<T> {
     Err(Error::new(ErrorKind::Malformed, text))
 }
 
-/// Returns whether every page of this range exists.
 fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let pages = length.div_ceil(rustix::param::page_size() as u64);
     match cached(fd, at, length) {
         Ok(found) => Ok(found >= pages),
-        // A kernel before 6.5, or a sandbox that knows no such call.
+        // A kernel before 6.5, or a sandbox without this call.
         Err(Errno::NOSYS | Errno::PERM) => resident(fd, at, length),
         Err(errno) => Err(errno).doing("counting the pages of the peer's memory file"),
     }
 }
 
-/// Returns how many pages of a range are in memory or swapped out, by `cachestat`, which is tried once where there is
-/// none.
+/// How many pages of a range are in memory or swapped out, by `cachestat`.
+///
+/// A missing call is tried once.
 fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, Errno> {
-    /// The number of the call, which is the same on every processor.
+    /// The number of the call, which every processor shares.
     const CACHESTAT: libc::c_long = 451;
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
     if IS_MISSING.load(Ordering::Relaxed) {
         return Err(Errno::NOSYS);
     }
     let range = [at, length];
-    // Pages in memory, dirty ones, those being written, evicted ones, recently evicted ones.
+    // Pages in memory, dirty, being written, evicted, recently evicted.
     let mut counts = [0u64; 5];
     // SAFETY: the kernel reads two numbers of 64 bits and writes five, and both arrays live through the call.
     let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr(), 0) };
@@ -168,11 +167,12 @@ fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, 
     }
 }
 
-/// Returns whether all pages of a range are in memory and written, by `mincore`. It is the stricter one: swapped pages
-/// and those that were allocated and never touched are missing.
+/// Whether all pages of a range are in memory and written, by `mincore`.
+///
+/// It is stricter: swapped pages, and pages allocated but never touched, are missing.
 pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
-    // The kernel answers those who may not write the file that every page is there.
+    // The kernel tells a process without write access that every page is there.
     if stat.st_uid != rustix::process::geteuid().as_raw() && stat.st_mode & 0o002 == 0 {
         return refuse("the peer's memory file has a mode that hides its pages; it needs 0777".into());
     }

@@ -1,10 +1,8 @@
-//! The permit of a direction in every interleaving: calls, borrowers, waiters of both kinds, one that gives
-//! up, and one that waits for the end of a call. And mutants without one step of the protocol, which must be
-//! found.
+//! Models of the seat in every interleaving of calls, borrowers and waiters.
 //!
-//! The seat is the one that programs use, over loom's lock and threads. A lost wake-up is a deadlock, and two threads
-//! that have the value at one time are a data race, which the model reports. Run as the models of shared memory:
-//! `tests/run loom`.
+//! Mutants without one step of the protocol must fail. The seat is the production code, over loom's lock and threads. A
+//! lost wake-up is a deadlock, and two holders of the value are a data race, which the model reports. Run as the models
+//! of shared memory: `tests/run loom`.
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +16,11 @@ use crate::error::{Error, ErrorKind};
 
 type SharedSeat = Arc<Seat<u64, ()>>;
 
-/// A seat with a gate of its own.
 fn seat_of(value: u64) -> SharedSeat {
     SharedSeat::new(Seat::new(value, Arc::new(Mutex::new(()))))
 }
 
-/// Tries every interleaving; with a bound, those with at most so many preemptions.
+/// Tries every interleaving, or those with at most so many preemptions.
 fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -87,7 +84,7 @@ impl InLine for GivesUp {
         if self.sleeps == 1 {
             sync::park();
         }
-        // It is woken at its deadline, and so takes nothing.
+        // It wakes at its deadline, and so takes nothing.
         Err(Error::new(ErrorKind::Timeout, "the deadline has passed"))
     }
 
@@ -118,8 +115,7 @@ fn calls(preemptions: Option<usize>, others: u64) {
     });
 }
 
-/// A call that lends the value while it sleeps, and keeps the permit; the library's thread waits for the
-/// value.
+/// A call lends the value while it sleeps, and keeps the permit; a library thread waits for the value.
 fn call_and_borrower() {
     model(None, || {
         let seat = seat_of(0);
@@ -135,7 +131,7 @@ fn call_and_borrower() {
     });
 }
 
-/// The same, and another call that waits for its turn.
+/// [`call_and_borrower`], and another call that waits for its turn.
 fn two_calls_and_borrower() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -150,7 +146,7 @@ fn two_calls_and_borrower() {
     });
 }
 
-/// Two calls wait behind a third; the first of them has reached its deadline when it wakes, or before.
+/// Two calls wait for a third; the first of them reaches its deadline when it wakes, or before.
 fn one_gives_up() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -171,8 +167,7 @@ fn one_gives_up() {
     });
 }
 
-/// A thread that waits for the end of a call: either it sees that no call has the permit, or the descriptor is
-/// signalled.
+/// A thread waits for the end of a call: no call has the permit, or the descriptor is signalled.
 fn end_of_a_call() {
     model(None, || {
         let seat = seat_of(0);
@@ -188,7 +183,7 @@ fn end_of_a_call() {
     });
 }
 
-/// A short call beside one that takes the seat, or beside a borrower; it counts where it may enter.
+/// A short call next to a call that takes the seat, or to a borrower; it counts if it may enter.
 fn short_call(beside: fn(&Seat<u64, ()>)) {
     model(None, move || {
         let seat = seat_of(0);
@@ -206,7 +201,7 @@ fn short_call_is_alone_with_the_value() {
     short_call(|seat| *seat.enter().expect("no thread takes it").parts().0 += 1);
 }
 
-/// A call that enters one seat, holds another one from there, and ends at the gate, beside a call of another thread.
+/// A call enters one seat, holds another, and ends at the gate, next to another thread's call.
 fn call_that_holds(beside: fn(&Seat<u64, ()>) -> bool) {
     model(None, move || {
         let gate = Arc::new(Mutex::new(()));
@@ -237,7 +232,7 @@ fn hold_and_count(first: &Seat<u64, ()>, seat: &Seat<u64, ()>) -> bool {
     true
 }
 
-/// A call that holds the seat, beside one that waits until it has it, or until it has the value.
+/// A call that holds the seat, and a call that waits for it, or for the value.
 fn waits_for_a_call_that_holds(waits: fn(&Seat<u64, ()>)) {
     model(None, move || {
         let gate = Arc::new(Mutex::new(()));
@@ -249,7 +244,7 @@ fn waits_for_a_call_that_holds(waits: fn(&Seat<u64, ()>)) {
     });
 }
 
-/// A call that holds the seat, one that waits for it, and one that tries to take it, and leaves or has it.
+/// A call that holds the seat, one that waits for it, and one that tries to take it.
 fn waits_beside_one_that_tries(tries: fn(&Seat<u64, ()>) -> bool) {
     model(Some(2), move || {
         let gate = Arc::new(Mutex::new(()));
@@ -265,7 +260,7 @@ fn waits_beside_one_that_tries(tries: fn(&Seat<u64, ()>) -> bool) {
     });
 }
 
-/// A thread that waits for the end of a call that holds the seat.
+/// A thread waits for the end of a call that holds the seat.
 fn end_of_a_call_that_holds() {
     model(None, || {
         let gate = Arc::new(Mutex::new(()));
@@ -280,8 +275,9 @@ fn end_of_a_call_that_holds() {
     });
 }
 
-/// A call that leads, and one that follows: the leader files the answer of the other one, which is done, or the other
-/// one leads. With `stays`, the leader still waits for its own answer until the other one has left.
+/// A leader files the answer of a follower, which is then done; or the other one leads.
+///
+/// With `stays`, the leader still waits for its own answer until the other call has left.
 fn leader_and_follower(stays: bool) {
     model(None, move || {
         let seat = Arc::new(Seat::new(0, Arc::new(Mutex::new((false, None::<Thread>)))));
@@ -308,7 +304,7 @@ fn leader_and_follower(stays: bool) {
             follower.unpark();
         }
         if stays {
-            // Not dropped by the panic of a model that fails, whose locks are held for good.
+            // The panic of a failing model must not drop it, because its locks stay held.
             let leads = ManuallyDrop::new(ending.go_on());
             assert!(!follows.join().unwrap(), "its answer is there, and the permit is another's");
             drop(ManuallyDrop::into_inner(leads));
@@ -321,8 +317,7 @@ fn leader_and_follower(stays: bool) {
     });
 }
 
-/// A call that has the value, beside a thread that leaves what it cannot do without it: the thread that gives the value
-/// back does it, once.
+/// A thread leaves work to the call with the value, which does it once, when it gives the value back.
 fn left_to_the_call() {
     model(None, || {
         let seat: Arc<Seat<u64, u64>> = Arc::new(Seat::new(0, Arc::new(Mutex::new(0))));
@@ -374,7 +369,7 @@ fn mutant_that_does_not_wake_the_follower_is_found() {
     finds(ProtocolStep::Unpark, || leader_and_follower(true));
 }
 
-/// A call that steps aside for a callback, which waits for a call in line, or for one that comes meanwhile.
+/// A call steps aside for a callback, which waits for a call in line, or for one that comes later.
 fn call_that_steps_aside() {
     model(None, || {
         let seat = seat_of(0);
@@ -388,7 +383,7 @@ fn call_that_steps_aside() {
     });
 }
 
-/// A call in line that runs a callback, which waits for a call behind it.
+/// A call in line runs a callback, which waits for a later call.
 fn call_in_line_that_calls_back() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -420,7 +415,7 @@ fn mutants_of_stepping_aside_are_found() {
     finds(ProtocolStep::PassAway, call_in_line_that_calls_back);
 }
 
-/// What the other thread may do, and whether it counted.
+/// The other thread's possible steps, and whether it counted.
 const BESIDE: [fn(&Seat<u64, ()>) -> bool; 3] = [
     |seat| seat.enter().map(|mut entered| *entered.parts().0 += 1).is_some(),
     |seat| seat.try_take().map(|mut taken| *taken += 1).is_some(),

@@ -11,7 +11,6 @@ use super::*;
 use crate::deadline::{Timeout, Wait};
 use crate::error::ErrorKind;
 
-/// A seat with a gate of its own.
 fn seat_of<T>(value: T) -> Seat<T, ()> {
     Seat::new(value, Arc::default())
 }
@@ -26,7 +25,7 @@ fn take_in_turn<T>(seat: &Seat<T, ()>) -> Lease<'_, T, ()> {
     seat.try_take().unwrap_or_else(|| seat.acquire(&mut patiently(PATIENCE)).unwrap().take())
 }
 
-/// Callers and borrowers count in two steps: an interleaved one would be seen.
+/// Callers and borrowers count in two steps, so interleaving would show.
 #[test]
 fn seat_has_one_holder_at_a_time_and_loses_no_waiter() {
     const EACH: u64 = 2000;
@@ -220,7 +219,7 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
         ending.end();
     });
     assert_eq!(*one.try_take().expect("no thread has it any more"), 3);
-    // Dropped, or gone on with and dropped.
+    // Dropped, or continued and dropped.
     drop(hold().unwrap().enter().go_on());
     assert!(one.enter().is_some());
     let held = one.enter().unwrap().hold();
@@ -229,7 +228,7 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
     assert!(one.try_take().is_some());
 }
 
-/// A thread in line leaves it when what it waits for is done, and the next one has the permit.
+/// A thread leaves the line when its condition is true, and the next one has the permit.
 #[test]
 fn waiter_leaves_the_line_when_it_is_done() {
     let seat = Seat::new((), Arc::new(Mutex::new(None::<thread::Thread>)));

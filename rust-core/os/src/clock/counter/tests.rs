@@ -1,5 +1,4 @@
-//! Simulated clocks: threads that read the time in random intervals, while the clock is set, the thread is
-//! interrupted, and the machine is suspended.
+//! Simulated clocks: threads read the time during clock changes, interruptions and suspensions.
 
 use proptest::prelude::*;
 
@@ -8,14 +7,14 @@ use super::*;
 /// The state of a simulated machine.
 #[derive(Clone, Copy)]
 struct Machine {
-    /// Nanoseconds since its start, without those of suspensions, in thousandths.
+    /// Nanoseconds since its start without suspensions, in thousandths.
     steady: u128,
-    /// What the wall clock adds to that, in nanoseconds.
+    /// The wall clock's difference from that, in nanoseconds.
     offset: i64,
     /// The counter, in thousandths of a cycle, and the cycles of a nanosecond, in thousandths.
     cycles: u128,
     mega_hertz: u128,
-    /// Nanoseconds that a reading of a clock takes, and those by which the next one is interrupted.
+    /// Nanoseconds that a reading of a clock takes, and the next reading's interruption.
     reading: u128,
     interruption: u128,
 }
@@ -88,7 +87,7 @@ enum Event {
     Pass(u32),
     Interrupt(u32),
     Set(i64),
-    /// Suspended for this long; the counter goes on, or stands still.
+    /// Suspended for this long; the counter continues, or stands still.
     Suspend(u32, bool),
 }
 
@@ -104,8 +103,9 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// The time lags by less than the shortest interruption that is noticed, and never leads, except for a
-    /// reading of before the clock was set or the machine was suspended.
+    /// The time lags by less than the shortest interruption that is noticed, and never leads.
+    ///
+    /// A reading from before a change of the clock or a suspension may do both.
     #[test]
     fn time_lags_little_and_never_leads(
         rate in 600u128..5_000,
@@ -113,7 +113,7 @@ proptest! {
     ) {
         machine(rate);
         let mut reading = Reading::NONE;
-        // Until this steady time the reading may be of before a change.
+        // Until this steady time the reading may be from before a change.
         let mut changed = 0;
         for event in events {
             let until = MACHINE.get().steady + u128::from(Reading::VALID) * 1000 * 10;
