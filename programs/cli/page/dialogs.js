@@ -4,7 +4,7 @@ import { brief, clock, oneLine } from './values.js';
 const byId = id => document.getElementById(id);
 const NOTE_MILLISECONDS = 7000, MAX_NOTES = 4;
 
-// Describes what SHUTDOWN does to this service.
+// Describes the effect of SHUTDOWN on this service.
 function consequence({ state, adopted, unsupported = [], every }) {
   const checkpoint = !unsupported.includes('CHECKPOINT');
   if (adopted && state === 'STOPPING') return 'It has already received its signal to end. A second SHUTDOWN kills it and all processes that it started.';

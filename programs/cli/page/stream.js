@@ -1,4 +1,4 @@
-// The client of the HTTP interface: the token, requests and commands, and the stream of events, which reconnects by itself.
+// The client of the HTTP interface: the token, requests and commands, and the stream of events, which reconnects automatically.
 
 const KEY = 'linkspan-token';
 const SILENCE = 20000; // milliseconds; a stream that receives nothing for this long, not even a heartbeat, is broken
@@ -16,7 +16,7 @@ export class Problem extends Error {
   }
 }
 
-// Returns the token. It arrives after the # of the address and is removed from there at once, so that no history and no bookmark contains it.
+// Returns the token. It arrives after the # of the address and is removed from there at once. Histories and bookmarks therefore lack it.
 export function token(text = location.hash) {
   const found = /(?:#|^)(?:token=)?([0-9a-f]{64})$/i.exec(text.trim().replace(/^.*#/, '#'));
   if (found) sessionStorage.setItem(KEY, found[1].toLowerCase());
@@ -91,7 +91,7 @@ export async function listen(receive, state) {
         pause = MIN_PAUSE;
         state('live');
         const event = JSON.parse(data);
-        // An event that is not understood keeps none of the others away.
+        // An unknown event does not affect the others.
         try { receive(kind, event); } catch (error) { reportError(error); }
       }
     } catch (error) {
