@@ -55,7 +55,7 @@ struct Numbers {
     over_holes: Findings,
     /// The number of holes so far: places with missing parts.
     holes: usize,
-    /// Whether another program wrote a channel, whose messages lack publisher's numbers.
+    /// Whether another program wrote a channel. Its messages lack the numbers of a publisher.
     has_foreign: bool,
 }
 

@@ -137,7 +137,7 @@ impl Window<'_> {
         self.with(|within| within.note(event));
     }
 
-    /// Returns a message with a selected name that is not a repeated one; notes an event.
+    /// Returns an unrepeated message with a selected name; notes an event.
     pub fn chosen<'m>(&self, entry: Entry<'m>) -> Option<Message<'m>> {
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
