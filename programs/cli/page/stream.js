@@ -1,4 +1,4 @@
-// The client of the HTTP interface: the token, requests and commands, and the stream of events, which reconnects automatically.
+// The client of the HTTP interface: the token, requests and commands, and the stream of events with its reconnection.
 
 const KEY = 'linkspan-token';
 const SILENCE = 20000; // milliseconds; a stream that receives nothing for this long, not even a heartbeat, is broken
@@ -16,7 +16,8 @@ export class Problem extends Error {
   }
 }
 
-// Returns the token. It arrives after the # of the address and is removed from there at once. Histories and bookmarks therefore lack it.
+// Returns the token, which arrives after the # of the address. It is removed from there at once.
+// Histories and bookmarks therefore lack it.
 export function token(text = location.hash) {
   const found = /(?:#|^)(?:token=)?([0-9a-f]{64})$/i.exec(text.trim().replace(/^.*#/, '#'));
   if (found) sessionStorage.setItem(KEY, found[1].toLowerCase());
