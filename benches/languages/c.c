@@ -1,4 +1,4 @@
-/* A map of two fields there and back through the C interface, built and read on each trip. */
+/* A round trip of a map with two fields through the C interface. Each trip builds and reads the map. */
 #include <linkspan.h>
 
 #include "near.h"

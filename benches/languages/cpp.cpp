@@ -1,4 +1,4 @@
-// A map of two fields there and back through the C++ headers, built and read on each trip.
+// A round trip of a map with two fields through the C++ headers. Each trip builds and reads the map.
 #include <linkspan.hpp>
 #include <optional>
 

@@ -1,4 +1,4 @@
-/* Runs the worker in Fortran: starts its far end, and answers the benchmark. */
+/* Runs the Fortran worker: starts its far end and answers the benchmark. */
 #include "near.h"
 
 void bench_connect(const char *endpoint, int length, int spin);

@@ -1,4 +1,4 @@
-! A map of two fields there and back through the Fortran module, built and read on each trip; fortran.c runs it.
+! A round trip of a map with two fields through the Fortran module, run by fortran.c. Each trip builds and reads it.
 module bench_worker
    use, intrinsic :: iso_c_binding, only: c_char, c_int, c_null_char
    use, intrinsic :: iso_fortran_env, only: int64, real64

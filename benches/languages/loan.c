@@ -1,4 +1,7 @@
-/* An array there and one back through the C interface: each is lent, eight bytes of it are written, and the other side reads them where they lie. */
+/*
+ * A loaned array in each direction through the C interface. The sender writes eight bytes, and the receiver reads
+ * them in place.
+ */
 #include <linkspan.h>
 
 #include "near.h"
@@ -19,7 +22,7 @@ static void once(void) {
     *(uint64_t *)array.data = ++count;
     check(linkspan_message_put_loan(message, "wave", &array));
     check(linkspan_channel_send(channel, message, LINKSPAN_DEFAULT, NULL));
-    /* Here, as in Rust: a message that still has the array keeps its memory from being lent again. */
+    /* As in Rust: a message that still holds the array keeps its memory from being loaned again. */
     check(linkspan_message_clear(message));
     check(linkspan_channel_recv(channel, LINKSPAN_DEFAULT, &answer));
     check(linkspan_message_get_array(answer, "wave", &array));

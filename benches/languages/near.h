@@ -1,10 +1,10 @@
-/* What the workers of the C interface, C++ and Fortran have in common: the far end in Rust, the name, the placement. */
+/* Shared code of the workers in C, C++ and Fortran: the far end in Rust, the name, the placement. */
 #ifndef LINKSPAN_BENCH_NEAR_H
 #define LINKSPAN_BENCH_NEAR_H
 
 #include "../peers/worker.h"
 
-/* Starts the far end, which sends back what it receives, and gives the endpoint. argv: FAR-PROGRAM PLACEMENT SPIN. */
+/* Starts the far end, which echoes, and returns the endpoint. argv: FAR-PROGRAM PLACEMENT SPIN. */
 static inline const char *far_end(int argc, char **argv) {
     static char endpoint[64];
     if (argc < 4) fail(argv[0], "usage: FAR-PROGRAM PLACEMENT SPIN");
@@ -14,7 +14,7 @@ static inline const char *far_end(int argc, char **argv) {
     return endpoint;
 }
 
-/* The same with a far end that answers each array with one of so many bytes. argv: FAR-PROGRAM PLACEMENT SPIN BYTES. */
+/* Starts a far end that answers each array with one of this size. argv: FAR-PROGRAM PLACEMENT SPIN BYTES. */
 static inline const char *far_end_of_arrays(int argc, char **argv) {
     static char endpoint[64];
     if (argc < 5) fail(argv[0], "usage: FAR-PROGRAM PLACEMENT SPIN BYTES");
@@ -24,7 +24,7 @@ static inline const char *far_end_of_arrays(int argc, char **argv) {
     return endpoint;
 }
 
-/* The option `spin`: microseconds, -1 for none at all. */
+/* The option `spin` in microseconds; -1 disables spinning. */
 static inline int spin(char **argv) {
     int microseconds = atoi(argv[3]);
     return microseconds ? microseconds : -1;

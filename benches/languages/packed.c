@@ -3,7 +3,7 @@
  * usage: ours-packed WHAT, one of the words of `works` below. */
 #include "../peers/worker.h"
 
-/* As in the rows in Rust: one goes by faster than the clock can be read. */
+/* As in the Rust rows: one operation is shorter than the clock can measure. */
 enum { PER = 16 };
 
 void bench_prepare(void);

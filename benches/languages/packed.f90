@@ -1,11 +1,11 @@
-! Packed records by generated code, beside a copy of the type; packed.c runs it.
+! Packed records by generated code, compared with a copy of the type; run by packed.c.
 module bench_packed
    use, intrinsic :: iso_c_binding, only: c_bool, c_double, c_float, c_int8_t, c_int32_t, c_int64_t
    use linkspan, only: linkspan_ok
    use imu_sample_messages
    use motor_state_messages
    implicit none
-   ! Public, so that the compiler has to write them.
+   ! Public, so that the compiler must write them.
    type(motor_state), save, public :: state, other_state
    type(imu_sample), save, public :: sample, other_sample
    integer(c_int8_t), save, public :: packed_state(motor_state_size), packed_sample(imu_sample_size)

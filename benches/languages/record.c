@@ -1,6 +1,8 @@
-/* Records of ten fields by generated code, beside the same work through a message, and beside a copy.
+/*
+ * Records of ten fields by generated code, compared with the same work through a message, and with a copy.
  *
- * usage: ours-record WHAT, one of the words of `works` below. */
+ * usage: ours-record WHAT, one of the words of `works` below.
+ */
 #include <linkspan.h>
 
 #include "../peers/worker.h"
@@ -8,7 +10,7 @@
 #include "imu_sample.h"
 #include "motor_state.h"
 
-/* As in the rows in Rust: one goes by faster than the clock can be read. */
+/* As in the Rust rows: one operation is shorter than the clock can measure. */
 enum { PER = 16 };
 
 static linkspan_message *message;
@@ -23,7 +25,7 @@ static void check(linkspan_status status) {
     if (status != LINKSPAN_OK) fail("linkspan", linkspan_last_error_text());
 }
 
-/* The compiler takes memory for read and written here. */
+/* Makes the compiler treat memory as read and written here. */
 static inline void used(const void *memory) {
     __asm__ volatile("" : : "r"(memory) : "memory");
 }

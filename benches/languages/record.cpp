@@ -1,4 +1,4 @@
-// Records of ten fields by generated code of C++, beside the same work through a message, and beside a copy.
+// Records of ten fields by generated C++ code, compared with the same work through a message, and with a copy.
 //
 // usage: ours-record-cpp WHAT, one of the words of `works` below.
 #include <linkspan.hpp>
@@ -9,7 +9,7 @@
 #include "imu_sample.hpp"
 #include "motor_state.hpp"
 
-// As in the rows in Rust: one goes by faster than the clock can be read.
+// As in the Rust rows: one operation is shorter than the clock can measure.
 constexpr unsigned long per = 16;
 
 static std::optional<linkspan::message> message;
@@ -19,7 +19,7 @@ static ImuSample sample, other_sample;
 static MotorState state, other_state;
 static std::uint8_t packed[128];
 
-// The compiler takes memory for read and written here.
+// Makes the compiler treat memory as read and written here.
 static inline void used(const void *memory) { __asm__ volatile("" : : "r"(memory) : "memory"); }
 
 static void encode() {

@@ -1,4 +1,4 @@
-! Records of ten fields by generated code, beside the same work through a message; packed.c runs it.
+! Records of ten fields by generated code, compared with the same work through a message; run by packed.c.
 module bench_record
    use, intrinsic :: iso_c_binding, only: c_double, c_int8_t
    use linkspan

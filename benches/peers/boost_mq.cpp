@@ -1,6 +1,8 @@
-/* Boost.Interprocess message_queue: send and receive, or try_receive in a loop where both ends spin.
+/*
+ * Boost.Interprocess message_queue: send and receive, or try_receive in a loop if both ends spin.
  *
- * usage: boost_mq round|spin|stream BYTES PLACEMENT */
+ * usage: boost_mq round|spin|stream BYTES PLACEMENT
+ */
 #include "worker.h"
 
 #include <boost/interprocess/ipc/message_queue.hpp>
@@ -60,7 +62,7 @@ static void begin() {
 
 static void end() { put(*there, END); }
 
-/* A queue whose name is gone once both ends have it: nothing is left behind. */
+/* Removes the queue's name at once, so nothing is left on disk. */
 static ipc::message_queue *made(const char *way) {
     std::string path = "linkspan-bench-" + std::to_string(getpid()) + way;
     auto *queue = new ipc::message_queue(ipc::create_only, path.c_str(), 1024, content.size());

@@ -1,6 +1,8 @@
-/* D-Bus: a small method call through a bus of its own, by libdbus, blocking.
+/*
+ * D-Bus: a small blocking method call with libdbus, through a private bus.
  *
- * usage: dbus call BYTES PLACEMENT */
+ * usage: dbus call BYTES PLACEMENT
+ */
 #include <dbus/dbus.h>
 
 #include "worker.h"

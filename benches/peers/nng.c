@@ -1,7 +1,9 @@
-/* nng: PAIR0 for round trips, REQ0 and REP0 for calls, PUSH0 and PULL0 one way, over ipc or tcp, with nng_sendmsg and
- * nng_recvmsg, which its manual names as the way without a copy.
+/*
+ * nng over ipc or tcp: PAIR0 for round trips, REQ0 and REP0 for calls, PUSH0 and PULL0 one way. Uses nng_sendmsg and
+ * nng_recvmsg, the zero-copy calls of its manual.
  *
- * usage: nng pair|call|stream ipc|tcp BYTES PLACEMENT */
+ * usage: nng pair|call|stream ipc|tcp BYTES PLACEMENT
+ */
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
 #include <nng/protocol/pipeline0/pull.h>

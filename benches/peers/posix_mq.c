@@ -45,7 +45,7 @@ static void block(void) {
     take(back);
 }
 
-/* A queue whose name is gone at once: nothing is left behind. */
+/* Removes the queue's name at once, so nothing is left behind. */
 static mqd_t made(const char *way) {
     struct mq_attr attributes = {.mq_maxmsg = 10, .mq_msgsize = (long)bytes};
     char path[60];

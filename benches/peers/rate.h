@@ -1,6 +1,8 @@
-/* Messages at a fixed rate, for peers in C: the same as benches/src/rate/pace.rs and benches/src/rate/worker.rs.
+/*
+ * Messages at a fixed rate, for peers in C: equivalent to benches/src/rate/pace.rs and benches/src/rate/worker.rs.
  *
- * A line N asks for N messages; the answer is how many were sent late, then the nanoseconds that each received one took. */
+ * A line N requests N messages; the answer is the number of late ones, then the nanoseconds of each received one.
+ */
 #ifndef LINKSPAN_BENCH_RATE_H
 #define LINKSPAN_BENCH_RATE_H
 
@@ -9,10 +11,10 @@
 
 #include "worker.h"
 
-/* The length of a message, and the most of a round. */
+/* The length of a message, and the most messages of a round. */
 #define RATE_BYTES 64
 #define RATE_MOST (1 << 16)
-/* The numbers of the messages before those that count, for so long, and of the one that ends a round. */
+/* The numbers of warm-up messages, their duration, and the number of the message that ends a round. */
 #define RATE_WARM_UP (UINT64_MAX - 1)
 #define RATE_END UINT64_MAX
 #define RATE_WARM_UP_TIME 20000000
@@ -25,7 +27,7 @@ struct rate_stamp {
 static struct rate_received {
     uint64_t count, took[RATE_MOST];
 } *rate_received;
-/* The near end's and the far end's: a byte begins a round, a byte ends it. */
+/* Sockets of the near and the far end: a byte begins a round, a byte ends it. */
 static int rate_sockets[2];
 
 static inline uint64_t rate_now(void) {
@@ -42,7 +44,7 @@ static inline void rate_pause(void) {
 #endif
 }
 
-/* Before the ends are split. */
+/* Called before the fork. */
 static inline void rate_prepare(void) {
     rate_received = (struct rate_received *)mmap(NULL, sizeof *rate_received, PROT_READ | PROT_WRITE,
                                                  MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -50,7 +52,7 @@ static inline void rate_prepare(void) {
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, rate_sockets) < 0) fail("socketpair", "no sockets");
 }
 
-/* The far end: receives rounds without end, and sleeps between them. */
+/* The far end: receives rounds forever and sleeps between them. */
 static inline void rate_receive_rounds(void (*receive)(struct rate_stamp *)) {
     char byte = 1;
     struct rate_stamp stamp;

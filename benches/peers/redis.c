@@ -1,7 +1,9 @@
-/* Redis: a server of its own on a Unix socket without persistence (its documentation's advice for latency), by hiredis: lists
- * for the round trip of two clients, ECHO for a call to the server, pipelined pushes one way.
+/*
+ * Redis through hiredis: a private server on a Unix socket without persistence, as its documentation advises for
+ * latency. Lists for a round trip of two clients, ECHO for a call, pipelined pushes one way.
  *
- * usage: redis round|call|stream BYTES PLACEMENT */
+ * usage: redis round|call|stream BYTES PLACEMENT
+ */
 #include <hiredis/hiredis.h>
 
 #include "worker.h"
@@ -43,7 +45,7 @@ static void echo(void) {
 
 static void sink(void) {
     redisContext *context = connected();
-    /* A block arrives as one list: what a consumer that keeps up takes at once. */
+    /* A block arrives as one list, which a consumer that keeps up takes at once. */
     for (;;) {
         int left = BLOCK;
         while (left > 0) {

@@ -1,6 +1,8 @@
-/* The benchmark's protocol and placement for peers in C and C++: the same as benches/src/worker.rs.
+/*
+ * The benchmark's protocol and placement for peers in C and C++: equivalent to benches/src/worker.rs.
  *
- * A line N on standard input asks for the mean of N operations in nanoseconds, then those of single ones. */
+ * A line N on standard input requests the mean of N operations in nanoseconds, then single times.
+ */
 #ifndef LINKSPAN_BENCH_WORKER_H
 #define LINKSPAN_BENCH_WORKER_H
 
@@ -29,7 +31,7 @@ static inline double now(void) {
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* Pins this process: both ends on the first processor ("together"), or the far one on the last ("apart"). */
+/* Pins this process: both ends to the first processor ("together"), or the far one to the last ("apart"). */
 static inline void pin(const char *placement, int far_end) {
     cpu_set_t allowed, one;
     int cpu, chosen = -1;
@@ -45,18 +47,18 @@ static inline void pin(const char *placement, int far_end) {
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* Goes on in two processes, of which the far one ends with the near one; true in the far one. */
+/* Forks a far process that ends with the near one; returns true in the far one. */
 static inline int forked(void) {
     pid_t near_end = getpid(), child = fork();
     if (child < 0) fail("fork", "no process");
     if (child > 0) return 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    /* The near end may have ended before that was asked for: then no signal comes any more. */
+    /* If the near end has already ended, no signal will come. */
     if (getppid() != near_end) _exit(0);
     return 1;
 }
 
-/* Starts the far end as such a process, and pins both. */
+/* Forks the far end and pins both. */
 static inline void split(const char *placement, void (*far_end)(void)) {
     if (forked()) {
         pin(placement, 1);
@@ -66,7 +68,7 @@ static inline void split(const char *placement, void (*far_end)(void)) {
     pin(placement, 0);
 }
 
-/* Starts a server program that ends with this process; its output goes nowhere. */
+/* Starts a server program that ends with this process and writes its output nowhere. */
 static inline pid_t start(char *const arguments[]) {
     pid_t near_end = getpid(), child = fork();
     if (child == 0) {
@@ -79,7 +81,7 @@ static inline pid_t start(char *const arguments[]) {
     return child;
 }
 
-/* A name in the run's directory that no other worker has. */
+/* Returns a unique name in the run's directory. */
 static inline const char *name(const char *suffix) {
     static char text[8][200];
     static int next;

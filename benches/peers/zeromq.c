@@ -1,8 +1,10 @@
-/* ZeroMQ: PAIR for round trips, REQ and REP for calls, PUSH and PULL one way, PUB and SUB for fan-out, as the programs
- * local_lat, remote_lat, local_thr in its own perf/ do; one I/O thread, ipc or tcp. PUSH and PULL at a fixed rate.
+/*
+ * ZeroMQ over ipc or tcp with one I/O thread: PAIR for round trips, REQ and REP for calls, PUSH and PULL one way, PUB
+ * and SUB for fan-out, as in its local_lat, remote_lat and local_thr of perf/. PUSH and PULL at a fixed rate.
  *
  * usage: zeromq pair|call|stream|writers|fanout ipc|tcp BYTES PLACEMENT [COUNT]
- *        zeromq rate ipc|tcp 64 spinning|parked RATE */
+ *        zeromq rate ipc|tcp 64 spinning|parked RATE
+ */
 #include <zmq.h>
 
 #include "rate.h"
@@ -46,7 +48,7 @@ static void echo(void) {
     }
 }
 
-/* One way, and to many: each subscriber says when it has a block. */
+/* One way, and to many: each subscriber acknowledges a block. */
 static void sink(void) {
     int i, readers = strcmp(kind, "fanout") == 0 ? count : 1;
     context = zmq_ctx_new();
@@ -61,7 +63,7 @@ static void sink(void) {
     }
 }
 
-/* Clients that ask without end. */
+/* Clients that call forever. */
 static void writers(void) {
     int i;
     context = zmq_ctx_new();
@@ -97,15 +99,17 @@ static void send_stamp(const struct rate_stamp *stamp) {
     check(zmq_send(here, stamp, sizeof *stamp, 0), "zmq_send");
 }
 
-/* A receiver that spins asks in a loop; a parked one sleeps in the call. */
+/* A spinning receiver polls; a parked one sleeps in the call. */
 static void receive_stamp(struct rate_stamp *stamp) {
     int flags = strcmp(placement, "spinning") == 0 ? ZMQ_DONTWAIT : 0, got;
     while ((got = zmq_recv(here, stamp, sizeof *stamp, flags)) < 0 && zmq_errno() == EAGAIN) rate_pause();
     check(got, "zmq_recv");
 }
 
-/* The I/O threads are made with the first socket, before the ends are pinned: they may use both processors, or each would wait for
- * an end that spins. */
+/*
+ * Creates the I/O threads before pinning the ends, so they may use both processors. They would otherwise wait for a
+ * spinning end.
+ */
 static void at_rate(void) {
     struct rate_stamp stamp;
     rate_prepare();
@@ -128,7 +132,7 @@ int main(int argc, char **argv) {
     if (argc < 5) fail("zeromq", "usage: zeromq pair|call|stream|writers|fanout|rate ipc|tcp BYTES PLACEMENT [COUNT]");
     kind = argv[1], bytes = strtoul(argv[3], NULL, 10), placement = argv[4];
     if (argc > 5) count = atoi(argv[5]);
-    /* Many readers take so long for a block that the word at its end no longer counts. */
+    /* Many readers take so long for a block that the acknowledgement hardly counts. */
     if (count > 4) length = 512;
     content = (char *)calloc(1, bytes + 1);
     snprintf(back, sizeof back, "ipc://%s", name("back"));
@@ -149,7 +153,7 @@ int main(int argc, char **argv) {
     } else if (one_way) {
         words = made(ZMQ_PULL, back, 1);
         here = made(strcmp(kind, "fanout") == 0 ? ZMQ_XPUB : ZMQ_PUSH, endpoint, 1);
-        /* An XPUB socket receives the subscriptions; a subscriber that joined too late would miss the first block. */
+        /* An XPUB socket receives subscriptions; a late subscriber would miss the first block. */
         int left = strcmp(kind, "fanout") == 0 ? count : 0, verbose = 1;
         if (left) zmq_setsockopt(here, ZMQ_XPUB_VERBOSE, &verbose, sizeof verbose);
         for (; left > 0; left--) check(zmq_recv(here, content, bytes, 0), "a subscription");

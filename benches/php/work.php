@@ -1,15 +1,15 @@
 <?php
-// A worker in PHP: the same protocol as the one in Rust, see benches/src/worker.rs.
+// A worker in PHP with the Rust worker's protocol: see benches/src/worker.rs.
 //
 // `work.php CASE FAR-PROGRAM` prints `ready` or `absent WHY`, then answers each line `N` with the nanoseconds of one
-// operation: the mean of N in one go, then single ones. The far ends are those of the Rust worker.
+// operation: the mean of N, then single times. The Rust worker provides the far ends.
 
 declare(strict_types=1);
 
 const BYTES = 1000;
 const SINGLES = 200;
 
-/** Does rounds until standard input ends. */
+/** Runs rounds until standard input ends. */
 function serve(Closure $once): void
 {
     echo "ready\n";
@@ -32,14 +32,14 @@ function serve(Closure $once): void
     }
 }
 
-/** Starts the other end, which ends with this one. The handle has to be kept: PHP waits for a process it forgets. */
+/** Starts the other end, which ends with this one. Keep the handle: PHP waits for a process without one. */
 function far(string $program, string ...$arguments): mixed
 {
     $process = proc_open([$program, 'far', ...$arguments], [['file', '/dev/null', 'r'], STDERR, STDERR], $pipes);
     return $process ?: throw new RuntimeException("starting $program");
 }
 
-/** A request of 1 kB to a server over a channel that stays open from one use to the next, and its answer. */
+/** A request of 1 kB over an open channel, and its answer. */
 function call(string $transport, string $program): Closure
 {
     $endpoint = "$transport:bench-" . getmypid();
@@ -53,7 +53,7 @@ function call(string $transport, string $program): Closure
     };
 }
 
-/** The same bytes to and fro over PHP's own stream socket. */
+/** The same bytes over PHP's stream socket. */
 function socket(string $program): Closure
 {
     $path = (getenv('LINKSPAN_DIR') ?: '/tmp') . '/bench-php-' . getmypid();
@@ -72,7 +72,7 @@ function socket(string $program): Closure
     };
 }
 
-/** The same bytes through PHP's own System V message queues; the far end removes the queue when this one has gone. */
+/** The same bytes through PHP's System V message queues; the far end removes the queue after this one ends. */
 function sysvmsg(string $program): Closure
 {
     $key = getmypid();
@@ -87,7 +87,7 @@ function sysvmsg(string $program): Closure
     };
 }
 
-/** The same bytes sent to a Redis server of its own on a Unix socket, which sends them back. */
+/** The same bytes through a private Redis server on a Unix socket. */
 function redis(string $program): Closure
 {
     $path = (getenv('LINKSPAN_DIR') ?: '/tmp') . '/bench-php-redis-' . getmypid();
@@ -115,7 +115,7 @@ function redis(string $program): Closure
     };
 }
 
-/** What the extension makes of these fields, as an instance of the class that is generated from their schema. */
+/** Returns an instance of the generated class with these fields. */
 function reading(): BoilerReading
 {
     require __DIR__ . '/BoilerReading.php';
@@ -127,7 +127,7 @@ const FIELDS = [
     'count' => 98765, 'time' => 1251082000.25, 'note' => null,
 ];
 
-/** One way of a packed record by generated code, or what it is held against. */
+/** One direction of a packed record by generated code, or its reference. */
 function packed(string $case): Closure
 {
     require __DIR__ . '/MotorState.php';
@@ -149,7 +149,7 @@ function packed(string $case): Closure
     };
 }
 
-/** One way of a record by generated code, or what it is held against. */
+/** One direction of a record by generated code, or its reference. */
 function record(string $case): Closure
 {
     $reading = reading();

@@ -31,7 +31,7 @@ SINGLES = 200
 
 
 def serve(once):
-    """Does rounds until standard input ends; `once` does one operation."""
+    """Runs rounds until standard input ends; `once` does one operation."""
     print("ready", flush=True)
     clock = time.perf_counter_ns
     for line in sys.stdin:

@@ -1,5 +1,4 @@
-//! The cases: the arguments after `work` select the case that a worker measures, or a far end that runs as a program of
-//! its own.
+//! The cases: the arguments after `work` select a worker's case, or a far end in a separate program.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -1,20 +1,19 @@
-//! The processor of each end: the scheduler's choice affects the times more than the code does.
+//! The processor of each end, which affects the times more than the code does.
 
 use std::io;
 
 use crate::Result;
 
-/// Where the two ends of a case run.
+/// The processors of a case's two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// One processor each: for ends that spin, and to measure the wake-up of an idle processor.
+    /// One processor each: for spinning ends, and to measure the wake-up of an idle processor.
     Apart,
-    /// Both on one: a wake-up is a switch from one process to the other.
+    /// Both on one: a wake-up switches processes.
     Together,
 }
 
 impl Placement {
-    /// As written in a worker's arguments.
     pub fn from_name(name: &str) -> Result<Placement> {
         match name {
             "apart" => Ok(Placement::Apart),
@@ -24,7 +23,6 @@ impl Placement {
     }
 }
 
-/// Which end of a case is to be pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The end that measures.
@@ -33,17 +31,17 @@ pub enum End {
     Far,
 }
 
-/// The processors that this process may use, in their order.
+/// Returns the processors that this process may use, in order.
 fn allowed() -> Vec<usize> {
     // SAFETY: an all-zero cpu_set_t is a valid, empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes at most the size given into our own set.
+    // SAFETY: the kernel writes at most the given size into our set.
     unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) };
-    // SAFETY: the index is below CPU_SETSIZE and the set is initialised.
+    // SAFETY: the index is below CPU_SETSIZE and the set is initialized.
     (0..libc::CPU_SETSIZE as usize).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
 }
 
-/// Pins the calling thread. With a single processor both ends share it, whatever the placement.
+/// Pins the calling thread. With a single processor, both ends share it.
 pub fn pin(placement: Placement, end: End) -> Result<()> {
     let allowed = allowed();
     let index = if placement == Placement::Apart && end == End::Far { allowed.len() - 1 } else { 0 };
@@ -51,14 +49,13 @@ pub fn pin(placement: Placement, end: End) -> Result<()> {
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: the number came from such a set, so it is in range.
     unsafe { libc::CPU_SET(allowed[index], &mut set) };
-    // SAFETY: the set is ours and of the size that is given.
+    // SAFETY: the set is ours and has the given size.
     if unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) } != 0 {
         return Err(format!("pinning to processor {}: {}", allowed[index], io::Error::last_os_error()).into());
     }
     Ok(())
 }
 
-/// How many processors there are for us.
 pub fn count() -> usize {
     allowed().len()
 }

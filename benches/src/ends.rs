@@ -1,4 +1,4 @@
-//! The two processes for the two ends of a case, with shared memory.
+//! The two processes of a case, with shared memory.
 
 use std::io;
 use std::ops::Deref;
@@ -10,18 +10,17 @@ use crate::cpu::{End, Placement, pin};
 /// The far ends of this process.
 static FAR: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
 
-/// The far ends of this process.
 pub fn far_ends() -> Vec<libc::pid_t> {
     FAR.lock().map(|far| far.clone()).unwrap_or_default()
 }
 
-/// Processor time of this process and its far ends, in nanoseconds.
+/// Returns the processor time of this process and its far ends, in nanoseconds.
 pub fn processor_time() -> Result<f64> {
     let mut sum = 0.0;
     for process in far_ends().into_iter().chain([0]) {
         let mut clock = libc::CLOCK_PROCESS_CPUTIME_ID;
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the library writes one clock's number, the kernel one timespec, both our own.
+        // SAFETY: the calls write a clock number and a timespec, which are both ours.
         let failed = unsafe {
             process != 0 && libc::clock_getcpuclockid(process, &mut clock) != 0
                 || libc::clock_gettime(clock, &mut now) != 0
@@ -34,25 +33,25 @@ pub fn processor_time() -> Result<f64> {
     Ok(sum)
 }
 
-/// Starts the far end as a process of its own, which ends with this one in every case.
+/// Forks the far end, which always ends with this process.
 ///
-/// To be called while the process has one thread: the far end continues from a copy of it.
+/// Call it while the process has one thread, because the far end continues from a copy.
 pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
     let near = std::process::id();
-    // SAFETY: there is one thread, so the child's copy is whole; it runs on as this program does.
+    // SAFETY: there is one thread, so the child's copy is complete; it runs on like this program.
     match unsafe { libc::fork() } {
         -1 => Err(format!("starting the far end: {}", io::Error::last_os_error()).into()),
         0 => {
             end_with_parent();
-            // The near end may have ended before the signal was requested; then there is no signal.
+            // If the near end has already ended, no signal will come.
             if std::os::unix::process::parent_id() != near {
-                // SAFETY: ends the process without running what belongs to the parent.
+                // SAFETY: ends the process without running the parent's exit code.
                 unsafe { libc::_exit(0) }
             }
             if let Err(error) = far() {
                 eprintln!("far end: {error}");
             }
-            // SAFETY: ends the process without running what belongs to the parent.
+            // SAFETY: ends the process without running the parent's exit code.
             unsafe { libc::_exit(0) }
         }
         far => {
@@ -62,9 +61,9 @@ pub fn fork_far(far: impl FnOnce() -> Result<()>) -> Result<()> {
     }
 }
 
-/// Has the kernel kill this process when its parent ends, so that none is left.
+/// Makes the kernel kill this process when its parent ends.
 pub fn end_with_parent() {
-    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
+    // SAFETY: requests a signal at the parent's death; no memory is involved.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
@@ -81,7 +80,7 @@ pub fn split(placement: Placement, far: impl FnOnce() -> Result<()>) -> Result<(
 pub struct Shared<T>(*mut T);
 
 impl<T> Shared<T> {
-    /// All zeros, which must be a valid `T`: it is used for atomics and arrays of them only.
+    /// Creates an all-zero value, which must be a valid `T`: only used for atomics and arrays of atomics.
     pub fn zeroed() -> Result<Shared<T>> {
         // SAFETY: a fresh anonymous mapping overlaps nothing.
         let at = unsafe {
@@ -100,7 +99,7 @@ impl<T> Shared<T> {
         Ok(Shared(at.cast()))
     }
 
-    /// A pointer, for values that are not atomic.
+    /// Returns a pointer, for values that are not atomic.
     pub fn as_ptr(&self) -> *mut T {
         self.0
     }
@@ -115,7 +114,7 @@ impl<T> Clone for Shared<T> {
 impl<T> Deref for Shared<T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // SAFETY: the mapping is never given back, is aligned to a page, and zeros are a valid T.
+        // SAFETY: the mapping is never unmapped, is page-aligned, and zeros are a valid T.
         unsafe { &*self.0 }
     }
 }

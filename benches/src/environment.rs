@@ -9,9 +9,9 @@ use crate::Result;
 pub struct Directory([PathBuf; 2]);
 
 impl Directory {
-    /// Makes it and passes it to the workers in their environment.
+    /// Creates it and passes it to the workers in their environment.
     pub fn new() -> Result<Directory> {
-        // Sockets and spools in memory; files that must be durable on a disk, beside the program.
+        // Sockets and spools are in memory; durable files are on disk, next to the program.
         let memory = Path::new("/dev/shm");
         let or = || if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(or, PathBuf::from);
@@ -24,7 +24,7 @@ impl Directory {
         std::fs::create_dir_all(&lasting).map_err(|e| format!("making {}: {e}", lasting.display()))?;
         let path = base.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|e| format!("making {}: {e}", path.display()))?;
-        // SAFETY: this process has one thread, so no other thread reads the environment meanwhile.
+        // SAFETY: this process has one thread, so no other thread reads the environment.
         unsafe {
             std::env::set_var("LINKSPAN_DIR", &path);
             std::env::set_var("LINKSPAN_STATE_DIR", &lasting);
@@ -35,7 +35,7 @@ impl Directory {
 
 const PREFIX: &str = "linkspan-bench-";
 
-/// Removes what a killed run left.
+/// Removes the remains of killed runs.
 fn sweep(base: &Path) -> Result<()> {
     for entry in std::fs::read_dir(base)?.flatten() {
         let name = entry.file_name();
@@ -48,7 +48,7 @@ fn sweep(base: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes what killed workers of a peer left in shared memory: their names begin with the peer's.
+/// Removes shared memory of a peer's killed workers, whose names begin with the peer's name.
 fn sweep_segments() -> Result<()> {
     // Without the directory, nothing was left in it.
     let Ok(entries) = std::fs::read_dir("/dev/shm") else { return Ok(()) };
@@ -88,7 +88,7 @@ fn processor() -> String {
     name.map_or("unknown processor", |(_, name)| name).to_owned()
 }
 
-/// What the figures depend on, one fact a line.
+/// Returns the facts that the figures depend on, one per line.
 pub fn describe(took: std::time::Duration) -> Vec<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -100,7 +100,7 @@ pub fn describe(took: std::time::Duration) -> Vec<String> {
         format!("measured in {} s", took.as_secs()),
         format!("load average at the end {}", load.split(' ').next().unwrap_or("unknown")),
     ];
-    // The run may have a higher priority than other programs on a busy machine; the results then say so.
+    // The run may have a higher priority than other programs; the results then mention it.
     let group = std::fs::read_to_string("/proc/self/autogroup").unwrap_or_default();
     if let Some(nice) = group.trim().rsplit_once("nice ").map(|(_, nice)| nice).filter(|nice| *nice != "0") {
         facts.push(format!("run before other programs: its group's nice value is {nice}"));

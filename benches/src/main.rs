@@ -1,7 +1,7 @@
-//! The benchmark: one command prints one table, with ours beside the floor measured in the same run.
+//! The benchmark: one command prints one table, which compares ours with the floor measured in the same run.
 //!
-//! `linkspan-bench` schedules the measurements; for each it starts itself again as `linkspan-bench work CASE`, and each
-//! such worker forks its far end, so that both ends are processes of their own.
+//! `linkspan-bench` schedules the measurements. For each, it starts itself as `linkspan-bench work CASE`, and each
+//! such worker forks its far end as a separate process.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program whose purpose is to print a table
 
 mod cases;
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when everything of ours could be measured.
+/// Returns true if everything of ours could be measured.
 fn run(arguments: &[String]) -> Result<bool> {
     if arguments.first().is_some_and(|a| ["work", "far", "pinned"].contains(&a.as_str())) {
         cases::work(arguments)?;
@@ -115,11 +115,11 @@ fn run(arguments: &[String]) -> Result<bool> {
             _ => return Err(format!("no argument is called {argument}; try --help").into()),
         }
     }
-    // The last minute is left for writing the results.
+    // The last minute is for writing the results.
     let minutes = minutes.unwrap_or(if plan.quick { 1.9 } else { 14.5 });
     plan.until = started + Duration::from_secs_f64(minutes * 60.0);
     let directory = environment::Directory::new()?;
-    // Rows that take too long must leave time for the rates and the curves.
+    // Slow rows must leave time for the rates and the curves.
     let (rates, curves) = if plan.quick { (15, 20) } else { (80, 240) };
     let until = |left| schedule::Plan {
         until: plan.until.checked_sub(Duration::from_secs(left)).unwrap_or(started),

@@ -1,4 +1,4 @@
-//! The time that other programs get beside an exchange, with more runnable threads than processors.
+//! The time that other programs get during an exchange, with more runnable threads than processors.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +17,13 @@ use crate::worker::serve_measured;
 const START: Duration = Duration::from_secs(20);
 /// One measurement: many time slices of the scheduler.
 const TIME: Duration = Duration::from_millis(400);
-/// Between round trips or bursts of them, where they are paced.
+/// The pause between round trips or bursts, if they are paced.
 const PACE: Duration = Duration::from_millis(1);
 /// The round trips of a burst.
 const BURST: u32 = 20;
 const BYTES: usize = 64;
 
-/// How much the other programs have done, and whether they work now.
+/// The other programs' work so far, and whether they work now.
 struct Work {
     units: AtomicU64,
     works: AtomicU64,
@@ -39,8 +39,8 @@ fn others() -> Result<Shared<Work>> {
                 while work.works.load(Ordering::Relaxed) == 0 {
                     sleep(PACE);
                 }
-                // A unit takes some microseconds of computing in registers, because the counter is shared and its cache
-                // line must not be the work.
+                // A unit computes in registers for some microseconds, because the shared counter's cache line must
+                // not dominate.
                 let mut state = 1u64;
                 for _ in 0..10_000 {
                     state =
@@ -53,12 +53,13 @@ fn others() -> Result<Shared<Work>> {
     Ok(work)
 }
 
-/// Nanoseconds for a unit of the other programs' work while `exchange` is done: so many times, then a pause of a
-/// millisecond; without pause where that is 0.
+/// Measures the nanoseconds of the other programs' unit of work during exchanges.
+///
+/// After `burst` exchanges, pauses for a millisecond; 0 means no pause.
 fn measure(work: &Work, burst: u32, mut exchange: impl FnMut() -> Result<()>) -> Result<()> {
     serve_measured(|| {
         work.works.store(1, Ordering::Relaxed);
-        // All of them run, and the spinning ends have learnt that spinning does not pay.
+        // By now all programs run, and the spinning ends have learned that spinning does not pay.
         let begin = Instant::now();
         let mut start = None;
         let mut done = 0;
@@ -83,7 +84,7 @@ fn measure(work: &Work, burst: u32, mut exchange: impl FnMut() -> Result<()>) ->
     })
 }
 
-/// The round trips between two pauses; 0 where there is none.
+/// Returns the round trips between two pauses; 0 for no pause.
 fn burst(pace: &str) -> Result<u32> {
     match pace {
         "paced" => Ok(1),
@@ -93,7 +94,7 @@ fn burst(pace: &str) -> Result<u32> {
     }
 }
 
-/// Beside round trips over a channel that spins.
+/// During round trips over a spinning channel.
 pub fn beside_channel(transport: &str, spin: u64, pace: &str) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;
@@ -114,7 +115,7 @@ pub fn beside_channel(transport: &str, spin: u64, pace: &str) -> Result<()> {
     })
 }
 
-/// Beside the same over two pipes, whose ends sleep at once.
+/// During round trips over two pipes, whose ends sleep at once.
 pub fn beside_pipes(pace: &str) -> Result<()> {
     let (mut their_read, mut our_write): (PipeReader, PipeWriter) = io::pipe()?;
     let (mut our_read, mut their_write) = io::pipe()?;

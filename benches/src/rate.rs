@@ -1,5 +1,5 @@
-//! Latency at a fixed rate, open loop: one end sends at times that are fixed in advance, the other receives, and
-//! histograms keep how long each message took from the time at which it was to be sent.
+//! Latency at a fixed rate, open loop. One end sends at predetermined times, the other receives. Histograms collect
+//! the time from each message's due time to its arrival.
 
 mod burden;
 mod measure;

@@ -20,18 +20,15 @@ use crate::{environment, growth, rate};
 use columns::columns;
 use lines::lines;
 
-/// The table in its two forms.
 pub struct Report {
-    /// For the terminal.
     pub text: String,
-    /// For the file.
     pub markdown: String,
 }
 
 const HEAD: [&str; 6] = ["what", "measured", "median (p99)", "ratio to floor", "spread", "mark"];
 
-/// The times of a published comparison for a request of 10 kB and its answer, in milliseconds, and our row for the
-/// same.
+/// The times of a published comparison for a request of 10 kB and its answer, in milliseconds, and our corresponding
+/// row.
 const PUBLISHED: [(&str, f64, &str); 5] = [
     ("shared memory", 7.468, "shm 10 kB round trip, parked"),
     ("pipe", 15.954, "fifo 10 kB round trip"),
@@ -40,7 +37,7 @@ const PUBLISHED: [(&str, f64, &str); 5] = [
     ("TCP", 994.884, "tcp 10 kB round trip"),
 ];
 
-/// The same five transports and the same size on another machine, so only the order of magnitude is comparable.
+/// The same transports and size on another machine, so only the order of magnitude is comparable.
 fn comparison(measured: &[Measured]) -> String {
     let mut table = String::from(
         "\nA request of 10 kB and its answer, beside a published comparison of other software on another machine:\n\n\
@@ -55,7 +52,7 @@ fn comparison(measured: &[Measured]) -> String {
     if any { table } else { String::new() }
 }
 
-/// How stable the run was as a whole.
+/// Describes how stable the run was.
 fn steadiness(measured: &[Measured]) -> String {
     let spreads =
         |of: &dyn Fn(&Measured) -> Option<f64>| measured.iter().filter_map(of).collect::<Vec<f64>>();
@@ -73,7 +70,7 @@ fn steadiness(measured: &[Measured]) -> String {
     )
 }
 
-/// The number of marks that were reached, and of all marks.
+/// Counts the reached marks and all marks.
 fn marks(measured: &[Measured], rates: &[rate::Measured]) -> String {
     let rows = measured.iter().map(|m| lines(m)[0][5].clone()).chain(rates::marks(rates));
     let rows: Vec<String> = rows.filter(|mark| !mark.is_empty()).collect();
@@ -82,7 +79,6 @@ fn marks(measured: &[Measured], rates: &[rate::Measured]) -> String {
     format!("{met} of {} marks are met, {moonshots} of them as moonshots.", rows.len())
 }
 
-/// Draws the table.
 pub fn render(
     measured: &[Measured],
     rates: &[rate::Measured],

@@ -1,4 +1,4 @@
-//! The order of measurements: the workers of a row take turns, with the floor before and after each of ours.
+//! The order of measurements: a row's workers take turns, with the floor before and after each of ours.
 
 #[cfg(test)]
 mod tests;
@@ -8,28 +8,27 @@ use std::time::{Duration, Instant};
 use crate::rows::{Case, Row, Unit};
 use crate::worker_process::{Outcome, Patience, WorkerProcess};
 
-/// How much is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Turns of each worker.
     pub repetitions: usize,
-    /// About how long one turn takes.
+    /// The approximate length of one turn.
     pub round: Duration,
-    /// Measures only the rows and curves whose name contains this.
+    /// Measures only rows and curves whose name contains this.
     pub only: Option<String>,
-    /// How often a row is measured again at most, because its floor changed.
+    /// How often a row with an unstable floor is repeated at most.
     pub again: usize,
-    /// How long a row may take; after that it uses the measurements that it has.
+    /// The longest time of a row, which then uses its measurements so far.
     pub row: Duration,
-    /// Whether the curves end before sizes that take long.
+    /// Whether the curves leave out slow sizes.
     pub quick: bool,
-    /// Whether the peers are measured as well.
+    /// Whether to measure peers.
     pub peers: bool,
-    /// The end of the run: rows that have not begun by then are reported as not measured.
+    /// The end of the run; rows that begin later are reported as not measured.
     pub until: Instant,
 }
 
-/// If the floor changed by more than this during a row, the row is measured again.
+/// A change of the floor above which the row is measured again.
 pub const MOVED: f64 = 0.2;
 
 /// Repetitions of a row that counts instead of timing.
@@ -39,34 +38,28 @@ const COUNTS: usize = 3;
 const LATE: u32 = 5;
 
 impl Plan {
-    /// Whether a name was asked for.
     pub fn wants(&self, what: &str) -> bool {
         self.only.as_ref().is_none_or(|only| what.contains(only.as_str()))
     }
 }
 
-/// A row with its figures.
 pub struct Measured {
-    /// The row.
     pub row: Row,
-    /// Ours.
     pub ours: Outcome,
-    /// The floor, if there is one.
     pub floor: Option<Outcome>,
-    /// The peers, in the row's order.
+    /// In the row's order.
     pub peers: Vec<Outcome>,
     /// How often it was measured, because the floor changed.
     pub attempts: usize,
 }
 
 impl Measured {
-    /// How far the floor changed.
+    /// Returns how far the floor changed.
     pub fn drift(&self) -> f64 {
         self.floor.as_ref().and_then(|floor| floor.as_ref().ok()).map_or(0.0, |floor| floor.drift())
     }
 }
 
-/// Measures every row of the plan.
 pub fn measure_rows(rows: &[Row], plan: &Plan) -> Vec<Measured> {
     let wanted = rows.iter().filter(|row| plan.wants(&row.what));
     wanted
@@ -79,7 +72,7 @@ pub fn measure_rows(rows: &[Row], plan: &Plan) -> Vec<Measured> {
         .collect()
 }
 
-/// Measures until the floor is stable, a bounded number of times; the run with the most stable floor is kept.
+/// Measures until the floor is stable, a bounded number of times; keeps the run with the most stable floor.
 fn steady(plan: &Plan, mut measure: impl FnMut() -> Measured) -> Measured {
     let mut best = measure();
     for attempt in 2..=1 + plan.again {
@@ -96,7 +89,7 @@ fn steady(plan: &Plan, mut measure: impl FnMut() -> Measured) -> Measured {
 }
 
 fn measure(row: &Row, plan: &Plan) -> Measured {
-    // A worker that hangs must not take the time of the others.
+    // A hanging worker must not take the others' time.
     let patience = Patience { turn: plan.row * 2, until: plan.until.min(Instant::now() + plan.row * LATE) };
     let counts = row.unit != Unit::Time;
     let begin = |case: &Case| {

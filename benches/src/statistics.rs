@@ -1,6 +1,6 @@
-//! The statistics of many repetitions: the median, the slowest hundredth, the spread, and the ratio to the floor.
+//! Statistics of many repetitions: the median, the slowest hundredth, the spread, and the ratio to the floor.
 
-/// The measurements of one case, in the unit of its row.
+/// The measurements of one case, in its row's unit.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     /// The mean operation of each repetition.
@@ -10,24 +10,24 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// The median repetition.
     pub fn median(&self) -> f64 {
         quantile(&self.rounds, 0.5)
     }
 
-    /// The time that ninety-nine in a hundred single operations did not exceed; none if no single ones were measured.
+    /// Returns the 99th percentile of single operations; `None` without single measurements.
     pub fn p99(&self) -> Option<f64> {
         (!self.singles.is_empty()).then(|| quantile(&self.singles, 0.99))
     }
 
-    /// The interquartile range of the repetitions as a part of their median.
+    /// Returns the interquartile range of the repetitions as a part of their median.
     pub fn spread(&self) -> f64 {
         let range = quantile(&self.rounds, 0.75) - quantile(&self.rounds, 0.25);
         if range == 0.0 { 0.0 } else { range / self.median() }
     }
 
-    /// How far the level drifted during the measurement: the largest median of a third of the repetitions divided by
-    /// the smallest, less one. Zero if there are too few repetitions.
+    /// Returns the drift of the level: the ratio of the largest to the smallest median of a third, minus one.
+    ///
+    /// Returns zero if there are too few repetitions.
     pub fn drift(&self) -> f64 {
         if self.rounds.len() < 6 {
             return 0.0;
@@ -37,7 +37,7 @@ impl Taken {
         most / least - 1.0
     }
 
-    /// The median of the ratios of each repetition to the floor's mean right before and right after it.
+    /// Returns the median ratio of each repetition to the mean of the floor right before and after it.
     pub fn ratio(&self, floor: &Taken) -> f64 {
         let beside = |i: usize| match (floor.rounds.get(i), floor.rounds.get(i + 1)) {
             (Some(before), Some(after)) => (before + after) / 2.0,
@@ -49,7 +49,7 @@ impl Taken {
     }
 }
 
-/// The value below which this part of them lies.
+/// Returns the value below which this part of the values lies.
 pub fn quantile(of: &[f64], part: f64) -> f64 {
     let mut sorted = of.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -57,8 +57,9 @@ pub fn quantile(of: &[f64], part: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// The slope of log y over log x by least squares, over the upper half of the range of x, where fixed costs no longer
-/// dominate. None with fewer than three points there.
+/// Returns the least-squares slope of log y over log x in the upper half of x, where fixed costs no longer dominate.
+///
+/// Returns `None` with fewer than three points there.
 pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let (first, last) = (points.first()?.0, points.last()?.0);
     let upper: Vec<(f64, f64)> = points

@@ -1,7 +1,7 @@
-//! One worker: repeats its case as often as standard input requests, and prints how long it took.
+//! A worker: repeats its case as often as standard input requests, and prints the times.
 //!
-//! It prints `ready WHAT` once it has started, or `absent WHY`. It answers a line `N` with one line: the nanoseconds of
-//! one operation, averaged over N in sequence, then those of single operations, each timed separately.
+//! It prints `ready WHAT` after its start, or `absent WHY`. It answers a line `N` with one line: the nanoseconds of
+//! one operation, averaged over N, then single operations, each timed separately.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,45 +9,45 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::Result;
 use crate::ends::processor_time;
 
-/// An operation that is repeated.
+/// A repeated operation.
 pub trait Work {
-    /// How many operations one `once` is.
+    /// The number of operations in one `once`.
     const PER: u64 = 1;
-    /// Before a round: the far end gets ready.
+    /// Runs before a round: the far end gets ready.
     fn begin(&mut self) -> Result<()> {
         Ok(())
     }
-    /// One operation, or [`Work::PER`] of them.
+    /// Runs one operation, or [`Work::PER`] of them.
     fn once(&mut self) -> Result<()>;
-    /// After a round: the far end goes to sleep.
+    /// Runs after a round: the far end goes to sleep.
     fn end(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// Single operations timed in a round, at most.
+/// The most single operations timed in a round.
 const SINGLE: u64 = 200;
 
 /// Whether processor time is measured instead of elapsed time.
 static PROCESSOR: AtomicBool = AtomicBool::new(false);
 
-/// From here on this worker measures processor time, of both ends together.
+/// Makes this worker measure the processor time of both ends.
 pub fn measure_processor_time() {
     PROCESSOR.store(true, Ordering::Relaxed);
 }
 
-/// Nanoseconds of elapsed time, or of processor time of both ends.
+/// Returns nanoseconds of elapsed time, or of both ends' processor time.
 fn clock() -> Result<f64> {
     if PROCESSOR.load(Ordering::Relaxed) {
         return processor_time();
     }
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec of our own.
+    // SAFETY: the kernel writes a timespec of ours.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     Ok(now.tv_sec as f64 * 1e9 + now.tv_nsec as f64)
 }
 
-/// Answers each line `N` with the mean of N measurements that the case makes itself, without warming up.
+/// Answers each line `N` with the mean of N measurements that the case makes itself, without warm-up.
 pub fn serve_measured(mut once: impl FnMut() -> Result<f64>) -> Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "ready")?;
@@ -64,7 +64,6 @@ pub fn serve_measured(mut once: impl FnMut() -> Result<f64>) -> Result<()> {
     Ok(())
 }
 
-/// Runs rounds until standard input ends.
 pub fn serve<W: Work>(mut work: W) -> Result<()> {
     let singles_too = !PROCESSOR.load(Ordering::Relaxed);
     let mut out = stdout().lock();
@@ -73,7 +72,7 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
     for line in stdin().lock().lines() {
         let count = line?.trim().parse::<u64>()?.div_ceil(W::PER);
         work.begin()?;
-        // Caches, branch predictors and the adapted spinning recover from the other workers' turns.
+        // Caches, branch predictors and adaptive spinning recover from the other workers' turns.
         for _ in 0..(count / 8).clamp(2, 100) {
             work.once()?;
         }

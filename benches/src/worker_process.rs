@@ -1,4 +1,4 @@
-//! A worker process, as the schedule uses it: started, asked for rounds, ended.
+//! A worker process as the schedule uses it: started, asked for rounds, ended.
 
 #[cfg(test)]
 mod tests;
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use crate::rows::Case;
 use crate::statistics::Taken;
 
-/// What a worker took, or why it could not be measured.
+/// A worker's times, or why it could not be measured.
 pub type Outcome = Result<Taken, String>;
 
-/// The most operations in a turn, so that even the fastest cases take turns with the others.
+/// The most operations in a turn, which makes even the fastest cases take turns.
 const MOST: f64 = 100_000.0;
 
-/// How long an ended worker may take to remove what it made.
+/// How long an ended worker may take to clean up.
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// How long a worker may take for an answer.
@@ -34,13 +34,11 @@ impl Patience {
         self.turn.min(self.until.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the whole run's time is over.
     pub fn is_over(self) -> bool {
         Instant::now() >= self.until
     }
 }
 
-/// One worker.
 pub struct WorkerProcess {
     child: Child,
     to: Option<ChildStdin>,
@@ -48,7 +46,6 @@ pub struct WorkerProcess {
     patience: Patience,
     /// Operations in a turn.
     pub count: u64,
-    /// The measured times.
     pub taken: Taken,
 }
 
@@ -59,7 +56,7 @@ impl WorkerProcess {
             return Err("the time was over".into());
         }
         if !case.program.exists() && case.program.components().count() > 1 {
-            // If a peer could not be built, a file with the reason is in its place.
+            // A peer that could not be built is replaced by a file with the reason.
             let reason = std::fs::read_to_string(case.program.with_extension("absent"));
             return Err(
                 reason.map_or_else(|_| "not built: benches/run builds it".into(), |r| r.trim().into())
@@ -81,7 +78,8 @@ impl WorkerProcess {
         }
     }
 
-    /// The next line, read without blocking: a worker that stops in the middle of a line does not stop the run.
+    /// Returns the next line. Reads without blocking, because a worker that stops within a line must not stop the
+    /// run.
     fn line(&mut self) -> Result<String, String> {
         let left = self.patience.left();
         let deadline = Instant::now() + left;
@@ -111,13 +109,13 @@ impl WorkerProcess {
         unsafe { libc::poll(&mut answer, 1, left) > 0 }
     }
 
-    /// What a worker that ended wrote to its standard error.
+    /// Returns the standard error of an ended worker.
     fn last_words(&mut self) -> String {
-        // It may hang instead of ending, so it is killed. A failure means that it has ended.
+        // It may hang, so it is killed. A failure means that it has ended.
         let _ = self.child.kill();
         let mut output = Vec::new();
         if let Some(mut stderr) = self.child.stderr.take() {
-            // Its far end may still hold the other end, so only what is there now is read.
+            // Its far end may still hold the other end, so only the available bytes are read.
             let mut answer = libc::pollfd { fd: stderr.as_raw_fd(), events: libc::POLLIN, revents: 0 };
             let mut part = [0; 4096];
             // SAFETY: one descriptor, which is ours and open.
@@ -132,7 +130,7 @@ impl WorkerProcess {
         output.trim_end().lines().last().unwrap_or("it ended without a word").to_owned()
     }
 
-    /// One turn: the first number of the answer, and the others.
+    /// Runs one turn; returns the answer's first number, and the others.
     pub fn round(&mut self) -> Result<(f64, Vec<f64>), String> {
         let count = self.count;
         let written = self.to.as_mut().map(|to| writeln!(to, "{count}"));
@@ -156,7 +154,7 @@ impl WorkerProcess {
         Ok(())
     }
 
-    /// One turn; its figures are added to the others.
+    /// Runs one turn and adds its figures.
     pub fn take_turn(&mut self) -> Result<(), String> {
         let (mean, singles) = self.round()?;
         self.taken.rounds.push(mean);
@@ -167,7 +165,7 @@ impl WorkerProcess {
 
 impl Drop for WorkerProcess {
     fn drop(&mut self) {
-        // At the end of its standard input a worker removes what it made. One that does not end is killed.
+        // At the end of its standard input a worker cleans up. A worker that does not end is killed.
         drop(self.to.take());
         let deadline = Instant::now() + LEAVING;
         while Instant::now() < deadline {
@@ -176,7 +174,7 @@ impl Drop for WorkerProcess {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        // Fails if it has ended by itself.
+        // Fails if it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

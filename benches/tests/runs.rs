@@ -1,4 +1,4 @@
-//! Every row and every curve of the benchmark runs: the figures of a debug build are meaningless, but each must exist.
+//! Runs every row and every curve. The figures of a debug build are meaningless, but each must exist.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Rows that need languages and binaries that this test does not build.
 const ELSEWHERE: [&str; 8] = ["C map", "C array", "C record", "C++", "Fortran", "Python", "PHP", "size of"];
 
-/// How long the rows may take on a busy machine; a row that hangs is a failure.
+/// The most time of the rows on a busy machine; a hanging row fails.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn output(arguments: &[&str]) -> String {
@@ -38,12 +38,12 @@ fn every_row_and_curve_of_ours_is_measured() {
     assert!(names.lines().count() > 80, "{names}");
     let mut wrong = Vec::new();
     for name in names.lines().filter(|name| !ELSEWHERE.iter().any(|word| name.contains(word))) {
-        // A name stands in the first column, in front of two blanks.
+        // A name is in the first column, before two blanks.
         let Some(at) = text.lines().position(|line| line.starts_with(&format!("{name}  "))) else {
             wrong.push(format!("{name}: is not in the table"));
             continue;
         };
-        // A curve's own lines and its floor's follow under its name, a row's floor and peers likewise.
+        // Lines of a curve and its floor follow its name, as do a row's floor and peers.
         let below = text.lines().skip(at + 1).take_while(|line| line.starts_with("  "));
         let lines = text.lines().skip(at).take(1).chain(below.filter(|line| !line.contains("beside: ")));
         for line in lines {

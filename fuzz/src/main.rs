@@ -1,4 +1,4 @@
-//! All fuzzing targets in one program: `LINKSPAN_FUZZ` says which one runs. Built and started by `fuzz/run`.
+//! All fuzzing targets in one program; `LINKSPAN_FUZZ` selects one. `fuzz/run` builds and starts it.
 
 #![no_main]
 
@@ -35,7 +35,7 @@ mod shown;
 #[path = "../../rust-core/value/tests/vectors/strict.rs"]
 mod strict;
 
-/// A target: its name, which is also that of its seeds, and the function that runs any bytes.
+/// A target: its name, which its seeds also have, and its function.
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: [Target; 21] = [

@@ -1,5 +1,4 @@
-//! Floors of connections and starts: a bare connection over a Unix socket, and a program that
-//! starts.
+//! Floors of connections and starts: a connection over a Unix socket, and a program that starts.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -11,7 +10,6 @@ use crate::cpu::Placement;
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// A socket's name in the directory of the run.
 pub fn socket_path() -> PathBuf {
     let directory = std::env::var_os("LINKSPAN_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     directory.join(format!("floor-{}-socket", std::process::id()))
@@ -40,7 +38,7 @@ fn connection(bytes: usize) -> Result<()> {
         let mut content = vec![0; bytes];
         loop {
             let (mut stream, _) = listener.accept()?;
-            // A connection that was closed at once needs no answer.
+            // A connection that closed at once needs no answer.
             if bytes > 0 && stream.read_exact(&mut content).is_ok() {
                 let _ = stream.write_all(&content);
             }
@@ -49,7 +47,7 @@ fn connection(bytes: usize) -> Result<()> {
     serve(Connection { path, content: vec![7; bytes] })
 }
 
-/// A connection, made and closed.
+/// A connection, opened and closed.
 pub fn connect() -> Result<()> {
     connection(0)
 }

@@ -1,4 +1,4 @@
-//! The floor of fan-out: a ring in shared memory that one process writes and many readers in another process follow.
+//! The floor of fan-out: one process writes a ring in shared memory, and many readers in another process follow it.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use crate::worker::{Work, serve};
 
 const SLOTS: usize = BLOCK as usize;
 
-/// A message of 64 bytes after the number that shows that it is complete.
+/// A message of 64 bytes after the number that marks it as complete.
 #[repr(C, align(128))]
 pub struct Slot {
     number: AtomicU64,
@@ -20,7 +20,6 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Writes the message with this number.
     pub fn write(&self, number: u64, content: &[u64; 8]) {
         for (word, value) in self.words.iter().zip(content) {
             word.store(*value, Ordering::Relaxed);
@@ -28,7 +27,7 @@ impl Slot {
         self.number.store(number, Ordering::Release);
     }
 
-    /// Reads the message with this number; none if it is not written yet.
+    /// Reads the message with this number; `None` if it is not written yet.
     pub fn read(&self, number: u64) -> Option<[u64; 8]> {
         let there = self.number.load(Ordering::Acquire) >= number;
         there.then(|| self.words.each_ref().map(|word| word.load(Ordering::Relaxed)))
@@ -37,14 +36,14 @@ impl Slot {
 
 #[repr(C)]
 struct Ring {
-    /// Whether a round is running: between rounds the readers sleep.
+    /// Whether a round is running: readers sleep between rounds.
     running: AtomicBool,
     /// How many messages every reader has read.
     read: AtomicU64,
     slots: [Slot; SLOTS],
 }
 
-/// Messages between two acknowledgements: fewer if each message has many readers.
+/// Messages between two acknowledgements with many readers.
 const MANY: u64 = 512;
 
 struct Fanout<const PER: u64> {
@@ -79,7 +78,7 @@ impl<const PER: u64> Work for Fanout<PER> {
     }
 }
 
-/// Every reader loads every message; it answers once per block, as in ours.
+/// Every reader loads every message. It answers once per block, as in ours.
 fn read(ring: &Shared<Ring>, readers: usize, per: u64, mut begins: UnixStream) -> Result<()> {
     let mut number = 0;
     loop {

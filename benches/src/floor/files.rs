@@ -1,4 +1,4 @@
-//! Floors in the file system: the bare system calls of a message in a file, and of a line in a log.
+//! Floors in the file system: the system calls of a message in a file, and of a line in a log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -9,7 +9,7 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// What happens to a file after it was read.
+/// The fate of a file after reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// It stays, and the next file is renamed over it.
@@ -27,7 +27,7 @@ struct Files {
     content: Vec<u8>,
 }
 
-/// A file of this worker, in the directory that ours uses.
+/// Returns a file of this worker in the directory that ours uses.
 fn path(directory: &str, name: &str) -> Result<PathBuf> {
     let directory = std::env::var_os(directory).ok_or(format!("{directory} says nothing"))?;
     Ok(PathBuf::from(directory).join(format!("floor-{}-{name}", std::process::id())))
@@ -90,7 +90,7 @@ impl Work for Log {
     }
 }
 
-/// Appends so many bytes and syncs them to the disk.
+/// Appends this many bytes and syncs them to disk.
 pub fn append(bytes: usize) -> Result<()> {
     let file = OpenOptions::new().append(true).create(true).open(path("LINKSPAN_STATE_DIR", "log")?)?;
     pin(Placement::Together, End::Near)?;

@@ -1,4 +1,4 @@
-//! Floors in the kernel: the bare blocking system calls of a pipe, a socket and an eventfd.
+//! Floors in the kernel: the blocking system calls of a pipe, a socket and an eventfd.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,11 +10,10 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// Unused bytes before the content: the allocator puts long blocks 16 bytes behind the beginning of a page, where the
-/// kernel copies at less than half its speed on some processors, and a floor has to be the fastest way.
+/// Unused bytes before the content. The allocator puts long blocks 16 bytes after a page's beginning, where some
+/// processors copy at less than half speed, but a floor must be the fastest way.
 const PAD: usize = 48;
 
-/// Returns memory for content of this length.
 fn memory(bytes: usize) -> Vec<u8> {
     vec![0; PAD + bytes]
 }
@@ -43,7 +42,6 @@ impl<R: Read, W: Write> Bytes<R, W> {
     }
 }
 
-/// Two pipes.
 pub fn pipe(bytes: usize, placement: Placement) -> Result<()> {
     let (their_read, our_write): (PipeReader, PipeWriter) = io::pipe()?;
     let (our_read, their_write) = io::pipe()?;
@@ -51,14 +49,13 @@ pub fn pipe(bytes: usize, placement: Placement) -> Result<()> {
     serve(Bytes { from: our_read, to: our_write, content: memory(bytes) })
 }
 
-/// A pair of stream sockets.
 pub fn socket(bytes: usize, placement: Placement) -> Result<()> {
     let (ours, theirs) = UnixStream::pair()?;
     split(placement, || Bytes { from: theirs.try_clone()?, to: theirs, content: memory(bytes) }.echo())?;
     serve(Bytes { from: ours.try_clone()?, to: ours, content: memory(bytes) })
 }
 
-/// A connection over TCP that never leaves the machine.
+/// A TCP connection within the machine.
 pub fn tcp(bytes: usize, placement: Placement) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let ours = TcpStream::connect(listener.local_addr()?)?;
@@ -82,7 +79,6 @@ impl Work for Datagrams {
     }
 }
 
-/// A pair of datagram sockets.
 pub fn datagram(bytes: usize, placement: Placement) -> Result<()> {
     let (ours, theirs) = UnixDatagram::pair()?;
     let mut content = vec![0; bytes];
@@ -95,7 +91,7 @@ pub fn datagram(bytes: usize, placement: Placement) -> Result<()> {
     serve(Datagrams { socket: ours, content: vec![0; bytes] })
 }
 
-/// `far bytes …`: sends back what it receives from the socket at this path, for a near end in another language.
+/// `far bytes …`: echoes the bytes of the socket at this path, for a near end in another language.
 pub fn echo_alone(path: &str, bytes: &str, placement: &str) -> Result<()> {
     let stream = UnixStream::connect(path).map_err(|e| format!("connecting to {path}: {e}"))?;
     pin(Placement::from_name(placement)?, End::Far)?;
@@ -111,19 +107,19 @@ impl Eventfd {
         if fd < 0 {
             return Err(io::Error::last_os_error().into());
         }
-        // SAFETY: the kernel has just given us this descriptor.
+        // SAFETY: the kernel has just created this descriptor.
         Ok(Eventfd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     fn ring(&self) {
         let one = 1u64;
-        // SAFETY: eight bytes of our own are read.
+        // SAFETY: reads eight bytes of ours.
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
     fn wait(&self) {
         let mut count = 0u64;
-        // SAFETY: eight bytes of our own are written.
+        // SAFETY: writes eight bytes of ours.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
     }
 }
@@ -141,7 +137,7 @@ impl Work for Eventfds {
     }
 }
 
-/// Two eventfds, which carry notifications and no data.
+/// Two eventfds, which carry notifications without data.
 pub fn eventfd(placement: Placement) -> Result<()> {
     let near = Eventfds { there: Eventfd::new()?, back: Eventfd::new()? };
     let far = Eventfds { there: Eventfd(near.there.0.try_clone()?), back: Eventfd(near.back.0.try_clone()?) };

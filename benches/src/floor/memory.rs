@@ -7,7 +7,6 @@ use crate::cpu::Placement;
 use crate::ends::{Shared, split};
 use crate::worker::{Work, serve};
 
-/// How an end waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// Polls in a loop.
@@ -16,18 +15,18 @@ pub enum How {
     Futex,
 }
 
-/// The longest content that is exchanged.
+/// The longest exchanged content.
 const LONGEST: usize = 16 << 20;
 
-/// A word on a pair of cache lines of its own: the processor fetches lines in pairs.
+/// A word on a separate pair of cache lines, because the processor fetches lines in pairs.
 #[repr(C, align(128))]
 struct Line(AtomicU32);
 
 #[repr(C)]
 struct Table {
-    /// The number of the last round trip that the near end began.
+    /// The last round trip that the near end began.
     ping: Line,
-    /// The number of the last round trip that the far end answered.
+    /// The last round trip that the far end answered.
     pong: Line,
     /// Odd during a round.
     round: Line,
@@ -46,20 +45,20 @@ struct Near {
 /// How often content is copied in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Copies {
-    /// Copied in by the writer, copied out by the reader.
+    /// The writer copies in, the reader copies out.
     Two,
-    /// Copied in by the writer; the reader reads it in place.
+    /// The writer copies in; the reader reads in place.
     One,
 }
 
 /// `FUTEX_WAIT` without a time-out, or `FUTEX_WAKE`.
 pub fn futex(word: &AtomicU32, operation: i32, value: u32) {
     let timeout: *const libc::timespec = std::ptr::null();
-    // SAFETY: the word outlives the call; after EAGAIN and EINTR the caller checks again, as it does anyway.
+    // SAFETY: the word outlives the call; after EAGAIN and EINTR the caller checks again anyway.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };
 }
 
-/// Wakes the other side.
+/// Stores a value and wakes the other side.
 fn store(line: &Line, value: u32, how: How) {
     line.0.store(value, Ordering::Release);
     if how == How::Futex {
@@ -67,7 +66,6 @@ fn store(line: &Line, value: u32, how: How) {
     }
 }
 
-/// Waits until the word has this value.
 fn wait(line: &Line, value: u32, how: How) {
     loop {
         let now = line.0.load(Ordering::Acquire);
@@ -81,10 +79,10 @@ fn wait(line: &Line, value: u32, how: How) {
     }
 }
 
-/// Copies what the other side has written, as a transport does that returns memory of its own.
+/// Copies the other side's bytes, like a transport that returns separate memory.
 fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
-    // SAFETY: both are at least `LONGEST` (or the vector's length) long, never overlap, and the words keep the two
-    // processes from touching the same area at once.
+    // SAFETY: both are at least `LONGEST` (or the vector's length) long and never overlap, and the words keep the two
+    // processes from touching an area at once.
     unsafe { std::ptr::copy_nonoverlapping(from, to, count) };
 }
 
@@ -110,7 +108,7 @@ impl Work for Near {
     }
 
     fn end(&mut self) -> Result<()> {
-        // A far end that spins for the next round trip polls this word, too.
+        // A spinning far end also polls this word.
         self.table.round.0.fetch_add(1, Ordering::Release);
         if self.how == How::Futex {
             futex(&self.table.ping.0, libc::FUTEX_WAKE, 1);
@@ -120,8 +118,7 @@ impl Work for Near {
 }
 
 fn far(table: &Shared<Table>, how: How, copies: Copies, bytes: usize) -> Result<()> {
-    // Written, as a program's memory is: what is only zero would be one page of the kernel's, which the cache next to
-    // the processor holds.
+    // Written, because all-zero memory would be a single page of the kernel, which stays in the nearest cache.
     let mut own = vec![1u8; bytes];
     // SAFETY: only the address is taken; the mapping is as large as a Table.
     let (there, back) = unsafe { (&raw const (*table.as_ptr()).there, &raw mut (*table.as_ptr()).back) };
@@ -153,13 +150,13 @@ fn far(table: &Shared<Table>, how: How, copies: Copies, bytes: usize) -> Result<
     }
 }
 
-/// One word in each direction; with `bytes` above 8, that much content is copied in and out on both sides.
+/// One word in each direction. With `bytes` above 8, both sides also copy that much content in and out.
 pub fn ping_pong(bytes: usize, placement: Placement, how: How) -> Result<()> {
-    // Up to the size of a word, the word itself is the message.
+    // Up to the size of a word, the word is the message.
     exchange(if bytes <= 8 { 0 } else { bytes }, placement, how, Copies::Two)
 }
 
-/// The same with ends that sleep, and with one copy in each direction.
+/// With sleeping ends, and one copy in each direction.
 pub fn one_copy(bytes: usize, placement: Placement) -> Result<()> {
     exchange(bytes, placement, How::Futex, Copies::One)
 }
@@ -187,7 +184,7 @@ impl Work for Copy {
     }
 }
 
-/// One copy of so many bytes.
+/// One copy of this many bytes.
 pub fn copy(bytes: usize) -> Result<()> {
     crate::cpu::pin(Placement::Apart, crate::cpu::End::Near)?;
     serve(Copy { from: vec![1; bytes], to: vec![0; bytes] })

@@ -1,4 +1,4 @@
-//! The floors: the least time that the processor or the kernel takes for the same exchange.
+//! The floors: the least time that the processor or kernel takes for an exchange.
 
 mod begin;
 mod fanout;

@@ -1,4 +1,4 @@
-//! The floor of one-way traffic: a good single-producer single-consumer queue between two threads of one process.
+//! The floor of one-way traffic: a good single-producer single-consumer queue between two threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ struct Stream {
     taken: Arc<AtomicU64>,
     sent: u64,
     reader: std::thread::Thread,
-    /// Whether a round is running: between rounds the reader sleeps, so that other workers have its processor.
+    /// Whether a round is running. The reader sleeps between rounds and leaves its processor to other workers.
     running: Arc<AtomicBool>,
 }
 

@@ -1,5 +1,4 @@
-//! The floor at a fixed rate: a ring in shared memory, into which one process copies messages, and out of which another
-//! copies them.
+//! The floor at a fixed rate: one process copies messages into a ring in shared memory, and another copies them out.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -11,16 +10,15 @@ use crate::ends::{Shared, split};
 use crate::rate::pace::Stamp;
 use crate::rate::{Waits, receive_rounds, serve, shared};
 
-/// A power of two. At 100 kHz it holds the messages of 80 ms.
+/// A power of two, enough for 80 ms at 100 kHz.
 const SLOTS: u64 = 8192;
 
-/// On a pair of cache lines of its own: the processor fetches lines in pairs.
+/// A value on a separate pair of cache lines, because the processor fetches lines in pairs.
 #[repr(C, align(128))]
 struct Apart<T>(T);
 
 #[repr(C)]
 struct Ring {
-    /// How many messages were read.
     read: Apart<AtomicU64>,
     /// 1 while the reader sleeps, or is about to.
     asleep: Apart<AtomicU32>,
@@ -31,7 +29,7 @@ struct Writer {
     ring: Shared<Ring>,
     waits: Waits,
     written: u64,
-    /// Up to here there is room.
+    /// There is room up to this number.
     room: u64,
 }
 
@@ -44,7 +42,7 @@ impl Writer {
         self.written += 1;
         slot.write(self.written, content);
         if self.waits == Waits::Parked {
-            // Either the reader sees the message, or this sees that it sleeps.
+            // Either the reader sees the message, or this side sees that the reader sleeps.
             std::sync::atomic::fence(Ordering::SeqCst);
             if self.ring.asleep.0.load(Ordering::Relaxed) == 1 {
                 self.ring.asleep.0.store(0, Ordering::Relaxed);
@@ -86,12 +84,11 @@ impl Reader {
     }
 }
 
-/// The bytes as words, which both ends can load and store at once.
+/// The bytes as words, which both ends can access at once.
 fn words(stamp: Stamp) -> [u64; 8] {
     [stamp.number, stamp.intended, 7, 7, 7, 7, 7, 7]
 }
 
-/// So many messages a second.
 pub fn send(waits: Waits, rate: u64) -> Result<()> {
     let ring = Shared::<Ring>::zeroed()?;
     let (near, far) = shared()?;

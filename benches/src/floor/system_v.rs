@@ -1,18 +1,18 @@
-//! The far end of PHP's System V message queue, which answers messages of type 1 with the same of type 2.
+//! The far end of PHP's System V message queue: answers messages of type 1 with equal messages of type 2.
 
 use std::io::{self, Read};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
 
-/// A message as in msgrcv(2), with as much content as the kernel allows by default.
+/// A message as in msgrcv(2), with the kernel's default size limit.
 #[repr(C)]
 struct Message {
     kind: libc::c_long,
     content: [u8; 8192],
 }
 
-/// Answers until standard input ends, then removes the queue: nothing else removes it when the near end is killed.
+/// Answers until standard input ends, then removes the queue, which would otherwise survive a killed near end.
 pub fn echo(key: &str, bytes: &str) -> Result<()> {
     let key: libc::key_t = key.parse()?;
     let bytes: usize = bytes.parse()?;
@@ -22,14 +22,14 @@ pub fn echo(key: &str, bytes: &str) -> Result<()> {
         return Err(format!("making a System V queue: {}", io::Error::last_os_error()).into());
     }
     std::thread::spawn(move || {
-        // The contents do not matter, only the end does.
+        // Only the end matters, not the contents.
         let _ = io::stdin().read_to_end(&mut Vec::new());
         // SAFETY: the command reads no memory.
         unsafe { libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut()) };
         std::process::exit(0);
     });
     pin(Placement::Together, End::Far)?;
-    // SAFETY: an all-zero message is a valid one.
+    // SAFETY: an all-zero message is valid.
     let mut message: Message = unsafe { std::mem::zeroed() };
     let limit = bytes.min(message.content.len());
     loop {
@@ -39,7 +39,7 @@ pub fn echo(key: &str, bytes: &str) -> Result<()> {
             return Err(format!("receiving from a System V queue: {}", io::Error::last_os_error()).into());
         }
         message.kind = 2;
-        // SAFETY: as many bytes are read as were just written.
+        // SAFETY: reads as many bytes as were just written.
         if unsafe { libc::msgsnd(queue, (&raw const message).cast(), got as usize, 0) } < 0 {
             return Err(format!("sending to a System V queue: {}", io::Error::last_os_error()).into());
         }

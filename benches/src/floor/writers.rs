@@ -9,23 +9,22 @@ use crate::cpu::Placement;
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// Readiness of many sockets.
 pub struct Ready(OwnedFd);
 
 impl Ready {
-    /// Registers all of them, each under its index.
+    /// Registers each socket under its index.
     pub fn new(sockets: &[UnixStream]) -> Result<Ready> {
         // SAFETY: no memory is involved.
         let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if epoll < 0 {
             return Err(io::Error::last_os_error().into());
         }
-        // SAFETY: the kernel has just given us this descriptor.
+        // SAFETY: the kernel has just created this descriptor.
         let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
         for (index, socket) in sockets.iter().enumerate() {
             let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: index as u64 };
             let (add, socket) = (libc::EPOLL_CTL_ADD, socket.as_raw_fd());
-            // SAFETY: both descriptors are open, and the event is read during the call alone.
+            // SAFETY: both descriptors are open, and the event is only read during the call.
             if unsafe { libc::epoll_ctl(epoll.as_raw_fd(), add, socket, &mut event) } != 0 {
                 return Err(io::Error::last_os_error().into());
             }
@@ -33,10 +32,10 @@ impl Ready {
         Ok(Ready(epoll))
     }
 
-    /// Returns the sockets that are readable; waits until there is one.
+    /// Waits for readable sockets and returns them.
     pub fn wait(&self, into: &mut Vec<usize>) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
-        // SAFETY: the kernel writes at most the number of events given.
+        // SAFETY: the kernel writes at most the given number of events.
         let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 64, -1) };
         into.extend(events.iter().take(count.max(0) as usize).map(|event| event.u64 as usize));
     }
@@ -45,7 +44,7 @@ impl Ready {
 struct Requests {
     sockets: Vec<UnixStream>,
     ready: Ready,
-    /// Clients that are ready and not answered yet.
+    /// Ready clients without an answer yet.
     waiting: Vec<usize>,
 }
 
@@ -61,7 +60,7 @@ impl Work for Requests {
     }
 }
 
-/// A server, and so many clients, which are threads of another process on another processor.
+/// A server, and clients that are threads of another process on another processor.
 pub fn requests(clients: usize) -> Result<()> {
     let pairs = (0..clients).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;
     let (sockets, theirs): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();

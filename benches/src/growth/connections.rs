@@ -18,7 +18,7 @@ const START: Duration = Duration::from_secs(20);
 /// Raises the limit of descriptors to the highest that this process may have.
 pub fn raise_descriptors() -> Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel writes one limit of our own, then reads it.
+    // SAFETY: the kernel writes a limit of ours, then reads it.
     let failed = unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 || {
             limit.rlim_cur = limit.rlim_max;
@@ -47,7 +47,7 @@ fn server(transport: &str) -> Result<String> {
     Ok(endpoint)
 }
 
-/// The time in which so many connections are opened.
+/// The time to open this many connections.
 pub fn open(transport: &str, count: usize) -> Result<()> {
     let endpoint = server(transport)?;
     serve_measured(|| {
@@ -60,7 +60,7 @@ pub fn open(transport: &str, count: usize) -> Result<()> {
     })
 }
 
-/// The time in which each of so many connections carries one call.
+/// The time for one call over each connection.
 pub fn call(transport: &str, count: usize) -> Result<()> {
     let endpoint = server(transport)?;
     let (channels, payload) = (connected(&endpoint, count)?, content(64));
@@ -73,7 +73,7 @@ pub fn call(transport: &str, count: usize) -> Result<()> {
     })
 }
 
-/// The same with bare sockets.
+/// As `open`, with bare sockets.
 pub fn open_floor(count: usize) -> Result<()> {
     raise_descriptors()?;
     let path = socket_path();
@@ -82,7 +82,7 @@ pub fn open_floor(count: usize) -> Result<()> {
         let mut held = Vec::new();
         loop {
             held.push(listener.accept()?);
-            // Those of the previous measurement are closed by now.
+            // The connections of the previous measurement are closed by now.
             if held.len() > 2 * count {
                 held.drain(..count);
             }
@@ -97,7 +97,7 @@ pub fn open_floor(count: usize) -> Result<()> {
     })
 }
 
-/// The same with bare sockets and a server in epoll.
+/// As `call`, with bare sockets and a server in epoll.
 pub fn call_floor(count: usize) -> Result<()> {
     raise_descriptors()?;
     let pairs = (0..count).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;

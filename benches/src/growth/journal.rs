@@ -1,4 +1,4 @@
-//! A growing journal: published to, read from its first message, asked for its newest.
+//! A growing journal: publishing to it, reading it from its first message, reading its newest message.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -23,10 +23,10 @@ fn folder() -> PathBuf {
     std::env::var_os("LINKSPAN_STATE_DIR").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
-/// Whether the disk has room for twice so many bytes; if not, the worker reports that instead of a measurement.
+/// Returns whether the disk has room for twice this many bytes; otherwise the worker reports that.
 fn fits(bytes: u64) -> Result<bool> {
     let path = std::ffi::CString::new(folder().as_os_str().as_bytes())?;
-    // SAFETY: an all-zero statvfs is a valid one; the kernel writes one of our own for a path that ends with zero.
+    // SAFETY: an all-zero statvfs is valid; the kernel writes ours for a zero-terminated path.
     let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     if unsafe { libc::statvfs(path.as_ptr(), &mut disk) } != 0 {
@@ -39,7 +39,7 @@ fn fits(bytes: u64) -> Result<bool> {
     Ok(free >= 2 * bytes)
 }
 
-/// Publishes so many bytes to a new journal, and returns the time.
+/// Publishes this many bytes to a new journal, and returns the time.
 fn filled(endpoint: &str, bytes: u64) -> Result<f64> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
     let payload = content(MESSAGE);
@@ -50,7 +50,6 @@ fn filled(endpoint: &str, bytes: u64) -> Result<f64> {
     Ok(start.elapsed().as_nanos() as f64)
 }
 
-/// Removes a journal of this worker.
 fn remove(endpoint: &str) -> Result<()> {
     let name = endpoint.trim_start_matches("journal:");
     for entry in fs::read_dir(folder())? {
@@ -62,7 +61,7 @@ fn remove(endpoint: &str) -> Result<()> {
     Ok(())
 }
 
-/// The time to publish so many bytes, each message acknowledged once it is on the disk.
+/// The time to publish this many bytes; each message is acknowledged after it is on disk.
 pub fn published(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -117,7 +116,7 @@ pub fn newest(bytes: u64) -> Result<()> {
     outcome
 }
 
-/// Appends so many bytes to a new file, each message with fdatasync.
+/// Appends this many bytes to a new file, with fdatasync per message.
 fn appended(path: &PathBuf, bytes: u64) -> Result<f64> {
     let mut file = OpenOptions::new().append(true).create_new(true).open(path)?;
     let content = vec![7; MESSAGE];
@@ -133,7 +132,7 @@ fn path() -> PathBuf {
     folder().join(format!("floor-{}-journal", std::process::id()))
 }
 
-/// The same bytes appended to one file.
+/// The same bytes appended to a file.
 pub fn floor_written(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -147,7 +146,7 @@ pub fn floor_written(bytes: u64) -> Result<()> {
     })
 }
 
-/// The same bytes read from one file.
+/// The same bytes read from a file.
 pub fn floor_read(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());

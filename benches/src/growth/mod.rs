@@ -1,4 +1,5 @@
-//! Cost as the work grows: curves over connections, message size, subscribers, a spool's backlog and a journal's size.
+//! Cost as the work grows: curves over connections, message size, subscribers, a spool's backlog and a journal's
+//! size.
 
 mod connections;
 mod journal;

@@ -19,7 +19,7 @@ pub fn amount(axis: Axis, x: f64) -> String {
     format!("{}{name}", (x / unit * 10.0).round() / 10.0)
 }
 
-/// Writes one picture for each into the folder.
+/// Writes one picture per plot into the folder.
 pub fn draw(plots: &[Measured], folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| format!("making {}: {e}", folder.display()))?;
     for plot in plots {
@@ -29,14 +29,13 @@ pub fn draw(plots: &[Measured], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The range of one coordinate, with a margin.
+/// Returns the range of one coordinate, with a margin.
 fn range(plot: &Measured, coordinate: impl Fn(&(f64, f64)) -> f64) -> std::ops::Range<f64> {
     let all = plot.curves.iter().flat_map(|curve| curve.points.iter().map(&coordinate));
     let (least, most) = all.fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
     if least.is_finite() && most > 0.0 { least * 0.8..most * 1.6 } else { 1.0..10.0 }
 }
 
-/// The picture as text.
 fn picture(plot: &Measured) -> Result<String> {
     let mut text = String::new();
     {
@@ -55,7 +54,7 @@ fn picture(plot: &Measured) -> Result<String> {
             .y_label_formatter(&|y| time(*y))
             .draw()?;
         for (index, curve) in plot.curves.iter().enumerate() {
-            // Floors are grey, so that our curves stand out.
+            // Floors are grey, to highlight our curves.
             let color =
                 if curve.ours { Palette99::pick(index).to_rgba() } else { RGBColor(120, 120, 120).to_rgba() };
             let slope = curve.slope().map_or_else(String::new, |slope| format!(", slope {slope:.2}"));

@@ -1,6 +1,5 @@
-//! The plots: each has an axis, its points and its curves.
+//! The plots: each has an axis, points and curves.
 
-/// The meaning of a number on the horizontal axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
     /// A count of things.
@@ -9,37 +8,30 @@ pub enum Axis {
     Bytes,
 }
 
-/// One curve: the worker's arguments, to which the point of the horizontal axis is appended.
+/// One curve: the worker's arguments, to which the point is appended.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Its name in the legend.
     pub label: &'static str,
-    /// The worker's arguments.
     pub words: &'static str,
     /// Whether it is ours and its slope is judged; otherwise it is a floor.
     pub ours: bool,
-    /// The label of the floor that does the same with the same memory and as many sleepers: if the kernel makes that
-    /// one grow worse than linear, the ratio to it is judged.
+    /// The label of the floor with the same memory and number of sleepers. If the kernel makes this floor steeper
+    /// than linear, the ratio to it is judged.
     pub beside: Option<&'static str>,
 }
 
-/// One picture.
 #[derive(Clone, Debug)]
 pub struct Plot {
-    /// What grows.
     pub what: &'static str,
-    /// The name of the picture's file.
     pub file: &'static str,
-    /// The horizontal axis.
     pub axis: Axis,
-    /// The points measured, ascending.
+    /// The measured points, ascending.
     pub points: Vec<u64>,
     /// How many of them a quick run measures.
     pub quick: usize,
-    /// Whether the curves take turns at each point, as rows do: for what other programs on the processor
-    /// affect most. Their workers then exist together.
+    /// Whether the curves take turns at each point, as rows do, because other programs affect them most. Their
+    /// workers then exist together.
     pub in_turns: bool,
-    /// The curves.
     pub lines: Vec<Line>,
 }
 
@@ -51,7 +43,7 @@ const fn ours_beside(label: &'static str, words: &'static str, floor: &'static s
     Line { label, words, ours: true, beside: Some(floor) }
 }
 
-/// The labels of floors that curves are judged beside.
+/// The labels of floors that curves are judged against.
 const NEW_MEMORY: &str = "the same, read into new memory";
 const ONE_FUTEX: &str = "so many threads asleep in one futex, woken by one call";
 const EACH_SOCKET: &str = "write to each of so many sockets";
@@ -62,7 +54,7 @@ const fn floor(label: &'static str, words: &'static str) -> Line {
     Line { label, words, ours: false, beside: None }
 }
 
-/// Points from the first one on, each a multiple of the previous one, and the last.
+/// Points from `first`, each a multiple of the previous one, and `last`.
 fn points(first: u64, factor: u64, last: u64) -> Vec<u64> {
     let growing = std::iter::successors(Some(first), |x| x.checked_mul(factor)).take_while(|x| *x < last);
     growing.chain([last]).collect()
@@ -70,7 +62,6 @@ fn points(first: u64, factor: u64, last: u64) -> Vec<u64> {
 
 const MEGABYTE: u64 = 1 << 20;
 
-/// Every picture.
 pub fn all() -> Vec<Plot> {
     vec![
         Plot {

@@ -1,4 +1,4 @@
-//! Measures the curves, point by point, and fits their slopes.
+//! Measures the curves point by point and fits their slopes.
 
 use std::time::{Duration, Instant};
 
@@ -8,53 +8,50 @@ use crate::schedule::Plan;
 use crate::statistics::{quantile, slope};
 use crate::worker_process::{Patience, WorkerProcess};
 
-/// A slope above this is worse than linear; the margin allows for the error of a fit over a few
-/// points.
+/// A slope above this is worse than linear. The margin covers the error of a fit over a few points.
 const LINEAR: f64 = 1.15;
 
-/// The prefix by which a worker reports that the machine is too small for a point.
+/// The prefix of a worker's report that the machine is too small for a point.
 pub const TOO_LARGE: &str = "does not fit";
 
-/// One curve as measured.
+/// A measured curve.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// Its name in the legend.
     pub label: String,
     /// Whether its slope is judged.
     pub ours: bool,
     /// The points: the amount, and nanoseconds.
     pub points: Vec<(f64, f64)>,
-    /// The points that are missing, and the reasons.
+    /// Missing points with the reasons.
     pub missing: Vec<(u64, String)>,
 }
 
 impl Curve {
-    /// The slope of the logarithms over the upper half.
+    /// Returns the slope of the logarithms over the upper half.
     pub fn slope(&self) -> Option<f64> {
         slope(&self.points)
     }
 
-    /// Whether nothing failed: a point that does not fit the machine, or the time, has not failed.
+    /// Whether nothing failed. A point beyond the machine's size or the time has not failed.
     fn is_whole(&self) -> bool {
         let excused = |why: &String| why.starts_with(TOO_LARGE) || why.starts_with("the time was over");
         !self.ours || self.missing.iter().all(|(_, why)| excused(why))
     }
 }
 
-/// What a curve's slope says.
+/// The judgement of a curve's slope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     TooFewPoints,
     WorseThanLinear,
-    /// Not worse than linear once the share of the floor beside it is taken off, which is steeper than linear: the
-    /// ratio to that floor hardly grows.
+    /// Not worse than linear after subtracting its floor's share: the floor is steeper than linear, and the ratio
+    /// hardly grows.
     LinearBesideFloor,
     Linear,
     BetterThanLinear,
 }
 
 impl Verdict {
-    /// For the report.
     pub const fn text(self) -> &'static str {
         match self {
             Verdict::TooFewPoints => "too few points",
@@ -66,23 +63,21 @@ impl Verdict {
     }
 }
 
-/// A picture's curves.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// What was measured.
     pub plot: Plot,
     /// In the plot's order.
     pub curves: Vec<Curve>,
 }
 
 impl Measured {
-    /// The floor beside a curve of ours, as measured.
+    /// Returns the measured floor of one of our curves.
     fn floor_beside(&self, index: usize) -> Option<&Curve> {
         let label = self.plot.lines.get(index)?.beside?;
         self.curves.iter().find(|curve| !curve.ours && curve.label == label)
     }
 
-    /// The points of the ratio of a curve to the floor beside it, where both were measured.
+    /// Returns the ratios of a curve to its floor, at points where both were measured.
     pub fn ratio(&self, index: usize) -> Option<Vec<(f64, f64)>> {
         let floor = &self.floor_beside(index)?.points;
         let beside = |(x, ours): &(f64, f64)| {
@@ -92,14 +87,14 @@ impl Measured {
         Some(self.curves[index].points.iter().filter_map(beside).collect())
     }
 
-    /// What the slope of a curve of ours says.
+    /// Judges the slope of one of our curves.
     pub fn verdict(&self, index: usize) -> Verdict {
         let Some(own) = self.curves[index].slope() else { return Verdict::TooFewPoints };
         if own <= LINEAR {
             return if own > 2.0 - LINEAR { Verdict::Linear } else { Verdict::BetterThanLinear };
         }
-        // The slope of the ratio is ours less the floor's, so this takes off by how much the floor exceeds linear, and
-        // nothing beside a floor that does not.
+        // The ratio's slope is ours minus the floor's. This subtracts the floor's excess over linear, and nothing if
+        // the floor is linear.
         match self.ratio(index).and_then(|points| slope(&points)) {
             Some(ratio) if ratio <= LINEAR - 1.0 => Verdict::LinearBesideFloor,
             _ => Verdict::WorseThanLinear,
@@ -115,13 +110,12 @@ impl Measured {
 /// How long a worker may take for one point.
 const TURN: Duration = Duration::from_secs(60);
 
-/// Repetitions of a point, at most.
+/// The most repetitions of a point.
 const MOST: usize = 5;
 
-/// Turns of each worker at a point whose curves take turns.
+/// Turns of each worker if the curves take turns.
 const TURNS: usize = 15;
 
-/// Measures every picture of the plan.
 pub fn measure_curves(plots: &[Plot], plan: &Plan) -> Vec<Measured> {
     plots.iter().filter(|plot| plan.wants(plot.what)).map(|plot| measure(plot, plan)).collect()
 }
@@ -132,7 +126,7 @@ fn measure(plot: &Plot, plan: &Plan) -> Measured {
     let count = if plan.quick { plot.quick } else { plot.points.len() };
     for &x in plot.points.iter().take(count) {
         eprintln!("{}: {x} …", plot.what);
-        // If a curve hung once, larger points would hang as well.
+        // After a curve hung once, larger points would hang too.
         let hung = |curve: &Curve| curve.missing.iter().any(|(_, why)| why.starts_with("no answer"));
         let words: Vec<Option<String>> = plot
             .lines
@@ -156,10 +150,10 @@ fn measure(plot: &Plot, plan: &Plan) -> Measured {
     Measured { plot: plot.clone(), curves }
 }
 
-/// The median of some repetitions of one curve's point.
+/// Returns the median of some repetitions of a point.
 fn point(words: &str, plan: &Plan) -> Result<f64, String> {
     let (mut worker, started) = started_worker(words, plan.round * 2, plan)?;
-    // The first repetition of a fast point only warms up; that of a slow one counts.
+    // The first repetition of a fast point only warms up; for a slow point it counts.
     let first_counts = started.elapsed() > Duration::from_millis(200);
     let more = if plan.quick { 1 } else { MOST };
     let enough = Duration::from_millis(if plan.quick { 100 } else { 1000 });
@@ -172,10 +166,10 @@ fn point(words: &str, plan: &Plan) -> Result<f64, String> {
     Ok(part_of(&worker, first_counts, 0.5))
 }
 
-/// The lower quartile of repetitions of several curves' points: each repetition of one is followed by one of
-/// each other, so that all of them meet the same other programs. A round that other programs interrupt takes
-/// longer by their time slices, which says nothing of how cost grows, so the quarter that they disturbed
-/// least counts, for floors as for ours.
+/// Returns the lower quartile of the repetitions of several curves' points.
+///
+/// The curves take turns, to meet the same other programs. Interruptions add time slices that are independent of the
+/// growth, so the least disturbed quarter counts, for floors and for ours.
 fn points_in_turns(words: &[Option<String>], plan: &Plan) -> Vec<Option<Result<f64, String>>> {
     let start = |words: &String| started_worker(words, plan.round * 8, plan);
     let mut workers: Vec<_> = words.iter().map(|words| words.as_ref().map(start)).collect();
@@ -191,8 +185,9 @@ fn points_in_turns(words: &[Option<String>], plan: &Plan) -> Vec<Option<Result<f
     workers.into_iter().map(|worker| worker.map(|worker| worker.map(quartile))).collect()
 }
 
-/// A worker after its first repetition, which shows how many operations fill a moment, and when that
-/// repetition began.
+/// Starts a worker; returns it after its first repetition, with that repetition's start.
+///
+/// The first repetition determines how many operations fill a moment.
 fn started_worker(words: &str, moment: Duration, plan: &Plan) -> Result<(WorkerProcess, Instant), String> {
     let mut worker = WorkerProcess::start(&own("growth", words), Patience { turn: TURN, until: plan.until })?;
     let started = Instant::now();
@@ -202,7 +197,7 @@ fn started_worker(words: &str, moment: Duration, plan: &Plan) -> Result<(WorkerP
     Ok((worker, started))
 }
 
-/// The time below which this part of the repetitions lies, with or without the first one.
+/// Returns the quantile of the repetitions, with or without the first one.
 fn part_of(worker: &WorkerProcess, with_first: bool, part: f64) -> f64 {
     quantile(&worker.taken.rounds[usize::from(!with_first)..], part)
 }
@@ -216,7 +211,7 @@ mod tests {
         Curve { label: "x".into(), ours: true, points, missing: vec![] }
     }
 
-    /// Curves of message sizes: ours over shm, and the floor beside it.
+    /// Curves of message sizes: ours over shm, and its floor.
     fn measured(own: Curve, floor: f64) -> Measured {
         let plot = super::super::all().into_iter().find(|plot| plot.file == "message-size.svg").unwrap();
         let beside = plot.lines[0].beside.unwrap();

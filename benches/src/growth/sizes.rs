@@ -19,17 +19,17 @@ const PAGE: usize = 4096;
 
 const LARGE_PAGE: usize = 2 << 20;
 
-/// The most copies of a message in memory at the same time: both ends hold some, and some are in transit.
+/// The most copies of a message in memory: both ends hold some, and some are in transit.
 const COPIES: u64 = 6;
 
-/// The bytes of memory that are available to this process.
+/// Returns the memory that is available to this process, in bytes.
 fn available() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).ok_or("no MemAvailable")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
 }
 
-/// Whether so many bytes fit; if not, the worker reports that instead of a measurement.
+/// Returns whether this many bytes fit; otherwise the worker reports that.
 fn fits(bytes: usize) -> Result<bool> {
     let (needed, there) = (bytes as u64 * COPIES, available()?);
     if needed > there {
@@ -38,24 +38,25 @@ fn fits(bytes: usize) -> Result<bool> {
     Ok(needed <= there)
 }
 
-/// How many new copies of a message one round needs: each end receives one, and the blocks of one that has been dropped
-/// may not be given out again.
+/// New copies of a message per round: each end receives one, and dropped blocks may not be reused.
 const NEW_COPIES: usize = 4;
 
-/// Takes as much memory as a round needs, writes to each page, and gives it back. The host of a virtual machine takes
-/// memory back that has been free for a few seconds, and provides it anew, page by page, when it is used next: a round
-/// with 1 GB then takes up to eight times as long. It has not taken back yet what was in use until now.
+/// Takes as much memory as a round needs, writes to each page, and frees it.
+///
+/// The host of a virtual machine reclaims memory that was free for a few seconds and provides it again page by page.
+/// A round with 1 GB would then take up to eight times longer.
 fn touch_memory(bytes: usize) {
     let mut copies: Vec<Vec<u8>> = (0..NEW_COPIES).map(|_| new_memory(bytes)).collect();
     for page in copies.iter_mut().flat_map(|copy| copy.chunks_mut(PAGE)) {
         page[0] = 1;
     }
-    // Otherwise the compiler may leave out what nobody reads.
+    // Keeps the compiler from removing unused memory.
     std::hint::black_box(&copies);
 }
 
-/// The nanoseconds of the fastest of some rounds with so many bytes; of short messages one round, since the caller
-/// averages many.
+/// Returns the nanoseconds of the fastest of some rounds.
+///
+/// Short messages need only one round, because the caller averages many.
 fn fastest(bytes: usize, mut round: impl FnMut() -> Result<()>) -> Result<f64> {
     let rounds = if bytes < LARGE_PAGE { 1 } else { 3 };
     let mut least = f64::INFINITY;
@@ -70,7 +71,7 @@ fn fastest(bytes: usize, mut round: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(least)
 }
 
-/// A message of so many bytes in each direction.
+/// A message of this many bytes in each direction.
 pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -85,8 +86,8 @@ pub fn round_trip(transport: &str, bytes: usize) -> Result<()> {
     serve_measured(|| fastest(bytes, || work.once()))
 }
 
-/// New memory, of large pages where it is long, as Linkspan's. The kernel takes large pages from other places than
-/// small ones.
+/// Returns new memory, with large pages if it is long, like Linkspan's. The kernel takes large pages from other
+/// places.
 fn new_memory(bytes: usize) -> Vec<u8> {
     let mut memory = vec![0; bytes];
     if bytes >= LARGE_PAGE {
@@ -99,8 +100,9 @@ fn new_memory(bytes: usize) -> Vec<u8> {
     memory
 }
 
-/// The same bytes written to a socket and read back: into the same memory each time, or into new memory, as in a
-/// program that receives a message of its own. The kernel clears each page of new memory.
+/// The same bytes through a socket, into reused or into new memory.
+///
+/// New memory is what a program uses that keeps its messages; the kernel clears each new page.
 pub fn floor(bytes: usize, into_new: bool) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -109,7 +111,7 @@ pub fn floor(bytes: usize, into_new: bool) -> Result<()> {
     split(Placement::Together, move || {
         let mut kept = if into_new { Vec::new() } else { vec![0; bytes] };
         loop {
-            // Given back to the kernel after each, as a message that the program has dropped.
+            // Freed after each message, like a dropped message.
             let mut new = if into_new { new_memory(bytes) } else { Vec::new() };
             let content = if into_new { &mut new } else { &mut kept };
             theirs.read_exact(content)?;

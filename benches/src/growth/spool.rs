@@ -1,4 +1,4 @@
-//! A spool whose reader was absent: so many files wait for it.
+//! A spool with an absent reader: many files wait for it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,13 +13,12 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// Room for the files of the longest backlog: a spool allows one file for each 4 KiB of its
-/// `buffer`.
+/// Room for the longest backlog: a spool allows one file per 4 KiB of its `buffer`.
 const BUFFER: usize = 1 << 30;
 
-/// Sends so many messages to a spool without a reader, and returns the time and the sender.
+/// Sends messages to a spool without a reader; returns the time and the sender.
 fn filled(endpoint: &str, count: usize) -> Result<(f64, Channel)> {
-    // The receiver makes the spool; then it closes.
+    // The receiver creates the spool, then closes.
     Channel::open(endpoint, &options(0)?, START)?.close(START)?;
     let sender = Channel::connect(endpoint, &options(0)?.with_buffer(BUFFER), START)?;
     let payload = content(64);
@@ -30,7 +29,7 @@ fn filled(endpoint: &str, count: usize) -> Result<(f64, Channel)> {
     Ok((start.elapsed().as_nanos() as f64, sender))
 }
 
-/// Receives so many messages, and returns the time from the opening on.
+/// Receives messages; returns the time, including the opening.
 fn drained(endpoint: &str, count: usize) -> Result<f64> {
     let start = Instant::now();
     let reader = Channel::open(endpoint, &options(0)?, START)?;
@@ -51,7 +50,7 @@ fn each(mut measure: impl FnMut(&str) -> Result<f64>) -> Result<()> {
     })
 }
 
-/// The time to send so many messages to a spool; they are received before the next measurement.
+/// The time to send messages to a spool; they are received before the next measurement.
 pub fn sent(count: usize) -> Result<()> {
     each(|endpoint| {
         let (took, sender) = filled(endpoint, count)?;
@@ -61,7 +60,7 @@ pub fn sent(count: usize) -> Result<()> {
     })
 }
 
-/// The time in which a reader receives so many messages of a backlog.
+/// The time in which a reader receives messages of a backlog.
 pub fn received(backlog: usize, count: usize) -> Result<()> {
     each(|endpoint| {
         let (_, sender) = filled(endpoint, backlog)?;

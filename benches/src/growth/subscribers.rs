@@ -1,4 +1,4 @@
-//! One message to many sleeping subscribers: the time until the last of them has it.
+//! One message to many sleeping subscribers: the time until the last one has it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// Runs one thread for each reader; the last one to have a message acknowledges it.
+/// Runs one thread per reader; the last one to get a message acknowledges it.
 fn read_all<R: Send>(
     readers: Vec<R>,
     done: &UnixStream,
@@ -30,7 +30,7 @@ fn read_all<R: Send>(
             scope.spawn(move || {
                 while next(&mut reader).is_ok() {
                     if (read.fetch_add(1, Ordering::AcqRel) + 1).is_multiple_of(count) {
-                        // This fails if the near end has ended, and this process ends with it.
+                        // Fails if the near end has ended, and this process ends with it.
                         let _ = (&mut &*done).write_all(&[1]);
                     }
                 }
@@ -40,7 +40,7 @@ fn read_all<R: Send>(
     Ok(())
 }
 
-/// A message published to so many subscribers, each a thread of the far end, all on one processor.
+/// A message to subscribers that are threads of the far end, all on one processor.
 pub fn publish(transport: &str, count: usize) -> Result<()> {
     raise_descriptors()?;
     let endpoint = endpoint(transport);
@@ -67,7 +67,7 @@ pub fn publish(transport: &str, count: usize) -> Result<()> {
     })
 }
 
-/// So many threads asleep in one futex, woken by one call; the last of them writes a byte, as the others do here.
+/// Threads asleep in one futex, woken by one call; the last one writes a byte, as above.
 pub fn futex_floor(count: usize) -> Result<()> {
     // The number of the last message.
     let table = Shared::<AtomicU32>::zeroed()?;
@@ -94,7 +94,7 @@ pub fn futex_floor(count: usize) -> Result<()> {
     })
 }
 
-/// The same bytes written to so many sockets.
+/// The same bytes written to sockets.
 pub fn floor(count: usize) -> Result<()> {
     raise_descriptors()?;
     let pairs = (0..count).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;

@@ -1,4 +1,5 @@
-//! Long arrays and bytes over shared memory: lent and viewed, or copied once into a slot; on a channel and published.
+//! Long arrays and bytes over shared memory: loaned and viewed, or copied once into a slot; on a channel and
+//! published.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,22 +15,21 @@ use crate::worker::{Work, serve};
 /// Long enough for the far end to start.
 const START: Duration = Duration::from_secs(20);
 
-/// The key of the array: the C interface sends only maps.
+/// The key of the array, because the C interface only sends maps.
 const WAVE: &str = "wave";
 
 /// The memory of a message's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// Lent by the connection for each message; eight bytes of it are written.
+    /// Loaned by the connection for each message; the sender writes eight bytes.
     Loaned,
-    /// Owned by the program, the same for each message.
+    /// Owned by the program, equal for each message.
     Own,
-    /// The same, as opaque bytes and no array.
+    /// As `Own`, but opaque bytes instead of an array.
     Bytes,
 }
 
 impl Memory {
-    /// Parses the name of a kind of memory.
     pub fn from_name(name: &str) -> Result<Memory> {
         match name {
             "loaned" => Ok(Memory::Loaned),
@@ -44,7 +44,7 @@ fn message(array: Value) -> Value {
     Value::map([(WAVE, array)])
 }
 
-/// What the program owns, the same for each message; `None` of memory that is lent.
+/// The program's value, equal for each message; `None` for loaned memory.
 fn own(bytes: usize, memory: Memory) -> Option<Value> {
     match memory {
         Memory::Loaned => None,
@@ -53,7 +53,7 @@ fn own(bytes: usize, memory: Memory) -> Option<Value> {
     }
 }
 
-/// The first eight bytes of a message's array or bytes, which are read where they are.
+/// Reads the first eight bytes of a message's array or bytes in place.
 fn touch(got: &Message) -> Result<u64> {
     let data = match got.get(WAVE)? {
         Value::NdArray(array) => &array.data,
@@ -64,7 +64,6 @@ fn touch(got: &Message) -> Result<u64> {
     Ok(u64::from_le_bytes(*first))
 }
 
-/// Sends one array after the other.
 struct Sender {
     channel: Channel,
     length: u64,
@@ -103,7 +102,7 @@ impl Work for Sender {
     }
 }
 
-/// Answers every array with one of its own, until the other side has closed.
+/// Answers every array with another one, until the other side has closed.
 fn answer(
     endpoint: &str,
     bytes: usize,
@@ -122,13 +121,13 @@ fn answer(
     }
 }
 
-/// `far arrays …`: the same for a near end in another language, with lent arrays.
+/// `far arrays …`: `answer` with loaned arrays, for a near end in another language.
 pub fn answer_alone(endpoint: &str, bytes: &str, placement: &str, spin: &str) -> Result<()> {
     let placement = Placement::from_name(placement)?;
     answer(endpoint, bytes.parse()?, Memory::Loaned, placement, &options(spin.parse()?)?)
 }
 
-/// An array in each direction; of each, eight bytes are read.
+/// An array in each direction, with eight bytes read of each.
 pub fn round_trip(memory: Memory, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint("shm");
     let options = options(spin)?;
@@ -139,10 +138,10 @@ pub fn round_trip(memory: Memory, bytes: usize, placement: Placement, spin: u64)
     serve(work)
 }
 
-/// The words that the two processes of a publisher's case write, one each.
+/// The words that a publisher's two processes write.
 #[repr(C)]
 struct Words {
-    /// All subscribers are connected.
+    /// Whether all subscribers are connected.
     begun: AtomicU64,
     /// The number of messages that all subscribers have read.
     read: AtomicU64,
@@ -187,7 +186,7 @@ fn read(endpoint: &str, readers: usize, short: bool, words: &Words) -> Result<()
     let options = options(100)?;
     let readers =
         (0..readers).map(|_| Ok(Subscriber::new(endpoint, &options)?)).collect::<Result<Vec<_>>>()?;
-    // A subscriber connects when it receives for the first time.
+    // A subscriber connects with its first receive call.
     while words.begun.load(Ordering::Acquire) == 0 {
         for reader in &readers {
             reader.poll()?;
@@ -209,7 +208,7 @@ fn read(endpoint: &str, readers: usize, short: bool, words: &Words) -> Result<()
     }
 }
 
-/// One message to so many subscribers, which another process reads in turn on another processor: an array, or 64 bytes.
+/// An array, or 64 bytes, to subscribers that another process on another processor reads in turn.
 pub fn published(what: &str, bytes: usize, readers: usize) -> Result<()> {
     let endpoint = endpoint("shm");
     let words = Shared::<Words>::zeroed()?;

@@ -1,5 +1,5 @@
-//! Messages that are awaited: what a future costs beside the call that waits. The thread that awaits turns the reactor,
-//! so that no executor and no other thread is measured.
+//! Awaited messages: the cost of a future compared with the waiting call. The awaiting thread turns the reactor, so
+//! no executor or other thread is measured.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -12,7 +12,7 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::fork_far;
 use crate::worker::{Work, serve};
 
-/// Runs a future to its end. Nothing else runs in this thread, so a turn is all that a waker could ask for.
+/// Runs a future to its end. Nothing else runs in this thread, so a turn of the reactor replaces a waker.
 fn block_on<T>(future: impl Future<Output = linkspan::Result<T>>, reactor: &Reactor) -> Result<T> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -24,10 +24,10 @@ fn block_on<T>(future: impl Future<Output = linkspan::Result<T>>, reactor: &Reac
     }
 }
 
-/// A message that is sent, and the next one that is awaited.
+/// Sends a message and awaits the next one.
 struct Awaited {
     to: Channel,
-    /// Where the message is awaited that is not the answer of `to`.
+    /// The channel of the awaited message, if it is not the answer of `to`.
     from: Option<Channel>,
     payload: Payload,
     reactor: Reactor,
@@ -44,7 +44,7 @@ impl Work for Awaited {
     }
 }
 
-/// A round trip whose answer is awaited.
+/// A round trip with an awaited answer.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;
@@ -56,7 +56,7 @@ pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64
     serve(work)
 }
 
-/// A message from a thread to itself: it is there when it is awaited.
+/// A message from a thread to itself, which has arrived before it is awaited.
 pub fn to_itself(transport: &str, bytes: usize) -> Result<()> {
     let endpoint = endpoint(transport);
     let from = Channel::open(&endpoint, &options(0)?, START)?;

@@ -1,5 +1,5 @@
-//! Connections and starts: a bare connection, the first message, the newest value without a subscription, a server that
-//! restarts.
+//! Connections and starts: a connection, the first message, the newest value without a subscription, a restarted
+//! server.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const START: Duration = Duration::from_secs(20);
 struct Beginning {
     endpoint: String,
     options: Options,
-    /// What the client does once it is connected.
+    /// The client's request after connecting.
     request: Option<Payload>,
 }
 
@@ -41,7 +41,7 @@ fn beginning(transport: &str, request: Option<Payload>) -> Result<()> {
     serve(Beginning { endpoint, options, request })
 }
 
-/// A connection to a server, made and closed.
+/// A connection to a server, opened and closed.
 pub fn connect(transport: &str) -> Result<()> {
     beginning(transport, None)
 }
@@ -63,7 +63,7 @@ impl Work for Newest {
     }
 }
 
-/// The newest value of a publisher, asked for without a subscription.
+/// A publisher's newest value, read without a subscription.
 pub fn latest(transport: &str) -> Result<()> {
     let endpoint = endpoint(transport);
     fork_far(|| {
@@ -75,7 +75,7 @@ pub fn latest(transport: &str) -> Result<()> {
     })?;
     let mut work = Newest { endpoint, options: options(0)? };
     let deadline = std::time::Instant::now() + START;
-    // There may be no publisher yet, or nothing may be published yet.
+    // The publisher or its first message may not exist yet.
     while let Err(error) = work.once() {
         if std::time::Instant::now() > deadline {
             return Err(error);
@@ -113,7 +113,7 @@ impl Work for Restart {
 
 impl Drop for Restart {
     fn drop(&mut self) {
-        // This fails if it has ended already.
+        // Fails if it has already ended.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
@@ -123,7 +123,7 @@ impl Drop for Restart {
 pub fn restart(transport: &str) -> Result<()> {
     let endpoint = endpoint(transport);
     let server = Restart::server(&endpoint)?;
-    // A call that was in progress when the server died is sent to the next one.
+    // A call in progress at the server's death is sent to the next one.
     let channel = Channel::connect(&endpoint, &options(0)?.with_idempotent(true), START)?;
     channel.call_payload(&content(64), START)?;
     pin(Placement::Together, End::Near)?;

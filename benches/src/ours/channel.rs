@@ -13,7 +13,7 @@ use crate::worker::{Work, serve};
 /// Long enough for the far end to start.
 pub const START: Duration = Duration::from_secs(20);
 
-/// The options of both ends: how long they spin in microseconds, 0 to sleep at once.
+/// Options of both ends with a spin time in microseconds; 0 sleeps at once.
 pub fn options(spin: u64) -> Result<Options> {
     let mut options = Options::default();
     options.set("spin", &Value::from(spin))?;
@@ -24,22 +24,20 @@ pub fn options(spin: u64) -> Result<Options> {
 pub fn endpoint(transport: &str) -> String {
     let number = std::process::id();
     if transport == "tcp" {
-        // All of 127.0.0.0/8 is this machine, so this is an address that no other worker uses.
+        // All of 127.0.0.0/8 is this machine, so this address is unique.
         return format!("tcp://127.{}.{}.{}:20777", 64 + (number >> 16), number >> 8 & 255, number & 255);
     }
     format!("{transport}:bench-{number}")
 }
 
-/// Content of so many bytes, encoded in advance: the codecs have rows of their own.
+/// Content of this many bytes, encoded in advance, because codecs have their own rows.
 pub fn content(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; bytes]))
 }
 
-/// A message that is sent, and the same message sent back.
+/// A message that is sent and echoed.
 pub struct RoundTrip {
-    /// To the far end.
     pub channel: Channel,
-    /// What is sent.
     pub payload: Payload,
 }
 
@@ -54,10 +52,10 @@ impl Work for RoundTrip {
     }
 }
 
-/// Answers every message with its own content, until the other side has closed for good.
+/// Echoes every message until the other side has closed for good.
 pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<()> {
     let channel = Channel::open(endpoint, options, START)?;
-    // It connects before it is pinned: ends that share one processor would not spin at all.
+    // Connects before pinning, because ends on one processor would not spin.
     let mut pinned = false;
     let mut answer: Option<Payload> = None;
     loop {
@@ -65,7 +63,7 @@ pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<(
         if !std::mem::replace(&mut pinned, true) {
             pin(placement, End::Far)?;
         }
-        // The answer is encoded in advance, as at the near end, so that only the channel is measured.
+        // Encoded in advance, as at the near end, so only the channel is measured.
         let same = answer.as_ref().filter(|payload| payload.body().len() == message.body().len());
         match same {
             Some(payload) => channel.send_payload(payload, None)?,
@@ -77,7 +75,7 @@ pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<(
     }
 }
 
-/// A message and its answer with the same content.
+/// A message and its echo.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;
@@ -89,7 +87,7 @@ pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64
     serve(work)
 }
 
-/// Bytes of the program's own, sent and received with the public calls.
+/// Bytes of the program, sent and received with the public calls.
 struct OwnBytes {
     channel: Channel,
     bytes: Vec<u8>,
@@ -103,7 +101,7 @@ pub enum Calls {
     Lent,
     /// `send_payload` of a copy, and a copy out of the message of `recv`.
     Copied,
-    /// `send_bytes`, and the bytes of the message of `recv` read where the sender put them: the first eight.
+    /// `send_bytes`; the receiver reads the first eight bytes of the message of `recv` in place.
     Viewed,
 }
 
@@ -146,7 +144,7 @@ impl Work for OwnBytes {
     }
 }
 
-/// The length of a message's bytes, of which the first eight are read.
+/// Returns the length of a message's bytes after reading the first eight.
 pub fn viewed(message: &Message) -> Result<usize> {
     let bytes = match message.value()? {
         Value::Bytes(bytes) => bytes,
@@ -175,7 +173,7 @@ pub fn own_bytes(calls: Calls, bytes: usize, placement: Placement, spin: u64) ->
     serve(work)
 }
 
-/// `far echo …`: the same for a near end in another language.
+/// `far echo …`: `echo` for a near end in another language.
 pub fn echo_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
     echo(endpoint, Placement::from_name(placement)?, &options(spin.parse()?)?)
 }
@@ -234,7 +232,7 @@ pub fn to_itself(transport: &str, bytes: usize) -> Result<()> {
     serve(Itself { here, there, payload: content(bytes) })
 }
 
-/// Answers every request with its own content.
+/// Echoes every request.
 pub fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     let server = Server::serve(endpoint, &options(spin)?)?;
     let mut pinned = false;
@@ -247,7 +245,7 @@ pub fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     Ok(())
 }
 
-/// `far serve …`: the same for a near end in another language.
+/// `far serve …`: `answer` for a near end in another language.
 pub fn serve_alone(endpoint: &str, placement: &str, spin: &str) -> Result<()> {
     answer(endpoint, Placement::from_name(placement)?, spin.parse()?)
 }
@@ -284,12 +282,12 @@ impl Work for TextCall {
     }
 }
 
-/// The same with a text that is encoded and read each time, as in the other languages.
+/// A request with a text that is encoded and read each time, as in the other languages.
 pub fn text_call(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     calls(transport, placement, spin, |channel| TextCall { channel, text: "x".repeat(bytes) })
 }
 
-/// Work on a channel to a server that runs at the far end.
+/// Measures work on a channel to a server at the far end.
 fn calls<W: Work>(
     transport: &str,
     placement: Placement,

@@ -1,4 +1,4 @@
-//! The codecs alone, beside those that Rust programs use most.
+//! The codecs without messages, compared with the codecs that Rust programs use most.
 
 use linkspan::schema::{Schema, Side};
 use linkspan::value::ValueBuilder;
@@ -14,7 +14,7 @@ use crate::worker::{Work, serve};
 const READING: &str = r#"{"id":123456,"name":"boiler-7","temperature":71.25,"pressure":2.125,"unit":"bar","ok":true,
 "station":"hall/3","count":98765,"time":1251082000.25,"note":null}"#;
 
-/// A value of one shape, in JSON.
+/// Returns a value of one shape, in JSON.
 fn sample(name: &str) -> Result<String> {
     Ok(match name {
         "flat" => READING.to_owned(),
@@ -47,7 +47,7 @@ impl<F: FnMut() -> Result<()>> Work for Closure<F> {
     }
 }
 
-/// Runs this work, once for each requested operation.
+/// Runs this work once per requested operation.
 pub(super) fn alone<F: FnMut() -> Result<()>>(work: F) -> Result<()> {
     pin(Placement::Apart, End::Near)?;
     serve(Closure(work))
@@ -61,7 +61,7 @@ fn value(name: &str) -> Result<Value> {
     Ok(codec::decode(sample(name)?.as_bytes(), Encoding::Json)?)
 }
 
-/// A value to bytes.
+/// Encodes a value.
 pub fn encode(encoding: &str, name: &str) -> Result<()> {
     let (encoding, value) = (Encoding::from_name(encoding)?, value(name)?);
     alone(|| {
@@ -70,7 +70,7 @@ pub fn encode(encoding: &str, name: &str) -> Result<()> {
     })
 }
 
-/// Bytes to a value.
+/// Decodes a value.
 pub fn decode(encoding: &str, name: &str) -> Result<()> {
     let encoding = Encoding::from_name(encoding)?;
     let bytes = codec::encode(&value(name)?, encoding)?;
@@ -80,7 +80,7 @@ pub fn decode(encoding: &str, name: &str) -> Result<()> {
     })
 }
 
-/// Bytes to a value, each field checked against its schema on the way.
+/// Decodes a value and checks each field against its schema.
 pub fn checked(encoding: &str) -> Result<()> {
     let encoding = Encoding::from_name(encoding)?;
     let (schema, limits) = (Schema::parse(reading::SCHEMA)?, Limits::default());
@@ -93,7 +93,7 @@ pub fn checked(encoding: &str) -> Result<()> {
     })
 }
 
-/// The record of ten fields that generated code has.
+/// Returns the generated record of ten fields.
 fn record() -> Result<BoilerReading> {
     let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
     Ok(from_bytes(&bytes)?)
@@ -103,7 +103,7 @@ fn from_bytes(bytes: &[u8]) -> linkspan::Result<BoilerReading> {
     codec::decode_into(bytes, Encoding::Cbor, &Limits::default(), Typed::new())?.finish()
 }
 
-/// A record to CBOR by generated code.
+/// Encodes a record to CBOR with generated code.
 pub fn record_encode() -> Result<()> {
     let record = record()?;
     alone(|| {
@@ -112,7 +112,7 @@ pub fn record_encode() -> Result<()> {
     })
 }
 
-/// CBOR to a record by generated code: the bytes that [`tree_decode`] has.
+/// Decodes a record from CBOR with generated code: the bytes of [`tree_decode`].
 pub fn record_decode() -> Result<()> {
     let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
     alone(|| {
@@ -121,12 +121,12 @@ pub fn record_decode() -> Result<()> {
     })
 }
 
-/// The same record to CBOR through a tree that is made of its fields.
+/// Encodes the same record to CBOR through a tree.
 pub fn tree_encode() -> Result<()> {
     let record = record()?;
     alone(|| {
         let from = std::hint::black_box(&record);
-        // As many entries as the record has fields that are present.
+        // As many entries as the record has present fields.
         let mut value = Map::with_capacity(10);
         value.insert("id".to_owned(), from.id.into());
         value.insert("name".to_owned(), from.name.as_str().into());
@@ -146,7 +146,7 @@ pub fn tree_encode() -> Result<()> {
     })
 }
 
-/// CBOR to the same record through a tree whose fields are looked up by name.
+/// Decodes the same record from CBOR through a tree, with look-ups by name.
 pub fn tree_decode() -> Result<()> {
     let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
     alone(|| {
@@ -171,7 +171,6 @@ pub fn tree_decode() -> Result<()> {
     })
 }
 
-/// A copy of the record.
 pub fn record_copy() -> Result<()> {
     let record = record()?;
     alone(|| {
@@ -180,7 +179,7 @@ pub fn record_copy() -> Result<()> {
     })
 }
 
-/// The same with `serde_json`, `ciborium` and `bson`.
+/// Encodes with `serde_json`, `ciborium` and `bson`.
 pub fn peer_encode(encoding: &str, name: &str) -> Result<()> {
     let text = sample(name)?;
     if encoding == "bson" {
@@ -206,7 +205,7 @@ pub fn peer_encode(encoding: &str, name: &str) -> Result<()> {
     })
 }
 
-/// The same with `serde_json`, `ciborium` and `bson`.
+/// Decodes with `serde_json`, `ciborium` and `bson`.
 pub fn peer_decode(encoding: &str, name: &str) -> Result<()> {
     let value = value(name)?;
     if encoding == "bson" {

@@ -1,4 +1,4 @@
-//! A map of many small values: to another program, and encoded, copied and decoded in one process.
+//! A map of many small values: sent to another program; and encoded, copied and decoded in one process.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn map(count: u64) -> Value {
     Value::map((0..count).map(|number| (format!("key {number}"), Value::from(number))))
 }
 
-/// Sends the map, and receives how many entries arrived.
+/// Sends the map and receives its number of entries.
 struct There {
     channel: Channel,
     map: Value,
@@ -33,7 +33,7 @@ impl Work for There {
     }
 }
 
-/// Receives maps, and sends how many entries they have.
+/// Receives maps and sends their number of entries.
 fn count_each(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     let channel = Channel::open(endpoint, &options(spin)?, START)?;
     let mut pinned = false;
@@ -46,7 +46,7 @@ fn count_each(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     }
 }
 
-/// A map of so many entries to another program, and their number back.
+/// A map to another program, and its number of entries back.
 pub fn there(count: u64, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint("shm");
     fork_far(|| count_each(&endpoint, placement, spin))?;
@@ -75,7 +75,7 @@ impl Work for Alone {
     }
 }
 
-/// Encodes, copies and decodes a map of so many entries.
+/// Encodes, copies and decodes a map.
 pub fn alone(count: u64) -> Result<()> {
     pin(Placement::Apart, End::Near)?;
     serve(Alone { map: map(count), encoded: Vec::new(), copy: Vec::new() })

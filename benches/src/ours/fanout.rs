@@ -15,13 +15,13 @@ use crate::worker::{Work, serve};
 
 const START: Duration = Duration::from_secs(20);
 
-/// Messages between two acknowledgements, if a socket's buffer is all the room there is.
+/// Messages between two acknowledgements if a socket's buffer is the only room.
 const FEW: u64 = 64;
 
-/// The same if each message has many readers.
+/// Messages between two acknowledgements with many readers.
 const MANY: u64 = 512;
 
-/// A ring that holds a block: a publisher does not wait for subscribers.
+/// A ring that holds a block, because a publisher does not wait for subscribers.
 const RING: usize = 4 << 20;
 
 struct Fanout<const PER: u64> {
@@ -45,7 +45,7 @@ impl<const PER: u64> Work for Fanout<PER> {
 fn read(endpoint: &str, readers: usize, options: &Options, per: u64, mut near: UnixStream) -> Result<()> {
     let readers =
         (0..readers).map(|_| Ok(Subscriber::new(endpoint, options)?)).collect::<Result<Vec<_>>>()?;
-    // A subscriber connects when it receives for the first time; the near end knows when all of them have.
+    // A subscriber connects with its first receive call; the near end knows when all have connected.
     near.set_nonblocking(true)?;
     while near.read(&mut [0]).is_err() {
         for reader in &readers {
@@ -81,12 +81,12 @@ fn start<const PER: u64>(transport: &str, readers: usize, options: &Options) -> 
     serve(work)
 }
 
-/// 64 bytes to so many subscribers, which another process reads in turn on another processor.
+/// 64 bytes to subscribers that another process on another processor reads in turn.
 pub fn published(transport: &str, readers: usize) -> Result<()> {
     let options = options(20)?;
     match transport {
         "shm" if readers <= 4 => start::<BLOCK>(transport, readers, &options.with_buffer(RING)),
-        // Many readers take so long for a block that its acknowledgement hardly costs anything.
+        // Many readers take so long for a block that its acknowledgement hardly counts.
         "shm" => start::<MANY>(transport, readers, &options.with_buffer(RING)),
         _ => start::<FEW>(transport, readers, &options),
     }

@@ -1,4 +1,4 @@
-//! Ours: what a program that uses the library pays, through its public interface.
+//! Ours: the cost for a program that uses the library's public interface.
 
 pub mod arrays;
 pub mod awaited;

@@ -1,4 +1,5 @@
-//! Packed records by generated code, beside a copy of the struct: the records of the rows in the other languages.
+//! Packed records by generated code, compared with a copy of the struct. Rows in other languages use the same
+//! records.
 
 use std::hint::black_box;
 
@@ -9,7 +10,7 @@ use super::imu_sample::ImuSample;
 use super::motor_state::{MotorState, MotorStateMode};
 use crate::Result;
 
-/// Ten fields, of which a truth value and an enum are checked.
+/// Ten fields, with a truth value and an enum to check.
 fn state() -> MotorState {
     MotorState {
         on: true,
@@ -41,12 +42,11 @@ fn sample() -> ImuSample {
     }
 }
 
-/// Bytes at an address that the compiler does not know. Like the floor's, it has no length to check.
+/// Bytes at an address unknown to the compiler. As in the floor, their length needs no check.
 fn block<const N: usize>(bytes: &[u8; N]) -> &[u8; N] {
     black_box(bytes)
 }
 
-/// A record to the bytes of a message.
 pub fn pack() -> Result<()> {
     let state = state();
     alone(|| {
@@ -55,7 +55,6 @@ pub fn pack() -> Result<()> {
     })
 }
 
-/// The bytes of a message to a record.
 pub fn unpack() -> Result<()> {
     let bytes = state().pack();
     alone(|| {
@@ -73,7 +72,7 @@ pub fn copy() -> Result<()> {
     })
 }
 
-/// The bytes of a message to a record in which every byte is a value.
+/// Unpacks a record in which every byte is valid.
 pub fn unpack_numbers() -> Result<()> {
     let bytes = sample().pack();
     alone(|| {
@@ -82,7 +81,7 @@ pub fn unpack_numbers() -> Result<()> {
     })
 }
 
-/// The floor of this.
+/// Its floor.
 pub fn copy_numbers() -> Result<()> {
     let sample = sample();
     alone(|| {

@@ -25,8 +25,8 @@ fn spin(waits: Waits) -> u64 {
     if waits == Waits::Spinning { 100 } else { 0 }
 }
 
-/// The next message. A receiver that spins calls in a loop: a call spins for 100 µs at most, the time between two
-/// messages at 10 kHz.
+/// Receives the next message. A spinning receiver calls in a loop, because a call spins for at most 100 µs, the time
+/// between two messages at 10 kHz.
 fn next(
     waits: Waits,
     attempt: impl Fn() -> linkspan::Result<Message>,
@@ -44,14 +44,13 @@ fn next(
     Stamp::read(message.body())
 }
 
-/// So many messages a second over a channel.
 pub fn channel(waits: Waits, rate: u64) -> Result<()> {
     let endpoint = endpoint("shm");
     let options = options(spin(waits))?;
     let (near, far) = shared()?;
     fork_far(|| {
         let channel = Channel::open(&endpoint, &options, START)?;
-        // It connects before it is pinned: ends that share one processor would not spin at all.
+        // Connects before pinning, because ends on one processor would not spin.
         channel.recv(START)?;
         pin(Placement::Apart, End::Far)?;
         receive_rounds(far, || next(waits, || channel.try_recv(), || channel.recv(None)))
@@ -65,10 +64,9 @@ pub fn channel(waits: Waits, rate: u64) -> Result<()> {
     })
 }
 
-/// A ring that holds the messages of a third of a second at 100 kHz: a publisher does not wait for subscribers.
+/// A ring for a third of a second at 100 kHz, because a publisher does not wait for subscribers.
 const RING: usize = 4 << 20;
 
-/// So many published messages a second.
 pub fn published(waits: Waits, rate: u64) -> Result<()> {
     let endpoint = endpoint("shm");
     let options = options(spin(waits))?.with_buffer(RING);
@@ -79,7 +77,7 @@ pub fn published(waits: Waits, rate: u64) -> Result<()> {
         pin(Placement::Apart, End::Far)?;
         receive_rounds(far, || {
             loop {
-                // What was missed is counted by the numbers that do not arrive.
+                // Missing numbers count as lost messages.
                 match next(waits, || subscriber.try_recv(), || subscriber.recv(None)) {
                     Err(error) if is_lagged(error.as_ref()) => {}
                     other => return other,

@@ -1,4 +1,4 @@
-//! Resources besides time: memory, wake-ups of idle programs, the sizes of binaries.
+//! Resources besides time: memory, wake-ups of idle programs, sizes of binaries.
 
 use std::fs;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// How many connections are made to measure one.
+/// Connections that are opened to measure one.
 const MANY: usize = 32;
 
-/// The proportional set size of a process in bytes: shared memory is divided by the number of processes that share it.
+/// Returns a process's proportional set size in bytes: shared memory is divided among its processes.
 fn memory_of(process: i32) -> Result<f64> {
     let path = format!("/proc/{process}/smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|e| format!("reading {path}: {e}"))?;
@@ -30,7 +30,7 @@ fn memory_of_all() -> Result<f64> {
     far_ends().into_iter().chain([own]).map(memory_of).sum()
 }
 
-/// The memory of a connection that has carried a call, or of a publisher with one subscriber and one message.
+/// The memory of a connection after a call, or of a publisher with one subscriber and one message.
 pub fn memory(what: &str, transport: &str) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(0)?;
@@ -72,9 +72,9 @@ pub fn memory(what: &str, transport: &str) -> Result<()> {
     })
 }
 
-/// How often the threads of a process were switched away from, except for the calling thread.
+/// Counts the context switches of a process's threads, except the calling thread.
 fn switches(process: i32) -> Result<u64> {
-    // SAFETY: asks for a number; no memory is involved.
+    // SAFETY: requests a number; no memory is involved.
     let own = unsafe { libc::gettid() }.to_string();
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -93,7 +93,7 @@ fn switches(process: i32) -> Result<u64> {
     Ok(sum)
 }
 
-/// Context switches in a second of two idle processes that hold a channel, a server, a publisher and a subscriber.
+/// Context switches per second of two idle processes with a channel, a server, a publisher and a subscriber.
 pub fn idle() -> Result<()> {
     let (calls, values) = (format!("{}-calls", endpoint("shm")), format!("{}-values", endpoint("shm")));
     fork_far(|| {
@@ -110,7 +110,7 @@ pub fn idle() -> Result<()> {
     publisher.send_payload(&content(64))?;
     let far = *far_ends().first().ok_or("no far end")?;
     let own = i32::try_from(std::process::id())?;
-    // Wait until the connections that were just used sleep.
+    // Wait until the recently used connections sleep.
     std::thread::sleep(Duration::from_millis(300));
     serve_measured(|| {
         let before = switches(own)? + switches(far)?;
@@ -119,7 +119,7 @@ pub fn idle() -> Result<()> {
     })
 }
 
-/// The bytes of a binary that are loaded: its segments, without symbols and debug information.
+/// The loaded bytes of a binary: its segments, without symbols and debug information.
 pub fn size(file: &str) -> Result<()> {
     let path = std::env::current_exe()?.with_file_name(file);
     if !path.exists() {
@@ -130,13 +130,13 @@ pub fn size(file: &str) -> Result<()> {
     serve_measured(|| Ok(loaded as f64))
 }
 
-/// The sum of the sizes in the file of the segments that are loaded (`PT_LOAD`, elf(5)).
+/// Sums the file sizes of the loaded segments (`PT_LOAD`, elf(5)).
 fn loaded_bytes(file: &[u8]) -> Option<u64> {
     let number = |at: usize, width: usize| {
         let bytes = file.get(at..at + width)?;
         Some(bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte)))
     };
-    // A file of 64 bits, little-endian.
+    // A 64-bit, little-endian file.
     if !file.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Stored values: one in each direction through files, and a journal that is written to.
+//! Stored values: one in each direction through files, and a journal being written.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Work for Values {
     }
 }
 
-/// A value in each direction, each the latest of its name.
+/// A value in each direction, each the newest of its name.
 pub fn values(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let (there, back) = ways(transport);
     let options = Options::default();
@@ -55,7 +55,7 @@ pub fn values(transport: &str, bytes: usize, placement: Placement) -> Result<()>
     serve(work)
 }
 
-/// A message published in each direction, both through shared memory or a socket: no value is stored in a file.
+/// A message published in each direction through shared memory or a socket, without files.
 pub fn published(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let (there, back) = ways(transport);
     let options = options(spin)?;
@@ -80,7 +80,7 @@ pub fn published(transport: &str, bytes: usize, placement: Placement, spin: u64)
     serve(work)
 }
 
-/// Long bytes published in each direction, and read where the publisher put them.
+/// Long bytes published in each direction and read in place.
 struct Views {
     to: Publisher,
     from: Subscriber,
@@ -103,7 +103,7 @@ impl Work for Views {
     }
 }
 
-/// As [`published`], with bytes that are viewed.
+/// As [`published`], with viewed bytes.
 pub fn published_viewed(bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let (there, back) = ways("shm");
     let options = options(spin)?.with_view_bytes(true);
@@ -180,10 +180,10 @@ impl Work for Journal {
     }
 }
 
-/// Messages into a journal, each acknowledged once it is on the disk.
+/// Messages into a journal, each acknowledged after it is on disk.
 pub fn journal(bytes: usize) -> Result<()> {
     let mut options = Options::default();
-    // The measured messages are removed, so that they do not fill the disk.
+    // The measured messages are removed, to keep the disk from filling.
     options.set("retain_bytes", &Value::from(64u64 << 20))?;
     let publisher = Publisher::new(&endpoint("journal"), &options)?;
     pin(Placement::Together, End::Near)?;

@@ -10,7 +10,7 @@ use crate::worker::{Work, serve};
 
 /// Messages between two acknowledgements.
 pub const BLOCK: u64 = 4096;
-/// The same for long messages.
+/// Messages between two acknowledgements, for long messages.
 const FEW: u64 = 32;
 
 struct Stream<const PER: u64> {
@@ -46,7 +46,7 @@ fn far(endpoint: &str, placement: Placement, per: u64) -> Result<()> {
     }
 }
 
-/// Messages that are sent by one call, and received by one call.
+/// Messages per send and receive call.
 const BATCH: usize = 64;
 
 struct Batches {
@@ -82,7 +82,7 @@ fn far_of_batches(endpoint: &str, placement: Placement) -> Result<()> {
     }
 }
 
-/// Short messages of so many bytes in one direction, several per call.
+/// Short messages in one direction, several per call.
 pub fn batches(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let endpoint = endpoint(transport);
     fork_far(|| far_of_batches(&endpoint, placement))?;
@@ -93,7 +93,7 @@ pub fn batches(transport: &str, bytes: usize, placement: Placement) -> Result<()
     serve(work)
 }
 
-/// Messages of so many bytes in one direction.
+/// Messages of this many bytes in one direction.
 pub fn one_way(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let endpoint = endpoint(transport);
     let per = if bytes <= 4096 { BLOCK } else { FEW };

@@ -1,4 +1,4 @@
-//! Many clients that call one server all the time: what a request costs the server.
+//! Many clients that constantly call one server: the server's cost of a request.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn ask(endpoint: &str) -> Result<()> {
     }
 }
 
-/// A server of so many clients, which are threads of another process on another processor.
+/// A server, and clients that are threads of another process on another processor.
 pub fn requests(transport: &str, clients: usize) -> Result<()> {
     let endpoint = endpoint(transport);
     fork_far(|| {

@@ -1,4 +1,4 @@
-//! A program that computes on the receiver's processor while a row is measured.
+//! A program that computes on the receiver's processor during a row.
 
 use std::process::{Child, Command, Stdio};
 
@@ -6,11 +6,10 @@ use crate::Result;
 use crate::cpu::{End, Placement, pin};
 use crate::rows::this;
 
-/// Computes until this is dropped.
+/// Computes until it is dropped.
 pub struct Burden(Child);
 
 impl Burden {
-    /// Starts it.
     pub fn start() -> Result<Burden, String> {
         let mut command = Command::new(this());
         command.args(["far", "burden"]).stdin(Stdio::null()).stdout(Stdio::null());
@@ -26,7 +25,7 @@ impl Drop for Burden {
     }
 }
 
-/// `far burden`: computes in registers without end, on the processor where far ends run.
+/// `far burden`: computes in registers forever, on the far ends' processor.
 pub fn burn() -> Result<()> {
     pin(Placement::Apart, End::Far)?;
     let mut state = 1u64;

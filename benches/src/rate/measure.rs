@@ -1,4 +1,4 @@
-//! The order of measurements: all workers of a row take turns, and what each received goes into its histogram.
+//! The order of measurements: a row's workers take turns, and each fills a histogram.
 
 use std::time::{Duration, Instant};
 
@@ -11,38 +11,34 @@ use crate::rows::Case;
 use crate::schedule::Plan;
 use crate::worker_process::{Patience, WorkerProcess};
 
-/// The longest that a worker may take for a turn: it takes a part of a second unless its peer cannot keep to the rate.
+/// The longest time of a worker's turn: normally a part of a second, unless its peer cannot keep the rate.
 const TURN: Duration = Duration::from_secs(8);
-/// The longest that a row may take: twice what it takes where the processors are free.
+/// The longest time of a row: twice its time on idle processors.
 const ROW: Duration = Duration::from_secs(15);
-/// The longest latency that a histogram keeps apart; a longer one counts as this.
+/// The longest distinguished latency; a longer one counts as this.
 const LONGEST: u64 = 60_000_000_000;
-/// Turns of other rows for one of these.
+/// Turns of other rows per turn of these rows.
 const FEWER: usize = 4;
 /// How many times fewer messages a quick run sends.
 const QUICK: u64 = 5;
 
-/// What the messages of a case took.
+/// The latencies of a case's messages.
 #[derive(Clone, Debug)]
 pub struct Figures {
     /// The latencies in nanoseconds, with three digits.
     pub histogram: Histogram<u64>,
-    /// Messages that were to be sent.
     pub sent: u64,
-    /// Those sent later than an interval after their time.
+    /// Messages sent more than an interval late.
     pub late: u64,
-    /// Those that did not arrive.
     pub lost: u64,
 }
 
 impl Figures {
-    /// Of no message.
     pub fn new() -> Result<Figures, String> {
         let histogram = Histogram::new_with_bounds(1, LONGEST, 3).map_err(|e| format!("a histogram: {e}"))?;
         Ok(Figures { histogram, sent: 0, late: 0, lost: 0 })
     }
 
-    /// Adds a turn.
     pub fn add(&mut self, sent: u64, late: u64, took: &[f64]) {
         self.sent += sent;
         self.late += late;
@@ -50,35 +46,31 @@ impl Figures {
         took.iter().for_each(|took| self.histogram.saturating_record((*took as u64).max(1)));
     }
 
-    /// The latency that this part of the messages did not exceed; none if fewer than one message exceeds it.
+    /// Returns the latency that this part of the messages did not exceed; `None` if fewer than one message exceeds
+    /// it.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let beyond = self.histogram.len() as f64 * (1.0 - part);
-        // 10,000 × (1 − 0.9999) is a little less than 1.
+        // 10,000 × (1 − 0.9999) is slightly less than 1.
         (beyond > 0.999).then(|| self.histogram.value_at_quantile(part) as f64)
     }
 
-    /// The longest latency.
     pub fn max(&self) -> f64 {
         self.histogram.max() as f64
     }
 }
 
-/// What a case took, or why it could not be measured.
+/// The figures of a case, or why it could not be measured.
 pub type Outcome = Result<Figures, String>;
 
-/// A row with its figures.
 pub struct Measured {
-    /// The row.
     pub row: Row,
-    /// Of the floor.
     pub floor: Outcome,
-    /// Of ours, in the row's order.
+    /// In the row's order.
     pub ours: Vec<Outcome>,
-    /// Of the peers, in the row's order.
+    /// In the row's order.
     pub peers: Vec<Outcome>,
 }
 
-/// One worker and what it has taken.
 struct Turns {
     worker: WorkerProcess,
     figures: Figures,
@@ -98,7 +90,6 @@ impl Turns {
     }
 }
 
-/// Measures every row of the plan.
 pub fn measure_rates(rows: &[Row], plan: &Plan) -> Vec<Measured> {
     let wanted = rows.iter().filter(|row| plan.wants(&row.what));
     wanted
@@ -116,7 +107,7 @@ fn measure(row: Row, plan: &Plan) -> Measured {
     let count = if plan.quick { row.count / QUICK } else { row.count };
     let cases = std::iter::once(&row.floor).chain(&row.ours).chain(&row.peers);
     let mut workers: Vec<_> = cases.map(|case| Turns::start(case, count, patience)).collect();
-    // It begins when all of them have connected.
+    // It begins after all of them have connected.
     let burden = row.burdened.then(Burden::start).transpose();
     for _ in 0..plan.repetitions.div_ceil(FEWER) {
         if patience.is_over() {

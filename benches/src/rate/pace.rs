@@ -1,24 +1,22 @@
-//! The schedule of an open loop, and the latencies that it gives. The peer in Rust has the same file.
+//! The schedule of an open loop, and its latencies. The Rust peer contains the same file.
 //!
-//! A sender that waits for an answer, or for room, sends less while the receiver stalls, so the stall is one slow
-//! message of many (coordinated omission). Here each message that was to be sent meanwhile has its part of the stall in
-//! its latency.
+//! A sender that waits for answers or room sends less while the receiver stalls, so the stall appears as one slow
+//! message (coordinated omission). Here, each message due during a stall includes its part of the stall.
 
 use crate::Result;
 
 /// The length of a message.
 pub const BYTES: usize = 64;
 
-/// The number of the messages before those that count: caches, predictors and the other end's sleep recover.
+/// The number of warm-up messages, which let caches, predictors and the other end recover.
 const WARM_UP: u64 = u64::MAX - 1;
 /// The number of the message that ends a round.
 pub const END: u64 = u64::MAX;
-/// How long the messages before those that count take.
+/// The duration of the warm-up in nanoseconds.
 const WARM_UP_TIME: u64 = 20_000_000;
 
-/// A clock that the processes of a machine share, in nanoseconds.
+/// A clock in nanoseconds that all processes of a machine share.
 pub trait Clock {
-    /// The time.
     fn now(&self) -> u64;
 
     /// Waits for a time and returns the time after that.
@@ -40,18 +38,17 @@ pub struct Monotonic;
 impl Clock for Monotonic {
     fn now(&self) -> u64 {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the kernel writes one timespec of our own.
+        // SAFETY: the kernel writes a timespec of ours.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
         now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 }
 
-/// What a message contains: its number in the round, and when it was to be sent.
+/// A message's content: its number in the round, and when it was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// From 0.
     pub number: u64,
-    /// The time at which it was to be sent.
     pub intended: u64,
 }
 
@@ -59,7 +56,6 @@ impl Stamp {
     /// The message that ends a round.
     pub const LAST: Stamp = Stamp { number: END, intended: 0 };
 
-    /// The message.
     pub fn content(self) -> [u8; BYTES] {
         let mut content = [7; BYTES];
         content[..8].copy_from_slice(&self.number.to_le_bytes());
@@ -67,7 +63,6 @@ impl Stamp {
         content
     }
 
-    /// Reads a message.
     pub fn read(content: &[u8]) -> Result<Stamp> {
         let word = |at: usize| content.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
         let all = word(0).zip(word(8)).filter(|_| content.len() == BYTES);
@@ -76,9 +71,10 @@ impl Stamp {
     }
 }
 
-/// Sends so many messages, one in each interval, and the one that ends the round. Each is prepared before its time. One
-/// whose turn comes late is sent at once, and the times of the next ones stay as they are. Returns how many were late
-/// by more than an interval.
+/// Sends messages at fixed intervals, then the message that ends the round.
+///
+/// Each is prepared in advance. A late message is sent at once, and later due times stay unchanged. Returns how many
+/// were late by more than an interval.
 pub fn send_at_rate<M>(
     clock: &impl Clock,
     interval: u64,
@@ -101,7 +97,7 @@ pub fn send_at_rate<M>(
     Ok(late)
 }
 
-/// Receives a round and passes on how long each message of it took.
+/// Receives a round and passes on the latency of each message.
 pub fn receive_round(
     clock: &impl Clock,
     mut receive: impl FnMut() -> Result<Stamp>,

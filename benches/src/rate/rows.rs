@@ -1,12 +1,10 @@
-//! The rows: each rate, with a receiver that spins and one that is parked, with and without another program on its
-//! processor.
+//! The rows: each rate with a spinning and a parked receiver, with and without another program on its processor.
 
 use crate::rows::{Case, own, peer};
 
 /// A rate at which ours, the floor and the peers send.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What is measured.
     pub what: String,
     /// The messages of a turn.
     pub count: u64,
@@ -14,15 +12,14 @@ pub struct Row {
     pub burdened: bool,
     /// The bound in the same harness.
     pub floor: Case,
-    /// Ours.
     pub ours: Vec<Case>,
     /// Other libraries.
     pub peers: Vec<Case>,
-    /// The mark: at most so many times the floor's median at 99.9 of 100 messages.
+    /// The mark: the largest ratio of p99.9 to the floor's median.
     pub mark: Option<f64>,
 }
 
-/// Messages a second, their name, and the messages of a turn.
+/// Messages per second, their name, and the messages of a turn.
 const RATES: [(u64, &str, u64); 2] = [(10_000, "10 kHz", 2_000), (100_000, "100 kHz", 12_500)];
 
 fn row((rate, name, count): (u64, &str, u64), waits: &str, burdened: bool) -> Row {
@@ -42,12 +39,11 @@ fn row((rate, name, count): (u64, &str, u64), waits: &str, burdened: bool) -> Ro
             peer("iceoryx2 publish-subscribe", &words("iceoryx2 rate")),
             peer("ZeroMQ PUSH and PULL, ipc", &words("zeromq rate ipc 64")),
         ],
-        // Beside a burden the scheduler decides, for the floor as well.
+        // With a burden, the scheduler decides, even for the floor.
         mark: (rate == 100_000 && !burdened).then_some(2.0),
     }
 }
 
-/// Every row, in the table's order.
 pub fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     for rate in RATES {

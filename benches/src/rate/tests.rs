@@ -1,4 +1,4 @@
-//! Tests of the open loop: what a stall shows, what is late, what is lost.
+//! Tests of the open loop: stalls, late messages, lost messages.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -30,8 +30,9 @@ impl Clock for Simulated {
     }
 }
 
-/// Sends through a receiver that takes each message at once, but for one, for which the sender waits so long. What is
-/// to be received after that is received without a pause.
+/// Sends through a receiver that takes each message at once, except one, for which the sender waits for `stall`.
+///
+/// Later messages are received without a pause.
 fn figures_with_stall(stall: u64) -> Figures {
     let clock = Simulated::default();
     let waiting = RefCell::new(VecDeque::new());

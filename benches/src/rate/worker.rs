@@ -1,7 +1,7 @@
-//! A worker that sends at a fixed rate to its far end, which keeps the latencies in memory that both share.
+//! A worker that sends at a fixed rate to its far end, which stores the latencies in shared memory.
 //!
-//! It answers a line `N` with one line: how many of N messages were sent late, then the nanoseconds that each received
-//! one took.
+//! It answers a line `N` with one line: how many of N messages were sent late, then the nanoseconds of each received
+//! one.
 
 use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::os::unix::net::UnixStream;
@@ -21,16 +21,15 @@ pub struct Received {
     took: [AtomicU64; MOST],
 }
 
-/// What both ends have: memory for the latencies, and a socket, over which a byte begins a round and a byte ends it.
+/// Both ends have memory for the latencies, and a socket: a byte begins a round, a byte ends it.
 pub type End = (Shared<Received>, UnixStream);
 
-/// The near end's and the far end's.
+/// Returns the near end and the far end.
 pub fn shared() -> Result<(End, End)> {
     let (received, (near, far)) = (Shared::<Received>::zeroed()?, UnixStream::pair()?);
     Ok(((received.clone(), near), (received, far)))
 }
 
-/// How a receiver waits for the next message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
     /// It polls in a loop and never sleeps during a round.
@@ -40,7 +39,6 @@ pub enum Waits {
 }
 
 impl Waits {
-    /// As written in a worker's arguments.
     pub fn from_name(name: &str) -> Result<Waits> {
         match name {
             "spinning" => Ok(Waits::Spinning),
@@ -50,8 +48,7 @@ impl Waits {
     }
 }
 
-/// The far end: receives rounds without end. Between them it sleeps, and uses no processor time of the other workers'
-/// rounds.
+/// The far end: receives rounds forever. It sleeps between them, and leaves the processor to the other workers.
 pub fn receive_rounds((received, mut near): End, mut receive: impl FnMut() -> Result<Stamp>) -> Result<()> {
     loop {
         near.read_exact(&mut [0])?;
@@ -66,7 +63,7 @@ pub fn receive_rounds((received, mut near): End, mut receive: impl FnMut() -> Re
     }
 }
 
-/// The near end: sends so many messages a second, in rounds, until standard input ends.
+/// The near end: sends at this rate, in rounds, until standard input ends.
 pub fn serve<M>(
     (received, mut far): End,
     rate: u64,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-/// Rows under a head, each column as wide as its widest cell.
 pub fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|r| r[column].chars().count().min(60));

@@ -1,5 +1,4 @@
-//! The curves in words: the range, the slope, which are worse than linear, which points are missing
-//! and why.
+//! The curves in words: range, slope, which are worse than linear, which points are missing and why.
 
 use std::fmt::Write;
 
@@ -10,7 +9,7 @@ use crate::statistics::slope;
 
 const HEAD: [&str; 6] = ["what grows", "curve", "from, to", "slope", "ratio to floor", "missing"];
 
-/// The ratio of a curve to the floor beside it at each point, and its slope.
+/// Returns the ratio of a curve to its floor at each point, and the ratio's slope.
 fn ratio(plot: &Measured, index: usize) -> String {
     let Some(points) = plot.ratio(index) else { return String::new() };
     let all = points.iter().map(|(_, ratio)| format!("{ratio:.2}")).collect::<Vec<_>>().join(", ");
@@ -45,7 +44,7 @@ fn rows(plots: &[Measured]) -> Vec<[String; 6]> {
     rows
 }
 
-/// Our curves that grow worse than linear, beside the steepest floor of the same growth.
+/// Returns our curves that are worse than linear, with the steepest floor of the same growth.
 fn summary(plots: &[Measured]) -> String {
     let named = plots.iter().flat_map(|plot| (0..plot.curves.len()).map(move |index| (plot, index)));
     let worse: Vec<String> = named
@@ -67,7 +66,6 @@ fn summary(plots: &[Measured]) -> String {
 
 const HOW: &str = "The slope is that of log time over log size, by least squares over the upper half of the range: 1 is linear, 0 is constant. A curve is worse than linear above 1.15. Where the kernel makes the floor beside it steeper than 1, that excess is taken off: then the slope of the ratio to this floor counts, above 0.15.";
 
-/// For the terminal.
 pub fn text(plots: &[Measured]) -> String {
     if plots.is_empty() {
         return String::new();
@@ -75,7 +73,7 @@ pub fn text(plots: &[Measured]) -> String {
     format!("\n{}\n{HOW} {}\n", columns(&HEAD, &rows(plots)), summary(plots))
 }
 
-/// For the file, with the pictures.
+/// Returns the text for the file, with the pictures.
 pub fn markdown(plots: &[Measured]) -> String {
     if plots.is_empty() {
         return String::new();

@@ -30,13 +30,12 @@ fn mark(measured: &Measured, ratio: Option<f64>) -> String {
     format!("mark {}, reached {}{verdict}", text(unit, goal), text(unit, reached))
 }
 
-/// A ratio with one or two decimals.
+/// Returns a ratio with one or two decimals.
 pub fn digits_of_ratio(ratio: f64) -> String {
     let text = format!("{ratio:.2}");
     text.strip_suffix('0').map_or(text.clone(), str::to_owned)
 }
 
-/// One line of the table: ours, its floor, or a peer.
 fn line(
     what: &str,
     unit: Unit,
@@ -56,7 +55,7 @@ fn line(
     [what.to_owned(), case.label.clone(), figure, ratio, spread, mark]
 }
 
-/// A row's lines, ours first.
+/// Returns a row's lines, ours first.
 pub fn lines(measured: &Measured) -> Vec<[String; 6]> {
     let row = &measured.row;
     let floor = measured.floor.as_ref().and_then(|floor| floor.as_ref().ok());

@@ -20,17 +20,16 @@ const HEAD: [&str; 10] = [
     "mark",
 ];
 
-/// The parts of the messages whose latency is shown.
+/// The quantiles in the table.
 const PARTS: [f64; 4] = [0.5, 0.99, 0.999, 0.9999];
-/// One of so many messages of the floor may be sent late.
+/// One of this many messages of the floor may be sent late.
 const LATE_OF: u64 = 1000;
 
-/// How often p99.9 is the floor's median.
+/// Returns p99.9 as a multiple of the floor's median.
 fn ratio(figures: &Figures, floor: Option<&Figures>) -> Option<f64> {
     Some(figures.quantile(0.999)? / floor?.quantile(0.5)?)
 }
 
-/// A number with a comma before each three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -53,8 +52,8 @@ fn messages(figures: &Figures) -> String {
     text
 }
 
-/// Whether the sender of the floor kept to its schedule. Where it did not, other programs had its processor, and its
-/// median is theirs.
+/// Returns whether the floor's sender kept its schedule. Otherwise other programs had its processor, and its median
+/// is theirs.
 fn is_undisturbed(floor: &Figures) -> bool {
     floor.late * LATE_OF <= floor.sent
 }
@@ -90,7 +89,7 @@ fn line(label: String, outcome: &Result<Figures, String>, floor: Option<&Figures
     cells
 }
 
-/// A row's lines, ours first.
+/// Returns a row's lines, ours first.
 fn lines(measured: &Measured) -> Vec<[String; 10]> {
     let row = &measured.row;
     let floor = measured.floor.as_ref().ok();
@@ -110,14 +109,13 @@ fn lines(measured: &Measured) -> Vec<[String; 10]> {
     lines
 }
 
-/// The marks as they stand in the table.
+/// Returns the marks as written in the table.
 pub fn marks(measured: &[Measured]) -> impl Iterator<Item = String> {
     measured.iter().flat_map(lines).map(|line| line[9].clone())
 }
 
 const HOW: &str = "One end sends, the other receives on another processor, one way. The time of each message is fixed in advance, and its latency counts from that time until it was read, by CLOCK_MONOTONIC: a message that waits behind others, or for a sender that is behind its schedule, has that wait in its latency. The sender spins between messages. The receiver spins, or is parked (asleep in the kernel). Burdened: another program computes on the receiver's processor. \"Sent late\" counts messages sent later than an interval after their time.";
 
-/// For the terminal.
 pub fn text(measured: &[Measured]) -> String {
     if measured.is_empty() {
         return String::new();
@@ -126,7 +124,6 @@ pub fn text(measured: &[Measured]) -> String {
     format!("\n{}\n{HOW}\n", columns(&HEAD, &rows))
 }
 
-/// For the file.
 pub fn markdown(measured: &[Measured]) -> String {
     if measured.is_empty() {
         return String::new();
@@ -144,7 +141,7 @@ mod tests {
     use super::*;
     use crate::rate;
 
-    /// Of 100,000 messages, 200 of which took ten times as long.
+    /// 100,000 messages, 200 of which took ten times as long.
     fn figures(level: f64) -> Figures {
         let mut figures = Figures::new().unwrap();
         figures.add(100_000, 12, &[vec![level; 99_800], vec![level * 10.0; 197]].concat());

@@ -2,13 +2,11 @@
 
 use crate::rows::Unit;
 
-/// A number with three digits.
 fn digits(value: f64) -> String {
     let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.digits$}")
 }
 
-/// A time with three digits.
 pub fn time(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds {
         n if n < 999.5 => (n, "ns"),
@@ -19,7 +17,6 @@ pub fn time(nanoseconds: f64) -> String {
     format!("{} {unit}", digits(value))
 }
 
-/// A figure in its row's unit.
 pub fn amount(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Time | Unit::TimeOfItsOwn => time(value),

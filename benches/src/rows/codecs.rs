@@ -1,8 +1,7 @@
-//! The codecs alone, beside those that programs use most.
+//! The codecs without messages, compared with the codecs that programs use most.
 
 use super::row::{Row, own, peer, python};
 
-/// The rows of codecs.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (value, sample) in [
@@ -36,7 +35,7 @@ pub fn rows() -> Vec<Row> {
             .beside([own("copy", "ours record-copy")]),
         );
     }
-    // The same in C, C++ and Fortran: the floor builds a message field by field, or looks each field up in one.
+    // In C, C++ and Fortran, the floor builds a message field by field, or looks up each field in one.
     for (language, program) in [("C", "ours-record"), ("C++", "ours-record-cpp"), ("Fortran", "ours-packed")]
     {
         for (what, verb) in [("to", "encode"), ("from", "decode")] {
@@ -72,8 +71,8 @@ pub fn rows() -> Vec<Row> {
                 worker("generated", verb),
                 worker("copy", floor),
             );
-            // Without -flto a call of a procedure in another module is not inlined, and the floor is no call at all: so
-            // that row has no mark.
+            // Without -flto, a call into another module is not inlined, while the floor has no call, so that row has
+            // no mark.
             rows.push(if language == "Fortran" { row } else { row.mark(1.5, 1.0) });
         }
     }

@@ -1,5 +1,4 @@
-//! The costs of a connection besides the time of a message: connecting, processor time, memory, wake-ups, sizes of
-//! binaries.
+//! The costs of a connection besides message times: connecting, processor time, memory, wake-ups, sizes of binaries.
 
 use super::row::{Row, Unit, own};
 
@@ -69,9 +68,10 @@ fn memory(rows: &mut Vec<Row>) {
     );
 }
 
-/// The time that other programs get, with one more of them than processors: a mark of 1.05 allows a loss of five
-/// hundredths beside the same number of round trips. Without pause the two exchanges are not the same: a channel makes
-/// more round trips while both its ends have a processor, so that row has no mark.
+/// The time that other programs get, with one more of them than processors.
+///
+/// A mark of 1.05 allows a loss of 5 %, compared with the same number of round trips. Without a pause, the exchanges
+/// differ: a channel makes more round trips while both its ends have a processor. That row has no mark.
 fn guests(rows: &mut Vec<Row>) {
     for (transport, pace, what) in [
         ("shm", "paced", "1,000 round trips a second"),
@@ -104,7 +104,6 @@ fn sizes(rows: &mut Vec<Row>) {
     }
 }
 
-/// The rows of costs.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     beginnings(&mut rows);

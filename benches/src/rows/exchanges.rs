@@ -2,7 +2,7 @@
 
 use super::row::{Case, Row, SIZES, own, peer};
 
-/// The peers that exchange messages of any size, with both ends on one processor.
+/// Peers that exchange messages of any size, with both ends on one processor.
 fn sleepers(bytes: usize) -> Vec<Case> {
     let mut peers = vec![
         own("pipe", &format!("floor pipe {bytes} together")),
@@ -10,7 +10,7 @@ fn sleepers(bytes: usize) -> Vec<Case> {
         peer("nng PAIR, ipc", &format!("nng pair ipc {bytes} together")),
         peer("Boost message_queue", &format!("boost_mq round {bytes} together")),
     ];
-    // Without privileges, the messages of a queue have at most 8 KiB.
+    // Without privileges, a queue's messages have at most 8 KiB.
     if bytes <= 8192 {
         peers.push(peer("POSIX mq", &format!("posix_mq round {bytes} together")));
     }
@@ -56,7 +56,7 @@ fn spinning(rows: &mut Vec<Row>) {
     }
 }
 
-/// Bytes that are written once each way, and read where they came or copied into memory of the program.
+/// Bytes that are written once each way, and read in place or copied into the program's memory.
 fn long_bytes(rows: &mut Vec<Row>) {
     let lengths =
         [(1000, "1 kB"), (10_000, "10 kB"), (60_000, "60 kB"), (1_000_000, "1 MB"), (16_000_000, "16 MB")];
@@ -68,7 +68,7 @@ fn long_bytes(rows: &mut Vec<Row>) {
         rows.push(long_spinning(name, ours, bytes, 1.15).beside([copied]));
     }
     let long = [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)];
-    // Bytes that the receiver views: a copy less each way.
+    // Bytes that the receiver views: one copy less each way.
     for (bytes, size, mark) in long {
         let ours = |how: &str| own("send_bytes, recv and a view", &format!("ours viewed {bytes} {how}"));
         let published =
@@ -88,7 +88,7 @@ fn long_bytes(rows: &mut Vec<Row>) {
             );
         }
     }
-    // Within a map, as a camera's frame and what is said about it: sent from the program's memory, read where it came.
+    // Within a map, like a camera's frame with its metadata: sent from the program's memory, read in place.
     for (bytes, size, _) in long {
         let ours = own("send, get", &format!("ours arrays bytes {bytes} apart 100"));
         let name = format!("shm map with bytes of {size}, round trip, spinning");
@@ -105,7 +105,7 @@ fn long_bytes(rows: &mut Vec<Row>) {
         let ours = own("publish and recv", &format!("ours published shm {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size} published there and back, parked"), ours, bytes));
     }
-    // Encoded into a slot, copied out of it, and decoded; the length comes back.
+    // Encoded into a slot, copied out of it, and decoded; the length is sent back.
     rows.push(
         Row::new(
             "shm map of 100,000 small values there, its length back, spinning",
@@ -116,22 +116,23 @@ fn long_bytes(rows: &mut Vec<Row>) {
     );
 }
 
-/// Long bytes between ends that spin, beside a copy on both sides.
+/// Long bytes between spinning ends, compared with a copy on both sides.
 fn long_spinning(name: String, ours: Case, bytes: usize, mark: f64) -> Row {
     Row::new(name, ours, own("copy and spin", &format!("floor spin {bytes} apart")))
         .mark(mark, mark)
         .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))])
 }
 
-/// Long bytes between ends that sleep: of the program's memory and to it, so one copy on each side, as in the floor.
-/// The time with a copy on one side alone, as that of an array which is viewed, is beside it.
+/// Long bytes between sleeping ends, from and to the program's memory: one copy on each side, as in the floor.
+///
+/// A second floor has one copy on one side, as for a viewed array.
 fn long_parked(name: String, ours: Case, bytes: usize) -> Row {
     Row::new(name, ours, own("futex and copy", &format!("floor futex {bytes} together")))
         .mark(1.15, 1.15)
         .beside([own("futex and one copy", &format!("floor futex-once {bytes} together"))])
 }
 
-/// Arrays of which eight bytes are written and read; the rest is not copied.
+/// Arrays of which eight bytes are written and read, without copies.
 fn loaned(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
         rows.push(
@@ -178,7 +179,7 @@ fn parked(rows: &mut Vec<Row>) {
     );
 }
 
-/// Futures beside the calls that wait: where the message is there, and where the thread sleeps for it.
+/// Futures compared with waiting calls: for a message that has arrived, and for one that the thread sleeps for.
 fn awaited(rows: &mut Vec<Row>) {
     for transport in ["shm", "unix"] {
         rows.push(Row::new(
@@ -263,7 +264,6 @@ fn one_way(rows: &mut Vec<Row>) {
     );
 }
 
-/// The rows of a channel.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     spinning(&mut rows);

@@ -60,20 +60,19 @@ fn python_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// Records by generated code in a language that makes objects at run time: each operation beside what a program does
-/// without generated code.
+/// Records by generated code in a dynamic language, each operation compared with a program without generated code.
 struct Records {
     language: &'static str,
     worker: fn(&str, &str) -> Case,
     /// The prefix of the cases of packed records.
     packed: &'static str,
-    /// What a program sends without generated code.
+    /// The form that a program sends without generated code.
     map: &'static str,
     encode_floor: (&'static str, &'static str),
     decode_floor: (&'static str, &'static str),
-    /// The language's own way to make bytes of an object, and an object of bytes.
+    /// The language's own serialization of an object, and its inverse.
     own: [&'static str; 2],
-    /// The language's own functions on packed bytes.
+    /// The language's own functions for packed bytes.
     pack: (&'static str, &'static str),
     unpack: (&'static str, &'static str),
 }
@@ -104,8 +103,8 @@ const RECORDS: [Records; 2] = [
 ];
 
 impl Records {
-    /// The floors of encoding and decoding are what a program does without plans, of which a third is the aim; the time
-    /// of the constructor is the lower bound for decoding.
+    /// The floors are a program without plans, and a third of their time is the aim. The constructor's time is the
+    /// lower bound for decoding.
     fn rows(&self) -> [Row; 4] {
         let language = self.language;
         let of = |label: &str, what: &str| (self.worker)(label, &format!("record {what}"));
@@ -154,7 +153,7 @@ fn compiled(name: &str, placement: &str, spin: &str) -> Case {
     case
 }
 
-/// The same round trip in the languages of the C interface, beside Rust; C++ beside C.
+/// The same round trip in the languages of the C interface, compared with Rust; C++ compared with C.
 fn compiled_rows(rows: &mut Vec<Row>) {
     for (how, placement, spin) in [("spinning", "apart", "100"), ("parked", "together", "0")] {
         let rust = own("the same in Rust", &format!("ours map shm {placement} {spin}"));
@@ -169,7 +168,7 @@ fn compiled_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// Lent arrays through the C interface, beside Rust.
+/// Loaned arrays through the C interface, compared with Rust.
 fn loaned_rows(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
         let mut c = compiled("ours-loan", "apart", "100");
@@ -180,7 +179,6 @@ fn loaned_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// The rows of languages.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     compiled_rows(&mut rows);

@@ -1,4 +1,4 @@
-//! The rows of the table: what is measured, and beside what.
+//! The rows of the table: each measurement and its comparisons.
 
 mod codecs;
 mod costs;
@@ -9,7 +9,6 @@ mod row;
 
 pub use row::{Case, Mark, Row, Unit, own, peer, this};
 
-/// Every row, in the table's order.
 pub fn all() -> Vec<Row> {
     let groups = [exchanges::rows(), patterns::rows(), costs::rows(), codecs::rows(), languages::rows()];
     groups.into_iter().flatten().collect()

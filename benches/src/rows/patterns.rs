@@ -101,7 +101,7 @@ fn kept(rows: &mut Vec<Row>) {
             own("publish and recv", &format!("ours values file {bytes} together")),
             own("create, rename and read", &format!("floor rename {bytes} together")),
         )));
-        // A datagram holds no more than a socket's send buffer.
+        // A datagram is limited by a socket's send buffer.
         if bytes < 1 << 16 {
             rows.push(marked(Row::new(
                 format!("dgram {size} there and back"),
@@ -117,7 +117,6 @@ fn kept(rows: &mut Vec<Row>) {
     }
 }
 
-/// The rows of patterns and of what is kept.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     published(&mut rows);

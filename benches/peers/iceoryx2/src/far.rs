@@ -1,4 +1,4 @@
-//! The end that answers: it spins during a round, and sleeps on its standard input between rounds.
+//! The answering end: it spins during a round, and sleeps on its standard input between rounds.
 
 use std::io::Read;
 
@@ -7,14 +7,14 @@ use iceoryx2::prelude::*;
 use crate::worker::pin;
 use crate::{BLOCK, END, Result, ways};
 
-/// Waits for the next round; returns false when the near end has ended.
+/// Waits for the next round; returns false after the near end's end.
 pub fn round_begins() -> bool {
     std::io::stdin().lock().read_exact(&mut [0]).is_ok()
 }
 
-/// Has the kernel end this process with the near end.
+/// Makes the kernel end this process with the near end.
 pub fn end_with_near() {
-    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
+    // SAFETY: requests a signal at the parent's death; no memory is involved.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
@@ -54,7 +54,7 @@ pub fn answer(case: &str, bytes: &str, near: &str) -> Result<()> {
             }
             taken += 1;
             if !stream || taken.is_multiple_of(BLOCK) {
-                // SAFETY: bytes have no invalid values; those that are not written are not read by either end.
+                // SAFETY: every byte is valid, and neither end reads unwritten bytes.
                 let mut answer =
                     unsafe { to.loan_slice_uninit(if stream { 1 } else { count })?.assume_init() };
                 let touched = own.len().min(answer.payload().len());

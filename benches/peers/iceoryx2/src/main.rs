@@ -1,8 +1,8 @@
-//! iceoryx2 on the benchmark's work, set up as its own benchmarks are: publish-subscribe and request-response on slices
-//! of bytes, loaned, with busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
+//! iceoryx2 on the benchmark's work, set up like its own benchmarks: loaned byte slices with publish-subscribe and
+//! request-response, and busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
 //!
-//! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` says, and
-//! `linkspan-bench-iceoryx2 rate spinning|parked RATE` as `benches/src/rate/worker.rs` says.
+//! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` describes, and
+//! `linkspan-bench-iceoryx2 rate spinning|parked RATE` as `benches/src/rate/worker.rs` does.
 
 mod far;
 mod near;
@@ -13,15 +13,15 @@ mod worker;
 
 use iceoryx2::prelude::*;
 
-/// Every error here ends as a line of text.
+/// Every error ends as a line of text.
 pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// Messages between two acknowledgements of one-way traffic, as in the other workers.
 pub const BLOCK: u64 = 4096;
-/// The first byte of the message that ends a round: then the far end stops spinning.
+/// The first byte of a round's last message: the far end then stops spinning.
 pub const END: u8 = 255;
 
-/// The names of the two directions between the processes of one worker.
+/// The names of the two directions between one worker's processes.
 pub fn ways(near: u32) -> Result<(ServiceName, ServiceName)> {
     Ok((
         format!("bench-{near}-there").as_str().try_into()?,
@@ -29,7 +29,7 @@ pub fn ways(near: u32) -> Result<(ServiceName, ServiceName)> {
     ))
 }
 
-/// Names for this run alone, in its own directory, so nothing is shared with other programs on the machine.
+/// Names for this run in a separate directory, to share nothing with other programs.
 pub fn config(near: u32) -> Result<Config> {
     let mut config = Config::default();
     config.global.prefix = prefix(near).as_str().try_into()?;

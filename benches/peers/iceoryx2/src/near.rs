@@ -1,4 +1,4 @@
-//! The end that measures: it sends, and spins until the answer arrives.
+//! The measuring end: it sends, and spins until the answer arrives.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -19,7 +19,6 @@ pub struct Far {
 }
 
 impl Far {
-    /// Starts it and waits until it is ready.
     pub fn start(case: &[&str; 2]) -> Result<Far> {
         let near = std::process::id().to_string();
         let mut child = Command::new(std::env::current_exe()?)
@@ -36,7 +35,6 @@ impl Far {
         Ok(far)
     }
 
-    /// The next line that it writes.
     pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         match self.from.read_line(&mut line)? {
@@ -45,7 +43,6 @@ impl Far {
         }
     }
 
-    /// Begins a round.
     pub fn begin(&mut self) -> Result<()> {
         self.to.as_mut().ok_or("the far end has gone")?.write_all(&[1])?;
         Ok(())
@@ -56,12 +53,12 @@ impl Drop for Far {
     fn drop(&mut self) {
         // At the end of its standard input it leaves its loop and removes its segments.
         drop(self.to.take());
-        // A failure means that there is no such process any more.
+        // A failure means that the process no longer exists.
         let _ = self.child.wait();
     }
 }
 
-/// One publication in each direction. Of each message `touched` bytes are written and read.
+/// One publication in each direction. Each writes and reads `touched` bytes.
 struct RoundTrip<const PER: u64> {
     far: Far,
     to: Publisher<ipc::Service, [u8], ()>,
@@ -72,7 +69,7 @@ struct RoundTrip<const PER: u64> {
 
 impl<const PER: u64> RoundTrip<PER> {
     fn send(&mut self, first: u8) -> Result<()> {
-        // SAFETY: bytes have no invalid values; those that are not written are not read by either end.
+        // SAFETY: every byte is valid, and neither end reads unwritten bytes.
         let mut sample = unsafe { self.to.loan_slice_uninit(self.bytes)?.assume_init() };
         self.own[0] = first;
         sample.payload_mut()[..self.own.len()].copy_from_slice(&self.own);

@@ -1,5 +1,5 @@
-//! Messages at a fixed rate: a publisher at the near end, a subscriber at the far one, which polls in a loop, or sleeps
-//! in a listener that the near end notifies of each message.
+//! Messages at a fixed rate: the near end publishes; the far end polls in a loop, or sleeps in a listener that each
+//! message notifies.
 
 use std::io::{BufRead, Write};
 
@@ -11,10 +11,10 @@ use crate::pace::{BYTES, Monotonic, Stamp, receive_round, send_at_rate};
 use crate::worker::pin;
 use crate::{BLOCK, Result, far, ways};
 
-/// The messages that a subscriber's buffer holds; after them the publisher waits.
+/// The messages in a subscriber's buffer; the publisher waits when it is full.
 const DEPTH: usize = 2 * BLOCK as usize;
 
-/// The far end: it writes the latencies of each round on its standard output.
+/// The far end: prints the latencies of each round.
 pub fn receive_rounds(waits: &str, near: &str) -> Result<()> {
     far::end_with_near();
     let near = near.parse()?;

@@ -1,18 +1,17 @@
-//! The benchmark's protocol: a line `N` requests the mean of N operations in nanoseconds, then the times of single
-//! ones.
+//! The benchmark's protocol: a line `N` requests the mean of N operations in nanoseconds, then single times.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use crate::Result;
 
-/// An operation that is repeated.
+/// A repeated operation.
 pub trait Work {
-    /// How many operations one `once` is.
+    /// The number of operations in one `once`.
     const PER: u64 = 1;
     /// Wakes the far end for a round.
     fn begin(&mut self) -> Result<()>;
-    /// One operation, or `PER` of them.
+    /// Runs one operation, or `PER` of them.
     fn once(&mut self) -> Result<()>;
     /// Lets the far end sleep.
     fn end(&mut self) -> Result<()>;
@@ -47,7 +46,7 @@ pub fn serve<W: Work>(mut work: W) -> Result<()> {
 
 /// Pins this process to the first processor that it may use, or to the last.
 pub fn pin(far: bool) {
-    // SAFETY: an all-zero set is valid; the kernel reads and writes at most the size given.
+    // SAFETY: an all-zero set is valid; the kernel reads and writes at most the given size.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
