@@ -1,6 +1,4 @@
-//! A shared value whose owner lends it to one borrower at a time without counting.
-//!
-//! Further borrowers get counted references.
+//! A shared value whose owner lends it without counting; only concurrent further borrowers count.
 //!
 //! One thread at a time is the owner. It writes `OUT` when it lends the uncounted reference. The borrower, on any
 //! thread, exchanges that for `HOME` when it is dropped. A dropped owner exchanges it for `LEFT`, and leaves its
@@ -41,7 +39,6 @@ pub struct ArcOwner<T> {
 /// A borrowed reference.
 pub struct ArcRef<T> {
     shared: ManuallyDrop<Arc<ArcInner<T>>>,
-    /// Whether it counts, independently of the owner.
     is_counted: bool,
 }
 
@@ -222,7 +219,6 @@ mod loom_tests {
         }
     }
 
-    /// A borrower reads and gives back, while the owner lends again, or reads, and is dropped.
     fn borrower_and_owner() {
         loom::model(|| {
             let dropped = std::sync::Arc::default();
@@ -263,7 +259,6 @@ mod loom_tests {
     // SAFETY: the model finds accesses without order.
     unsafe impl Sync for Written {}
 
-    /// A borrower reads and gives back; the owner lends the value to a writer when it is home.
     fn borrower_and_writer() {
         loom::model(|| {
             let mut owner = ArcOwner::new(Written(UnsafeCell::new(0)));

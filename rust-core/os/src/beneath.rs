@@ -34,7 +34,7 @@ use crate::kernel_entry;
 pub enum RequiredOwner {
     /// The user of this process. For root, files of other users are not its own.
     Ours,
-    /// The user of this process, root, or the owner of the directory, who can replace everything in it.
+    /// The user of this process, root, or the directory's owner (able to replace everything in it).
     Trusted,
     /// Any user, such as a member of the group that shares the directory. Its contents are untrusted input.
     AnyUser,
@@ -227,7 +227,7 @@ impl<'a> Beneath<'a> {
     /// Never reads more than the limit, even if the file grows.
     ///
     /// # Errors
-    /// Those of [`Beneath::file`], and `TooLarge`.
+    /// As [`Beneath::file`], and `TooLarge`.
     pub fn read(&self, name: &str, limit: usize, owner: RequiredOwner) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(opened) = self.file(name, OFlags::RDONLY, owner)? else { return Ok(None) };
         let too_large = || {
@@ -241,7 +241,7 @@ impl<'a> Beneath<'a> {
         if size > limit {
             return Err(too_large());
         }
-        // One byte more than expected, so that the same call finds the end.
+        // One byte more than expected, to find the end by this call.
         let mut bytes = Vec::with_capacity(size + 1);
         let doing = || format!("reading {}", self.shown(name).display());
         while rustix::io::read(&opened.fd, rustix::buffer::spare_capacity(&mut bytes)).doing(doing())? > 0 {
@@ -269,8 +269,8 @@ impl<'a> Beneath<'a> {
             }
             made => made.doing(doing())?,
         };
-        // The mode comes after the group, so that no wrong group can open the file. The umask may have removed bits of
-        // the mode as well.
+        // The mode comes after the group; no wrong group can open the file. The umask may have removed bits of the mode
+        // as well.
         let given = user::give_to_group(&file, path.display(), group)
             .and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
@@ -491,7 +491,7 @@ pub fn set_times(file: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })
 }
 
-/// Returns the kernel's path of a descriptor, which leads to the opened file whatever its name.
+/// Returns the kernel's path of a descriptor, which always leads to the opened file.
 pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
@@ -544,7 +544,7 @@ pub const NO_PROC: &str = "open files are reached through /proc: mount it (mount
 /// Writes all bytes into an empty file.
 ///
 /// # Errors
-/// `FBIG` above the process's limit (`ulimit -f`), at which the kernel would send SIGXFSZ.
+/// `FBIG` above the process's limit (`ulimit -f`), instead of SIGXFSZ.
 pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     kernel_entry::assert_allowed();
     if bytes.len() as u64 > headroom::file_limit() {

@@ -15,8 +15,8 @@ use linkspan_value::Timestamp;
 
 /// Returns nanoseconds since 1970.
 ///
-/// It may lag behind [`Timestamp::now`] by some tens of nanoseconds, and for a millisecond after a step of the clock by
-/// that step.
+/// It may be some tens of nanoseconds earlier than [`Timestamp::now`]. For a millisecond after a step of the clock, it
+/// may differ by that step.
 #[inline]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

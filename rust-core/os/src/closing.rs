@@ -61,7 +61,7 @@ fn run() {
 
 /// Closes a descriptor, without the time that a socket would linger.
 ///
-/// Its peer has no other process that could set the option again.
+/// No other process of the peer could set the option again.
 fn close(descriptor: OwnedFd) {
     // Only a TCP socket has the option, and others do not need it.
     let _ = rustix::net::sockopt::set_socket_linger(descriptor.as_fd(), None);
@@ -83,7 +83,7 @@ mod tests {
         let mut lingering = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut other, _) = listener.accept().unwrap();
         lingering.set_nonblocking(true).unwrap();
-        // There is no reader, so the kernel has something to linger for.
+        // Nothing reads, so the kernel has something to linger for.
         while lingering.write(&[7; 65_536]).is_ok() {}
         rustix::net::sockopt::set_socket_linger(&lingering, Some(Duration::from_secs(3_600))).unwrap();
         let (mut end, closed) = UnixStream::pair().unwrap();

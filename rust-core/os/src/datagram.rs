@@ -30,7 +30,7 @@ fn socket() -> Result<Guarded> {
     Ok(Guarded::closed_by(fd, close))
 }
 
-/// Creates a socket in a private directory, to which others write, with this mode and for this group.
+/// Creates a socket for messages from others in a private directory, with this mode and for this group.
 ///
 /// `shown` is its later path, for texts.
 pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
@@ -81,13 +81,13 @@ pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> 
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
 
-/// Takes the next message and returns its whole length in bytes; `None` if there is none.
+/// Takes the next message, if any, and returns its whole length in bytes.
 ///
 /// The rest of a message longer than the buffer is lost.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     if !socket::refuses_descriptors() {
-        // Descriptors may come with a message, and closing them may block. This call's length is that of the bytes
+        // Descriptors may come with a message, and closing them may block. This call returns the length of the bytes
         // taken; one byte more than fits shows that there was more.
         return socket::receive_bytes_alone(socket, into);
     }

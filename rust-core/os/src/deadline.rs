@@ -139,7 +139,7 @@ impl<'a> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
 
-    /// The last call of an event loop's wait: its errors are those of a call that has waited for `whole`.
+    /// The last call of an event loop's wait: its errors say that the call has waited for `whole`.
     pub fn elapsed(whole: Duration) -> Wait<'a> {
         // Not zero, which would look once and keep a request under way.
         Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
@@ -153,7 +153,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-// The functions for objects, and `Waiting::start`, are no methods of `Wait`, because users see that type.
+// Users see `Wait`, so functions for objects are outside the type.
 
 /// The time-out of a call; `default` applies if the caller gave none.
 fn timeout_of(wait: &Wait<'_>, default: Timeout) -> Timeout {
@@ -170,7 +170,7 @@ pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
     |waited| if waited.kind() == ErrorKind::Timeout { missing } else { waited }
 }
 
-/// Returns whether a stop signal ends the call, which has no end or is a part of an endless one.
+/// Returns whether a stop signal ends the call: an endless call, or a part of an endless one.
 ///
 /// `default` as for [`Waiting::start`].
 pub fn heeds_signals(wait: &Wait<'_>, default: Timeout) -> bool {
@@ -213,7 +213,7 @@ pub struct Waiting<'a> {
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
     /// The first round of a loop that a peer can prolong.
     first_round: Option<Instant>,
-    /// Whether the call runs the tick itself, after it has given back what others wait for.
+    /// Whether the call runs the tick itself, after it has given back its holdings.
     defers_tick: bool,
     /// Whether such a tick is due, and whether it is for a signal.
     deferred: Option<bool>,
@@ -252,7 +252,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Marks the call of this wait: while this exists, the thread sleeps only where the call drives it.
+    /// Marks the call of this wait: while this exists, the thread sleeps only in driven waits.
     #[must_use]
     pub fn in_call(mut self) -> Waiting<'a> {
         self._call = Some(InCall::new());
@@ -325,7 +325,7 @@ impl<'a> Waiting<'a> {
         self.duration == Some(Duration::ZERO)
     }
 
-    /// Whether a stop signal ends the call, which has no end or is a part of an endless one.
+    /// Whether a stop signal ends the call: an endless call, or a part of an endless one.
     pub fn heeds_signals(&self) -> bool {
         self.duration.is_none() || self.part_of == Some(Timeout::Forever)
     }
@@ -457,7 +457,7 @@ impl<'a> Waiting<'a> {
 
     /// Runs a step whose sleeps fail with `Interrupted` when the tick is due, instead of running it.
     ///
-    /// Returns whether it failed for that reason. The caller then gives back what others wait for, and calls
+    /// Returns whether it failed for that reason. The caller then gives back its holdings, and calls
     /// [`Waiting::run_deferred`].
     pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
         self.defers_tick = true;

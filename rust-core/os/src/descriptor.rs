@@ -1,7 +1,7 @@
 //! Creation of descriptors: all of the library's are above 2.
 //!
-//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number. A socket or a lock file would get one of
-//! them, and the program's later output would go into it. All calls that create a descriptor are here; a test of the
+//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number. A socket or a lock file could get such a
+//! number, and the program's later output would go there. All calls that create a descriptor are here; a test of the
 //! sources refuses them elsewhere.
 
 use std::fs::File;
@@ -41,7 +41,7 @@ pub fn file_above_standard(made: std::io::Result<File>) -> std::io::Result<File>
     Ok(above_standard(Ok(made?.into()))?.into())
 }
 
-/// Returns another descriptor of the same open file.
+/// Returns another descriptor of the open file.
 pub fn duplicate(of: impl AsFd) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(of, LOWEST)
 }

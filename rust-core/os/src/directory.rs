@@ -23,7 +23,7 @@ use crate::fork::Descriptor;
 pub struct Directory {
     path: PathBuf,
     handle: Descriptor,
-    /// The mode of files in it: 0600 for a directory of one user, 0660 for one that a group shares.
+    /// The mode of files in it: 0600 in a user's directory, 0660 in a shared one.
     file_mode: u32,
     /// Whether users other than its owner may create names in it.
     is_open: bool,
@@ -36,7 +36,7 @@ impl Directory {
     /// this user's, else `/tmp/linkspan-$UID`.
     ///
     /// # Errors
-    /// `PermissionDenied` if it is another user's or not safe, `InvalidState` if it is no directory.
+    /// `PermissionDenied` if it is another user's or not safe, `InvalidState` for a file.
     pub fn runtime() -> Result<Directory> {
         let (path, why) = runtime_path();
         Directory::open(&path, why, &RUNTIME)
@@ -97,7 +97,7 @@ impl Directory {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// Whether modes and groups allow this access to a name in it, so that a refusal has another cause.
+    /// Whether modes and groups allow this access to a name in it: a refusal then has another cause.
     pub fn allows(&self, name: &str, access: Access) -> bool {
         rustix::fs::accessat(&self.handle, name, access, AtFlags::EACCESS).is_ok()
     }
@@ -161,7 +161,7 @@ impl Directory {
 
     /// Syncs the names in it, and the directories above it that this user owns.
     ///
-    /// A process that created one of those may have been killed before it could sync.
+    /// A process that created such a directory may have been killed before it could sync.
     pub fn sync_names(&self) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
@@ -183,7 +183,7 @@ impl Directory {
         }
     }
 
-    /// Returns the mode of new files in it, unless the caller requests another.
+    /// Returns the default mode of new files in it.
     pub fn file_mode(&self) -> u32 {
         self.file_mode
     }
@@ -278,7 +278,7 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
 
 /// Resolves a directory step by step; returns a handle that can neither read nor write.
 ///
-/// Follows links of this user or root, who could redirect the path anyway. Every step must be a directory;
+/// Follows links of this user or root: both could redirect the path anyway. Every step must be a directory;
 /// `last_may_be_link` allows the last one to be a link.
 fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -302,7 +302,7 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
                 if !trusted || links > MAX_LINKS || ahead.is_empty() && !last_may_be_link {
                     return Err(Refused::Link(shown, facts.st_uid));
                 }
-                // Read from the handle, so the target is that of the link whose owner was checked.
+                // Read from the handle, because its link's owner was checked.
                 let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
                 let target = PathBuf::from(
                     <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(target.into_bytes()),
@@ -420,7 +420,7 @@ pub fn runtime_path() -> (PathBuf, DirectoryReason) {
 
 /// Returns the path of the state directory, and its origin.
 ///
-/// The home is the one in /etc/passwd, because `HOME` differs under cron and sudo.
+/// The home comes from /etc/passwd, because `HOME` differs under cron and sudo.
 pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     if let Some(path) = environment::variable("LINKSPAN_STATE_DIR") {
         return Ok((path.into(), DirectoryReason::Environment));

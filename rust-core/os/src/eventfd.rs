@@ -106,7 +106,7 @@ impl Waiters {
     }
 }
 
-/// The eventfd of one of several waiting threads.
+/// A waiting thread's eventfd.
 #[derive(Debug)]
 pub struct Armed<'a> {
     own: Arc<EventFd>,

@@ -37,7 +37,6 @@ const BEGINNING: usize = 1;
 
 /// The last generation of this process and its ancestors, which a child inherits.
 static LAST: AtomicU64 = AtomicU64::new(0);
-/// The descriptors to replace in a child.
 static GUARDED: Own<Mutex<Vec<RawFd>>> = Own::new();
 
 /// Returns the generation of this process.
@@ -206,7 +205,6 @@ pub type Descriptor = OfProcess<OwnedFd>;
 /// The child leaves the parent's state alone, because a thread of the parent may have changed or locked it at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 
-/// The state of one generation. It is never freed.
 struct OfGeneration<T> {
     generation: u64,
     state: T,
@@ -326,7 +324,6 @@ where
 pub struct Guarded {
     /// Taken only in the drop.
     descriptor: ManuallyDrop<OwnedFd>,
-    /// How it is closed.
     close: fn(OwnedFd),
     born: Born,
 }
@@ -432,7 +429,6 @@ mod tests {
     static CREATED: AtomicU64 = AtomicU64::new(0);
     static STATE: Own<Counted> = Own::new();
 
-    /// Counts how often a process creates it.
     struct Counted(u64);
 
     impl Default for Counted {
@@ -441,7 +437,6 @@ mod tests {
         }
     }
 
-    /// Runs `child` in a child, and returns its result.
     fn in_a_child(fork: impl FnOnce() -> libc::pid_t, child: impl FnOnce() -> bool) -> bool {
         let pid = fork();
         if pid == 0 {

@@ -1,6 +1,6 @@
 //! Waiting for a word of shared memory to change, and waking the waiting threads.
 //!
-//! The word has 64 bits, of which the kernel compares the low 32. Callers count upwards and wait for the next value.
+//! The kernel compares the low 32 bits of the 64-bit word. Callers count upwards and wait for the next value.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -23,12 +23,12 @@ pub enum Slept {
     Interrupted,
 }
 
-/// Sleeps while the low half of the word equals that of `value`, for at most this long.
+/// Sleeps while the low halves of the word and `value` are equal, for at most this long.
 ///
 /// The word may be mapped read-only. A process that may write it can end the sleep and cannot prolong it.
 ///
 /// # Errors
-/// Those of the system call, which would be a defect of the caller.
+/// The system call's, which would be a defect of the caller.
 pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
@@ -90,7 +90,7 @@ mod tests {
                     }
                 });
             }
-            // Not all of them sleep at every moment; at some moment they do.
+            // Not all sleep at every moment; at some moment they do.
             let deadline = Instant::now() + Duration::from_secs(20);
             while most < SLEEPERS && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));

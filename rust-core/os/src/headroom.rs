@@ -1,8 +1,8 @@
 //! The memory that this process may still take before the kernel kills it.
 //!
 //! Writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond the control group's limit wakes the OOM killer. So both
-//! are checked before a memory file or a large buffer is created. The check is no guarantee, because another process
-//! may take the memory.
+//! are checked before a memory file or a large buffer is created. Another process may still take the memory after the
+//! check.
 
 use std::fmt;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn check(bytes: u64) -> Result<()> {
     check_group(bytes, available_in_groups(bytes), format_args!("a memory file of {bytes} bytes"))
 }
 
-/// Checks that a loan, and the copy of it that sending makes, fit the control group's limit.
+/// Checks that a loan, and the copy for sending, fit the control group's limit.
 ///
 /// # Errors
 /// `OutOfMemory`.
@@ -80,7 +80,7 @@ struct Files {
 const FIRST_VERSION: Files = Files { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes" };
 const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current" };
 
-/// From this limit on a group has none: the first version names the highest number of pages.
+/// This or more means no limit: the first version names the highest number of pages.
 const NO_LIMIT: u64 = 1 << 62;
 
 /// How many bytes this process's control groups leave, or a smaller number of at least `needed`.

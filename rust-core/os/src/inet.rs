@@ -171,7 +171,7 @@ pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
 /// Returns how many bytes the kernel has not sent, because the peer's window is full.
 ///
 /// # Errors
-/// Those of the kernel.
+/// The kernel's.
 pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
     /// `SIOCOUTQNSD` of linux/sockios.h.
     const NOT_SENT: libc::Ioctl = 0x894b;
@@ -181,7 +181,7 @@ pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
 /// Returns how many bytes the peer's kernel has not acknowledged.
 ///
 /// # Errors
-/// Those of the kernel.
+/// The kernel's.
 pub fn not_acknowledged(socket: BorrowedFd<'_>) -> Result<usize> {
     // `SIOCOUTQ` of linux/sockios.h has this number.
     queued(socket, libc::TIOCOUTQ)
@@ -245,7 +245,7 @@ pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
 pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
         ConnectionOwner::User(uid) => Some(uid),
-        // The kernel has found this end, so the table was right, and the other end has no owner.
+        // The kernel has found this end, so the table was right, and the other end lacks an owner.
         ConnectionOwner::NoSocket if matches!(sock_diag::owner(to, from), ConnectionOwner::User(_)) => None,
         // Without the kernel's module every query has this result, so read the table.
         ConnectionOwner::NoSocket | ConnectionOwner::Unsupported => {
@@ -254,7 +254,6 @@ pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     }
 }
 
-/// A line of the kernel's table of connections.
 struct Row<'a> {
     own: SocketAddr,
     other: SocketAddr,
@@ -332,7 +331,7 @@ mod tests {
         assert!(is_over(&caller).unwrap() && !is_peer_closed(&caller).unwrap());
         outcome(&caller, address).unwrap();
         assert_eq!(own_address(&accepted).unwrap(), address);
-        // Our side ends first, so that the port has a connection in TIME_WAIT.
+        // Our side ends first: the port then has a connection in TIME_WAIT.
         drop((accepted, first));
         assert!(is_peer_closed(&caller).unwrap());
         drop(caller);

@@ -4,9 +4,9 @@
 //! reads it distributes the events; an eventfd wakes each other watch. Two watches of a directory are one watch to the
 //! kernel, so flags are only added (`MASK_ADD`) and each watch filters its events.
 //!
-//! Only 10 to 500 epoll sets can reach one descriptor, fewer the deeper they are nested, and the kernel refuses more
-//! (`EINVAL`). A program that adds an object's set to its own may meet this limit. So only the owners of the first
-//! `DIRECT` watches sleep on the instance. For further watches a thread reads it, and their eventfds wake them.
+//! Only 10 to 500 epoll sets can reach one descriptor, fewer the deeper they are nested. The kernel refuses more
+//! (`EINVAL`), also in a program that adds an object's set to its own. So only the owners of the first `DIRECT` watches
+//! sleep on the instance. For further watches a thread reads it, and their eventfds wake them.
 //!
 //! Lock order: the instance's table of watches, then the state of one watch.
 
@@ -47,7 +47,6 @@ pub struct Watch {
     shared: Arc<Instance>,
     /// The events since the last call.
     state: Arc<WatchState>,
-    /// The kernel's numbers of the watched objects.
     numbers: Mutex<Vec<i32>>,
 }
 
@@ -57,11 +56,8 @@ const DIRECTORY: WatchFlags =
 
 /// The names that a watch keeps.
 enum KeptNames {
-    /// None, only that something has happened.
     Nothing,
-    /// None, only that something has happened to this name.
     Only(String),
-    /// All names.
     Names,
     /// These names, for an owner that sleeps on something else.
     Some(HashSet<String>),
@@ -71,7 +67,7 @@ impl Watch {
     /// Watches a directory: names that are created, renamed into it, or changed in their attributes.
     ///
     /// # Errors
-    /// Those of the kernel, such as its limit on watches, with the path.
+    /// The kernel's, such as its limit on watches, with the path.
     pub fn new(directory: &Directory) -> Result<Watch> {
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
@@ -89,7 +85,7 @@ impl Watch {
 
     /// Signals when a writable descriptor of this file is closed.
     ///
-    /// Takes its own instance, so that nothing else wakes it, or the shared one if the kernel has no more.
+    /// Takes a separate instance, if the kernel allows more, to avoid other wake-ups.
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = beneath::kernel_path(file);
         let own = Instance::new().or_else(|_| instance())?;
@@ -98,7 +94,7 @@ impl Watch {
 
     /// Also watches the opening of the file of this name.
     ///
-    /// Returns true if it was not watched for that before, and may have been opened just before.
+    /// Returns true for a new watch: the file may have been opened just before.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
         match self.begin_watching(&directory.short_path(name), what, format_args!("watching {name}")) {
@@ -127,7 +123,7 @@ impl Watch {
 
     /// Keeps how often a rename gives each of these names, for an owner that sleeps on something else.
     ///
-    /// It is not one of the watches that sleep on the instance. The kernel keeps events that no one takes, up to its
+    /// It does not count as a watch that sleeps on the instance. The kernel keeps events that no one takes, up to its
     /// limit.
     pub fn renames(directory: &Directory, names: HashSet<String>) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
@@ -166,10 +162,10 @@ impl Watch {
         self.begin_watching(path, what, doing).map(drop)
     }
 
-    /// [`Watch::also`]; returns false if this watch watched the object for these events before.
+    /// [`Watch::also`]; returns false if this watch had that object with these events already.
     fn begin_watching(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<bool> {
         let Table { watches, .. } = &mut *self.shared.table();
-        // Another watch of this process may have the same object: the kernel has one number for both.
+        // Another watch of this process may have this object: the kernel has one number for both.
         let number = add(&self.shared.fd, path, what | WatchFlags::MASK_ADD, doing)?;
         let all = watches.entry(number).or_default();
         all.retain(|(_, one)| one.strong_count() > 0);
@@ -201,7 +197,7 @@ impl Watch {
         instance.into_iter().chain([self.state.waker.as_fd()])
     }
 
-    /// Discards the available events, and passes on those of other watches.
+    /// Discards the available events, and passes on other watches' events.
     pub fn drain(&self) {
         self.distribute();
         *self.state.news() = News::default();
@@ -213,7 +209,7 @@ impl Watch {
         news.changed || news.overflown || news.gone
     }
 
-    /// Takes the available events, and passes on those of other watches.
+    /// Takes the available events, and passes on other watches' events.
     pub fn take(&self) -> News {
         self.distribute();
         std::mem::take(&mut *self.state.news())
@@ -221,7 +217,7 @@ impl Watch {
 
     /// [`Watch::take`] with at most so many names.
     ///
-    /// The other names keep a descriptor readable, unless everything must be checked anyway.
+    /// The other names keep a descriptor readable, except when everything must be checked anyway.
     pub fn take_some(&self, most: usize) -> News {
         self.distribute();
         let mut news = self.state.news();
@@ -238,14 +234,13 @@ impl Watch {
 
     /// Takes everything that has happened until now; [`Watch::take`] reads only once.
     pub fn take_all(&self) -> News {
-        // More reads than a full queue of 16,384 events needs, but limited, because a program may go on making events.
+        // More reads than a full queue of 16,384 events needs, but limited: a program may go on making events.
         let is_drained = (0..1000).any(|_| !self.distribute());
         let mut news = std::mem::take(&mut *self.state.news());
         news.overflown |= !is_drained;
         news
     }
 
-    /// Reads the instance once and distributes the events. False if there was none.
     fn distribute(&self) -> bool {
         kernel_entry::assert_allowed();
         self.shared.distribute(Some(&self.state))
@@ -268,7 +263,7 @@ impl Drop for Watch {
             all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.state)));
             if all.is_empty() {
                 watches.remove(&number);
-                // The kernel drops the watch of a removed file by itself.
+                // The kernel itself drops the watch of a removed file.
                 let _ = inotify::remove_watch(&self.shared.fd, number);
             }
         }

@@ -1,10 +1,9 @@
-//! The operating system for the core's crates: system calls behind one mechanism per file.
+//! The operating system for the core's crates: each file wraps one mechanism of the kernel.
 //!
 //! Only the core's crates use this crate, and it changes without notice: programs use `linkspan`.
 //!
-//! Every system call of the core is here, except those for the ring in the folder `shm` of `linkspan-transport`. The
-//! same two places have all `unsafe` code. Each file wraps one mechanism and adds the attempted action to its errors.
-//! No file knows frames, transports, channels or sessions.
+//! Every system call and all `unsafe` code of the core is here or in the folder `shm` of `linkspan-transport`. Errors
+//! name the attempted action. No file knows frames, transports, channels or sessions.
 //!
 //! | module | content |
 //! |---|---|
@@ -13,23 +12,22 @@
 //! | `environment` | variables of the environment |
 //! | `descriptor` | new descriptors, which never get the number of a standard stream |
 //! | `beneath`, `staging` | files in a directory that others can write; a socket's mode before its name |
-//! | `lock` | locks that end with their owner |
-//! | `record_lock` | locks of other programs, and waiting for them |
+//! | `lock`, `record_lock` | locks that end with their owner; locks of other programs |
 //! | `socket`, `datagram` | sockets, and descriptors sent over them; mailslots |
 //! | `rights`, `closing` | a peer's descriptors, and closing them if that may block |
 //! | `fifo` | named pipes |
 //! | `inet`, `resolve`, `sock_diag` | TCP sockets, the addresses of a name, the owner of a connection |
 //! | `peer` | the peer of a socket, and its end |
-//! | `poll`, `brief` | waiting for one of many events; a read that waits |
+//! | `poll`, `brief` | waiting for many events; a read that waits |
 //! | `inotify`, `timer` | events of names in a directory; timers |
 //! | `fork` | protection of a forked child |
-//! | `kernel_entry`, `sleeping` | a gate's holder makes no system call; the places where a call sleeps |
+//! | `kernel_entry`, `sleeping` | checks of system calls and sleeps in debug builds |
 //! | `eventfd`, `futex` | wake-ups within the process and through shared memory |
 //! | `memory`, `headroom` | memory files, and how much memory is left |
 //! | `sysv` | System V memory of another program |
 //! | `thread` | threads of the library, and programs that end with their parent |
 //! | `seat`, `arc_owner`, `once` | a value for one call at a time; a lent value; a value that is created once |
-//! | `programs` | where the programs are that Linkspan starts by itself |
+//! | `programs` | the places of programs that Linkspan starts |
 //! | `clock`, `stop` | the system clock; signals that ask a program to stop |
 //! | `random`, `crc` | random bytes; checksums of a few words |
 //! | `user` | names of users and groups; giving files to a group or one more user |
@@ -90,8 +88,6 @@ use std::mem::MaybeUninit;
 use linkspan_value::error;
 
 /// Reads at most `most` bytes into a list's spare capacity, and returns how many came.
-///
-/// `read` returns the bytes that it has written, from the beginning of the room.
 fn append<E>(
     into: &mut Vec<u8>,
     most: usize,

@@ -4,9 +4,8 @@
 //! its process ends, so a held lock means a living owner. The file is never deleted.
 //!
 //! Every process that may open the file may lock any byte. Other users may create names in some directories. There, a
-//! name with one owner, such as a socket's, also needs a lock in a file that only its user can open
-//! (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the common file then only shows other users that the name has an
-//! owner.
+//! name with one owner, such as a socket's, also needs a lock in a private file of its user (`.lock.UID.DIGITS`, see
+//! [`try_own`]). The byte in the common file then only shows other users that the name has an owner.
 
 mod kept;
 #[cfg(test)]
@@ -28,15 +27,14 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 /// The prefix of the files that only one user can open; the user's number follows.
 const OWN: &str = ".lock.";
 
-/// Milliseconds for which a caller waits for a sweep to release a lock.
+/// Milliseconds of waiting for a sweep to release a lock.
 const SWEEP: u32 = 50;
 
-/// A held lock. The drop releases it, and so does the end of the process.
+/// A held lock, released by the drop and by the end of the process.
 #[derive(Debug)]
 pub struct Lock {
-    /// The locked bytes: one, or one in each of the user's own files and in the common file.
+    /// The locked bytes, of the user's own files and of the common file.
     held: Vec<RecordLock>,
-    /// Whether other users can see that the lock is held.
     is_visible: bool,
 }
 
@@ -69,12 +67,12 @@ pub const NAME: &str = ".lock";
 
 /// The byte of a name: FNV-1a, shifted into the positive half of an `off_t`.
 ///
-/// One pair of names in 2^62 has the same byte; two such names cannot be owned at the same time.
+/// One pair of names in 2^62 shares a byte; only one of the two can then be owned at a time.
 fn offset(name: &str) -> i64 {
     (super::fnv1a(name) >> 2) as i64
 }
 
-/// Who may own the common file: in a directory that a group shares, any member may have created it.
+/// The allowed owner of the common file: any member of a sharing group may have created it.
 fn owner(directory: &Directory) -> RequiredOwner {
     if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted }
 }
@@ -202,7 +200,7 @@ fn try_own_files(
     Ok(Some(held))
 }
 
-/// Whether a living process has the byte of a name in one of this user's own files. Takes nothing.
+/// Whether a living process has the byte of a name in this user's own files. Takes nothing.
 fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     for file in existing_own_files(directory)? {
         let opened = directory.beneath().file(&file, OFlags::RDONLY, RequiredOwner::Ours)?;
@@ -215,10 +213,10 @@ fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Returns this user's own files of locks, and creates one if there is none.
+/// Returns this user's own files of locks, and creates the first.
 ///
-/// Processes that start together create one each. Each creates its file before it lists them, and locks its byte in all
-/// of them. So at least one of two processes sees the other's file.
+/// Processes that start together create a file each. Each creates its file before it lists them, and locks its byte in
+/// all. So of two processes at least one sees the other's file.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
     let existing = existing_own_files(directory)?;
     if !existing.is_empty() {
@@ -229,7 +227,6 @@ fn own_files(directory: &Directory) -> Result<Vec<String>> {
     existing_own_files(directory)
 }
 
-/// Returns this user's own files of locks, without creating one.
 fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
     let beneath = directory.beneath();
     let prefix = format!("{OWN}{}.", rustix::process::geteuid().as_raw());
@@ -240,14 +237,14 @@ fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
             ours.push(name);
         }
     }
-    // All processes lock them in one order, so that one of several gets all.
+    // All processes lock them in one order, so one process gets all.
     ours.sort_unstable();
     Ok(ours)
 }
 
 /// Takes a lock that any number of processes may hold, as a sign for others of this user.
 ///
-/// In a directory where other users may create names, it is in the file that only this user can open.
+/// If other users may create names in the directory, the lock is in the file that only this user can open.
 pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
     let files = if directory.is_open() { own_files(directory)? } else { vec![NAME.to_owned()] };
     drop(open(directory)?);
@@ -307,7 +304,7 @@ pub fn is_shared(directory: &Directory, name: &str) -> Result<bool> {
     if directory.is_open() { is_in_own_files(directory, name) } else { is_locked(directory, name) }
 }
 
-/// Returns whether a living process owns a name, as far as this user can know. Takes nothing.
+/// Returns whether a living process owns a name, if this user can know that. Takes nothing.
 pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
     Ok((directory.is_open() && is_in_own_files(directory, name)?) || is_locked(directory, name)?)
 }
@@ -317,9 +314,7 @@ fn doing(directory: &Directory, name: &str, error: Error) -> Error {
     Error::new(error.kind(), text)
 }
 
-/// Takes the lock of a name, unless a process keeps it.
-///
-/// Waits up to 50 ms for a sweep (such as that of `linkspan ls`), which holds it for a moment.
+/// Takes the lock of a name. Waits up to 50 ms for a sweep, such as by `linkspan ls`, to release it.
 pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_lock(directory, name))
 }
@@ -329,7 +324,6 @@ pub fn own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_own(directory, name))
 }
 
-/// Tries every millisecond until a sweep must have ended.
 fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>> {
     for _ in 0..SWEEP {
         if let Some(lock) = take()? {

@@ -1,10 +1,10 @@
 //! Memory files: this process's, sealed and written only by it; a peer's, checked and read-only.
 //!
 //! Safety rests on the seals: a mapped file never shrinks (no SIGBUS) and never grows, and only its creator can write
-//! it. A hostile peer may change bytes in its own file at any time. So words are read atomically, bytes are copied
-//! before they are interpreted, and views contain only numbers, for which every bit pattern is valid.
+//! it. A hostile peer may change bytes in its own file at any time. So words are read atomically, and bytes are copied
+//! before they are interpreted. Views contain only numbers, because every bit pattern is then valid.
 //!
-//! A forked child does not have the mappings, except those of arrays of which its program may have views.
+//! A forked child keeps only mappings of arrays, because its program may have views.
 
 mod copying;
 mod kept_page;
@@ -54,7 +54,7 @@ enum Access {
 /// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Children {
-    /// They have it: a program may have views of it, which must stay readable.
+    /// They have it: a program's views must stay readable.
     With,
     /// They do not: only the library uses it.
     Without,
@@ -63,7 +63,7 @@ enum Children {
 /// A range of shared pages.
 #[derive(Debug)]
 struct Mapping {
-    /// The drop unmaps it, except in a forked child, where it may be absent.
+    /// The drop unmaps it, except in a forked child, which may lack it.
     pages: ManuallyDrop<MmapRaw>,
     /// The first byte.
     start: NonNull<u8>,
@@ -146,7 +146,7 @@ impl Mapping {
         let from = self.range(at, into.len());
         // SAFETY: both ranges are valid for this length and distinct, as `into` is our own borrowed memory. The
         // record's header was loaded with acquire, so an honest peer no longer writes here. A dishonest peer writes in
-        // its own process and can only spoil the bytes, every pattern of which is a valid `u8`.
+        // its own process and can only spoil the bytes; every pattern is a valid `u8`.
         unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
     }
 

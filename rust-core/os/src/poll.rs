@@ -1,7 +1,7 @@
-//! Waiting for one of many events, without reading a clock in between.
+//! Waiting for several events, without reading a clock in between.
 //!
 //! Every function that may block takes a [`Waiting`]: the deadline, the program's tick and its descriptors that end the
-//! wait. A signal ends a sleep early (`EINTR`), so that the caller can run the tick and the program's signal handlers.
+//! wait. A signal ends a sleep early (`EINTR`); the caller can then run the tick and the program's signal handlers.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::{kernel_entry, sleeping};
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
-/// A set of descriptors (epoll). A clone is the same set.
+/// A set of descriptors (epoll). Clones share the set.
 #[derive(Clone, Debug)]
 pub struct Epoll(Arc<Descriptor>);
 
@@ -59,7 +59,7 @@ impl Epoll {
             .doing("changing a descriptor in an epoll set (epoll_ctl)")
     }
 
-    /// Removes a descriptor. Ignores one that is not in the set, because closing a descriptor removes it.
+    /// Removes a descriptor, if it is in the set: closing a descriptor removes it.
     pub fn remove(&self, fd: impl AsFd) {
         kernel_entry::assert_allowed();
         let _ = epoll::delete(&*self.0, fd);
@@ -68,7 +68,7 @@ impl Epoll {
     /// Sleeps until a descriptor is ready, the deadline, or a tick; `into` is empty after a tick.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; `Cancelled` if the caller has ended the wait; those of the tick.
+    /// `Timeout` at the deadline; `Cancelled` if the caller has ended the wait; the tick's error.
     pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
         if waiting.stop().is_some() {
             // The set does not contain the descriptor that ends the wait.
@@ -128,10 +128,10 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
 
 /// Returns the events of a descriptor within this time, or none. No signal ends the wait.
 ///
-/// Also a zero time finds events that have happened already.
+/// A zero time finds events that have happened already.
 ///
 /// # Errors
-/// Those of the kernel.
+/// The kernel's.
 pub fn happens_within(fd: BorrowedFd<'_>, what: PollFlags, time: Duration) -> Result<PollFlags> {
     kernel_entry::assert_allowed();
     if !time.is_zero() {
@@ -154,7 +154,7 @@ pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps until one of two descriptors is readable or hung up; returns which, or `None` after a signal.
+/// Sleeps until either descriptor is readable or hung up; returns which, or `None` after a signal.
 ///
 /// It takes the kernel less time than a sleep on an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
@@ -171,7 +171,7 @@ pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Opt
 /// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns the events of each.
 ///
 /// # Errors
-/// `Timeout` at the deadline; those of the tick.
+/// `Timeout` at the deadline; the tick's error.
 pub fn wait_any<const N: usize>(
     waiting: &mut Waiting<'_>,
     on: [(BorrowedFd<'_>, PollFlags); N],
@@ -188,7 +188,7 @@ pub fn wait_any<const N: usize>(
     Ok(if slept { fds.map(|fd| fd.revents()) } else { [PollFlags::empty(); N] })
 }
 
-/// Sleeps until one of these descriptors is readable, the deadline, or a tick.
+/// Sleeps until a descriptor is readable, the deadline, or a tick.
 pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<()> {
     let enders = enders(waiting);
     let on = on.iter().map(|fd| (*fd, PollFlags::IN)).chain(of_enders(&enders));
@@ -198,13 +198,13 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
 
 /// Sleeps until descriptors are readable or hung up, and returns their positions.
 ///
-/// A call that must not wait still reports descriptors that are ready at once.
+/// A call that must not wait still reports ready descriptors.
 ///
 /// # Errors
 /// `InvalidState` for a closed descriptor; `Timeout`.
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    // The first poll does not block, so that a call without waiting reports ready descriptors.
+    // The first poll does not block: a call without waiting reports ready descriptors.
     let mut first = Some(());
     loop {
         let ready = match first.take() {
@@ -231,7 +231,6 @@ pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -
     wait_each(waiting, &mut fds).map(drop)
 }
 
-/// The caller's descriptors that end each sleep.
 type Enders = [Option<Arc<dyn AsFd + Send + Sync>>; 2];
 
 fn enders(waiting: &Waiting<'_>) -> Enders {
@@ -257,10 +256,10 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
     Ok(!interrupted)
 }
 
-/// Begins another round of a loop that a peer can prolong, so that no peer holds the caller.
+/// Begins another round of a loop that a peer can prolong: no peer may hold the caller.
 ///
 /// # Errors
-/// Those of [`Waiting::count_round`]; `Cancelled` if the caller has ended the wait.
+/// As [`Waiting::count_round`]; `Cancelled` if the caller has ended the wait.
 pub fn next_round(waiting: &mut Waiting<'_>) -> Result<()> {
     waiting.count_round()?;
     check_stop(waiting)
@@ -277,8 +276,7 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
 
 /// Returns whether a descriptor is readable now.
 ///
-/// True also if the kernel refuses to tell: the caller then looks itself, and gets the error instead of an endless
-/// wait.
+/// True also if the kernel refuses to tell: the caller then gets the error instead of an endless wait.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

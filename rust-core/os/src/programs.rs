@@ -1,6 +1,6 @@
-//! Where the programs are that Linkspan starts by itself: never in the current folder.
+//! The places of programs that Linkspan starts: never in the current folder.
 //!
-//! A program with more rights than its caller takes only those that the system's administrator installed.
+//! A program with more rights than its caller takes only programs that the system's administrator installed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -27,15 +27,15 @@ const OF_THE_DESKTOP: [&str; 9] = [
 /// Folders passed if only this user can write them; and lists of folders, passed if absolute.
 const FOLDERS: [&str; 5] = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"];
 const LISTS_OF_FOLDERS: [&str; 2] = ["XDG_DATA_DIRS", "XDG_CONFIG_DIRS"];
-/// The bus of the desktop.
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
-/// Gives a program an environment in which nothing names code.
+/// Gives a program an environment that names no code.
 ///
 /// It has the absolute folders of PATH, the language, the time, and a temporary folder if only this user can write it.
 /// The home comes from the system's data. A program with more rights than its caller passes only the system's folders.
 ///
-/// The list has what may pass, because every runtime and library has variables that name code, and new ones come.
+/// A list names the allowed variables, because every runtime and library has variables that name code, and new ones
+/// come.
 pub fn clean_environment(command: &mut Command) {
     command.env_clear();
     command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
@@ -88,7 +88,7 @@ pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
 }
 
-/// Returns the file of a program beside this one.
+/// Returns the file of a program in the folder of this one.
 ///
 /// A program with more rights than its caller takes only a file that root or its own user put there.
 pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
@@ -96,7 +96,7 @@ pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     if !environment::has_more_rights_than_its_caller() {
         return Some(path);
     }
-    // Without links, each of which another user could change.
+    // Without links, because another user could change a link.
     let path = path.canonicalize().ok()?;
     path.ancestors().all(is_of_the_system).then_some(path)
 }

@@ -20,7 +20,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N]> {
 /// Returns a number that is not 0.
 ///
 /// # Errors
-/// Those of [`bytes`].
+/// As [`bytes`].
 pub fn number() -> Result<u64> {
     bytes().map(|bytes| u64::from_le_bytes(bytes) | 1)
 }
@@ -28,7 +28,7 @@ pub fn number() -> Result<u64> {
 /// Returns `N` bytes as twice as many hexadecimal digits.
 ///
 /// # Errors
-/// Those of [`bytes`].
+/// As [`bytes`].
 pub fn digits<const N: usize>() -> Result<String> {
     Ok(bytes::<N>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -2,8 +2,8 @@
 //!
 //! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline. Polling would lose
 //! that order and cause needless wake-ups. So while another process has the lock, a thread of the library sleeps in the
-//! kernel's queue for the caller. It cannot be interrupted if the caller gives up. The next caller for the same lock
-//! takes over its place; without one, the thread releases the lock as soon as it gets it.
+//! kernel's queue for the caller. It cannot be interrupted if the caller gives up. The next caller for this lock takes
+//! over its place; without one, the thread releases the lock as soon as it gets it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,7 +64,7 @@ fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
     if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
 }
 
-/// A held lock. The drop releases it, and so does the end of the process.
+/// A held lock, released by the drop and by the end of the process.
 #[derive(Debug)]
 pub struct RecordLock {
     file: Arc<Guarded>,
@@ -92,8 +92,8 @@ impl RecordLock {
 
 impl Drop for RecordLock {
     fn drop(&mut self) {
-        // Closing the file would release the lock, unless another thread is just starting a child, which has the file
-        // open until its exec. In a forked child that continues, the descriptor is `/dev/null` by now.
+        // Closing the file is not enough: a child that another thread is just starting has the file open until its
+        // exec. In a forked child that continues, the descriptor is `/dev/null` by now.
         release(self.file.as_fd(), self.span);
     }
 }
@@ -125,7 +125,7 @@ pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
 
 /// Takes a lock, and waits for the process that has it.
 ///
-/// The lock may be held through another open file of the same file than `file`.
+/// It may be held through another open file than `file`, of that file.
 ///
 /// # Errors
 /// `Stalled` at the deadline, with the owner's process number if it is known.
@@ -210,7 +210,7 @@ impl Queued {
     /// The waker is signalled at its turn.
     ///
     /// # Errors
-    /// Those of starting a thread.
+    /// If the thread cannot be started.
     pub fn start(file: Arc<Guarded>, span: Span, purpose: Purpose, waker: &Arc<EventFd>) -> Result<Queued> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a file to lock")?;
         let key = LockKey { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
@@ -270,7 +270,7 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        // A forked child has no such thread, so there is no place to leave.
+        // The thread does not exist in a forked child.
         if self.key.born != fork::generation() {
             return;
         }
@@ -311,7 +311,7 @@ mod tests {
             let error = take(open(&folder), Span::WRITE, &mut short).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Stalled);
         }
-        // Twenty calls have timed out, and one thread is in the queue for all of them.
+        // Twenty calls have timed out, and one thread is in the queue for all.
         let facts = rustix::fs::fstat(&*holder).unwrap();
         let places =
             || ABANDONED.lock().iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();

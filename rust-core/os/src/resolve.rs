@@ -1,7 +1,7 @@
 //! The addresses of a host name, within a deadline.
 //!
-//! The C library's `getaddrinfo` has no deadline and cannot be interrupted. So a thread calls it and signals an
-//! eventfd. If the caller gives up, the thread ends by itself, and its result is dropped.
+//! The C library's `getaddrinfo` knows no deadline and cannot be interrupted. So a thread calls it and signals an
+//! eventfd. If the caller gives up, the thread continues to its end, and its result is dropped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,14 +13,12 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Returns the addresses of a host with this port, the best first.
-///
-/// `None` if one of `wakers` ended the wait.
+/// Returns the addresses of a host with this port, the best first. `None` if a waker ended the wait.
 ///
 /// Numbers and `localhost` need no name server and do not block.
 ///
 /// # Errors
-/// `NotFound` if the name has no address; `Timeout`.
+/// `NotFound` for a name without an address; `Timeout`.
 pub fn resolve(
     host: &str,
     port: u16,
@@ -69,7 +67,7 @@ impl Lookup {
     /// Begins to query the addresses of a host.
     ///
     /// # Errors
-    /// `OutOfMemory` if the process has no descriptor or thread left.
+    /// `OutOfMemory` without a descriptor or thread left.
     pub fn begin(host: &str, port: u16) -> Result<Lookup> {
         let found = Arc::new((Mutex::new(None), EventFd::new()?));
         let (for_thread, name) = (found.clone(), (host.to_owned(), port));

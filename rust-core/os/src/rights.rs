@@ -63,7 +63,7 @@ pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>>
 /// Takes the next bytes and all their descriptors. `None` if nothing is available yet.
 ///
 /// # Errors
-/// `OutOfMemory` if this process had no room for every descriptor.
+/// `OutOfMemory` without room for every descriptor in this process.
 pub fn receive_with(
     socket: impl AsFd,
     into: &mut [u8],
@@ -77,18 +77,18 @@ pub fn receive_with(
 /// It takes one more system call.
 ///
 /// # Errors
-/// `OutOfMemory` if this process had no room for every descriptor.
+/// `OutOfMemory`, as [`receive_with`].
 pub fn receive_all_or_none(
     socket: impl AsFd,
     into: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> Result<Option<usize>> {
     let mut copies = Vec::new();
-    // Peeked descriptors are new ones of this process. After a failure the originals still wait in the socket, so
+    // Peeking creates new descriptors in this process. After a failure the originals still wait in the socket, so
     // closing the copies does not block.
     let Some(count) = receive(&socket, into, &mut copies, RecvFlags::PEEK)? else { return Ok(None) };
     if count > 0 {
-        // Without room for descriptors: the kernel drops those in the socket, which are not the last references either.
+        // Without room for descriptors: the kernel drops the socket's, which are not the last references either.
         match rustix::net::recv(&socket, &mut into[..count], RecvFlags::DONTWAIT) {
             Ok((_, taken)) if taken == count => {}
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => return Ok(None),

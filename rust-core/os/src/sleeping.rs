@@ -1,4 +1,4 @@
-//! Checks in debug builds that a call of the engine sleeps only where the engine drives its waits.
+//! Checks in debug builds that a call of the engine sleeps only in its driven waits.
 //!
 //! One file of the engine therefore has all waits. [`Waiting`](crate::deadline::Waiting) marks a call. The functions of
 //! this crate that put a thread to sleep assert the rest. Looks that do not wait assert nothing, and neither do threads
@@ -58,11 +58,10 @@ scope!(
     |(calls, driven)| (calls, driven - 1)
 );
 
-/// Runs code of the program within a wait; that code is no part of the call.
+/// Runs code of the program within a wait, outside the call.
 pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     #[cfg(all(debug_assertions, not(loom)))]
     {
-        /// Comes back to the call, also after a panic.
         struct Inside((u32, u32));
 
         impl Drop for Inside {
@@ -152,7 +151,7 @@ mod tests {
             drop(call);
             assert!(!panics(), "{what}: after the call");
         }
-        // A look is no sleep.
+        // A look does not sleep.
         let _call = InCall::new();
         set.sleep(Some(Duration::ZERO), &mut Vec::new()).unwrap();
     }

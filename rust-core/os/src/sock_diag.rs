@@ -1,7 +1,7 @@
 //! The user at one end of a TCP connection of this machine, from the kernel (`sock_diag(7)`).
 //!
-//! `/proc/net/tcp` has the same data, but the kernel walks its whole table of connections for each read. That takes 20
-//! ms on an idle machine, and more under a flood of connections, when the answer is needed.
+//! `/proc/net/tcp` has these data as well, but the kernel walks its whole table of connections for each read. That
+//! takes 20 ms on an idle machine, and more under a flood of connections, when the answer is needed.
 //!
 //! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56. An answer has the header and an
 //! `inet_diag_msg` of 72. Netlink uses the machine's byte order, but network order for addresses and ports.
@@ -27,7 +27,7 @@ const ANSWER: usize = 72;
 pub enum ConnectionOwner {
     /// A process of this user has the connection open.
     User(u32),
-    /// There is no such connection, or no process has it open.
+    /// No such connection exists, or no process has it open.
     NoSocket,
     /// The kernel does not answer: the module is missing, or a filter of system calls forbids the request.
     Unsupported,
@@ -93,7 +93,7 @@ fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     if kind != Some(SOCK_DIAG_BY_FAMILY) || bytes.len() < HEADER + ANSWER {
         return ConnectionOwner::Unsupported;
     }
-    // If no connection matches, the kernel returns a listener at the address, which has no other end.
+    // If no connection matches, the kernel returns a listener at the address, without another end.
     let port = bytes.get(HEADER + 6..HEADER + 8).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes);
     match (four(HEADER + 64), four(HEADER + 68)) {
         // The kernel shows an end that no process has open as root's.

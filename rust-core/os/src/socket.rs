@@ -90,7 +90,7 @@ pub fn listen(
     Ok(socket)
 }
 
-/// Refuses a descriptor from another process that is no listening Unix socket.
+/// Refuses another process's descriptor for anything but a listening Unix socket.
 ///
 /// # Errors
 /// `Malformed`.
@@ -274,8 +274,7 @@ fn close(socket: OwnedFd) {
 
 /// Whether unread descriptors may be in the socket. More than 64 unread bytes count as yes.
 ///
-/// It inspects fewer bytes, such as those that wake a parked peer, because a thread for each such socket would be too
-/// many.
+/// It inspects fewer bytes, such as wake-ups of a parked peer: a thread for each such socket would be too many.
 fn may_hold_descriptors(socket: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     match rustix::io::ioctl_fionread(&socket) {

@@ -1,8 +1,8 @@
-//! A private directory in which a socket or a pipe gets its mode and group before it gets its name.
+//! A private directory: a socket or a pipe gets its mode and group there before it gets its name.
 //!
-//! Neither `bind` nor `mkfifo` returns a descriptor on which a mode could be set despite the umask. Before a `chmod` by
-//! name, a member of the group that shares the directory could put a link in the file's place. No other user can enter
-//! this directory (0700). The finished socket is then renamed out of it.
+//! Neither `bind` nor `mkfifo` returns a descriptor for setting a mode despite the umask. Before a `chmod` by name, a
+//! member of the group that shares the directory could put a link in the file's place. No other user can enter this
+//! directory (0700). The finished socket is then moved to its name.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -25,7 +25,6 @@ pub struct Staging {
     inside: Directory,
     /// A [`staged`](beneath::staged) name.
     name: String,
-    /// The fork generation that created it.
     born: u64,
 }
 
@@ -59,7 +58,7 @@ impl Staging {
         Ok(Staging { parent: parent.into(), inside, name, born: fork::generation() })
     }
 
-    /// Returns the directory, in which a socket is bound or a pipe is created.
+    /// Returns the directory, for binding a socket or creating a pipe.
     pub fn inside(&self) -> &Directory {
         &self.inside
     }

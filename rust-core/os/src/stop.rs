@@ -1,4 +1,4 @@
-//! Signals that ask a program to stop: SIGINT and SIGTERM, if the program has no handler for them.
+//! Signals that ask a program to stop: SIGINT and SIGTERM, if the program does not handle them.
 //!
 //! They count from the oldest [`Watch`] on: the first one is passed to the program, and the second ends it. With a
 //! service (`watch_patiently`) two are passed: the first is its SHUTDOWN command, the second cancels the current task,
@@ -18,7 +18,7 @@ use crate::fork::{self, Guarded, Own};
 
 /// The signals of this process.
 ///
-/// A forked child has none of its parent's, and no handler: an inherited handler takes the default action.
+/// A forked child begins without its parent's signals and handlers: an inherited handler takes the default action.
 static SIGNALLED: Own<Signalled> = Own::new();
 
 /// The signals that a process has received, and its handlers.
@@ -31,7 +31,7 @@ struct Signalled {
     last_passed: AtomicU32,
     /// The eventfd that the handler signals; -1 before its creation.
     waker: AtomicI32,
-    /// The watches that exist, for which the handlers are installed.
+    /// The existing watches, which need the handlers.
     watches: Mutex<Vec<Watched>>,
 }
 
@@ -118,9 +118,9 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
 /// Installs the handlers, from an object's first iteration until it is closed or dropped.
 ///
-/// The first SIGINT or SIGTERM ends the loop over requests or messages, so that the program can end in order. The
-/// second ends the program, unless it has a service (`watch_patiently`). After the object's end, the next signal is the
-/// first for another object that waits. Signals that the program handles or ignores are left alone.
+/// The first SIGINT or SIGTERM ends the loop over requests or messages, and the program can end in order. Without a
+/// service (`watch_patiently`), the second ends the program. After the object's end, the next signal is the first for
+/// another object that waits. Signals that the program handles or ignores are left alone.
 pub fn watch() -> Result<Watch> {
     install(1)
 }
@@ -172,7 +172,7 @@ impl Signalled {
         if count >= last_passed {
             // Restored here, not by the program, which may be stuck.
             SIGNALS.into_iter().for_each(restore);
-            // A caller that lets more signals pass at the same time found the handlers still installed.
+            // A caller that concurrently lets more signals pass found the handlers still installed.
             if count < self.last_passed.load(Ordering::SeqCst) {
                 SIGNALS
                     .into_iter()
@@ -181,7 +181,7 @@ impl Signalled {
             }
         }
         if count > last_passed {
-            // Another thread handled the last one at the same time, so this signal is not for the program.
+            // Another thread concurrently handled the last one, so this signal is not for the program.
             raise(signal);
         }
         let one = 1u64.to_le_bytes();
@@ -318,7 +318,7 @@ mod tests {
                 "brief" => drop(watch().unwrap()),
                 // A signal ends the loop, and the object is then closed.
                 "ended" => watch_until_a_signal(),
-                // The same while another watch exists, which begins after the signal.
+                // With another watch, which begins after the signal.
                 "passed" => {
                     let mut watch = watch().unwrap();
                     raise(libc::SIGTERM);
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(count(), 0);
     }
 
-    /// The handler's write fails, because the waker has no room for another event.
+    /// The handler's write fails, because the waker is full.
     fn handler_keeps_errno() {
         rustix::io::write(waker(), &(u64::MAX - 1).to_le_bytes()).unwrap();
         // SAFETY: the address of this thread's errno; the signal has a handler, which returns.

@@ -1,6 +1,6 @@
 //! Threads of the library and its programs, and how its programs start others.
 //!
-//! The threads have every signal blocked, so that signals reach the program's threads.
+//! The threads have every signal blocked; signals then reach the program's threads.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -86,12 +86,12 @@ fn with_mask<T>(
     }
 }
 
-/// Starts a program with no signal blocked: one that never gets SIGTERM could not be ended.
+/// Starts a program with no signal blocked, so SIGTERM can end it.
 ///
 /// Also lets this process wait for it: if a parent left SIGCHLD ignored, the kernel would not keep a child's end.
 ///
 /// # Errors
-/// Those of starting a program.
+/// If the program cannot be started.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
     // A closure between fork and exec would make the standard library use `execvp`, which gives a file that the kernel

@@ -20,7 +20,7 @@ impl Timer {
         Ok(Timer(descriptor::timer().doing("making a timer (timerfd_create)")?.into()))
     }
 
-    /// Makes the timer readable after this time, whatever it was armed for.
+    /// Makes the timer readable after this time, and replaces an earlier time.
     pub fn arm(&self, after: Duration) -> Result<()> {
         kernel_entry::assert_allowed();
         // Zero would disarm it.

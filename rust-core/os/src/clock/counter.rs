@@ -1,8 +1,8 @@
 //! The wall clock between two readings, by the processor's cycle counter.
 //!
 //! Reading the clock makes the processor wait for all earlier instructions; reading only the counter takes less than
-//! half of the time. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags
-//! behind the clock by some tens of nanoseconds and never leads. A step of the clock is noticed within a millisecond.
+//! half of the time. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags by
+//! some tens of nanoseconds and never leads. A step of the clock is noticed within a millisecond.
 //!
 //! The counter is used if the kernel itself measures time by it, and after two measurements of its rate agree. Such a
 //! counter runs at one rate on all processors, also while they sleep. The measurements begin anew after a suspension.
@@ -86,7 +86,7 @@ impl Reading {
     /// If reading the clocks took more cycles, another program ran in between.
     const INTERRUPTED: u64 = 5_000;
 
-    /// The time of the counter `cycles`, unless the reading is too old.
+    /// The time of the counter `cycles`; `None` for a reading that is too old.
     fn at(&self, cycles: u64) -> Option<i64> {
         let since = cycles.wrapping_sub(self.cycles);
         // Fewer than 2^24 cycles and a rate below 2^33: nothing overflows.
@@ -124,7 +124,7 @@ impl Reading {
     }
 }
 
-/// The nanoseconds of a cycle with 32 binary places; 0 unless between those of 500 MHz and 10 GHz.
+/// The nanoseconds of a cycle with 32 binary places; 0 outside 500 MHz to 10 GHz.
 fn rate(nanos: i64, cycles: u64) -> u64 {
     const POSSIBLE: std::ops::Range<u64> = (1 << 32) / 10..(1 << 32) * 2;
     let nanos = u128::from(nanos.max(0).cast_unsigned());

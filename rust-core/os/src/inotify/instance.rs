@@ -43,11 +43,10 @@ static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
 
 /// Watches whose owners sleep on the instance, within the kernel's limit at any depth of nested sets.
 pub(super) const DIRECT: usize = 8;
-/// How long the thread waits if the kernel has no memory for its sleep.
+/// How long the thread waits if the kernel lacks memory for its sleep.
 const SHORTAGE: Duration = Duration::from_millis(10);
 
 impl Instance {
-    /// Returns a new instance, which no watch shares yet.
     pub(super) fn new() -> Result<Arc<Instance>> {
         let fd = new_instance()?;
         Ok(Arc::new(Instance { fd: fd.into(), born: fork::generation(), table: Mutex::default() }))
@@ -68,7 +67,7 @@ impl Instance {
         is_direct
     }
 
-    /// The thread: reads for the watches that do not sleep on the instance, until the last of them is gone.
+    /// The thread: reads for the watches that do not sleep on the instance, until all are gone.
     fn read(&self, end: &EventFd) {
         loop {
             match poll::sleep_on_two(self.fd.as_fd(), end.as_fd()) {
@@ -79,16 +78,14 @@ impl Instance {
         }
     }
 
-    /// Reads the instance once and distributes the events to all watches except `reader`.
-    ///
-    /// False if there was none.
+    /// Reads the instance once and distributes the events, except to `reader`. False without events.
     pub(super) fn distribute(&self, reader: Option<&Arc<WatchState>>) -> bool {
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut events = inotify::Reader::new(&self.fd, &mut space);
         // The names must be in the order of the events, so one thread at a time reads and distributes.
         let Table { watches, .. } = &mut *self.table();
-        // With the lock, no one else wakes this watch, so flag and eventfd agree. Before the read, so that events from
-        // another thread wake this watch again.
+        // With the lock, no one else wakes this watch, so flag and eventfd agree. Before the read: events that another
+        // thread reads later wake this watch again.
         if let Some(reader) = reader
             && reader.woken.swap(false, Ordering::AcqRel)
         {
@@ -143,7 +140,7 @@ impl Table {
         self.reader.is_some()
     }
 
-    /// Counts a watch that is gone, and ends the thread with the last watch that needs it.
+    /// Counts a watch that is gone, and ends the thread if no other watch needs it.
     pub(super) fn leave(&mut self, is_direct: bool) {
         *(if is_direct { &mut self.direct } else { &mut self.indirect }) -= 1;
         if self.indirect == 0

@@ -17,7 +17,7 @@ pub struct News {
     pub names: Vec<String>,
     /// The names that were given by a rename, each as often as that happened.
     pub renamed: Vec<String>,
-    /// Whether events were lost, so that everything must be checked.
+    /// Whether events were lost; everything must then be checked.
     pub overflown: bool,
     /// Whether the watched object was removed or moved away.
     pub gone: bool,
@@ -40,7 +40,7 @@ pub(super) struct WatchState {
     pub(super) news: Mutex<News>,
 }
 
-/// The most names kept; checking everything costs less than more of them.
+/// The most names kept; beyond, checking everything costs less.
 const KEPT: usize = 65_536;
 
 impl WatchState {

@@ -1,4 +1,4 @@
-//! A watch behind one descriptor, and a watch of one file with its own instance.
+//! A watch with one descriptor, and a watch of one file with a separate instance.
 
 use std::mem::MaybeUninit;
 use std::ops::Deref;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::fork::Descriptor;
 use crate::poll::{Epoll, Interest};
 
-/// A watch behind one descriptor, which is readable while the watch has events.
+/// A watch with one descriptor, which is readable while the watch has events.
 #[derive(Debug)]
 pub struct WatchSet {
     watch: Watch,
@@ -22,7 +22,7 @@ impl WatchSet {
     /// Returns the watch with its set.
     ///
     /// # Errors
-    /// Those of creating the set: no descriptors are left.
+    /// If no descriptors are left for the set.
     pub fn of(watch: Watch) -> Result<WatchSet> {
         let set = Epoll::new()?;
         for descriptor in watch.descriptors() {
@@ -48,7 +48,7 @@ impl AsFd for WatchSet {
 
 /// Watches one file that another process writes.
 ///
-/// It has its own instance, so that writes do not wake programs that wait for a name.
+/// Its writes do not wake programs that wait for a name, because it has a separate instance.
 #[derive(Debug)]
 pub struct ContentWatch(Descriptor);
 
@@ -56,7 +56,7 @@ impl ContentWatch {
     /// Watches this open file from now on: writes, and the loss of its name.
     ///
     /// # Errors
-    /// Those of the kernel, with its limit on instances.
+    /// The kernel's, with its limit on instances.
     pub fn new(file: BorrowedFd<'_>) -> Result<ContentWatch> {
         let fd = new_instance()?;
         add(&fd, &beneath::kernel_path(file), WatchFlags::MODIFY | WatchFlags::ATTRIB, "watching a file")?;

@@ -1,4 +1,4 @@
-//! Watches that share one instance, whichever of them reads it.
+//! Watches that share one instance; any watch may read it.
 
 // The process has one instance, so one read leaves events if a parallel test makes many: `take_all` takes them.
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ fn each_watch_gets_its_events_whichever_reads() {
     std::fs::rename(second.path().join("x"), second.path().join("y")).unwrap();
     assert_eq!(made.take_all().names, ["y"]);
     assert_eq!(in_second.take_all().names, ["x"]);
-    // One watch is dropped; the other at the same place continues.
+    // One watch is dropped; the other continues.
     drop(removed);
     std::fs::write(folder.path().join("c"), "").unwrap();
     assert_eq!(made.take_all().names, ["c"]);

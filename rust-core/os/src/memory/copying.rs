@@ -5,9 +5,9 @@
 //! - A loop of vector instructions copies from 2 KiB to the size of the second cache on AMD's processors of the third
 //!   and fourth generation. There glibc before 2.39 uses `rep movsb`. It takes up to fifteen times as long if the
 //!   destination begins some bytes later in its page than the source. 300 kB take 150 µs instead of 10. A slot's
-//!   content begins with a page, and allocators place long blocks 16 bytes after the beginning. The loop takes the same
-//!   time for all places. Other processors use `memcpy`: `rep movsb` does not fetch the lines that it writes whole. 1
-//!   MB copied in and out in both directions takes 350 µs on an Intel Xeon instead of 425.
+//!   content begins with a page, and allocators place long blocks 16 bytes after the beginning. The loop's time does
+//!   not depend on the places. Other processors use `memcpy`: `rep movsb` does not fetch the lines that it writes
+//!   whole. 1 MB copied in and out in both directions takes 350 µs on an Intel Xeon instead of 425.
 //! - [`stream`] writes whole lines past the caches. If a distant processor has the destination's lines in its caches,
 //!   from reading the previous content, each ordinary store waits for them.
 //!
@@ -19,9 +19,9 @@ use std::ops::Range;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use std::sync::OnceLock;
 
-/// Lengths for the loop: those of glibc's `rep movsb`, up to the size of the second cache.
+/// Lengths for the loop, as for glibc's `rep movsb`: up to the size of the second cache.
 ///
-/// Not in debug builds, in which the loop takes many times as long.
+/// Not in debug builds, because they slow the loop down many times.
 const IN_A_LOOP: Range<usize> = if cfg!(debug_assertions) { 0..0 } else { 2 << 10..2 << 20 };
 
 /// Copies bytes that do not overlap.

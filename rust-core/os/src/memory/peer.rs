@@ -16,10 +16,10 @@ pub struct PeerMemory {
 }
 
 impl PeerMemory {
-    /// Maps a file from a peer, whose size must be between the two limits.
+    /// Maps a file from a peer, with a size within the limits.
     ///
     /// # Errors
-    /// `Malformed` unless it is a sealed, allocated memory file of such a size.
+    /// `Malformed` for anything but a sealed, allocated memory file of such a size.
     pub fn open(file: &PeerFile, min: usize, max: usize) -> Result<PeerMemory> {
         let size = file.examine_all(min, max)?;
         Ok(PeerMemory { mapping: Mapping::map(file.as_fd(), size, Access::Read, Children::Without)? })
@@ -44,22 +44,22 @@ impl PeerMemory {
 
     /// Returns elements of arrays that the protocol forbids the peer to change now.
     ///
-    /// A hostile peer may still change them. They are only numbers, for which every bit pattern is valid, and no code
-    /// derives addresses from them.
+    /// A hostile peer may still change them. They are only numbers; every bit pattern is valid, and no code derives
+    /// addresses from them.
     pub fn elements(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed, and never shrinks: it
         // is sealed. For writes by another process see above.
         unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
     }
 
-    /// Sleeps while the low half of the word at `at` equals that of `value`, for at most this long.
+    /// See [`futex::wait`].
     pub fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
         futex::wait(self.mapping.word(at), value, at_most)
     }
 
     /// Loads `N` words from offset `at` on, a multiple of 8.
     pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
-        // One check for all of them.
+        // One check for all.
         let mut words = [0; N];
         for (word, place) in words.iter_mut().zip(self.mapping.words(at, N)) {
             *word = place.load(Ordering::Relaxed);

@@ -17,7 +17,7 @@ use super::SEALS;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork::Descriptor;
 
-/// A memory file of a peer, and how much of it was examined.
+/// A memory file of a peer, examined to some length.
 #[derive(Debug)]
 pub struct PeerFile {
     fd: Descriptor,
@@ -52,7 +52,7 @@ impl PeerFile {
     /// Examines the next [`PeerFile::SLICE`]; returns whether that was the rest.
     ///
     /// # Errors
-    /// `Malformed` unless it is a sealed memory file without holes.
+    /// `Malformed` for anything but a sealed memory file without holes.
     pub fn examine(&mut self) -> Result<bool> {
         self.examined.advance(self.fd.as_fd(), PeerFile::SLICE)
     }
@@ -66,7 +66,7 @@ impl PeerFile {
 /// Examines a whole file whose size is between the two limits; returns the size.
 ///
 /// # Errors
-/// `Malformed` unless it is a sealed memory file of such a size without holes.
+/// `Malformed` for anything but a sealed memory file of such a size without holes.
 pub(super) fn examine(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<usize> {
     examine_rest(fd, Examined::default(), min, max)
 }
@@ -82,7 +82,7 @@ fn examine_rest(fd: BorrowedFd<'_>, mut examined: Examined, min: usize, max: usi
 }
 
 impl Examined {
-    /// Checks the seals, and that the file system is that of memory files.
+    /// Checks the seals and the file system, which must be tmpfs.
     fn check_seals(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
         if self.sealed {
             return Ok(());

@@ -28,19 +28,19 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         self.seat.lease()
     }
 
-    /// Takes permit and value of another seat with the same gate, if no thread has or awaits it.
+    /// Takes permit and value of another seat of this gate, if no thread has or awaits it.
     ///
     /// The drop of the lease enters the gate, so this call must leave it before.
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }
 
-    /// Returns [`Seat::is_acquired_here`] for another seat with the same gate.
+    /// Returns [`Seat::is_acquired_here`] for another seat of this gate.
     pub fn is_acquired_here<U>(&mut self, other: &Seat<U, G>) -> bool {
         other.is_acquired_by_holder(&mut self.gate)
     }
 
-    /// Returns whether no thread has or awaits another seat with the same gate.
+    /// Returns whether no thread has or awaits another seat of this gate.
     pub fn is_free<U>(&self, other: &Seat<U, G>) -> bool {
         Arc::ptr_eq(&self.seat.gate, &other.gate) && other.is_free()
     }
@@ -54,7 +54,7 @@ pub struct Lease<'a, T, G> {
 }
 
 impl<'a, T, G> Lease<'a, T, G> {
-    /// Splits the lease, so that permit and value can be given back one after the other.
+    /// Splits the lease, to give back permit and value separately.
     pub fn split(self) -> (Permit<'a, T, G>, ValueGuard<'a, T, G>) {
         let seat = self.seat;
         std::mem::forget(self);

@@ -20,7 +20,7 @@ fn seat_of(value: u64) -> SharedSeat {
     SharedSeat::new(Seat::new(value, Arc::new(Mutex::new(()))))
 }
 
-/// Tries every interleaving, or those with at most so many preemptions.
+/// Tries every interleaving, perhaps with a limit on preemptions.
 fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -104,7 +104,7 @@ fn ends_with<G>(seat: &Seat<u64, G>, count: u64) {
     assert_eq!(*value, count);
 }
 
-/// Calls that acquire the seat at the same time: each has its turn.
+/// Calls that acquire the seat concurrently: each has its turn.
 fn calls(preemptions: Option<usize>, others: u64) {
     model(preemptions, move || {
         let seat = seat_of(0);
@@ -146,7 +146,7 @@ fn two_calls_and_borrower() {
     });
 }
 
-/// Two calls wait for a third; the first of them reaches its deadline when it wakes, or before.
+/// Two calls wait for a third; the first one reaches its deadline when it wakes, or before.
 fn one_gives_up() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -223,7 +223,7 @@ fn hold_and_count(first: &Seat<u64, ()>, seat: &Seat<u64, ()>) -> bool {
     };
     let Some(mut held) = held else { return false };
     assert!(seat.is_acquired_here());
-    // The first of the two undoes itself, so that the count says how many threads have had the seat.
+    // The first change undoes itself; the count then says how many threads have had the seat.
     *held += 1;
     let mut ending = held.enter();
     *ending.parts().0 -= 1;
@@ -244,7 +244,7 @@ fn waits_for_a_call_that_holds(waits: fn(&Seat<u64, ()>)) {
     });
 }
 
-/// A call that holds the seat, one that waits for it, and one that tries to take it.
+/// A call holds the seat, a second call waits for it, and a third tries to take it.
 fn waits_beside_one_that_tries(tries: fn(&Seat<u64, ()>) -> bool) {
     model(Some(2), move || {
         let gate = Arc::new(Mutex::new(()));
@@ -369,7 +369,7 @@ fn mutant_that_does_not_wake_the_follower_is_found() {
     finds(ProtocolStep::Unpark, || leader_and_follower(true));
 }
 
-/// A call steps aside for a callback, which waits for a call in line, or for one that comes later.
+/// A call steps aside for a callback, which waits for a call in line, or for a later call.
 fn call_that_steps_aside() {
     model(None, || {
         let seat = seat_of(0);
