@@ -48,10 +48,10 @@ impl Counts {
         let mut counts = if rank <= SHORT_RANK {
             Counts::Short(rank as u8, [0; 2 * SHORT_RANK])
         } else {
-            Counts::Long(vec![0; 2 * rank].into())
+            Counts::Long(vec![0; rank.saturating_mul(2)].into())
         };
         let both = match &mut counts {
-            Counts::Short(_, both) => &mut both[..2 * rank],
+            Counts::Short(_, both) => &mut both[..rank.saturating_mul(2)],
             Counts::Long(both) => both,
         };
         let (shape, strides) = both.split_at_mut(rank);
@@ -122,7 +122,7 @@ impl NdArray {
         };
         let dtype = DType::from_name(&name).ok_or_else(|| unknown("element type", &name))?;
         let order = Order::from_name(&order).ok_or_else(|| unknown("order", &order))?;
-        let shape = shape.unwrap_or_else(|| vec![(given.data.len() / dtype.size()) as u64]);
+        let shape = shape.unwrap_or_else(|| vec![given.data.chunks_exact(dtype.size()).len() as u64]);
         Ok(NdArray::new(NdArrayRef::new(dtype, order, &shape, given.data)?.to_owned()))
     }
 
@@ -484,7 +484,7 @@ impl<'py> BorrowedArray<'py> {
     fn swap(&mut self) -> linkspan::Result<()> {
         let parts = if matches!(self.dtype, DType::C64 | DType::C128) { 2 } else { 1 };
         let mut copy = copy_of(self.bytes())?;
-        copy.chunks_exact_mut(self.dtype.size() / parts).for_each(<[u8]>::reverse);
+        copy.chunks_exact_mut(self.dtype.size().checked_div(parts).unwrap_or(1)).for_each(<[u8]>::reverse);
         self.copy = Some(copy);
         Ok(())
     }

@@ -191,7 +191,8 @@ impl Table {
         };
         let inner = items.items.as_deref().unwrap_or(items);
         let Some((dtype, elements)) = elements(inner) else { return Ok(None) };
-        let ends = self.array(py, DType::I64, Order::Row, vec![self.rows as u64 + 1], ends)?;
+        let ends =
+            self.array(py, DType::I64, Order::Row, vec![(self.rows as u64).saturating_add(1)], ends)?;
         Ok(Some((ends, self.array(py, dtype, Order::Row, vec![items.length as u64], elements)?)))
     }
 

@@ -49,7 +49,7 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
             self.ended = next.is_err();
             self.ready.push_back(match next {
                 Ok(payload) => {
-                    bytes += payload.len();
+                    bytes = payload.len().saturating_add(bytes);
                     Ok(payload)
                 }
                 Err(Failure::Core(error)) => Err(error),

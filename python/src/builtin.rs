@@ -83,12 +83,12 @@ pub fn dict<S: Sink + ?Sized, W: Walker>(dict: &Bound<'_, PyDict>, sink: &mut S,
     let py = dict.py();
     let len = dict.len();
     sink.begin_map(len)?;
-    let (mut at, mut count) = (0, 0);
+    let (mut at, mut count) = (0, 0usize);
     let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
     // pyo3's iterator panics if the dict changes during the walk; this loop returns an error.
     // SAFETY: the dict is alive and the interpreter attached. Only this call changes `at`.
     while unsafe { ffi::PyDict_Next(dict.as_ptr(), &mut at, &mut key, &mut value) } != 0 {
-        count += 1;
+        count = count.saturating_add(1);
         if count > len {
             return Err(changed("dict"));
         }

@@ -141,13 +141,14 @@ impl BytesLoan {
         if filled != 0 {
             return Err(PyErr::fetch(slf.py()));
         }
-        state.exports += 1;
+        state.exports = state.exports.saturating_add(1);
         Ok(())
     }
 
     /// # Safety
     /// Only the interpreter calls this, with a view filled by [`BytesLoan::__getbuffer__`].
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
-        self.state().exports -= 1;
+        let mut state = self.state();
+        state.exports = state.exports.saturating_sub(1);
     }
 }

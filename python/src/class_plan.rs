@@ -160,12 +160,14 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
     let sought = made::list(py, std::iter::empty()).map_err(made::raised)?;
     descriptor.call_method1("__set__", (&instance, &sought))?;
     let word = size_of::<usize>();
-    let mut found = (size_of::<ffi::PyObject>()..size.saturating_sub(word - 1)).step_by(word).filter(|at| {
-        // SAFETY: an instance has at least `__basicsize__` bytes, all zero when it was made; the loop reads whole
-        // words.
-        let here = unsafe { instance.as_ptr().byte_add(*at).cast::<usize>().read() };
-        here == sought.as_ptr().addr()
-    });
+    let mut found = (size_of::<ffi::PyObject>()..size.saturating_sub(const { size_of::<usize>() - 1 }))
+        .step_by(word)
+        .filter(|at| {
+            // SAFETY: an instance has at least `__basicsize__` bytes, all zero when it was made; the loop reads whole
+            // words.
+            let here = unsafe { instance.as_ptr().byte_add(*at).cast::<usize>().read() };
+            here == sought.as_ptr().addr()
+        });
     Ok(found.next().filter(|_| found.next().is_none()))
 }
 

@@ -49,7 +49,7 @@ impl<'a> Layout<'a> {
                 )
             };
             let given: i64 = index.call_method0("__index__").map_err(refused)?.extract()?;
-            let position = i128::from(given) + if given < 0 { i128::from(length) } else { 0 };
+            let position = i128::from(given).saturating_add(if given < 0 { length.into() } else { 0 });
             if !(0..i128::from(length)).contains(&position) {
                 let text =
                     format!("index {given} is outside dimension {dimension}, which has length {length}");
@@ -64,7 +64,9 @@ impl<'a> Layout<'a> {
     }
 
     fn offset(&self, positions: &[usize]) -> usize {
-        positions.iter().zip(&self.strides).map(|(position, stride)| position * stride).sum()
+        positions.iter().zip(&self.strides).fold(0, |offset: usize, (position, stride)| {
+            offset.saturating_add(position.saturating_mul(*stride))
+        })
     }
 
     /// Returns the array of the remaining dimensions; it shares memory if that is contiguous.
@@ -76,20 +78,31 @@ impl<'a> Layout<'a> {
         }
         let from = self.offset(positions);
         if *order == Order::Row {
-            let bytes = shape.iter().product::<u64>() as usize * dtype.size();
-            return Array { dtype: *dtype, order: Order::Row, shape, data: data.slice(from..from + bytes) };
+            let bytes =
+                shape.iter().fold(dtype.size(), |bytes, length| bytes.saturating_mul(*length as usize));
+            let data = data.slice(from..from.saturating_add(bytes));
+            return Array { dtype: *dtype, order: Order::Row, shape, data };
         }
         let mut gathered = Vec::new();
         self.gather(positions.len(), from, &mut gathered);
         Array { dtype: *dtype, order: Order::Row, shape, data: gathered.into() }
     }
 
+    /// Returns the offset of a position of this dimension.
+    fn inner(&self, dimension: usize, from: usize, position: usize) -> usize {
+        from.saturating_add(position.saturating_mul(self.strides[dimension]))
+    }
+
+    fn bytes_at(&self, at: usize) -> &[u8] {
+        &self.array.data[at..][..self.array.dtype.size()]
+    }
+
     fn gather(&self, dimension: usize, from: usize, into: &mut Vec<u8>) {
         let Some(&length) = self.shape().get(dimension) else {
-            return into.extend_from_slice(&self.array.data[from..from + self.array.dtype.size()]);
+            return into.extend_from_slice(self.bytes_at(from));
         };
         for position in 0..usize::try_from(length).unwrap_or(usize::MAX) {
-            self.gather(dimension + 1, from + position * self.strides[dimension], into);
+            self.gather(dimension.saturating_add(1), self.inner(dimension, from, position), into);
         }
     }
 
@@ -116,13 +129,14 @@ impl<'a> Layout<'a> {
         let Some(&length) = self.shape().get(dimension) else { return self.number(py, from) };
         let list = made::list(py, std::iter::empty()).map_err(made::raised)?;
         for position in 0..usize::try_from(length).unwrap_or(usize::MAX) {
-            list.append(self.lists(py, dimension + 1, from + position * self.strides[dimension])?)?;
+            let from = self.inner(dimension, from, position);
+            list.append(self.lists(py, dimension.saturating_add(1), from)?)?;
         }
         Ok(list.into_any())
     }
 
     fn number<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
-        let bytes = &self.array.data[at..at + self.array.dtype.size()];
+        let bytes = self.bytes_at(at);
         macro_rules! first {
             ($number:ty) => {
                 <$number>::from_le_bytes(first_bytes(bytes))

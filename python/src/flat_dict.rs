@@ -103,8 +103,9 @@ fn append_inner(
         return Err(Refused::Inner);
     };
     let mut refused = Refused::Value;
-    let written =
-        record.map(key, |record| shape.write(&first, record, depth - 1).map_err(|why| refused = why).ok());
+    let written = record.map(key, |record| {
+        shape.write(&first, record, depth.saturating_sub(1)).map_err(|why| refused = why).ok()
+    });
     // The dict has keys unknown to the shape; count it, so that it may get a shape.
     if written.is_none() && refused == Refused::Keys {
         see(dict, first.key);
@@ -250,14 +251,14 @@ fn see(dict: &Bound<'_, PyDict>, first: *mut ffi::PyObject) {
         if *address != first.addr() {
             (*address, *seen) = (first.addr(), 0);
         }
-        *seen += 1;
+        *seen = seen.saturating_add(1);
         if *seen < SEEN {
             return None;
         }
         *seen = 0;
         let shape = Shape::of(dict)?;
         let way = set.oldest;
-        set.oldest = (way + 1) % WAYS;
+        set.oldest = way.wrapping_add(1) % WAYS;
         set.ways[way].replace(Rc::new(shape))
     });
     drop(replaced);

@@ -52,7 +52,7 @@ pub struct Key<'py> {
 pub fn begin_map() -> Map {
     let next = |keys: &RefCell<Keys>| {
         let latest = &mut keys.borrow_mut().latest;
-        latest.0 += 1;
+        latest.0 = latest.0.wrapping_add(1);
         *latest
     };
     // At thread end the cache may already be gone.

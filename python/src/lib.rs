@@ -24,6 +24,8 @@
 //! | `recording`, `arrow` | recordings to messages, events and tables; tables for other libraries |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects to classes |
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod any_text;
 mod arguments;
 mod array;

@@ -179,7 +179,7 @@ impl Loan {
         let references = |object: &Bound<'_, PyAny>| unsafe { ffi::Py_REFCNT(object.as_ptr()) };
         // The caller holds one of the two references to `inner`.
         references(inner) == 2
-            && references(given) <= 2 + temporary
+            && references(given) <= temporary.saturating_add(2)
             && self.exports.load(Ordering::Relaxed) == 0
     }
 }
@@ -198,7 +198,9 @@ fn look_for(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> boo
     let py = object.py();
     let at = elements.as_ptr().addr();
     let loans = outstanding();
-    let Some(found) = loans.iter().find(|loan| (loan.from..loan.from + loan.length).contains(&at)) else {
+    let Some(found) =
+        loans.iter().find(|loan| (loan.from..loan.from.saturating_add(loan.length)).contains(&at))
+    else {
         return true;
     };
     let (from, array) = (found.from, found.array.clone_ref(py));

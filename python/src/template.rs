@@ -138,7 +138,7 @@ impl Like {
     #[inline]
     pub fn key<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
         let key = self.template.keys.get(self.at).filter(|key| *key.bytes == *bytes)?;
-        self.at += 1;
+        self.at = self.at.saturating_add(1);
         Some(key.text.bind(py).clone())
     }
 
@@ -174,7 +174,7 @@ pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
             places.resize_with(PLACES, Place::default);
         }
         let place = &mut places[number.0];
-        place.seen += 1;
+        place.seen = place.seen.saturating_add(1);
         if place.seen < SEEN {
             return None;
         }

@@ -2,6 +2,8 @@
 //!
 //! The values come from other programs. Control characters are escaped and cannot change the screen.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use linkspan::value::{DType, NdArray};
 use linkspan::{Order, Value, one_line, several_lines};
 
@@ -19,23 +21,24 @@ pub fn lines(value: &Value) -> String {
 
 fn block(value: &Value, indent: usize) -> String {
     let line = inline(value);
-    if line.chars().count() + indent <= WIDTH {
+    if line.chars().count().saturating_add(indent) <= WIDTH {
         return line;
     }
-    let pad = " ".repeat(indent + 2);
+    let inner = indent.saturating_add(2);
+    let pad = " ".repeat(inner);
     let mut out = String::new();
     match value {
         Value::Map(entries) => {
             out.push('{');
             for (key, value) in entries {
-                out += &format!("\n{pad}{}: {}", name(key), block(value, indent + 2));
+                out += &format!("\n{pad}{}: {}", name(key), block(value, inner));
             }
             out += &format!("\n{}}}", " ".repeat(indent));
         }
         Value::Array(items) => {
             out.push('[');
             for item in items {
-                out += &format!("\n{pad}{}", block(item, indent + 2));
+                out += &format!("\n{pad}{}", block(item, inner));
             }
             out += &format!("\n{}]", " ".repeat(indent));
         }
@@ -87,7 +90,7 @@ fn ends(count: usize, mut show: impl FnMut(usize) -> String, gap: &str) -> Strin
     } else {
         shown.extend((0..ENDS).map(&mut show));
         shown.push("…".into());
-        shown.extend((count - ENDS..count).map(&mut show));
+        shown.extend((count.saturating_sub(ENDS)..count).map(&mut show));
     }
     shown.join(gap)
 }
@@ -107,8 +110,8 @@ fn ndarray(array: &NdArray) -> String {
     let shape: Vec<_> = array.shape.iter().map(u64::to_string).collect();
     let order = if array.order == Order::Column && array.shape.len() > 1 { " column order" } else { "" };
     let size = array.dtype.size();
-    let element = |i: usize| number(array.dtype, &array.data[i * size..(i + 1) * size]);
-    let elements = ends(array.data.len() / size, element, " ");
+    let all: Vec<&[u8]> = array.data.chunks_exact(size).collect();
+    let elements = ends(all.len(), |i| number(array.dtype, all[i]), " ");
     format!("{}[{}]{order} {elements}", array.dtype.name(), shape.join("×")).trim_end().into()
 }
 

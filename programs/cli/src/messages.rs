@@ -1,5 +1,7 @@
 //! `linkspan send`, `recv` and `call`.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use linkspan::{Channel, Error, ErrorKind, Server, Timeout, Value, Wait};
@@ -54,7 +56,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let mut check = || signals.check_stdout();
     let server = Server::serve(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     print_port(&args.endpoint.name, server.endpoint());
-    let (mut count, mut is_lacking) = (0, false);
+    let (mut count, mut is_lacking) = (0u64, false);
     let taken = loop {
         let request = match server.next(Wait::new(args.timeout).tick(&mut check)) {
             Ok(Some(request)) => request,
@@ -73,7 +75,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
             }
         }
         drop(request);
-        count += 1;
+        count = count.saturating_add(1);
         if count == args.count {
             break Ok(());
         }

@@ -1,5 +1,7 @@
 //! `linkspan pub`, `sub` and `latest`.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +33,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
         None => publish_lines(&publisher, signals),
     };
     let until = match args.stay {
-        Some(stay) => Some(Instant::now() + stay),
+        Some(stay) => Instant::now().checked_add(stay),
         // A single value stays until the program is ended; lines end with standard input, and a file or a journal keeps
         // its values.
         None if one.is_some() && !keeps(&args.endpoint.name) => None,
@@ -92,7 +94,7 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
         signals,
         || subscriber.close(),
         |guard| {
-            let mut count = 0;
+            let mut count = 0u64;
             loop {
                 let message = names.next(args.timeout);
                 // The subscriber is not closed between the output of a message and its acknowledgement.
@@ -111,7 +113,7 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 if acknowledges {
                     subscriber.ack()?;
                 }
-                count += 1;
+                count = count.saturating_add(1);
                 if count == args.count {
                     names.report_refused();
                     // Omissions were already reported.

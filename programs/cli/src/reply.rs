@@ -1,5 +1,7 @@
 //! `linkspan reply`: a program is run for each request.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Duration;
@@ -25,7 +27,7 @@ pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
     let server = Server::serve(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     print_port(&args.endpoint.name, server.endpoint());
     let bounds = Bounds { time: args.within, output: args.limit };
-    let mut count = 0;
+    let mut count = 0u64;
     let served = loop {
         let request = match server.next(Wait::new(None).tick(&mut check)) {
             Ok(Some(request)) => request,
@@ -36,7 +38,7 @@ pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
             break Err(ending);
         }
         drop(request);
-        count += 1;
+        count = count.saturating_add(1);
         if count == args.count {
             break Ok(());
         }

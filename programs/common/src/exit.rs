@@ -63,7 +63,7 @@ impl Exit {
                 ExitCode::SUCCESS
             }
             Exit::Error(error) => match (error.kind(), signal) {
-                (ErrorKind::Interrupted, Some(signal)) => ExitCode::from(128 + signal),
+                (ErrorKind::Interrupted, Some(signal)) => ExitCode::from(signal.saturating_add(128)),
                 (kind, _) => {
                     stderr::print_error(&error);
                     ExitCode::from(code(kind))

@@ -82,12 +82,12 @@ impl<'a> Lines<'a> {
                     continue;
                 }
                 let last = std::mem::take(&mut self.input.bytes);
-                self.number += 1;
+                self.number = self.number.saturating_add(1);
                 return self.value(&last);
             };
             let line = rest[..length].to_vec();
-            self.start += length + 1;
-            self.number += 1;
+            self.start = self.start.saturating_add(length).saturating_add(1);
+            self.number = self.number.saturating_add(1);
             if let Some(value) = self.value(&line)? {
                 return Ok(Some(value));
             }
@@ -135,9 +135,9 @@ impl<'a> Input<'a> {
                 return Err(Error::new(ErrorKind::TooLarge, text));
             }
             let have = self.bytes.len();
-            self.bytes.resize(have + (64 << 10), 0);
+            self.bytes.resize(have.saturating_add(64 << 10), 0);
             let got = rustix::io::read(stdin.as_fd(), &mut self.bytes[have..]);
-            self.bytes.truncate(have + got.unwrap_or(0));
+            self.bytes.truncate(have.saturating_add(got.unwrap_or(0)));
             match got {
                 Ok(n) => return Ok(n > 0),
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}

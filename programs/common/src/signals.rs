@@ -45,7 +45,7 @@ impl Signals {
                 // one.
                 forced_exits.push(flag::register_conditional_shutdown(
                     number,
-                    128 + number,
+                    number.saturating_add(128),
                     repeated.clone(),
                 )?);
                 flag::register(number, repeated.clone())?;
@@ -71,8 +71,12 @@ impl Signals {
     /// Makes the next signal end the program at once.
     pub fn force_exit_on_next(&self) -> Result<()> {
         for number in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(number, 128 + number, Arc::new(AtomicBool::new(true)))
-                .map_err(|e| Error::os("installing signal handlers", e.raw_os_error().unwrap_or(0)))?;
+            flag::register_conditional_shutdown(
+                number,
+                number.saturating_add(128),
+                Arc::new(AtomicBool::new(true)),
+            )
+            .map_err(|e| Error::os("installing signal handlers", e.raw_os_error().unwrap_or(0)))?;
         }
         Ok(())
     }

@@ -45,7 +45,10 @@ pub struct Moment {
 
 #[derive(Clone, Debug)]
 pub enum Action {
-    SendToService { link: u64, message: ToService },
+    SendToService {
+        link: u64,
+        message: ToService,
+    },
     SendCommand {
         link: u64,
         request: CommandRequest,
@@ -53,10 +56,21 @@ pub enum Action {
         until: Option<Duration>,
     },
     /// Close a link after its queued messages.
-    CloseLink { link: u64 },
-    Reply { to: RequestInfo, value: Value },
-    ReplyError { to: RequestInfo, error: Error },
-    Push { to: Vec<u64>, value: Value },
+    CloseLink {
+        link: u64,
+    },
+    Reply {
+        to: RequestInfo,
+        value: Value,
+    },
+    ReplyError {
+        to: RequestInfo,
+        error: Error,
+    },
+    Push {
+        to: Vec<u64>,
+        value: Value,
+    },
 }
 
 #[derive(Debug)]

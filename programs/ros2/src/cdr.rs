@@ -79,7 +79,8 @@ fn float(value: &Value) -> Option<f64> {
 impl Writer {
     /// Adds zeros up to a multiple of `to`, counted after the encapsulation.
     fn align(&mut self, to: usize) {
-        let length = (self.bytes.len() - ENCAPSULATION.len()).next_multiple_of(to) + ENCAPSULATION.len();
+        let length = self.bytes.len().saturating_sub(ENCAPSULATION.len()).next_multiple_of(to);
+        let length = length.saturating_add(ENCAPSULATION.len());
         self.bytes.resize(length, 0);
     }
 
@@ -101,7 +102,7 @@ impl Writer {
             // Readers end a text at a zero.
             return Err(Error::new(ErrorKind::Unsupported, "CDR has no text with a zero in it"));
         }
-        self.length(text.len() + 1)?;
+        self.length(text.len().saturating_add(1))?;
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(0);
         Ok(())
@@ -196,7 +197,7 @@ impl Writer {
         let mut found = 0;
         for member in members {
             let given = member.keys.iter().find_map(|key| map.get(key));
-            found += usize::from(given.is_some());
+            found = usize::from(given.is_some()).saturating_add(found);
             let given = given.filter(|value| !(member.is_optional && matches!(value, Value::Null)));
             let here = |error: Error| error.with_path(member.keys.first().map_or("", String::as_str));
             if member.is_optional {
@@ -267,7 +268,7 @@ impl Writer {
             DType::C128 => (8, 2),
             other => (other.size(), 1),
         };
-        self.length(array.data.len() / array.dtype.size() * parts)?;
+        self.length(array.data.chunks_exact(array.dtype.size()).len().saturating_mul(parts))?;
         if !array.data.is_empty() {
             self.align(element);
             self.rows(array);
@@ -289,22 +290,22 @@ impl Writer {
         let mut step = size;
         for length in &lengths {
             steps.push(step);
-            step *= length;
+            step = step.saturating_mul(*length);
         }
         let mut index = vec![0usize; lengths.len()];
         let mut place = 0;
         self.bytes.reserve(array.data.len());
-        for _ in 0..array.data.len() / size {
-            if let Some(element) = array.data.get(place..place + size) {
+        for _ in array.data.chunks_exact(size) {
+            if let Some(element) = array.data.get(place..).and_then(|rest| rest.get(..size)) {
                 self.bytes.extend_from_slice(element);
             }
             for at in (0..index.len()).rev() {
-                index[at] += 1;
-                place += steps[at];
+                index[at] = index[at].saturating_add(1);
+                place = place.saturating_add(steps[at]);
                 if index[at] < lengths[at] {
                     break;
                 }
-                place -= steps[at] * lengths[at];
+                place = place.saturating_sub(steps[at].saturating_mul(lengths[at]));
                 index[at] = 0;
             }
         }
@@ -336,7 +337,7 @@ impl Writer {
         self.text(image_encoding(dtype, channels))?;
         self.put([0]);
         // CDR limits the length of a line to 32 bits.
-        let step = u64::from(width) * u64::from(channels) * dtype.size() as u64;
+        let step = u64::from(width).saturating_mul(u64::from(channels)).saturating_mul(dtype.size() as u64);
         let step = u32::try_from(step)
             .map_err(|_| Error::new(ErrorKind::Unsupported, "a line of the picture is too long"))?;
         self.put(step.to_le_bytes());

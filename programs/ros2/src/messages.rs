@@ -136,7 +136,7 @@ impl Messages {
         self.declared = None;
         self.add(value);
         self.inferred = Some(self.infer());
-        self.changes += 1;
+        self.changes = self.changes.saturating_add(1);
         self.encode(value, sent)
     }
 }

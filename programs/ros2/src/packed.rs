@@ -20,7 +20,7 @@ pub fn unpack(schema: &Schema, bytes: &[u8]) -> Result<Map> {
     let layout = schema.layout().ok_or_else(unfit)?;
     let mut root = Map::new();
     for field in &layout.fields {
-        let found = bytes.get(field.offset..field.offset + field.size).ok_or_else(unfit)?;
+        let found = bytes.get(field.offset..).and_then(|rest| rest.get(..field.size)).ok_or_else(unfit)?;
         let value = value(field.of, found).ok_or_else(unfit)?;
         put(&mut root, &field.path, value);
     }

@@ -35,12 +35,12 @@ pub fn field(given: &str, taken: &mut HashSet<String>) -> String {
 /// Returns this name, with a number appended if it is used, and marks it as used.
 pub fn unique(name: &str, taken: &mut HashSet<String>) -> String {
     let mut found = name.to_owned();
-    let mut number = 2;
+    let mut number = 2u64;
     while !taken.insert(found.clone()) {
         // The name may end in a digit.
         found =
             format!("{name}{}{number}", if name.ends_with(|c: char| c.is_ascii_digit()) { "x" } else { "" });
-        number += 1;
+        number = number.saturating_add(1);
     }
     found
 }

@@ -36,7 +36,7 @@ pub fn write_frame(frame: &Incoming) -> Vec<u8> {
     (header.extension, header.body) = (frame.extension.len(), frame.body.len() as u64);
     header.body_check = 0;
     let out = outgoing(header, frame);
-    let mut bytes = Vec::with_capacity(header.body_offset() + out.body.len());
+    let mut bytes = Vec::with_capacity(header.body_offset().saturating_add(out.body.len()));
     out.append_head(&mut bytes);
     bytes.extend_from_slice(out.body);
     bytes
@@ -57,6 +57,7 @@ pub fn read_frame(bytes: &[u8]) -> Result<Incoming> {
     if body.len() as u64 != header.body {
         return Err(malformed());
     }
-    let extension = Bytes::copy_from_slice(&bytes[HEADER..HEADER + header.extension]);
+    let extension = bytes.get(HEADER..HEADER.saturating_add(header.extension)).ok_or_else(malformed)?;
+    let extension = Bytes::copy_from_slice(extension);
     Ok(Incoming { header, extension, body: Bytes::copy_from_slice(body).into() })
 }

@@ -241,7 +241,7 @@ impl RelayLink {
         const MAX_STEP: u64 = 64;
         let ack_words = self.ack_words.as_ref()?;
         let open = self.sent.saturating_sub(self.acked);
-        let wanted = if open == 0 { 0 } else { self.acked + (open / 4).clamp(1, MAX_STEP) };
+        let wanted = if open == 0 { 0 } else { self.acked.saturating_add((open / 4).clamp(1, MAX_STEP)) };
         if wanted != self.wanted {
             self.wanted = wanted;
             ack_words.want(wanted);

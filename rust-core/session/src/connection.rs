@@ -18,6 +18,8 @@
 //! | the record of a receipt, and of what is consumed | `receipt` |
 //! | what the library itself says: replays, withdrawals, acknowledgements | `control` |
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod admission;
 mod control;
 mod receipt;
@@ -169,7 +171,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     /// sent again over this one `link_up` finds out, if the peer `has_session`. With `breaks`, the link may end while
     /// both sides live.
     pub fn link_made(&mut self, has_session: bool, breaks: bool) -> u64 {
-        self.newest += 1;
+        self.newest = self.newest.saturating_add(1);
         (self.replays, self.breaks) = (has_session, breaks);
         self.newest
     }
@@ -221,7 +223,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             self.want(self.wanted);
         }
         self.replays = self.outbox.to_replay().is_some();
-        self.losses += resumed.lost as u64;
+        self.losses = self.losses.saturating_add(resumed.lost as u64);
         Ok(Some(resumed))
     }
 
@@ -268,7 +270,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
         self.read_peer_page();
         let lost = self.outbox.kept_data() as u64;
-        self.losses += lost;
+        self.losses = self.losses.saturating_add(lost);
         (self.outbox.drop_kept() as u64, lost)
     }
 

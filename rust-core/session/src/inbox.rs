@@ -12,6 +12,8 @@
 //! Everything here is a pure state machine, without a clock, a socket or a lock; `simulation` and
 //! `properties` test it with random histories.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use alloc::collections::VecDeque;
 
 use super::{Progress, SessionHello};
@@ -141,7 +143,7 @@ impl Unacked {
     fn count(&mut self, entry: &WindowEntry, keeps: bool) {
         if keeps && entry.urgency != AckUrgency::NotNeeded {
             self.prompt |= entry.urgency == AckUrgency::Prompt;
-            self.count += 1;
+            self.count = self.count.saturating_add(1);
             self.bytes = self.bytes.saturating_add(entry.bytes);
         }
     }
@@ -252,7 +254,7 @@ impl Inbox {
         let mut entry = WindowEntry { number, bytes, urgency, state: MessageState::Delivered };
         match fate {
             Fate::Filed => entry.state = MessageState::Received,
-            Fate::Delivered => self.delivered += 1,
+            Fate::Delivered => self.delivered = self.delivered.saturating_add(1),
             Fate::DeliveredNext => {
                 // In a dialogue it replaces the entry before, which needs no queue operation.
                 if self.ack_mode == Acknowledge::Auto
@@ -265,7 +267,7 @@ impl Inbox {
                     return Ok(Verdict::New { missed });
                 }
                 self.consumed();
-                self.delivered += 1;
+                self.delivered = self.delivered.saturating_add(1);
             }
             Fate::Finished if self.window.is_empty() => {
                 self.count_consumed(&entry);
@@ -288,7 +290,7 @@ impl Inbox {
             let text = "the peer sent a message without a number: it violates the protocol";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        self.duplicates += 1;
+        self.duplicates = self.duplicates.saturating_add(1);
         Ok(Verdict::Duplicate)
     }
 
@@ -312,7 +314,7 @@ impl Inbox {
             && entry.state == MessageState::Received
         {
             entry.state = MessageState::Delivered;
-            self.delivered += 1;
+            self.delivered = self.delivered.saturating_add(1);
         }
     }
 
@@ -322,7 +324,7 @@ impl Inbox {
             && entry.state == MessageState::Delivered
         {
             entry.state = MessageState::Received;
-            self.delivered -= 1;
+            self.delivered = self.delivered.saturating_sub(1);
         }
     }
 
@@ -365,7 +367,8 @@ impl Inbox {
     fn finish_one(&mut self, session: u64, number: u64) {
         let Some(entry) = self.find(session, number) else { return };
         let was = core::mem::replace(&mut entry.state, MessageState::Consumed);
-        self.delivered -= usize::from(was == MessageState::Delivered);
+        let is_one_less = was == MessageState::Delivered;
+        self.delivered = self.delivered.saturating_sub(is_one_less.into());
         self.advance();
     }
 
@@ -414,7 +417,7 @@ impl Inbox {
             }
             if entry.state == MessageState::Delivered {
                 entry.state = MessageState::Consumed;
-                self.delivered -= 1;
+                self.delivered = self.delivered.saturating_sub(1);
             }
         }
         self.advance();
@@ -486,7 +489,7 @@ impl Inbox {
 
     /// Records that an acknowledgement frame with this number was sent to this session.
     pub fn ack_frame_sent(&mut self, to: u64, number: u64) {
-        self.ack_frames += 1;
+        self.ack_frames = self.ack_frames.saturating_add(1);
         self.ack_sent(to, number);
     }
 

@@ -5,6 +5,8 @@
 //! [`HelloReader`]. The connecting side makes an [`Asked`], or calls `connect` without a hello. Later bytes
 //! stay in the socket's queue for the link that takes over the connection.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::fmt::Display;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -26,6 +28,8 @@ const MAX_BODY: u64 = 16 << 10;
 
 /// The most descriptors with a caller's hello: one memory file, or one listening socket.
 const MAX_DESCRIPTORS: usize = 1;
+/// The length of the longest hello.
+const LONGEST: usize = HEADER + MAX_EXTENSION + MAX_BODY as usize;
 
 /// A hello that may be incomplete, owned by a pending handshake or a connecting call.
 pub struct HelloReader {
@@ -68,7 +72,7 @@ impl HelloReader {
         loop {
             let whole = match &self.header {
                 None => HEADER,
-                Some(header) => header.body_offset() + header.body as usize,
+                Some(header) => header.body_offset().saturating_add(header.body as usize),
             };
             let have = self.bytes.len();
             if have == whole {
@@ -93,7 +97,8 @@ impl HelloReader {
                     .read(&mut self.bytes[have..])
                     .map(|n| n.map_or(HelloRead::Nothing, HelloRead::Bytes)),
             };
-            self.bytes.truncate(have + if let Ok(HelloRead::Bytes(n)) = got { n } else { 0 });
+            let more = if let Ok(HelloRead::Bytes(n)) = got { n } else { 0 };
+            self.bytes.truncate(have.saturating_add(more));
             match got? {
                 HelloRead::Nothing | HelloRead::Descriptors => return Ok(false),
                 HelloRead::Bytes(0) => {
@@ -110,11 +115,11 @@ impl HelloReader {
     /// Takes the rest of a hello with its descriptors. Later descriptors stay in the queue.
     fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
         let have = self.bytes.len();
-        self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
+        self.bytes.resize(have.saturating_add(LONGEST), 0);
         let (seen, _) = rights::peek(socket, &mut self.bytes[have..])?.unwrap_or_default();
-        self.bytes.truncate(have + seen);
+        self.bytes.truncate(have.saturating_add(seen));
         let header = read_header(&self.bytes)?;
-        let whole = header.body_offset() + header.body as usize;
+        let whole = header.body_offset().saturating_add(header.body as usize);
         if whole <= have || whole > self.bytes.len() {
             let text = "descriptors come with a whole hello in one piece, or not at all";
             return Err(Error::new(ErrorKind::Malformed, text));
@@ -129,7 +134,7 @@ impl HelloReader {
             false => rights::closes_at_once(one),
         };
         let fit = number <= self.most && taken.iter().all(fits);
-        if !fit || !matches!(got, Ok(Some(n)) if n == whole - have) {
+        if !fit || !matches!(got, Ok(Some(n)) if have.checked_add(n) == Some(whole)) {
             closing::close_aside(taken);
             got?;
             let kind = if self.wants_socket { "listening sockets" } else { "memory files" };
@@ -191,8 +196,8 @@ fn read_header(bytes: &[u8]) -> Result<Header> {
 }
 
 fn incoming(header: Header, bytes: Bytes) -> Incoming {
-    let extension = bytes.slice(HEADER..HEADER + header.extension);
     let body = bytes.slice(header.body_offset()..);
+    let extension = bytes.slice(HEADER..HEADER.saturating_add(header.extension));
     Incoming { header, extension, body: body.into() }
 }
 

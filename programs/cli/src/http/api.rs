@@ -104,7 +104,7 @@ pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, re
     let CommandBody { request, wait } = CommandBody::decode(&read(request.into_body()).await?)?;
     let (id, within) = (request.id.clone(), request.within);
     let pending = client.commands.ask(move |controller| match wait {
-        true => controller.request(&name, &request, within + GRACE),
+        true => controller.request(&name, &request, within.saturating_add(GRACE)),
         false => {
             controller.begin(&name, &request.command, &request.arguments, within, Timeout::After(PATIENCE))
         }

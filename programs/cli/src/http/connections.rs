@@ -77,7 +77,7 @@ impl Connections {
         } else if open.waiting.len() >= self.limits.waiting {
             open.evict();
         }
-        open.last += 1;
+        open.last = open.last.saturating_add(1);
         let (number, evicted) = (open.last, Arc::new(Notify::new()));
         open.waiting.insert(number, Waiting { peer, evicted: evicted.clone() });
         Arc::new(Connection { all: self.clone(), number, evicted, authorised: AtomicBool::new(false) })
@@ -94,7 +94,8 @@ impl Open {
     fn evict(&mut self) {
         let mut held = BTreeMap::<Peer, usize>::new();
         for one in self.waiting.values() {
-            *held.entry(one.peer).or_default() += 1;
+            let count = held.entry(one.peer).or_default();
+            *count = count.saturating_add(1);
         }
         if let Some((peer, _)) = held.into_iter().max_by_key(|(_, count)| *count) {
             self.evict_oldest_of(peer);
@@ -130,7 +131,7 @@ impl Connection {
         if open.waiting.remove(&self.number).is_none() {
             return Err(full("too many connections were opened after this one; try again".to_owned()));
         }
-        open.authorised += 1;
+        open.authorised = open.authorised.saturating_add(1);
         self.authorised.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -145,7 +146,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut open = self.all.open();
         match *self.authorised.get_mut() {
-            true => open.authorised -= 1,
+            true => open.authorised = open.authorised.saturating_sub(1),
             false => drop(open.waiting.remove(&self.number)),
         }
     }

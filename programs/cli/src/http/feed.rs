@@ -72,7 +72,7 @@ impl Looking {
 impl Drop for Looking {
     fn drop(&mut self) {
         let mut known = self.0.known();
-        known.viewers -= 1;
+        known.viewers = known.viewers.saturating_sub(1);
         if known.viewers == 0 {
             known.unseen_since = Some(Instant::now());
         }
@@ -107,7 +107,7 @@ impl Feed {
         if known.viewers >= at_most {
             return None;
         }
-        known.viewers += 1;
+        known.viewers = known.viewers.saturating_add(1);
         known.unseen_since = None;
         self.looked_at.notify_all();
         drop(known);
@@ -133,9 +133,9 @@ impl Feed {
     /// Returns the events after `position`, and advances it; if they are not kept any more, the whole state.
     pub fn since(&self, position: &mut Option<u64>) -> Vec<Happened> {
         let known = self.known();
-        let oldest = known.happened.front().map_or(known.number + 1, |first| first.number);
+        let oldest = known.happened.front().map_or(known.number.saturating_add(1), |first| first.number);
         let after = match *position {
-            Some(after) if after + 1 >= oldest && after <= known.number => after,
+            Some(after) if after <= known.number && after.saturating_add(1) >= oldest => after,
             // Before the first answer of the controller there is nothing to send.
             _ if known.controller.is_none() => return Vec::new(),
             _ => {
@@ -154,13 +154,13 @@ impl Feed {
     fn record(&self, note: impl FnOnce(&mut Known) -> Option<(&'static str, Arc<str>)>) {
         let mut known = self.known();
         if let Some((what, json)) = note(&mut known) {
-            known.number += 1;
-            known.bytes += json.len();
+            known.number = known.number.saturating_add(1);
+            known.bytes = known.bytes.saturating_add(json.len());
             let number = known.number;
             known.happened.push_back(Happened { number, what, json });
             while known.happened.len() > KEPT || known.bytes > KEPT_BYTES {
                 let Some(oldest) = known.happened.pop_front() else { break };
-                known.bytes -= oldest.json.len();
+                known.bytes = known.bytes.saturating_sub(oldest.json.len());
             }
         }
         self.changed.send_replace(known.number);
@@ -243,7 +243,7 @@ impl Feed {
         known.happened.clear();
         known.bytes = 0;
         // Skips a number: slower pages find a gap, and get the state of all services.
-        known.number += 2;
+        known.number = known.number.saturating_add(2);
         known.controller = None;
         drop(known);
         self.controller_is(None);

@@ -16,6 +16,8 @@
 //! | connections to the controller | `pool` |
 //! | events, read once for all pages; as server-sent events | `feed`, `events` |
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod api;
 mod assets;
 mod connections;

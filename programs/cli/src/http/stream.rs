@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 /// A TCP connection with a bound on how long a write may make no progress.
 pub struct Patient {
@@ -43,7 +43,7 @@ impl Patient {
             return Poll::Ready(done);
         }
         let patience = self.patience;
-        let until = self.until.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
+        let until = self.until.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(until.as_mut().poll(context));
         Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
     }
@@ -83,6 +83,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpSocket;
     use tokio::runtime::Builder;
+    use tokio::time::Instant;
 
     use super::*;
 

@@ -2,6 +2,8 @@
 //!
 //! Pure: it uses no clock, no terminal and no controller.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -87,7 +89,9 @@ impl Samples {
                 Some(before) if count >= before.count => match at - before.at {
                     passed if passed < kind.min_interval() => *before,
                     passed if count == before.count && passed < kind.idle_after() => *before,
-                    passed => Counter { count, at, rate: Some((count - before.count) as f64 / passed) },
+                    passed => {
+                        Counter { count, at, rate: Some(count.saturating_sub(before.count) as f64 / passed) }
+                    }
                 },
                 _ => Counter { count, at, rate: None },
             };

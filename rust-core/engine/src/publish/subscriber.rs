@@ -13,6 +13,8 @@
 //! | the newest message | `newest` |
 //! | several names | `several` |
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod batch;
 mod connecting;
 mod newest;

@@ -27,7 +27,7 @@ fn is_ack_check_due(kept: usize) -> bool {
 
 /// Returns whether a check is due within `more` messages after the `kept` messages.
 pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
-    (kept + more) / ACK_CHECK_INTERVAL > kept / ACK_CHECK_INTERVAL
+    kept.saturating_add(more) / ACK_CHECK_INTERVAL > kept / ACK_CHECK_INTERVAL
 }
 
 /// Why a message cannot be sent now. The caller keeps it.
@@ -129,7 +129,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
         if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
             && (is_ack_check_due(self.outbox.kept_count())
-                || self.outbox.unlooked() + content.length >= ACK_CHECK_BYTES)
+                || self.outbox.unlooked().saturating_add(content.length) >= ACK_CHECK_BYTES)
         {
             self.look(terms.looked)?;
         }
@@ -212,7 +212,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         } else if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
             && ticket.link < self.peer_since
         {
-            self.losses += u64::from(class == RetransmitClass::Data && self.outbox.keeps_next());
+            let is_loss = class == RetransmitClass::Data && self.outbox.keeps_next();
+            self.losses = self.losses.saturating_add(is_loss.into());
             class = RetransmitClass::Answer;
         } else if class == RetransmitClass::Request
             && is_sent_over
@@ -282,6 +283,6 @@ impl Ticket {
 
     /// Returns the ticket of the next message of a run. Only the first message carries the acknowledgement.
     pub fn next(self) -> Ticket {
-        Ticket { number: self.number + 1, acked: 0, noted: 0, ..self }
+        Ticket { number: self.number.saturating_add(1), acked: 0, noted: 0, ..self }
     }
 }

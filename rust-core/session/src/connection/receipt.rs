@@ -129,7 +129,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     #[inline(always)]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if planted::is(Bug::AcknowledgesMore) {
-            return self.inbox.ack_due(trigger, to).map(|number| number + 1);
+            return self.inbox.ack_due(trigger, to).map(|number| number.saturating_add(1));
         }
         match &self.own_page {
             Some(page) => self.inbox.ack_due_beside_page(trigger, to, page.wanted()),

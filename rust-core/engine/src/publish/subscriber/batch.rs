@@ -43,7 +43,7 @@ impl Subscriber {
                     receive_state.set_delivered(message.sequence());
                     messages.push(message);
                 }
-                Ok(None) => empty_polls += 1,
+                Ok(None) => empty_polls = empty_polls.saturating_add(1),
                 Err(e) if is_not_ready(&e) => break,
                 Err(e) => {
                     receive_state.deferred_error = Some(e);

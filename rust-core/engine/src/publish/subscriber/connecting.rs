@@ -100,7 +100,7 @@ impl Subscriber {
                     ));
                 }
                 if before > number {
-                    receive_state.deferred_error = Some(Error::lagged(before - number));
+                    receive_state.deferred_error = Some(Error::lagged(before.saturating_sub(number)));
                 }
                 counted_from = Some(number);
             }

@@ -90,13 +90,13 @@ impl Subscriber {
             feed.unpark();
         }
         let mut at_once = Waiting::at_once();
-        let mut read = 0;
+        let mut read = 0u32;
         while receive_state.feed.is_some() {
             next_round(waiting)?;
             match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(message)) => {
                     receive_state.newest = Some(message);
-                    read += 1;
+                    read = read.saturating_add(1);
                     // The publisher may send faster than this side reads.
                     if read >= MAX_FRAMES_AT_ONCE {
                         return Ok(receive_state.newest.clone());

@@ -132,7 +132,9 @@ impl Subscriber {
         };
         let (end, lost, text) = match ended {
             FeedEnd::Whole => (None, 0, error.to_string()),
-            FeedEnd::Lacks { read, last } => (Some(end(read, Some(last))), last - read, error.to_string()),
+            FeedEnd::Lacks { read, last } => {
+                (Some(end(read, Some(last))), last.saturating_sub(read), error.to_string())
+            }
             FeedEnd::Unknown { read } => (Some(end(read, None)), 0, format!("{error}; {UNKNOWN_END}")),
         };
         self.event_log.disconnected_from(text, Some(feed.session));

@@ -121,7 +121,7 @@ impl Subscriber {
                 // Checks the deadline, so that a publisher cannot delay the caller by replacing its ring or by
                 // frames that are not messages.
                 Ok(None) => {
-                    empty_polls += 1;
+                    empty_polls = empty_polls.saturating_add(1);
                     if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
                         // Frames may be left, for which an event loop has to be woken.
                         next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;

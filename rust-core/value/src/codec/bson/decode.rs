@@ -3,6 +3,8 @@
 //! While a document is open, the input ends at the document's end, so no element reaches beyond its
 //! document. The first pass (`count`) has computed the numbers of elements.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::count::count;
 use super::{
     ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, binary,
@@ -65,7 +67,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             // The key is the position in decimal digits. Nothing checks it.
             cstring(&mut self.input)?;
             self.value(kind, at).map_err(|e| e.at(at).under_index(index))?;
-            index += 1;
+            index = index.saturating_add(1);
         }
         self.leave(outer)?;
         self.sink.end_array()
@@ -81,9 +83,9 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     fn enter(&mut self) -> Result<(Input<'a>, usize)> {
         let at = self.input.at;
         let length = length(&mut self.input, 5)?;
-        self.input.take(length - 4, at)?;
+        self.input.take(length.saturating_sub(4), at)?;
         let end = self.input.at;
-        self.input.at = at + 4;
+        self.input.at = at.saturating_add(4);
         self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
         let count = self.counts.take().ok_or_else(|| {
             let text = format!("over the node limit: {} values allowed", self.nodes);
@@ -96,12 +98,15 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     /// Restores the input after the document, which must have exactly its announced length.
     fn leave(&mut self, outer: Input<'a>) -> Result<()> {
         if self.input.remaining() > 0 {
-            return Err(malformed(self.input.at - 1, "a document ends before its declared length"));
+            return Err(malformed(
+                self.input.at.saturating_sub(1),
+                "a document ends before its declared length",
+            ));
         }
         let at = self.input.at;
         self.input = outer;
         self.input.at = at;
-        self.levels += 1;
+        self.levels = self.levels.saturating_add(1);
         Ok(())
     }
 
@@ -115,7 +120,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             STRING => {
                 let bytes = string(&mut self.input)?;
                 // The input is after the NUL of the string.
-                let text = utf8(bytes, self.input.at - 1 - bytes.len())?;
+                let text = utf8(bytes, self.input.at.saturating_sub(bytes.len()).saturating_sub(1))?;
                 self.sink.text(text)
             }
             DOCUMENT => self.document(),
@@ -124,12 +129,15 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             BOOLEAN => match self.input.byte()? {
                 0 => self.sink.bool(false),
                 1 => self.sink.bool(true),
-                other => Err(malformed(self.input.at - 1, format!("a boolean is 0 or 1, here is {other}"))),
+                other => Err(malformed(
+                    self.input.at.saturating_sub(1),
+                    format!("a boolean is 0 or 1, here is {other}"),
+                )),
             },
             DATETIME => {
                 let milliseconds = i64::from_le_bytes(self.input.array()?);
                 let (seconds, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
-                self.sink.timestamp(Timestamp::from_parts(seconds, rest * 1_000_000)?)
+                self.sink.timestamp(Timestamp::from_parts(seconds, rest.saturating_mul(1_000_000))?)
             }
             NULL => self.sink.null(),
             INT32 => {

@@ -4,6 +4,8 @@
 //! The decoder calls it at the first indefinite container without a count. Definite containers
 //! carry their lengths, so the pass only follows them.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::head::{BREAK, Head, head};
 use crate::codec::MAX_DEPTH;
 use crate::codec::input::{Input, ItemCounts};
@@ -109,7 +111,7 @@ fn content(input: &mut Input<'_>, string: Head) -> Option<()> {
 /// Ends an item, and the definite containers whose last item it was.
 fn completed(open: &mut Vec<OpenContainer>) -> Option<()> {
     while let Some(top) = open.last_mut().filter(|top| top.counted.is_none()) {
-        top.remaining -= 1;
+        top.remaining = top.remaining.saturating_sub(1);
         if top.remaining > 0 {
             break;
         }

@@ -4,6 +4,8 @@
 //! depth limit, and tags recurse at most a fixed number of levels. An error carries the offset of
 //! the innermost item. On the way out, each container adds its key or index to the path.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::borrow::Cow;
 
 use super::count::count;
@@ -52,7 +54,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     /// place.
     fn item(&mut self) -> Result<()> {
         if let Some(value) = self.input.double() {
-            let at = self.input.at - 9;
+            let at = self.input.at.saturating_sub(9);
             return self.sink.float(value).map_err(|e| e.at(at));
         }
         let head = head(&mut self.input)?;
@@ -155,7 +157,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             // A key that equals one of the sink's own is valid text.
             let taken = match self.sink.known_key(key) {
                 Ok(true) => Ok(()),
-                Ok(false) => self.sink.key(utf8(key, self.input.at - key.len())?),
+                Ok(false) => self.sink.key(utf8(key, self.input.at.saturating_sub(key.len()))?),
                 Err(error) => Err(error),
             };
             taken.map_err(|e| under_key(e.at(name.at), key))?;
@@ -183,7 +185,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             // Each item takes at least one byte, so a greater claim is false.
             // An entry of a map has a key and a value.
             let least = if head.major == 5 { 2 } else { 1 };
-            if head.n > self.input.remaining() as u64 / least {
+            if head.n.saturating_mul(least) > self.input.remaining() as u64 {
                 let text =
                     format!("{} items are claimed and {} bytes are left", head.n, self.input.remaining());
                 return Err(malformed(head.at, text));
@@ -275,7 +277,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 break;
             }
             let Ok(bytes) = take(&mut ahead, chunk.n, chunk.at) else { break };
-            length += bytes.len();
+            length = bytes.len().saturating_add(length);
         }
         Ok(length)
     }
@@ -302,7 +304,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let mut whole: Cow<'a, str> = Cow::Borrowed("");
         while let Some(chunk) = self.chunk(head)? {
             let bytes = self.input.take(chunk.n, chunk.at)?;
-            let text = utf8(bytes, self.input.at - bytes.len())?;
+            let text = utf8(bytes, self.input.at.saturating_sub(bytes.len()))?;
             if whole.is_empty() {
                 whole = Cow::Borrowed(text);
             } else if !text.is_empty() {

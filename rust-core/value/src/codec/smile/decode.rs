@@ -3,6 +3,8 @@
 //! The first pass (`count`) has computed the numbers of items. The decoder rebuilds the tables of
 //! names and values; their entries are slices of the message.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::count::count;
 use super::number::{from_twos_complement, take, take_bits, take_safe, take_signed};
 use super::token::{KeyToken, ValueToken, header, long_text, text};
@@ -31,7 +33,7 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
     decoder.value()?;
     // The end marker is optional.
     if decoder.input.peek() == Some(END_OF_CONTENT) {
-        decoder.input.at += 1;
+        decoder.input.at = decoder.input.at.saturating_add(1);
     }
     decoder.input.finish()
 }
@@ -136,7 +138,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             ValueToken::Empty => self.sink.text(""),
             ValueToken::Short(length, ascii) => {
                 let bytes = self.input.take(length, at)?;
-                let value = text(bytes, at + 1, ascii)?;
+                let value = text(bytes, at.saturating_add(1), ascii)?;
                 // Text of 65 bytes also has a short token, but is not shared.
                 if bytes.len() <= 64 {
                     self.values.add(value);
@@ -144,7 +146,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.sink.text(value)
             }
             ValueToken::Long(ascii) => {
-                let value = text(long_text(&mut self.input)?, at + 1, ascii)?;
+                let value = text(long_text(&mut self.input)?, at.saturating_add(1), ascii)?;
                 self.sink.text(value)
             }
             ValueToken::Reference(number) => {
@@ -231,7 +233,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         if ValueToken::of(self.input.byte()?) != Some(ValueToken::EndArray) {
             return Err(malformed(end, "an item or the end of an array is expected"));
         }
-        self.levels += 1;
+        self.levels = self.levels.saturating_add(1);
         self.sink.end_array()
     }
 
@@ -241,7 +243,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         while let Some(key) = self.key()? {
             self.value().map_err(|e| e.under_key(key))?;
         }
-        self.levels += 1;
+        self.levels = self.levels.saturating_add(1);
         self.sink.end_map()
     }
 
@@ -263,12 +265,12 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 self.names.get(number, at)?
             }
             KeyToken::Short(length, ascii) => {
-                let key = text(self.input.take(length, at)?, at + 1, ascii)?;
+                let key = text(self.input.take(length, at)?, at.saturating_add(1), ascii)?;
                 self.names.add(key);
                 key
             }
             KeyToken::Long => {
-                let key = text(long_text(&mut self.input)?, at + 1, false)?;
+                let key = text(long_text(&mut self.input)?, at.saturating_add(1), false)?;
                 self.names.add(key);
                 key
             }
