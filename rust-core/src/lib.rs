@@ -1,8 +1,8 @@
-//! Linkspan joins programs in different languages on one machine: channels, requests and replies, publish and
-//! subscribe, over shared memory or Unix sockets, with one model of values in JSON, CBOR, BSON and Smile.
+//! Linkspan joins programs of different languages: channels, requests and replies, publish, subscribe.
 //!
-//! A program names an endpoint, picks a pattern, and sends values. Nothing has to run beside it, neither side
-//! has to start first, and either may end and restart.
+//! Programs on one machine use shared memory or Unix sockets. All languages share one model of values, in JSON, CBOR,
+//! BSON and Smile. A program names an endpoint, picks a pattern, and sends values. No other program has to run, either
+//! side may start first, and each may end and restart.
 //!
 //! ```
 //! use std::time::Duration;
@@ -39,8 +39,8 @@
 //! # }
 //! ```
 //!
-//! Types of the program's own are converted by serde: [`Serde`] sends one, [`Message::to`] returns one. Options are set
-//! by builder methods, and subscribers and servers are iterators:
+//! serde converts the program's own types: [`Serde`] sends one, [`Message::to`] returns one. Builder methods set
+//! options, and subscribers and servers are iterators:
 //!
 //! ```no_run
 //! use linkspan::{Options, Publisher, Serde, Subscriber};
@@ -63,8 +63,8 @@
 //! ```
 //!
 //! Channels, listeners, servers and subscribers are descriptors for event loops ([`AsFd`](std::os::fd::AsFd)): when one
-//! is readable, the `try_…` call that does not wait has something to do. Each call that waits has a future, too, whose
-//! [`Reactor`] the program turns, a thread of its own, or a task of tokio (`linkspan-tokio`).
+//! is readable, its `try_…` call, which does not wait, has something to do. Each waiting call also has a future. The
+//! program turns its [`Reactor`], in a thread or in a task of tokio (`linkspan-tokio`).
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -72,22 +72,21 @@
 //! | `schema`, by default | types of messages, checked when two programs connect: [`schema`] |
 //! | `tls`, by default | TCP beyond this machine |
 //! | `serde_json`, `ciborium`, `bson`, `ndarray` | conversions (`TryFrom`, `From`) to and from those crates' own values |
-//! | `log` | events of [`Channel::events`] and the like are also written by the crate `log`, target `linkspan`, at once |
+//! | `log` | events, such as those of [`Channel::events`], also go to the crate `log`, target `linkspan`, at once |
 //!
 //! Every call that can wait accepts a [`Duration`](std::time::Duration), `None` for no limit, or [`Timeout::Default`]:
 //! the option `timeout`, or 30 s. Loops (`next`, iteration, `run`) continue without limit by default, until `close` or
 //! a stop signal.
 //!
 //! From the first `next` without a deadline until the object is closed or dropped, the first SIGINT or SIGTERM ends the
-//! loop, and the second one ends the program. A loop that begins after the first one waits again. A signal for which
-//! the program has a handler of its own, or which it ignores, is left alone: that is how to opt out. The earlier
-//! actions of the signals are restored with the last such object.
+//! loop, and the second ends the program. A loop that begins after the first signal waits again. The last such object
+//! restores the earlier actions of the signals. To opt out, a program ignores a signal or has its own handler for it.
 //!
 //! | object | threads |
 //! |---|---|
-//! | [`Channel`] | any number send, in turn, and call: requests are under way together, and each call gets its own answer. One at a time receives; another one that receives or calls meanwhile gets `InvalidState` |
+//! | [`Channel`] | any number send, in turn, and call; one receives, and another one meanwhile gets `InvalidState` |
 //! | [`Publisher`] | any number send, in turn |
-//! | [`Subscriber`], [`Server`] | one at a time receives or takes requests, another one gets `InvalidState`; any thread answers a [`Request`] |
+//! | [`Subscriber`], [`Server`] | one receives, a second gets `InvalidState`; any thread answers a [`Request`] |
 //! | [`Listener`] | any number accept |
 //! | [`Controller`] | any number send requests, in turn; one waits in `next` |
 //! | [`ServiceLoop`] | one takes tasks; any thread logs and shuts down |
@@ -95,7 +94,7 @@
 //!
 //! Any thread may `close` an object; this ends the calls of other threads that wait in it.
 //!
-//! Every error is one of the 27 kinds of [`ErrorKind`], which have the same names and numbers in every language.
+//! Every error is one of the 27 kinds of [`ErrorKind`], with equal names and numbers in every language.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
@@ -105,8 +104,8 @@
 mod ninth;
 mod verbs;
 
-// Below: services and listings, the engine, transports, the operating system, values; each is a crate of its own. Users
-// name what they use of them here.
+// The lower crates: services and listings, the engine, transports, the operating system, values. Users find their names
+// here.
 #[doc(no_inline)]
 pub use codec::Encoding;
 #[doc(inline)]

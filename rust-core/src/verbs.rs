@@ -1,6 +1,6 @@
-//! The main operations as functions with default options, which is all that most programs need.
+//! The main operations as functions with default options, which is enough for most programs.
 //!
-//! Each is one call of an associated function with `Options::default()` and the default time-out.
+//! Each calls one associated function with `Options::default()` and the default time-out.
 
 use std::os::fd::BorrowedFd;
 
@@ -16,8 +16,7 @@ pub fn open(endpoint: &str) -> Result<Channel> {
     Channel::open(endpoint, &Options::default(), Timeout::Default)
 }
 
-/// Connects to a listener, for which it waits up to 30 s, and connects again when the listener
-/// restarts: [`Channel::connect`].
+/// Connects to a listener, waits for it up to 30 s, and reconnects after its restart: [`Channel::connect`].
 pub fn connect(endpoint: &str) -> Result<Channel> {
     Channel::connect(endpoint, &Options::default(), Timeout::Default)
 }
@@ -37,15 +36,14 @@ pub fn publisher(endpoint: &str) -> Result<Publisher> {
     Publisher::new(endpoint, &Options::default())
 }
 
-/// Waits until at least one of several objects is readable, and returns their positions; at most 30
-/// s where no time-out is given.
+/// Waits until one of several objects is readable, and returns the positions of readable objects.
 ///
-/// A readable object needs a call that does not wait, such as [`Subscriber::try_recv`], which may
-/// still find nothing: then wait again.
+/// Without a time-out it waits at most 30 s. A readable object needs a call that does not wait, such as
+/// [`Subscriber::try_recv`]. If that finds nothing, wait again.
 ///
 /// # Errors
 ///
-/// `Timeout` where none became readable in time; `InvalidState` without an object, and for one that is closed.
+/// `Timeout` if no object became readable in time; `InvalidState` without an object, and for a closed object.
 ///
 /// ```no_run
 /// use std::os::fd::AsFd;

@@ -1,9 +1,7 @@
-//! The layout of a struct in memory, described in a small language: `f64 celsius; u32 count; char
-//! name[16]; i16 raw[8] @64`.
+//! The layout of a struct, in a small language: `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`.
 //!
-//! A description comes from a user, so every error has the offset in it. Parsing computes offsets
-//! by the rules of the C compilers; `values` then converts a copy of the memory, whose length the
-//! caller has compared with `end`.
+//! A user writes the description, so every error has its offset. Parsing computes the offsets of fields by the rules of
+//! the C compilers. `values` then converts a copy of the memory; its caller has compared the length with `end`.
 
 use std::str::FromStr;
 
@@ -14,9 +12,9 @@ use linkspan_value::value::{DType, Map, NdArrayRef, Order, Value};
 
 /// The layout of a struct in another program's memory.
 ///
-/// Fields come in their order, ended by `;` or a line's end; `#` begins a comment. A field is a
-/// type, a name, up to 15 dimensions in brackets (the last varies fastest, as in C), and `@` with
-/// an offset where it does not follow the field before it.
+/// Fields are in order, each ended by `;` or the end of the line; `#` begins a comment. A field is a type, a name, and
+/// up to 15 dimensions in brackets; the last dimension varies fastest, as in C. `@` and an offset follow if the field
+/// is not directly after the one before.
 ///
 /// | type | in C | value |
 /// |---|---|---|
@@ -27,37 +25,33 @@ use linkspan_value::value::{DType, Map, NdArrayRef, Order, Value};
 /// | `bytes` | `unsigned char blob[16]` | bytes |
 /// | `pad[12]` | | nothing: these bytes are skipped |
 ///
-/// As with C compilers on x86-64 and aarch64, each field is placed at the next multiple of its
-/// element's size (for complex numbers: of their parts' size), and the struct's size is a multiple
-/// of the largest of those. In front of the fields, the word `packed` turns alignment off, and
-/// `big` or `little` is the byte order of numbers; without it, that is the order of this machine.
+/// As in C on x86-64 and aarch64, a field is at a multiple of its element's size, and the struct's size is a multiple
+/// of the largest of these sizes. For complex numbers the size of their parts counts. Before the fields, the word
+/// `packed` turns alignment off, and `big` or `little` is the byte order of numbers. The default is the order of this
+/// machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// The fields in the order of the description, without padding.
     fields: Vec<LayoutField>,
     /// Whether numbers are big-endian.
     big: bool,
-    /// The offset behind the last byte of any field.
+    /// The offset after the last byte of any field.
     end: usize,
-    /// The size with padding at the end: the distance of structs in an array.
+    /// The size with the padding at the end: the distance of structs in an array.
     size: usize,
 }
 
-/// A field.
 #[derive(Clone, Debug, PartialEq)]
 struct LayoutField {
     name: String,
-    /// Its type.
     what: FieldType,
     /// Its dimensions; empty for a single number.
     shape: Vec<u64>,
-    /// The offset of its first byte.
     at: usize,
     /// The number of its bytes.
     length: usize,
 }
 
-/// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum FieldType {
     /// Numbers, or truth values.
@@ -70,7 +64,7 @@ enum FieldType {
 const LONGEST: usize = 1 << 30;
 
 impl Layout {
-    /// Returns the bytes from one struct to the next in an array of them, as C's `sizeof`.
+    /// Returns the distance of two structs in an array, in bytes, as C's `sizeof`.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -85,8 +79,9 @@ impl Layout {
         self.end
     }
 
-    /// Returns offset and length of the field that counts writes; `Missing` where there is no such
-    /// field, `WrongType` where it is not an integer.
+    /// Returns offset and length of the field that counts writes.
+    ///
+    /// `Missing` without such a field, `WrongType` if it is not an integer.
     pub(super) fn counter(&self, name: &str) -> Result<(usize, usize)> {
         let field = self.fields.iter().find(|field| field.name == name).ok_or_else(|| {
             Error::new(
@@ -115,7 +110,7 @@ impl Layout {
         lowest.is_some_and(|byte| byte % 2 == 0)
     }
 
-    /// Returns the values in a copy of the memory, which has at least [`Self::end`] bytes.
+    /// Returns the values in a copy of the memory, of at least [`Self::end`] bytes.
     pub(super) fn values(&self, bytes: &[u8]) -> Result<Value> {
         let mut map = Map::with_capacity(self.fields.len());
         for field in &self.fields {
@@ -153,7 +148,7 @@ impl Layout {
     }
 }
 
-/// Returns the bytes of the number that is swapped and aligned: of a complex one, one of two parts.
+/// Returns the size that is swapped and aligned: for complex numbers, the size of a part.
 fn part(dtype: DType) -> usize {
     match dtype {
         DType::C64 | DType::C128 => dtype.size() / 2,
@@ -269,7 +264,6 @@ impl FromStr for Layout {
     }
 }
 
-/// Returns the `Malformed` error at this offset.
 fn malformed(text: &str, at: usize) -> Error {
     Error::new(ErrorKind::Malformed, text).at(at)
 }
@@ -292,7 +286,7 @@ fn statements(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
     })
 }
 
-/// One statement, read from left to right.
+/// A statement, read from left to right.
 struct Words<'a> {
     text: &'a str,
     /// The offset of the next character.
@@ -309,12 +303,11 @@ impl<'a> Words<'a> {
         &self.text[self.at..self.end]
     }
 
-    /// Returns the `Malformed` error at the present offset.
     fn wrong(&self, what: &str) -> Error {
         malformed(what, self.at)
     }
 
-    /// Takes a name, if one follows.
+    /// Takes a name, if one is next.
     fn word(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
@@ -338,7 +331,7 @@ impl<'a> Words<'a> {
         Ok(number)
     }
 
-    /// Takes a sign and the number behind it, if the sign follows.
+    /// Takes a sign and its number, if the sign is next.
     fn behind(&mut self, sign: char) -> Result<Option<u64>> {
         if !self.rest().starts_with(sign) {
             return Ok(None);
@@ -347,7 +340,7 @@ impl<'a> Words<'a> {
         self.number().map(Some)
     }
 
-    /// Takes a number in brackets, if the opening one follows.
+    /// Takes a number in brackets, if the opening bracket is next.
     fn between(&mut self, open: char, close: char) -> Result<Option<u64>> {
         let Some(number) = self.behind(open)? else { return Ok(None) };
         if !self.rest().starts_with(close) {

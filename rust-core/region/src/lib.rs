@@ -4,11 +4,11 @@
 //! |---|---|
 //! | the memory and reading from it | this file |
 //! | opening it: a POSIX name, a System V key, a path | `place` |
-//! | the language in which a struct is described | `layout` |
+//! | the language for structs | `layout` |
 //!
-//! A program reads a table of a vendor's program with it, which does not use Linkspan. Nothing is
-//! mapped from files: every read is a copy by a system call, so an owner that truncates or changes
-//! its memory causes an error or a changed value, and never a fault in this process.
+//! A program can, for example, read a table in memory of a vendor's program without Linkspan. No file is mapped: every
+//! read is a copy by a system call. If the owner truncates or changes its memory, this process gets an error or a
+//! changed value, but no fault.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
@@ -24,7 +24,7 @@ use linkspan_value::{Error, ErrorKind, Result, Value};
 
 pub use layout::Layout;
 
-/// Memory that another program shares and this one reads.
+/// Memory that another program shares, for reading.
 ///
 /// ```no_run
 /// # extern crate linkspan_region as linkspan;
@@ -37,59 +37,58 @@ pub use layout::Layout;
 /// # }
 /// ```
 ///
-/// Every call copies the memory at that time, so what the owner does with it afterwards, even
-/// truncating it, is harmless. Nothing is locked: a struct that is written while it is read may be
-/// half old and half new, unless the owner counts its writes, see [`Region::read_stable`]. System V
-/// memory is copied in words of eight bytes, so a field that does not cross such a word is never
-/// torn; for a file the kernel guarantees nothing. Any number of threads may read one region.
+/// Every call copies the memory as it is then, so later changes by the owner, even a truncation, are harmless. Nothing
+/// is locked. A struct that is written during a read may be half old and half new. [`Region::read_stable`] prevents
+/// this if the owner counts its writes. System V memory is copied in words of eight bytes, so a field within such a
+/// word is never torn. For a file the kernel guarantees nothing. Any number of threads may read one region.
 #[derive(Debug)]
 pub struct Region {
-    /// The text that it was opened with, for errors.
+    /// The text that opened it, for errors.
     source: String,
     memory: RegionMemory,
 }
 
-/// The number of bytes in which the end of a text is searched.
+/// The most bytes in a search for the end of a text.
 const LONGEST_TEXT: u64 = 16 << 20;
 
-/// The number of attempts to read a struct that is being written.
+/// The number of attempts to read a struct during writes.
 const TRIES: u32 = 64;
 
 impl Region {
-    /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`,
-    /// decimal or hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone.
+    /// Opens `posix:/name`, `sysv:0x1234`, `path:/dev/shm/x` or `/dev/shm/x`.
+    ///
+    /// `shm_open` takes the POSIX name, and `shmget` the System V key, decimal or hexadecimal.
     ///
     /// # Errors
     ///
-    /// `NotFound` where there is no such memory, `PermissionDenied` where it may not be read,
-    /// `InvalidEndpoint` where the text has none of these forms or names no regular file, `Stalled`
-    /// where another process has a lease on the file.
+    /// `NotFound` if the memory does not exist, `PermissionDenied` if it may not be read. `InvalidEndpoint` if the text
+    /// has another form or does not name a regular file. `Stalled` if another process has a lease on the file.
     pub fn open(source: &str) -> Result<Region> {
         let memory = RegionMemory::open(source).map_err(|e| e.on(source))?;
         Ok(Region { source: source.to_owned(), memory })
     }
 
-    /// Returns the text that it was opened with.
+    /// Returns the text that opened it.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// Returns the present number of bytes: a file may have become longer or shorter.
+    /// Returns the present number of bytes; the length of a file may change.
     pub fn len(&self) -> Result<u64> {
         self.memory.len().map_err(|e| e.on(&self.source))
     }
 
-    /// Returns whether there is no byte.
+    /// Returns whether its length is zero.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// Returns a copy of `length` bytes from `offset` on; `OutOfRange` where they do not all exist.
+    /// Returns a copy of `length` bytes from `offset` on; `OutOfRange` if some do not exist.
     pub fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         self.copy(offset, length).map_err(|e| e.on(&self.source))
     }
 
-    /// The same, with errors that do not name the region.
+    /// As [`Region::bytes`], with errors that do not name the region.
     fn copy(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let there = self.memory.len()?;
         // Checked before the memory is allocated.
@@ -104,13 +103,14 @@ impl Region {
         Ok(bytes)
     }
 
-    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8,
-    /// `TooLarge` where there is no NUL within 16 MiB.
+    /// Returns the text at an offset, up to the first NUL or the end.
+    ///
+    /// `Malformed` for invalid UTF-8, `TooLarge` without a NUL within 16 MiB.
     pub fn text(&self, offset: u64) -> Result<String> {
         self.find_text(offset).map_err(|e| e.on(&self.source))
     }
 
-    /// The same, with errors that do not name the region.
+    /// As [`Region::text`], with errors that do not name the region.
     fn find_text(&self, offset: u64) -> Result<String> {
         const STEP: u64 = 4096;
         let there = self.memory.len()?;
@@ -148,22 +148,25 @@ impl Region {
         self.read_at(0, layout)
     }
 
-    /// The same for a struct at an offset: in an array of structs, number `i` is at `i *
-    /// layout.size()`.
+    /// As [`Region::read`], for a struct at an offset.
+    ///
+    /// In an array of structs, number `i` is at `i * layout.size()`.
     pub fn read_at(&self, offset: u64, layout: &Layout) -> Result<Value> {
         let values = self.copy(offset, layout.end()).and_then(|bytes| layout.values(&bytes));
         values.map_err(|e| e.on(&self.source))
     }
 
-    /// The same from a struct whose owner counts its writes in the field `counter`: odd while it
-    /// writes, the next even number afterwards. All fields are then of one write. `Stalled` where
-    /// every attempt fell into a write.
+    /// As [`Region::read_at`], for a struct whose owner counts its writes in the field `counter`.
+    ///
+    /// The counter is odd during a write, and the next even number afterwards. All fields are then from one write.
+    /// `Stalled` if a write disturbed every attempt.
     pub fn read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
         self.try_read_stable(offset, layout, counter).map_err(|e| e.on(&self.source))
     }
 
-    /// The same, with errors that do not name the region. This is a sequence lock, read through
-    /// system calls.
+    /// As [`Region::read_stable`], with errors that do not name the region.
+    ///
+    /// This is a sequence lock, read through system calls.
     fn try_read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
         let (at, length) = layout.counter(counter)?;
         let place = offset
@@ -173,8 +176,7 @@ impl Region {
         for _ in 0..TRIES {
             let before = count()?;
             let bytes = self.copy(offset, layout.end())?;
-            // Each copy is a system call, and calls are not reordered: the counter is read before and after
-            // the fields.
+            // Each copy is a system call, and calls are not reordered: the counter is read before and after the fields.
             let (within, after) = (&bytes[at..at + length], count()?);
             if layout.is_even(&before) && before == within && before == after {
                 return layout.values(&bytes);
@@ -188,7 +190,6 @@ impl Region {
     }
 }
 
-/// Returns the error of bytes that do not exist.
 fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
     let text = format!(
         "{length} bytes from {offset} on were requested, and the memory has {there} bytes; check that the layout is that of the program that writes it"
@@ -196,7 +197,7 @@ fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
     Error::new(ErrorKind::OutOfRange, text)
 }
 
-/// A fuzzing target: reads any text as a layout, and the memory behind its first NUL by that layout.
+/// A fuzzing target: reads any text as a layout, and the bytes after its first NUL with it.
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {

@@ -1,5 +1,6 @@
-//! Opens and reads shared memory of other programs: a file that is read with calls that never
-//! fault, or a System V segment.
+//! Opens and reads shared memory of other programs, without mapping files.
+//!
+//! A file is read with calls that never fault; a System V segment is attached.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -13,18 +14,17 @@ use linkspan_value::error::{Doing, Error, ErrorKind, Result, quoted};
 /// Memory of another program.
 #[derive(Debug)]
 pub enum RegionMemory {
-    /// A file, also one in /dev/shm. It is not mapped: access to a mapping that became shorter
-    /// raises SIGBUS.
+    /// A file, including files in /dev/shm. A mapping of a shortened file would raise SIGBUS.
     File { file: OfProcess<File>, path: String },
     /// A System V segment, which never becomes shorter.
     SystemV(Attached),
 }
 
-/// The directory in which the C library keeps the files of `shm_open`.
+/// The C library's directory for files of `shm_open`.
 const POSIX: &str = "/dev/shm";
 
 impl RegionMemory {
-    /// Opens what a text names; the forms and errors are those of [`super::Region::open`].
+    /// Opens the memory of a text, with the forms and errors of [`super::Region::open`].
     pub fn open(source: &str) -> Result<RegionMemory> {
         if let Some(name) = source.strip_prefix("posix:") {
             let file = name.strip_prefix('/').unwrap_or(name);
@@ -55,7 +55,7 @@ impl RegionMemory {
         RegionMemory::of_file(path, 0)
     }
 
-    /// Opens a regular file, with `flags` beside the usual ones.
+    /// Opens a regular file, with `flags` besides the usual ones.
     fn of_file(path: &str, flags: i32) -> Result<RegionMemory> {
         // Without NONBLOCK a FIFO, or a file with another process's lease, would block.
         let flags = flags | libc::O_NONBLOCK;
@@ -97,7 +97,7 @@ impl RegionMemory {
         }
     }
 
-    /// Copies what exists from an offset on, and returns the number of bytes copied.
+    /// Copies the existing bytes from an offset on. Returns their number.
     pub fn copy(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let (file, path) = match self {
             RegionMemory::File { file, path } => (file, path),

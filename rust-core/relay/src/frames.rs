@@ -1,4 +1,4 @@
-//! Frames as the bytes that two bridges exchange, and the hellos and endpoints that are not relayed.
+//! Frames as the bytes that two bridges exchange, and the hellos and endpoints that they refuse.
 
 use bytes::Bytes;
 use linkspan_engine::relay_side::Pattern;
@@ -28,8 +28,9 @@ pub fn refuse_client(hello: &Hello, machine: Option<&str>) -> Result<()> {
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Returns a frame as it is written to a stream, without the checksum, which belongs to the link that it came
-/// over.
+/// Returns a frame in its form in a stream.
+///
+/// It lacks the checksum, which belongs to its link.
 pub fn write_frame(frame: &Incoming) -> Vec<u8> {
     let mut header = frame.header;
     header.flags &= !flags::BODY_CHECKED;
@@ -42,14 +43,14 @@ pub fn write_frame(frame: &Incoming) -> Vec<u8> {
     bytes
 }
 
-/// Returns a frame to be sent with the extension and the body of this one, whose lengths the header has.
+/// Returns a frame for sending with this frame's extension and body, whose lengths the header has.
 pub fn outgoing(header: Header, frame: &Incoming) -> Outgoing<'_> {
     let mut out = Outgoing::new(header, frame.body.whole());
     (out.header, out.extension) = (header, &frame.extension);
     out
 }
 
-/// Reads what [`write_frame`] wrote on another machine.
+/// Reads the bytes of [`write_frame`] from another machine.
 pub fn read_frame(bytes: &[u8]) -> Result<Incoming> {
     let malformed = || Error::new(ErrorKind::Malformed, "a frame of another machine is not whole");
     let header = Header::from_bytes(bytes.first_chunk().ok_or_else(malformed)?)?;

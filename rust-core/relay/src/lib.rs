@@ -1,23 +1,22 @@
-//! Links and journals of which one end is on another machine, for a bridge between machines.
+//! Links and journals with one end on another machine, for a bridge between machines.
 //!
-//! A bridge relays the frames of a program here as they are: the sessions of the two programs reach from end to end,
-//! and a bridge has no part in them. It relays the hellos, so that each side gets the progress of the other, and then
-//! frames in order, in both directions. If it breaks a link, the program that connected makes a new one, and lost
-//! messages are sent again under their old numbers.
+//! A bridge relays the frames of a program unchanged: the sessions of the two programs reach from end to end. It relays
+//! the hellos with each side's progress, and then frames in order, in both directions. If it breaks a link, the program
+//! that connected makes a new one, and lost messages are replayed under their old numbers.
 //!
 //! A bridge has a [`RelayListener`] for each name of another machine. It takes a [`RelayCaller`] from it and sends the
-//! hello to the other machine, where [`RelayLink::call`] presents it to the listener; the answer goes back to
-//! [`RelayCaller::answer`]. From then on the two machines copy frames between their `RelayLink`s. A journal of the
-//! other machine is repeated by a [`Replica`].
+//! hello to the other machine. There [`RelayLink::call`] presents the hello to the listener; the answer goes back to
+//! [`RelayCaller::answer`]. Then the two machines copy frames between their `RelayLink`s. A [`Replica`] repeats a
+//! journal of the other machine.
 //!
-//! This crate is for `linkspan-bridge` alone and changes without notice.
+//! This crate is only for `linkspan-bridge` and changes without notice.
 //!
-//! | what | lives in |
+//! | subject | defined in |
 //! |---|---|
 //! | programs that connect to a name of another machine | `listener` |
 //! | a link whose frames are relayed | `link` |
-//! | frames as bytes, and what both refuse | `frames` |
-//! | a journal that repeats one of another machine | `replica` |
+//! | frames as bytes, and refusals | `frames` |
+//! | a journal that repeats another machine's journal | `replica` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]

@@ -1,7 +1,7 @@
 //! A link to a program of this machine whose frames a bridge relays.
 //!
-//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] turns that
-//! number into acknowledgement frames and back, so that the two ends may use different transports.
+//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] converts
+//! between that number and acknowledgement frames, so the two ends may use different transports.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,13 +24,14 @@ use linkspan_value::{Error, ErrorKind, Result};
 
 use crate::frames::{check_transport, outgoing, read_frame, refuse_client, write_frame};
 
-/// How long a refusal is retried because the previous peer may just have disconnected.
+/// The time for retrying a refusal, because the previous peer may just have disconnected.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 /// The pause between these attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A link to a program of this machine whose frames a bridge relays. A frame is passed as bytes: header,
-/// extension and body. Used by one thread.
+/// A link to a program of this machine whose frames a bridge relays.
+///
+/// A frame is passed as bytes: header, extension and body. One thread uses the link.
 pub struct RelayLink {
     tx: Tx,
     rx: Rx,
@@ -41,23 +42,25 @@ pub struct RelayLink {
     reads: bool,
     /// The descriptor that reports room, while it is in the epoll set.
     room: Option<OwnedFd>,
-    /// Whether the link is to wake this side.
+    /// Whether the link must wake this side.
     parked: bool,
-    /// The number of the last message that was sent to the program.
+    /// The number of the last message sent to the program.
     sent: u64,
-    /// The number up to which the program has consumed, as far as it was relayed.
+    /// The relayed number up to which the program has consumed.
     acked: u64,
-    /// The number from which on the program was asked for an acknowledgement frame; 0 for none.
+    /// The number at which the program was asked for an acknowledgement frame; 0 for none.
     wanted: u64,
 }
 
 impl RelayLink {
-    /// Sends the hello of a program of another machine ([`RelayCaller::hello`]) to the listener at this
-    /// endpoint, over `shm:` or `unix:`. `machine` is the machine that the hello came from, and replaces the one
-    /// in the hello; the listener shows it. Returns the answer as a frame, and the link if the listener
-    /// has admitted the program.
+    /// Sends the hello of another machine's program to this endpoint's listener.
+    ///
+    /// The hello is from [`RelayCaller::hello`], the endpoint `shm:` or `unix:`. `machine` is the source of the hello
+    /// and replaces the machine in it; the listener shows it. Returns the answer as a frame, and the link if the
+    /// listener has admitted the program.
     ///
     /// # Errors
+    ///
     /// `NotFound` if no program listens; `Stalled` if the listener does not answer in time.
     pub fn call<'a>(
         endpoint: &str,
@@ -96,14 +99,14 @@ impl RelayLink {
                     let answer = write_frame(&called.answer);
                     let peer_hello = match handshake::read_answer(&called.answer) {
                         Ok(peer_hello) => peer_hello,
-                        // Its last peer may have disconnected just now.
+                        // The listener's last peer may have disconnected just now.
                         Err(e) if e.kind() == ErrorKind::AddressInUse && started.elapsed() < RETRY_TIME => {
                             pause(waiting)?;
                             continue;
                         }
                         Err(_) => return Ok((answer, None)),
                     };
-                    // A listener with a schema that the caller has not compared yet does not admit it.
+                    // A listener with a schema that the caller has not compared yet does not admit the caller.
                     let schemas_fit = own_hello.schemas.is_empty()
                         || peer_hello.schemas.first().is_none_or(|one| own_hello.schemas.contains(one));
                     if own_hello.ask || !schemas_fit {
@@ -126,7 +129,6 @@ impl RelayLink {
         }
     }
 
-    /// Returns a link over these halves.
     pub(crate) fn over(tx: Tx, rx: Rx) -> Result<RelayLink> {
         let ack_words = tx.ack_words();
         let epoll = Epoll::new()?;
@@ -134,9 +136,9 @@ impl RelayLink {
         Ok(RelayLink { tx, rx, ack_words, epoll, reads, room: None, parked, sent: 0, acked: 0, wanted: 0 })
     }
 
-    /// Returns the next frame of the program, or an acknowledgement made of its page; none if there is
-    /// nothing now. Fails once the program has disconnected, after everything that it had sent and
-    /// acknowledged.
+    /// Returns the next frame of the program, or an acknowledgement made of its page; `None` if nothing is there.
+    ///
+    /// Fails after the program has disconnected and everything that it sent and acknowledged was returned.
     pub fn try_recv(&mut self) -> Result<Option<Vec<u8>>> {
         self.unpark();
         if let Some(ack) = self.new_acknowledgement() {
@@ -155,8 +157,9 @@ impl RelayLink {
         }
     }
 
-    /// Sends the program a frame of the other machine. False if there is no room, or an earlier frame is
-    /// still going out: then the caller keeps the frame.
+    /// Sends the program a frame of the other machine.
+    ///
+    /// False without room, or while an earlier frame is being written: the caller keeps the frame.
     pub fn try_send(&mut self, frame: &[u8]) -> Result<bool> {
         if !self.tx.flush()? {
             return Ok(false);
@@ -179,13 +182,14 @@ impl RelayLink {
         Ok(true)
     }
 
-    /// Flushes the rest of what was begun; true if nothing is left.
+    /// Flushes the rest of a begun frame; true if nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         self.tx.flush()
     }
 
-    /// Prepares a wait on the descriptor: it becomes readable for a frame (with `reads`) and for room (with
-    /// `writes`). True if there is something already, so that the caller must not wait.
+    /// Prepares a wait on the descriptor: readable for a frame (`reads`) and for room (`writes`).
+    ///
+    /// True if something is there already, so that the caller must not wait.
     pub fn arm(&mut self, reads: bool, writes: bool) -> Result<bool> {
         if let Some(room) = self.room.take() {
             self.epoll.remove(&room);
@@ -216,14 +220,14 @@ impl RelayLink {
         self.rx.park()
     }
 
-    /// Takes back the request to be woken.
+    /// Takes back the request for a wake-up.
     fn unpark(&mut self) {
         if std::mem::take(&mut self.parked) {
             self.rx.unpark();
         }
     }
 
-    /// Returns an acknowledgement frame if the program's page has a higher number than was relayed.
+    /// Returns an acknowledgement frame if the program's page has a higher number than the relayed one.
     fn new_acknowledgement(&mut self) -> Option<Vec<u8>> {
         let acknowledged = self.ack_words.as_ref()?.acknowledged();
         if acknowledged <= self.acked {
@@ -234,8 +238,9 @@ impl RelayLink {
         Some(Outgoing::new(ack, &[]).head())
     }
 
-    /// Asks a program that acknowledges in its page for a frame after it has consumed a quarter of the
-    /// unacknowledged messages, so that this side is woken; then checks the page once more.
+    /// Asks a program that acknowledges in its page for a frame, then checks the page once more.
+    ///
+    /// The frame wakes this side when a quarter of the unacknowledged messages is consumed.
     fn request_ack(&mut self) -> Option<Vec<u8>> {
         /// The greatest step: the number of messages after which a receiver over a stream acknowledges.
         const MAX_STEP: u64 = 64;

@@ -23,10 +23,11 @@ use linkspan_value::{Error, ErrorKind, Result};
 use crate::frames::{check_transport, read_frame, refuse_client};
 use crate::link::RelayLink;
 
-/// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the
-/// name.
+/// A name of this machine at which programs connect to a channel of another machine.
+///
+/// Dropping it removes the name.
 pub struct RelayListener {
-    /// Callers that wait for an answer from the other machine.
+    /// Callers that wait for an answer of the other machine.
     queue: Arc<Queue<RelayCaller>>,
     _registration: ListenerRegistration,
 }
@@ -41,8 +42,9 @@ impl RelayListener {
         Self::open(&endpoint, Pattern::Channel, options).map_err(|e| e.on(&endpoint))
     }
 
-    /// Binds the name of the controller of another machine, for the services of this machine. Clients of a
-    /// controller get `PermissionDenied`: they connect on its machine. Errors as for
+    /// Binds the name of the controller of another machine, for the services of this machine.
+    ///
+    /// Clients of a controller get `PermissionDenied`: they connect on its machine. Errors as for
     /// [`RelayListener::listen`].
     pub fn listen_for_services(endpoint: &str, options: &Options) -> Result<RelayListener> {
         let endpoint: Endpoint = endpoint.parse()?;
@@ -61,7 +63,8 @@ impl RelayListener {
     /// Returns the next program that waits for an answer, without waiting for one.
     ///
     /// # Errors
-    /// What ended the listener, such as a refused system call: no more programs come.
+    ///
+    /// The error that ended the listener, such as a refused system call: no more programs come.
     pub fn next_caller(&self) -> Result<Option<RelayCaller>> {
         self.queue.pop()
     }
@@ -80,7 +83,7 @@ impl fmt::Debug for RelayListener {
     }
 }
 
-/// Queues callers, and answers queries for counters by itself.
+/// Queues callers, and answers queries for counters itself.
 struct RelayHandler {
     endpoint: Endpoint,
     pattern: Pattern,
@@ -145,8 +148,9 @@ impl HandshakeHandler for RelayHandler {
     }
 }
 
-/// A program that has sent its hello to a [`RelayListener`] and waits for the answer. Dropping it closes the
-/// connection, and the program connects again.
+/// A program that has sent its hello to a [`RelayListener`] and waits for the answer.
+///
+/// Dropping it closes the connection, and the program connects again.
 pub struct RelayCaller {
     transport: Transport,
     stream: Stream,
@@ -162,8 +166,9 @@ impl RelayCaller {
         self.hello.to_frame()
     }
 
-    /// Sends it the answer that [`RelayLink::call`] returned on the machine of this name. Returns the link if
-    /// the answer admits the caller (`joined`), and none for a refusal or the answer to a query.
+    /// Sends it the answer that [`RelayLink::call`] returned on the machine of this name.
+    ///
+    /// Returns the link if the answer admits the caller (`joined`); `None` for a refusal or the answer to a query.
     pub fn answer(self, answer: &[u8], joined: bool, machine: &str) -> Result<Option<RelayLink>> {
         let frame = read_frame(answer)?;
         if frame.header.kind == Kind::Error {
@@ -196,7 +201,7 @@ impl RelayCaller {
 
     /// Refuses it with this error.
     pub fn refuse(self, error: &Error) {
-        // Fails only for a caller that has disconnected meanwhile.
+        // Fails only for a caller that has disconnected.
         let _ = self.stream.write_with(&handshake::refusal(error), &[]);
     }
 }
@@ -207,7 +212,9 @@ impl fmt::Debug for RelayCaller {
     }
 }
 
-/// Sends the answer to a hello with its descriptors. A new connection has room for it, so this does not wait.
+/// Sends the answer to a hello with its descriptors.
+///
+/// A new connection has room for it, so this does not wait.
 fn send_whole(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     match stream.write_with(frame, descriptors)? {
         Some(sent) if sent == frame.len() => Ok(()),

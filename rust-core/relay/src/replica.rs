@@ -1,7 +1,7 @@
 //! A journal of this machine that repeats one of another machine; a bridge writes it.
 //!
-//! Records keep their numbers, times, sources and incarnations, so that a subscriber of the replica sees what
-//! it would see on the other machine. Schemas that records name are kept beside it.
+//! Records keep their numbers, times, sources and incarnations, so the replica looks to subscribers like the original.
+//! It also has the schemas that records name.
 
 use bytes::Bytes;
 use linkspan_engine::relay_side::{self, store_driver, stored};
@@ -13,7 +13,7 @@ use linkspan_transport::store::{OriginalRecord, Replicates};
 use linkspan_value::codec::Encoding;
 use linkspan_value::{Error, ErrorKind, Result};
 
-/// A record of a history as it is stored, for a replica.
+/// A stored record of a history, for a replica.
 #[derive(Clone, Debug)]
 pub struct ReplicaRecord {
     /// Its number.
@@ -24,7 +24,7 @@ pub struct ReplicaRecord {
     pub source: String,
     /// The writer's incarnation.
     pub session: u64,
-    /// The number of its schema, 0 for none.
+    /// The number of its schema; 0 for none.
     pub schema: u64,
     /// The encoding of the body.
     pub encoding: Encoding,
@@ -34,9 +34,9 @@ pub struct ReplicaRecord {
     pub begins: bool,
 }
 
-/// A journal that repeats one of another machine, record by record, under the same numbers, times, sources
-/// and incarnations. Subscribers read it like any journal. A publisher of this machine that opens it gets
-/// `AddressInUse`.
+/// A journal that repeats one of another machine, record by record.
+///
+/// Subscribers read it like any journal. A publisher of this machine that opens it gets `AddressInUse`.
 #[derive(Debug)]
 pub struct Replica {
     shown: String,
@@ -46,15 +46,15 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Opens the replica of the journal `of`, of the machine in [`Options::with_machine`], and creates it if
-    /// there is none.
+    /// Opens or creates the replica of the journal `of`, of the machine in [`Options::with_machine`].
     ///
-    /// Records that the other journal has deleted are deleted here too. If the other journal was created
-    /// anew, the replica of the old one is renamed to `NAME.replaced`, and replaces one of that name.
+    /// Records that the other journal has deleted are deleted here as well. If the other journal was created anew, the
+    /// old replica is renamed to `NAME.replaced`, and replaces a file of that name.
     ///
     /// # Errors
-    /// `AddressInUse` if a process writes the replica, or if the journal here belongs to this machine or to
-    /// another one; `Unsupported` for an endpoint that keeps no history.
+    ///
+    /// `AddressInUse` if a process writes the replica, or if the journal belongs to this machine or to a third one.
+    /// `Unsupported` for an endpoint without history.
     pub fn open(endpoint: &str, options: &Options, of: &History) -> Result<Replica> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
@@ -66,7 +66,7 @@ impl Replica {
             };
             let driver = store_driver(&endpoint)?;
             let writer = driver.replica(&place, relay_side::access(options), &of)?.ok_or_else(unsupported)?;
-            // Schemas that no record names any more: old records may just have been deleted.
+            // Old records may just have been deleted, and with them the last uses of schemas.
             stored::remove_unused(&endpoint)?;
             Ok(writer)
         };
@@ -79,18 +79,20 @@ impl Replica {
         })
     }
 
-    /// Returns the number of its last record: the one after it comes next.
+    /// Returns the number of its last record; the next record follows it.
     pub fn last(&self) -> u64 {
         self.writer.last()
     }
 
-    /// Writes records in their order; they are on the disk when this returns. Records that are there already
-    /// change nothing.
+    /// Writes records in their order; they are on the disk when this returns.
+    ///
+    /// Existing records change nothing.
     ///
     /// # Errors
-    /// `Malformed` if a record is missing before one with which no segment begins; `TooLarge` above
-    /// `max_message_size`; `NoSpace` on a full disk: [`Replica::last`] returns the number of the last record
-    /// written, and the rest can be written again later.
+    ///
+    /// `Malformed` if a record is missing before another that does not begin a segment. `TooLarge` above
+    /// `max_message_size`. `NoSpace` on a full disk: [`Replica::last`] returns the last written number, and the rest
+    /// can be written later.
     pub fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()> {
         OfProcess::born(&self.writer).check().map_err(|e| e.on(&self.shown))?;
         let longest = records.iter().map(|record| record.body.len() as u64).max();
@@ -108,8 +110,9 @@ impl Replica {
         self.writer.append(records.into_iter().map(original).collect()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Stores the canonical form of a schema. Call it before [`Replica::append`] with records that name the
-    /// schema.
+    /// Stores the canonical form of a schema.
+    ///
+    /// Call it before [`Replica::append`] with records that name the schema.
     pub fn keep_schema(&self, form: &[u8]) -> Result<()> {
         stored::keep_form(&self.endpoint, form).map_err(|e| e.on(&self.shown))
     }
@@ -121,7 +124,7 @@ impl Replica {
 }
 
 impl ReplicaRecord {
-    /// Returns the record of a journal's message. `begins` is true if a segment begins with it.
+    /// Returns the record of a journal's message. `begins` tells whether a segment begins with it.
     pub fn of(message: &Message, begins: bool) -> ReplicaRecord {
         ReplicaRecord {
             sequence: message.sequence(),

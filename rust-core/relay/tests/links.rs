@@ -1,5 +1,4 @@
-//! Links whose frames are relayed, as between two machines: numbers and acknowledgement go from end to end, whatever is
-//! cut in between.
+//! Relayed links, as between two machines: numbers and acknowledgements pass end to end despite cuts.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,8 +23,9 @@ fn is_over(stop: &AtomicBool) -> bool {
     stop.load(Ordering::Relaxed)
 }
 
-/// Relays programs that connect to the listener at `far`, one after the other, and cuts each link after so many frames;
-/// 0 cuts none.
+/// Relays programs that connect to the listener at `far`, one after the other.
+///
+/// Cuts each link after `cut_after` frames; 0 cuts none.
 fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicBool) {
     while !is_over(stop) {
         let Some(caller) = listener.next_caller().unwrap() else {
@@ -49,7 +49,7 @@ fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicB
     }
 }
 
-/// Relays a frame, if there is one; none once an end has closed.
+/// Relays a frame, if there is one; `None` after an end has closed.
 fn step(from: &mut RelayLink, to: &mut RelayLink, stop: &AtomicBool) -> Option<usize> {
     let Some(frame) = from.try_recv().ok()? else { return Some(0) };
     while !to.try_send(&frame).ok()? {
@@ -72,7 +72,7 @@ fn while_handed_on(near: &str, far: &str, cut_after: usize, test: impl FnOnce())
     });
 }
 
-/// Ends the relaying thread, also if a test fails.
+/// Ends the relaying thread, even if a test fails.
 struct Stops<'a>(&'a AtomicBool);
 
 impl Drop for Stops<'_> {
@@ -116,7 +116,7 @@ fn both_directions_arrive_once_and_in_order_across_cuts() {
                     let (sends, takes) = (s.spawn(|| send_all(&here)), s.spawn(|| take_all(&here)));
                     sends.join().unwrap();
                     takes.join().unwrap();
-                    // Unconsumed messages of the last cut link are sent again over a new one.
+                    // Unconsumed messages of the last cut link are replayed over a new one.
                     let consumed = || here.stats().at("unacknowledged").unwrap() == &Value::Int(0);
                     let began = Instant::now();
                     while !consumed() {

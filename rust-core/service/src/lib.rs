@@ -1,18 +1,15 @@
-//! Services and their controllers, listings of what is open, the doctor, and the rules of the controller's page, as the
-//! crate `linkspan` has them.
+//! Services and their controllers, listings of open names, the doctor, and the rules of the controller's page.
 //!
-//! This crate is for `linkspan` alone and changes without notice: programs use `linkspan`, under the same names.
-//!
-//! It promises that a service carries out each command that it accepts at most once and answers it once, in time; that
-//! a listing and the doctor change nothing but what they are told to repair. It knows nothing of languages, of the
-//! state of a controller, and of the page itself.
+//! This crate is only for `linkspan` and changes without notice: programs use `linkspan`, under equal names. A service
+//! carries out each accepted command at most once, and answers it once, in time. A listing and the doctor change only
+//! what they are told to repair. The crate knows neither languages, nor the state of a controller, nor the page itself.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | services, and the clients of a controller | `service` |
-//! | what is open on this machine | `registry` |
+//! | open names on this machine | `registry` |
 //! | why two programs cannot connect | `doctor` |
-//! | the rules of the controller's page, for the web servers that serve it | `page` |
+//! | the rules of the controller's page, for its web servers | `page` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]

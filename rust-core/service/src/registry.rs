@@ -1,10 +1,9 @@
-//! The listing of this machine: the names in the runtime directory and the reports of their holders, and the
-//! journals and spools by their files.
+//! The listing of this machine: names in the runtime directory with their holders' reports, and stores.
 //!
-//! A listing reads the directories and then queries each name: with a hello that is only a query, with the
-//! record beside the name where no hello is exchanged, or by reading the files of a store. Listeners are
-//! queried all at once, and one time bounds what those that do not answer cost together; threads read files
-//! meanwhile. Stale files of this user's dead processes are removed on the way (`transport::sweep`).
+//! A listing reads the directories and then queries each name. It sends a hello that is only a query, or reads the
+//! name's record or the files of a store. All listeners are queried at once, and one time bounds the cost of all silent
+//! listeners. Threads read files at the same time. Stale files of this user's dead processes are removed
+//! (`transport::sweep`).
 
 mod asking;
 mod cleaning;
@@ -37,61 +36,67 @@ pub use own_names::{BRIDGE_STATUS, GATEWAY_STATUS, is_own_name};
 pub(crate) use places::named;
 pub use schemas::{reply_schema, schema, schema_of, schemas};
 
-/// Threads that read the files of stores at the same time, at most.
+/// The most threads that read the files of stores at once.
 const MAX_READERS: usize = 8;
 
-/// Returns the runtime directory of this process, which is created if need be: for files that belong
-/// to its user's programs beside the names.
+/// Returns the runtime directory of this process, created on demand.
+///
+/// It is for files of its user's programs besides the names.
 pub fn directory() -> Result<std::path::PathBuf> {
     Ok(Directory::runtime()?.path().to_owned())
 }
 
-/// Returns the directory of journals and durable spools, which is created if need be.
+/// Returns the directory of journals and durable spools, created on demand.
 pub fn state_directory() -> Result<std::path::PathBuf> {
     Ok(Directory::state()?.path().to_owned())
 }
 
-/// Returns the identity of the journal at an endpoint and which records it has; none if there is no
-/// journal, or the endpoint keeps no history.
+/// Returns the identity of the journal at an endpoint and the range of its records.
+///
+/// `None` without a journal, or for an endpoint without history.
 pub fn history(endpoint: &str) -> Result<Option<History>> {
     let endpoint: Endpoint = endpoint.parse()?;
     let Some(store) = endpoint.transport().driver().store() else { return Ok(None) };
     Place::of(&endpoint).and_then(|place| store.history(&place)).map_err(|e| e.on(&endpoint))
 }
 
-/// Returns the first numbers of the segments of the journal at an endpoint, in order: the part of
-/// [`History`] that needs no reading of records.
+/// Returns the first numbers of the segments of the journal at an endpoint, in order.
+///
+/// This part of [`History`] needs no reading of records.
 pub fn segments(endpoint: &str) -> Result<Vec<u64>> {
     let endpoint: Endpoint = endpoint.parse()?;
     let Some(store) = endpoint.transport().driver().store() else { return Ok(Vec::new()) };
     Place::of(&endpoint).and_then(|place| store.segments(&place)).map_err(|e| e.on(&endpoint))
 }
 
-/// Returns the user whose process on this machine has the end `from` of a TCP connection open, of which this
-/// process has the end `own`: for servers at a loopback address, which every user of the machine can reach.
-/// None if the caller has disconnected, or the kernel does not show it.
+/// Returns the user whose process on this machine calls this process over TCP.
+///
+/// `from` is the caller's end of the connection, `own` the end of this process. Servers at a loopback address use it,
+/// because every user of the machine can reach them. `None` if the caller has disconnected, or the kernel does not show
+/// it.
 pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Option<u32> {
     crate::sys::inet::user_calling(from, own)
 }
 
-/// Returns every name in the runtime directory that a living process holds, every `file:`, and every
-/// `journal:` and `spool:`, held or not, sorted by name. Sockets at absolute paths (`unix:/…`) are
-/// not in that directory and not listed.
+/// Returns every name that a living process holds, and every `file:`, `journal:` and `spool:`, sorted.
 ///
-/// Listeners are queried all at once: 128, or as many as an eighth of the descriptors that this process may open.
-/// One that does not answer within 0.5 s is listed with that as its problem. Where more are silent than are queried
-/// at once, each has less time, at least 20 ms: together they delay a listing by 1 s, and by more only where there
-/// are thousands. Stale files of this user's dead processes are removed on the way; those of other users are listed
-/// with that as their problem.
+/// Files, journals and spools are listed even if no process holds them. Sockets at absolute paths (`unix:/…`) are not
+/// in the runtime directory and not listed.
+///
+/// Listeners are queried at once: 128, or an eighth of the descriptors that this process may open. A listener without
+/// an answer within 0.5 s is listed with that problem. If more are silent, each gets less time, at least 20 ms.
+/// Together they delay a listing by 1 s, and thousands delay it more. Stale files of this user's dead processes are
+/// removed; other users' stale files are listed as a problem.
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(places_in_state_directory()?);
     examine_all(&places, Stale::Remove)
 }
 
-/// Returns the machine that a name belongs to, if it stands for a name of another machine.
+/// Returns the machine of a name, if it stands for a name of another machine.
 ///
 /// # Errors
+///
 /// Those of the directory.
 pub fn machine(endpoint: &str) -> Result<Option<String>> {
     let wanted: Endpoint = endpoint.parse()?;
@@ -100,7 +105,7 @@ pub fn machine(endpoint: &str) -> Result<Option<String>> {
     Ok(examine_all(&places, Stale::Remove)?.into_iter().find_map(|listed| listed.machine))
 }
 
-/// Examines all names; sorted by endpoint.
+/// Examines all names, sorted by endpoint.
 fn examine_all(places: &[ListedName], stale: Stale) -> Result<Vec<Listed>> {
     let files = |found: &ListedName| match found.endpoint.transport().driver().listing_source() {
         ListingSource::Files { owned } => Some(owned),
@@ -117,7 +122,7 @@ fn examine_all(places: &[ListedName], stale: Stale) -> Result<Vec<Listed>> {
     };
     let mut listed = std::thread::scope(|scope| {
         let help = |_| thread::start_scoped(scope, "linkspan-list", read).ok();
-        // If no further thread can be started, this one reads all.
+        // If no thread can be started, this thread reads all.
         let helpers: Vec<_> = (0..stores.len().min(MAX_READERS)).map_while(help).collect();
         let mut listed = ask_all(places.iter().filter(|found| files(found).is_none()), stale)?;
         listed.extend(read());
@@ -153,15 +158,15 @@ mod tests {
             ListedName { place: place(directory, &endpoint), endpoint, files: Vec::new() }
         };
         let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
-        // They listen, and never accept, as in a process that was stopped.
+        // They listen but never accept, as in a stopped process.
         let bound: Vec<_> = places.iter().map(|found| found.place.bind(Access::default()).unwrap()).collect();
-        // Sorted after them is one that answers.
+        // An answering name, sorted after them.
         let answering = format!("working/{}", std::process::id());
         let answering_listener =
             crate::engine::Listener::listen(&format!("unix:{answering}"), &Default::default()).unwrap();
         places.push(found(&Arc::new(Directory::runtime().unwrap()), answering));
-        // A listing waits about a second for all; on a loaded machine the one that answers may take longer, and is said
-        // to be overloaded. If the silent ones delayed it, it would never answer in time.
+        // A listing waits about a second for all. On a loaded machine the answering name may take longer, and is listed
+        // as overloaded. If the silent names delayed it, it would never answer in time.
         let began = std::time::Instant::now();
         let listed = loop {
             let listed = examine_all(&places, Stale::Remove).unwrap();
@@ -195,7 +200,7 @@ mod tests {
             |found: &ListedName| std::os::unix::net::UnixListener::bind(found.place.path()).unwrap();
         let listeners: Vec<_> = names.iter().map(listening).collect();
         let listed = std::thread::scope(|scope| {
-            // Each connection ends once there is one to all of them.
+            // Each connection ends after all connections exist.
             let accept = || listeners.iter().map(|one| one.accept().unwrap()).collect::<Vec<_>>();
             scope.spawn(accept);
             examine_all(&names, Stale::Remove).unwrap()

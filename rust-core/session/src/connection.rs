@@ -1,22 +1,21 @@
-//! One session with one peer, across all links between the two: both halves, which link is the newest, and what the
-//! library itself has still to say.
+//! One session with one peer, across all links between the two.
 //!
-//! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]), and
-//! announced once by the half that sends ([`Connection::link_up`]) and once by the half that receives
-//! ([`Connection::begin_receiving`]), because the halves change links at different moments. A half says with each step
-//! which link it has; what concerns a link that was replaced changes nothing.
+//! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]). The two
+//! halves change links at different moments. Each therefore announces it once: [`Connection::link_up`] for sending,
+//! [`Connection::begin_receiving`] for receiving. A half passes its link with each step; steps of a replaced link
+//! change nothing.
 //!
-//! Over shared memory the two sides acknowledge without frames: each publishes its consumed number in a [`Page`] that
-//! the other maps, and reads the other's page when it needs room, closes or counts. A frame is then only needed to wake
-//! a peer that waits. A page that holds an impossible number is a protocol violation, which is kept until a thread that
-//! can end the link takes it.
+//! Over shared memory the two sides acknowledge without frames. Each publishes its consumed number in a [`Page`] that
+//! the other maps, and reads the other's page when it needs room, closes or counts. Only a waiting peer needs a frame,
+//! as a wake-up. An impossible number in a page is a protocol violation, kept until a thread that can end the link
+//! takes it.
 //!
 //! | what | defined in |
 //! |---|---|
 //! | links, pages, losses | here |
 //! | whether a message may be sent now, and its record | `admission` |
-//! | the record of a receipt, and of what is consumed | `receipt` |
-//! | what the library itself says: replays, withdrawals, acknowledgements | `control` |
+//! | the record of receipts and consumed messages | `receipt` |
+//! | control messages: replays, withdrawals, acknowledgements | `control` |
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -36,25 +35,25 @@ use super::{Acknowledge, Identity, Inbox, Outbox, ReplayLimits, RetransmitClass,
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 
-/// Where the two sides of a link show each other how far they have consumed. It outlives the link and both programs.
+/// Shows each side of a link the other's consumed number. It outlives the link and both programs.
 pub trait Page: PartialEq {
-    /// Returns the number up to which the peer has consumed.
+    /// Returns the peer's consumed number.
     fn acknowledged(&self) -> u64;
-    /// Asks the peer for a frame once it has consumed up to this number; 0 asks for none.
+    /// Asks the peer for a frame when it has consumed up to this number; 0 asks for none.
     fn want(&self, number: u64);
-    /// Returns the number from which on the peer waits for a frame; 0 if it does not.
+    /// Returns the number from which the peer waits for a frame; 0 if it does not wait.
     fn wanted(&self) -> u64;
-    /// Shows that everything up to this number is consumed, before anything that follows.
+    /// Shows that everything up to this number is consumed, ordered before later writes.
     fn publish(&self, consumed: u64);
-    /// [`Page::publish`] whose order with what follows the caller makes.
+    /// As [`Page::publish`], but the caller orders it before later writes.
     fn publish_before_fence(&self, consumed: u64);
-    /// Returns the number up to which the peer has taken all requests.
+    /// Returns the peer's taken number: it has taken all requests up to this number.
     fn taken(&self) -> u64;
     /// Shows that all requests up to this number are taken.
     fn publish_taken(&self, request: u64);
 }
 
-/// The page of a connection whose links have no shared memory.
+/// The page of a connection without shared memory.
 #[derive(Debug, PartialEq)]
 pub enum NoPage {}
 
@@ -88,18 +87,18 @@ impl Page for NoPage {
     }
 }
 
-/// What is known of a request without an answer.
+/// The state of a request without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Its answer may come over a link.
     UnderWay,
     /// It is kept for the next link.
     Kept,
-    /// No answer will come. A peer may have carried it out.
+    /// No answer will come, but a peer may have carried it out.
     Unknown,
 }
 
-/// The session with one peer. `M` is the stored part of a message that is needed to send it again.
+/// The session with one peer. `M` is the stored part of a message, for replays.
 #[derive(Debug)]
 pub struct Connection<M, P> {
     /// The sending side.
@@ -108,38 +107,39 @@ pub struct Connection<M, P> {
     pub inbox: Inbox,
     /// The number of the newest link; 0 before the first.
     newest: u64,
-    /// Whether the newest link may have to get earlier messages first.
+    /// Whether the newest link may need earlier messages first.
     replays: bool,
     /// Whether the newest link may break while both sides live.
     breaks: bool,
-    /// The numbers of the links with which the peer, and its incarnation, began.
+    /// The first link of the peer, and of its incarnation.
     peer_since: u64,
     incarnation_since: u64,
-    /// The number of the newest link that is sent over.
+    /// The newest link that this side sends over.
     sent_over: u64,
-    /// The number of the newest link that is received over.
+    /// The newest link that this side receives over.
     received_over: u64,
-    /// The page in which the peer of the current link reads the consumed number, if the link has pages.
+    /// This side's page, with the consumed number for the current peer, if the link has pages.
     own_page: Option<P>,
-    /// The number that `own_page` holds, so that it is not written again.
+    /// The number in `own_page`, to avoid writing it again.
     published: u64,
-    /// Where the peer of the link that is being written publishes its consumed number.
+    /// The page of the sending link's peer, with its consumed number.
     peer_page: Option<P>,
-    /// The number from which on the peer is to wake a thread that waits; 0 while none does. It outlasts the link.
+    /// The peer must wake a waiting thread at this number; 0 without a thread. It outlasts the link.
     wanted: u64,
-    /// The error about an impossible number in `peer_page`.
+    /// The error of an impossible number in `peer_page`.
     violation: Option<Error>,
-    /// Requests whose callers gave up, and of which the peer was not informed.
+    /// Withdrawn requests that the peer does not know of.
     withdrawn: Vec<u64>,
-    /// The occasion on which a thread left what is to be said to the one that sends.
+    /// The trigger of control messages that a thread left to the sending thread.
     deferred: Option<AckTrigger>,
     /// Lost data messages that were not reported to the program.
     losses: u64,
 }
 
 impl<M: Reuse, P: Page> Connection<M, P> {
-    /// Returns a new session with this number, which has had no peer. Without `limits` nothing is kept to be sent
-    /// again.
+    /// Returns a new session with this number and without a peer.
+    ///
+    /// Without `limits` nothing is kept for replay.
     pub fn new(session: u64, limits: Option<ReplayLimits>, ack_mode: Acknowledge) -> Connection<M, P> {
         Connection {
             outbox: Outbox::new(session, limits),
@@ -162,14 +162,15 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Returns this side's part of a hello that is written now.
+    /// Returns this side's part of a hello.
     pub fn hello(&self) -> SessionHello {
         self.outbox.hello(self.inbox.progress())
     }
 
-    /// Records that there is a link, and returns its number. Nothing is sent over an older one any more; what is to be
-    /// sent again over this one `link_up` finds out, if the peer `has_session`. With `breaks`, the link may end while
-    /// both sides live.
+    /// Records a new link, and returns its number.
+    ///
+    /// Nothing more is sent over older links. If the peer `has_session`, `link_up` decides which messages this link
+    /// replays. With `breaks`, the link may end while both sides live.
     pub fn link_made(&mut self, has_session: bool, breaks: bool) -> u64 {
         self.newest = self.newest.saturating_add(1);
         (self.replays, self.breaks) = (has_session, breaks);
@@ -181,7 +182,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.newest
     }
 
-    /// Returns whether there is a newer link than this one.
+    /// Returns whether a newer link exists.
     pub fn is_newer(&self, than: u64) -> bool {
         if planted::is(Bug::GenerationIsNotCompared) {
             return than == 0 && self.newest > 0;
@@ -189,10 +190,12 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.newest > than
     }
 
-    /// Starts sending over this link. Returns which messages are dropped, because they were kept for another peer; none
-    /// if there is a newer link, over which the messages go.
+    /// Starts sending over this link. Returns the messages that are dropped with another peer.
+    ///
+    /// `None` if there is a newer link, which sends the messages.
     ///
     /// # Errors
+    ///
     /// `Malformed` if the peer's hello has impossible claims.
     pub fn link_up(
         &mut self,
@@ -219,7 +222,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             self.wanted = 0;
         }
         if self.wanted > 0 {
-            // A thread that waits since the last link asks this peer, too, before anything is sent to it.
+            // A thread that waits since the last link now waits for this peer, before anything is sent to it.
             self.want(self.wanted);
         }
         self.replays = self.outbox.to_replay().is_some();
@@ -227,8 +230,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok(Some(resumed))
     }
 
-    /// Starts receiving over this link. What a link still has that was replaced before changes nothing of what the peer
-    /// is told over the newer one.
+    /// Starts receiving over this link.
+    ///
+    /// Later messages of a replaced link do not affect the acknowledgements on the newer link.
     pub fn begin_receiving(&mut self, link: u64, hello: &SessionHello, page: Option<P>) {
         if self.received_over > link {
             return;
@@ -239,8 +243,10 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.publish();
     }
 
-    /// Ends sending over the link with this page: its last number is read, and it is released, unless the peer may
-    /// still take kept requests. Returns whether it was that of the newest link; otherwise nothing changes.
+    /// Ends sending over the link with this page: reads its last number and releases it.
+    ///
+    /// The page stays if the peer may still take kept requests. Returns whether it is the current page; otherwise
+    /// nothing changes.
     pub fn sending_ended(&mut self, page: Option<&P>) -> bool {
         let is_current = page.is_some() && self.peer_page.as_ref() == page;
         if is_current {
@@ -252,16 +258,17 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         is_current
     }
 
-    /// Ends receiving over the link with this page. A link that was replaced changes nothing.
+    /// Ends receiving over the link with this page. A replaced link changes nothing.
     pub fn receiving_ended(&mut self, page: Option<&P>) {
         if page.is_some() && self.own_page.as_ref() == page {
             self.own_page = None;
         }
     }
 
-    /// Drops the messages that are kept for a peer which ended with this link and cannot return. Returns how many, and
-    /// how many of them were data: none if it has a newer link, or may return, under its name or because the link may
-    /// end while it lives.
+    /// Drops the messages kept for a peer that ended with this link and cannot return.
+    ///
+    /// Returns their number, and the number of data messages among them. Both are 0 if the peer has a newer link or may
+    /// return: under its name, or because the link may end while it lives.
     pub fn peer_gone(&mut self, link: u64) -> (u64, u64) {
         let breaks = self.breaks && !planted::is(Bug::LinkThatBreaksIsAnEnd);
         let is_lasting = self.outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
@@ -274,7 +281,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         (self.outbox.drop_kept() as u64, lost)
     }
 
-    /// Returns whether lost messages were not reported to the program yet.
+    /// Returns whether lost messages must still be reported to the program.
     pub fn has_losses(&self) -> bool {
         self.losses > 0
     }
@@ -284,8 +291,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         core::mem::take(&mut self.losses)
     }
 
-    /// Asks a peer that acknowledges in its page for a frame from this number on, also the peer of the next link; 0 for
-    /// none.
+    /// Asks a peer that acknowledges in its page for a frame at this number; 0 for none.
+    ///
+    /// The request also holds for the next link's peer.
     pub fn want(&mut self, number: u64) {
         self.wanted = number;
         if let Some(page) = &self.peer_page {
@@ -293,7 +301,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Returns the page of the peer of the link that is being written, if it has one.
+    /// Returns the page of the sending link's peer, if it has one.
     pub fn peer_page(&self) -> Option<&P> {
         self.peer_page.as_ref()
     }
@@ -309,15 +317,16 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Returns what is known of a request that was sent over `link` and has no answer. `is_behind` tells whether a
-    /// link brings nothing any more.
+    /// Returns the state of an unanswered request that was sent over `link`.
+    ///
+    /// `is_behind` tells whether a link brings nothing more.
     pub fn outcome(&mut self, request: u64, link: u64, is_behind: impl Fn(u64) -> bool) -> Outcome {
         let link = if self.outbox.is_resent(request) { self.sent_over } else { link };
         if !is_behind(link) {
             return Outcome::UnderWay;
         }
         self.read_peer_page();
-        // The incarnation that has the new link may have taken the request over the last one.
+        // The incarnation at the new link may have taken the request over the last link.
         let is_same = || {
             let session = self.outbox.peer().map(|(_, session)| session);
             self.received_over > link && session == Some(self.inbox.session())
@@ -336,7 +345,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.violation.is_some()
     }
 
-    /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be no room.
+    /// Returns whether a message may be sent now. Reads the peer's page only if room seems to lack.
     pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
         self.outbox.has_room(class, bytes) || self.has_room_now(class, bytes)
     }

@@ -1,14 +1,14 @@
-//! Who a peer is, across its incarnations.
+//! The identity of a peer across its incarnations.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
-/// The owner of a peer's program, without claims of the peer.
+/// The proven owner of a peer's program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// Not known: a peer that presented the token of this machine, or reached a pipe.
+    /// Unknown: the peer presented the token of this machine, or reached a pipe.
     #[default]
     Anyone,
     /// The user of this machine that the kernel reports.
@@ -17,19 +17,22 @@ pub enum Owner {
     Key(Arc<str>),
 }
 
-/// The identity of a peer across its incarnations. A name is chosen by the peer, so it counts only together
-/// with its owner: the same name of another user is another peer.
+/// The identity of a peer across its incarnations.
+///
+/// The peer chooses its name, so the name counts only with its owner: another user's peer of that name is another peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The listener at the endpoint that this side dials.
     Listener,
-    /// A connecting peer without a name, at a channel with a single peer: the next one of the same
-    /// owner succeeds it.
+    /// A connecting peer without a name, at a channel with a single peer.
+    ///
+    /// The owner's next peer succeeds it.
     OtherEnd(Owner),
     /// A connecting peer with a `client_id`.
     Named(Owner, Arc<str>),
-    /// A connecting peer without one, by its session: it can resume after a broken link, and not
-    /// after a restart.
+    /// A connecting peer without a `client_id`, by its session.
+    ///
+    /// It can resume after a broken link, but not after a restart.
     Nameless(Owner, u64),
 }
 

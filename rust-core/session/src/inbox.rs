@@ -1,16 +1,15 @@
 //! The receiving side of a session: drops duplicates, counts gaps, and decides when to acknowledge.
 //!
-//! Each message passes three states: received from the link, delivered to the program, consumed by it. With
-//! automatic acknowledgement the program consumes delivered messages by receiving again; with `ack="manual"`
-//! it calls `ack` itself. The *consumed number* is that before the first message which is not consumed yet,
-//! and it is acknowledged: a message that overtook another one (an answer that reached its caller) does not
-//! move it past the other.
+//! Each message passes three states: received from the link, delivered to the program, consumed by it. With automatic
+//! acknowledgement the program consumes delivered messages by receiving again; with `ack="manual"` it calls `ack`
+//! itself. The *consumed number* is the number before the first unconsumed message, and this number is acknowledged. A
+//! message that overtook another (an answer that reached its caller) does not move it past the other.
 //!
-//! An acknowledgement costs a frame, so it is sent only when necessary: [`Inbox::ack_due`] has the
-//! rules. Data and requests that go the other way carry the number without a frame of their own.
+//! An acknowledgement costs a frame, so it is sent only when necessary: [`Inbox::ack_due`] has the rules. Data and
+//! requests in the other direction carry the number without an extra frame.
 //!
-//! Everything here is a pure state machine, without a clock, a socket or a lock; `simulation` and
-//! `properties` test it with random histories.
+//! The inbox is a pure state machine, without a clock, a socket or a lock; `simulation` and `properties` test it with
+//! random histories.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -31,16 +30,17 @@ pub enum Acknowledge {
 /// How soon the sender of a message needs its acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckUrgency {
-    /// The sender keeps the message, and only an acknowledgement shows that it was consumed: data.
+    /// The sender keeps the message, and only an acknowledgement shows its consumption: data.
     Prompt,
-    /// The sender keeps the message, and the next message to it carries the number: the answer to an
-    /// idempotent request.
+    /// The sender keeps the message, and the next message to it carries the number.
+    ///
+    /// An example is the answer to an idempotent request.
     Piggyback,
-    /// The sender does not keep the message, or the answer acknowledges it: requests, and other answers.
+    /// The sender does not keep the message, or its answer acknowledges it: requests, other answers.
     NotNeeded,
 }
 
-/// What becomes of a message with its receipt.
+/// The use of a message at its receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fate {
     /// It is kept until the program receives it.
@@ -48,87 +48,88 @@ pub enum Fate {
     Filed,
     /// The program gets it.
     Delivered,
-    /// The same, and the program has consumed what it got before: see [`Inbox::consumed`].
+    /// The program gets it, and has consumed the messages before: see [`Inbox::consumed`].
     DeliveredNext,
-    /// It is consumed: the call that it answers gets it.
+    /// It is consumed by the call that it answers.
     Finished,
 }
 
 /// The inbox's decision about a message by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// A message for the program. `missed` messages before it are lost. It is 0 with a sender that
-    /// keeps its messages, where a gap is a request that is not sent again.
+    /// A message for the program; `missed` messages before it are lost.
+    ///
+    /// `missed` is 0 with a sender that keeps its messages: its gaps are requests that are not replayed.
     New {
         /// Number of lost messages.
         missed: u64,
     },
-    /// Its number was received before: the message is dropped.
+    /// Its number was received before, so the message is dropped.
     Duplicate,
 }
 
 impl Verdict {
-    /// Returns how many messages were lost before one whose number was checked to be new, so that the verdict is
-    /// neither a duplicate nor an error.
+    /// Returns the number of messages lost before a message that was checked to be new.
+    ///
+    /// The verdict is then neither a duplicate nor an error.
     pub fn missed(verdict: &Result<Verdict>) -> u64 {
         if let Ok(Verdict::New { missed }) = verdict { *missed } else { 0 }
     }
 }
 
-/// The occasion on which the inbox decides whether an acknowledgement is pending.
+/// The event at which the inbox decides whether an acknowledgement is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckTrigger {
     /// The program receives the next message.
     Receive,
-    /// There is no message, and the receiver is about to wait for a short time. Its program is
-    /// likely to answer what it has just received, and the answer can carry the number.
+    /// No message is there, and the receiver will wait for a short time.
+    ///
+    /// Its program is likely to answer the last message, and the answer can carry the number.
     Pause,
-    /// No message came within that time, and the receiver is about to wait in the kernel.
+    /// No message came within that time, and the receiver will wait in the kernel.
     Park,
     /// The peer closes and waits for the number.
     Requested,
-    /// This side closes: there will be no later occasion.
+    /// This side closes, so there is no later event.
     Close,
 }
 
-/// After this many consumed messages an acknowledgement is pending on any occasion.
+/// After this number of consumed messages, an acknowledgement is pending at any event.
 const OFTEN: u64 = 64;
 
-/// The receiving side of a channel or of one client of a server. It receives one session of the peer
-/// after the other.
+/// The receiving side of a channel or of one client of a server.
+///
+/// It receives one session of the peer after the other.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    /// When messages count as consumed.
     ack_mode: Acknowledge,
-    /// The peer's session whose messages are received; 0 before the first.
+    /// The session of the peer being received; 0 before the first.
     session: u64,
-    /// The number of the last message that was received.
+    /// The number of the last received message.
     received: u64,
-    /// The lowest number that was not received and is not counted as missed; 0 while any number may be the
-    /// first.
+    /// The lowest number neither received nor counted as missed; 0 while any number may be the first.
     expected: u64,
-    /// Whether the sender keeps unacknowledged messages, and after how many messages and bytes of
-    /// them an acknowledgement is pending.
+    /// If the sender keeps unacknowledged messages: the number of messages and bytes for an acknowledgement.
     keeps: Option<(u64, usize)>,
-    /// Messages that are not consumed, in the order of their numbers, and consumed ones behind them.
+    /// Unconsumed messages in the order of their numbers, and consumed messages after them.
     window: VecDeque<WindowEntry>,
-    /// How many entries of `window` are delivered and not consumed.
+    /// The number of delivered, unconsumed entries of `window`.
     delivered: usize,
     /// The number up to which everything was consumed.
     consumed: u64,
     /// The number last acknowledged to the sender on this link.
     acked: u64,
-    /// Whether a message that carries the number was sent since the last one was received. Then the
-    /// two sides are in a dialogue, and the next message that is sent carries the number again.
+    /// Whether a message has carried the number since the last receipt.
+    ///
+    /// The two sides are then in a dialogue, and the next message carries the number again.
     has_replied: bool,
-    /// The messages that were consumed and not acknowledged.
+    /// The consumed, unacknowledged messages.
     unacked: Unacked,
     duplicates: u64,
     missed: u64,
     ack_frames: u64,
 }
 
-/// The messages that were consumed and not acknowledged.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unacked {
     /// Whether any of the messages is [`AckUrgency::Prompt`].
@@ -138,7 +139,7 @@ struct Unacked {
 }
 
 impl Unacked {
-    /// Counts a message, if its sender waits for that: it keeps what it sends.
+    /// Counts a message if its sender keeps messages and therefore waits for it.
     #[inline]
     fn count(&mut self, entry: &WindowEntry, keeps: bool) {
         if keeps && entry.urgency != AckUrgency::NotNeeded {
@@ -149,7 +150,6 @@ impl Unacked {
     }
 }
 
-/// One message in the window.
 #[derive(Clone, Copy, Debug)]
 struct WindowEntry {
     number: u64,
@@ -158,7 +158,6 @@ struct WindowEntry {
     state: MessageState,
 }
 
-/// The progress of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MessageState {
     Received,
@@ -171,13 +170,13 @@ enum MessageState {
 pub struct InboxStats {
     /// The number up to which all messages of the current session are consumed.
     pub consumed: u64,
-    /// Messages that were received and not consumed.
+    /// Received, unconsumed messages.
     pub unconsumed: u64,
-    /// Messages that were dropped because their number was received before.
+    /// Messages dropped because their number was received before.
     pub duplicates: u64,
-    /// Messages of senders without replay that were lost on the way.
+    /// Lost messages of senders without replay.
     pub missed: u64,
-    /// Frames that carried nothing but an acknowledgement.
+    /// Frames with only an acknowledgement.
     pub ack_frames: u64,
 }
 
@@ -202,7 +201,7 @@ impl Inbox {
         }
     }
 
-    /// Returns the peer's session whose messages are received; 0 before the first.
+    /// Returns the session of the peer being received; 0 before the first.
     pub fn session(&self) -> u64 {
         self.session
     }
@@ -212,8 +211,9 @@ impl Inbox {
         Progress { session: self.session, received: self.received, consumed: self.consumed }
     }
 
-    /// Begins with a link whose peer sent this hello. Must be called when the first message of that
-    /// link is received, not before the last link has been read to its end: the number of a message
+    /// Begins with a link whose peer sent this hello.
+    ///
+    /// The caller calls it with the first message of that link, after it has read the last link to its end: a number
     /// means another message in another session.
     pub fn hello(&mut self, hello: &SessionHello) {
         if hello.session != self.session {
@@ -222,22 +222,23 @@ impl Inbox {
             self.window.clear();
             self.expected = hello.first;
         }
-        // So often that the sender does not run out of room, but not after each message.
+        // Often enough that the sender does not run out of room, but not after each message.
         self.keeps = hello.keeps.map(|limits| (OFTEN.min(limits.count as u64 / 4).max(1), limits.bytes / 4));
-        // An acknowledgement on the last link may not have arrived, so it is repeated.
+        // An acknowledgement on the last link may be lost, so it is repeated.
         self.acked = 0;
         self.has_replied = false;
         self.unacked = Unacked { prompt: self.consumed > 0 && self.keeps.is_some(), ..Unacked::default() };
     }
 
-    /// Returns whether a message with this number is new: neither it nor a later one was received.
+    /// Returns whether neither this number nor a later one was received.
     pub fn is_new(&self, number: u64) -> bool {
         number > self.received
     }
 
-    /// Records a message of the current session. One whose number was received before is a duplicate.
+    /// Records a message of the current session. A number that was received before is a duplicate.
     ///
     /// # Errors
+    ///
     /// `Malformed` for number 0, which no sender uses.
     #[inline(always)]
     pub fn received(
@@ -256,7 +257,7 @@ impl Inbox {
             Fate::Filed => entry.state = MessageState::Received,
             Fate::Delivered => self.delivered = self.delivered.saturating_add(1),
             Fate::DeliveredNext => {
-                // In a dialogue it replaces the entry before, which needs no queue operation.
+                // In a dialogue it replaces the entry before, without a queue operation.
                 if self.ack_mode == Acknowledge::Auto
                     && self.delivered == 1
                     && self.window.len() == 1
@@ -273,14 +274,13 @@ impl Inbox {
                 self.count_consumed(&entry);
                 return Ok(Verdict::New { missed });
             }
-            // Others are before it, so the consumed number stays.
+            // Other messages precede it, so the consumed number stays.
             Fate::Finished => entry.state = MessageState::Consumed,
         }
         self.window.push_back(entry);
         Ok(Verdict::New { missed })
     }
 
-    /// [`Inbox::received`] for a number that is not new.
     #[cold]
     fn not_new(&mut self, number: u64, fate: Fate) -> Result<Verdict> {
         if fate == Fate::DeliveredNext {
@@ -294,7 +294,7 @@ impl Inbox {
         Ok(Verdict::Duplicate)
     }
 
-    /// Records the number and returns how many messages were lost before it.
+    /// Records the number. Returns the number of messages lost before it.
     #[inline]
     fn note_received(&mut self, number: u64) -> u64 {
         let mut missed = 0;
@@ -308,7 +308,7 @@ impl Inbox {
         missed
     }
 
-    /// Records that this message of this session of the peer was delivered to the program.
+    /// Records the delivery of this message of the peer's session to the program.
     pub fn delivered(&mut self, session: u64, number: u64) {
         if let Some(entry) = self.find(session, number)
             && entry.state == MessageState::Received
@@ -318,7 +318,7 @@ impl Inbox {
         }
     }
 
-    /// Takes back that this message was delivered: the program could not take it, and receives it again.
+    /// Takes the delivery of this message back: the program could not take it, and receives it again.
     pub fn undelivered(&mut self, session: u64, number: u64) {
         if let Some(entry) = self.find(session, number)
             && entry.state == MessageState::Delivered
@@ -328,12 +328,10 @@ impl Inbox {
         }
     }
 
-    /// Records that the program receives again, which consumes delivered messages, unless it acknowledges by
-    /// `ack()`.
+    /// Records that the program receives again, which consumes delivered messages without manual `ack()`.
     #[inline]
     pub fn consumed(&mut self) {
-        // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed
-        // number.
+        // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed number.
         if self.delivered > 0 && (self.ack_mode == Acknowledge::Auto || self.keeps.is_none()) {
             self.consume_delivered(u64::MAX);
         }
@@ -346,8 +344,9 @@ impl Inbox {
         }
     }
 
-    /// Records that this one message is consumed, without those before it: a request that was answered, or an
-    /// answer that reached its caller or has none any more.
+    /// Records that only this message is consumed, not the messages before it.
+    ///
+    /// It is an answered request, or an answer that has reached its caller or lost it.
     #[inline]
     pub fn finished(&mut self, session: u64, number: u64) {
         if session == self.session
@@ -363,7 +362,7 @@ impl Inbox {
         self.finish_one(session, number);
     }
 
-    /// [`Inbox::finished`] where several are not consumed.
+    /// As [`Inbox::finished`], if several messages are unconsumed.
     fn finish_one(&mut self, session: u64, number: u64) {
         let Some(entry) = self.find(session, number) else { return };
         let was = core::mem::replace(&mut entry.state, MessageState::Consumed);
@@ -372,7 +371,7 @@ impl Inbox {
         self.advance();
     }
 
-    /// Returns the entry of this number, if it belongs to the current session and is not consumed.
+    /// Returns the entry of this number, if it belongs to the current session and is unconsumed.
     fn find(&mut self, session: u64, number: u64) -> Option<&mut WindowEntry> {
         if session != self.session {
             return None;
@@ -401,7 +400,7 @@ impl Inbox {
         }
         if self.delivered == self.window.len() && self.window.back().is_some_and(|last| last.number <= up_to)
         {
-            // All of a batch.
+            // A whole batch.
             let (front, behind) = self.window.as_slices();
             let (mut unacked, keeps) = (self.unacked, self.keeps.is_some());
             for entry in front.iter().chain(behind) {
@@ -423,7 +422,7 @@ impl Inbox {
         self.advance();
     }
 
-    /// Moves the consumed number up to the first message that is not consumed.
+    /// Moves the consumed number up to the first unconsumed message.
     fn advance(&mut self) {
         while let Some(front) = self.window.front()
             && front.state == MessageState::Consumed
@@ -434,19 +433,19 @@ impl Inbox {
         }
     }
 
-    /// Moves the consumed number to this message, and counts it as unacknowledged if its sender
-    /// waits for that.
+    /// Moves the consumed number to this message, and counts it as unacknowledged if its sender keeps it.
     #[inline(always)]
     fn count_consumed(&mut self, entry: &WindowEntry) {
         self.consumed = entry.number;
         self.unacked.count(entry, self.keeps.is_some());
     }
 
-    /// Returns the number that an acknowledgement frame should carry now, if one is pending. `to` is the
-    /// session that the link for the frame leads to: numbers of another session mean nothing to it.
+    /// Returns the number for an acknowledgement frame, if one is pending.
+    ///
+    /// `to` is the session at the frame's link, because numbers of another session mean nothing to it.
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
-            // A peer that requests the number waits for a frame: nothing of its session was received.
+            // A peer that requests the number waits for a frame, even if nothing of its session was received.
             return (trigger == AckTrigger::Requested).then_some(0);
         }
         let is_unacked = self.consumed > self.acked;
@@ -463,9 +462,10 @@ impl Inbox {
         due.then_some(self.consumed)
     }
 
-    /// As [`Inbox::ack_due`], on a link where the peer reads the number in shared memory by itself. Only a
-    /// peer that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
-    /// wait), or because it closes.
+    /// As [`Inbox::ack_due`], on a link whose peer reads the number in shared memory.
+    ///
+    /// Only a waiting peer needs a frame as a wake-up: for room from the number `wanted` (0 if it does not wait), or
+    /// because it closes.
     #[inline]
     pub fn ack_due_beside_page(&self, trigger: AckTrigger, to: u64, wanted: u64) -> Option<u64> {
         if trigger == AckTrigger::Requested || wanted > 0 && wanted <= self.consumed {
@@ -474,13 +474,12 @@ impl Inbox {
         None
     }
 
-    /// Returns the number that data and requests to this session carry; 0 acknowledges nothing.
+    /// Returns the number for data and requests to this session; 0 acknowledges nothing.
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if to == self.session { self.consumed } else { 0 }
     }
 
-    /// Records that a message to this session carried this number; 0 for a message that carried
-    /// none.
+    /// Records that a message to this session carried this number; 0 for no number.
     #[inline]
     pub fn piggybacked(&mut self, to: u64, number: u64) {
         self.has_replied |= to == self.session;
@@ -493,7 +492,7 @@ impl Inbox {
         self.ack_sent(to, number);
     }
 
-    /// Records that the peer has been sent this number, by a frame or with a message.
+    /// Records that the peer was sent this number, by a frame or with a message.
     pub fn ack_sent(&mut self, to: u64, number: u64) {
         if to != self.session {
             return;

@@ -1,22 +1,21 @@
 //! Sessions of Linkspan: numbers, acknowledgement and replay, as pure state machines.
 //!
-//! This crate is for `linkspan-engine` alone and changes without notice: programs use `linkspan`.
+//! This crate is only for `linkspan-engine` and changes without notice: programs use `linkspan`.
 //!
-//! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all links
-//! between the two. Each end has a [`Connection`], with an [`Outbox`] for sent messages and an [`Inbox`] for received
-//! ones. When a link is made, each side sends a [`SessionHello`] with its session and its progress; from that the
-//! outbox determines what to send again.
+//! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all links between the
+//! two. Each end has a [`Connection`], with an [`Outbox`] for sent and an [`Inbox`] for received messages. On a new
+//! link each side sends a [`SessionHello`] with its session and its progress. The outbox derives the replay from it.
 //!
-//! Nothing here reads a clock, a socket or a lock, or starts a thread: the crate has no `std` and no `unsafe`, so that
-//! it could not, and its `clippy.toml` refuses atomics. Events and numbers go in, decisions come out. So random
-//! histories of two ends, with links that break at any point, run in a test (`simulation`).
+//! The crate uses no clock, socket, lock or thread: it has no `std` and no `unsafe`, and its `clippy.toml` refuses
+//! atomics. Events and numbers go in, decisions come out. A test can therefore run random histories of two ends, with
+//! links that break at any point (`simulation`).
 //!
 //! | what | defined in |
 //! |---|---|
-//! | one session with one peer, over all links: what is sent next, what is recorded | `connection` |
-//! | sessions in hellos; who a peer is | `hello`, `identity` |
+//! | one session with one peer, over all links | `connection` |
+//! | sessions in hellos; the identity of a peer | `hello`, `identity` |
 //! | the sending side | `outbox` |
-//! | messages that are kept, in fixed places | `places` |
+//! | kept messages, in fixed places | `places` |
 //! | the receiving side | `inbox` |
 //! | when to dial again | `redial` |
 //! | sessions of disconnected peers, bounded | `peers` |

@@ -1,19 +1,15 @@
-//! The sending side of a session: numbers messages, keeps them until they are acknowledged, and
-//! replays them.
+//! The sending side of a session: numbers messages, keeps them until they are acknowledged, and replays them.
 //!
-//! A session is numbered from 1 without gaps for one incarnation of this program, across all its
-//! links. What is kept depends on the class of a message ([`RetransmitClass`]) and on the replay
-//! limits; with best effort nothing is. A new link starts with [`Outbox::link_up`], which compares
-//! the peer's hello with the last one: the same incarnation gets what it has not received, the next
-//! incarnation of the same peer gets all that is unacknowledged, and another peer gets nothing that
-//! was meant for the first.
+//! A session is numbered from 1 without gaps for one incarnation of this program, across all its links. The class of a
+//! message ([`RetransmitClass`]) and the replay limits decide whether it is kept; with best effort no message is. A new
+//! link starts with [`Outbox::link_up`], which compares the peer's hello with the last one. The same incarnation gets
+//! the messages that it has not received. The next incarnation of the peer gets all unacknowledged messages. Another
+//! peer gets no message of the first.
 //!
-//! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes
-//! to the link, [`Outbox::sent_to_place`]. The lock is free while the frame is written, so its
-//! acknowledgement may come before `sent_to_place`; that is why a number counts as possible from
-//! `assign_number` on. A message that the link did not take has no number and stays the caller's.
-//!
-//! Pure state, without a clock, a socket or a lock.
+//! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes to the link,
+//! [`Outbox::sent_to_place`]. The lock is free while the frame is written, so the acknowledgement may precede
+//! `sent_to_place`. A number is therefore valid in acknowledgements from `assign_number` on. A refused message has no
+//! number, and its caller keeps it.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -23,52 +19,49 @@ use super::{Identity, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 use crate::planted::{self, Bug};
 
-/// Before requests reach one of these limits, those that the peer has taken are removed.
+/// Near one of these limits, the requests that the peer has taken are removed.
 const MANY: ReplayLimits = ReplayLimits { count: 64, bytes: 64 << 10 };
 
-/// The sending side of a session. `M` is the stored part of a message that is needed to send it again.
+/// The sending side of a session. `M` is the stored part of a message, for replays.
 #[derive(Clone, Debug)]
 pub struct Outbox<M> {
     /// The number of the session, drawn at random for this incarnation.
     session: u64,
-    /// The replay limits; none for best effort, where nothing is kept.
+    /// The replay limits; `None` for best effort, which keeps nothing.
     limits: Option<ReplayLimits>,
-    /// The number of the last message that was sent; 0 before the first.
+    /// The number of the last sent message; 0 before the first.
     last: u64,
-    /// The highest number whose frame was, or is just being, passed to the link. Another thread may receive
-    /// its acknowledgement before this one calls [`Outbox::sent_to_place`].
+    /// The highest number whose frame was or is passed to the link.
+    ///
+    /// Another thread may receive its acknowledgement before this thread calls [`Outbox::sent_to_place`].
     numbered: u64,
-    /// Messages that may be sent again, in the order of their numbers.
+    /// Messages for replay, in the order of their numbers.
     kept: Places<KeptMessage<M>>,
-    /// Bytes of the bodies of `kept`.
     bytes: usize,
-    /// Bytes of those that were kept since the last call of [`Outbox::looked`].
+    /// Bytes kept since the last call of [`Outbox::looked`].
     unlooked: usize,
-    /// Requests that may be carried out once and that no peer has taken, in the order of their numbers. They have a
-    /// window of their own, because a sender of data does not wait for them.
+    /// Requests to carry out once that no peer has taken, in the order of their numbers.
+    ///
+    /// They have a separate window, because a sender of data does not wait for them.
     requests: Places<KeptMessage<M>>,
-    /// Bytes of the bodies of `requests`.
     request_bytes: usize,
     /// The number up to which peers have taken all requests.
     taken: u64,
-    /// The numbers of the requests that go over this link again.
+    /// The numbers of the requests that this link repeats.
     resent: Vec<u64>,
     /// The number up to which the peer has consumed everything.
     acknowledged: u64,
-    /// The peer at the other end of the newest link, and its session.
     peer: Option<(Identity, u64)>,
-    /// Kept messages up to this number need not be sent over this link, or have been.
+    /// Kept messages up to this number were sent over this link, or need not be.
     replayed_to: u64,
-    /// Data that was sent over this link without being kept: how many messages, at most, and the
-    /// number of the last.
+    /// Unkept data sent over this link: an upper bound of the messages, and the number of the last.
     unkept: (u64, u64),
-    /// Counts messages that were sent again.
+    /// Counts replayed messages.
     replayed: u64,
     /// Counts kept messages that no peer will receive.
     dropped: u64,
 }
 
-/// A message that may be sent again.
 #[derive(Clone, Debug)]
 struct KeptMessage<M> {
     number: u64,
@@ -89,14 +82,14 @@ impl<M: Reuse> Default for KeptMessage<M> {
     }
 }
 
-/// The peer of a new link, compared with that of the last one.
+/// The peer of a new link, compared with the last link's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incarnation {
     /// There was no link before.
     First,
-    /// The same incarnation, which still has the messages that it received.
+    /// The same incarnation, which still has its received messages.
     Same,
-    /// The same peer after a restart: it gets everything that is unacknowledged.
+    /// The same peer after a restart: it gets all unacknowledged messages.
     Next,
     /// Another peer: messages kept for the last one are dropped.
     Another,
@@ -105,40 +98,40 @@ pub enum Incarnation {
 /// The effect of a new link on the kept messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumed {
-    /// The peer, compared with that of the last link.
+    /// The peer, compared with the last link's.
     pub incarnation: Incarnation,
     /// Kept messages that no peer will receive.
     pub dropped: usize,
-    /// Those of `dropped` that are data, for which delivery was promised.
+    /// The dropped data messages, whose delivery was promised.
     pub lost: usize,
 }
 
 /// The unacknowledged messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unacknowledged {
-    /// Messages. An upper bound as far as they are not kept.
+    /// Messages; an upper bound if some are not kept.
     pub count: u64,
-    /// Bytes of the kept ones.
+    /// Bytes of the kept messages.
     pub bytes: usize,
-    /// The number of the last one; 0 if there is none. Its acknowledgement covers all of them.
+    /// The number of the last message; 0 without one. Its acknowledgement covers all.
     pub last: u64,
 }
 
 /// The counters of an outbox, for `stats()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxStats {
-    /// Messages that wait for their acknowledgement.
+    /// Messages without an acknowledgement.
     pub unacknowledged: u64,
-    /// The number up to which all has been consumed.
+    /// The number up to which everything is consumed.
     pub acknowledged: u64,
-    /// Messages that were sent again.
+    /// Replayed messages.
     pub replayed: u64,
-    /// Messages that were kept for a peer that cannot return.
+    /// Messages kept for a peer that cannot return.
     pub dropped: u64,
 }
 
 impl<M: Reuse> Outbox<M> {
-    /// Returns an empty outbox. Without `limits` nothing is kept to be sent again (best effort).
+    /// Returns an empty outbox. Without `limits` it keeps nothing (best effort).
     pub fn new(session: u64, limits: Option<ReplayLimits>) -> Outbox<M> {
         let last = planted::number_before_first();
         Outbox {
@@ -162,12 +155,12 @@ impl<M: Reuse> Outbox<M> {
         }
     }
 
-    /// Returns the session to which the numbers belong.
+    /// Returns the session of the numbers.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// Returns the replay limits, which are sent in the hello.
+    /// Returns the replay limits for the hello.
     pub fn limits(&self) -> Option<ReplayLimits> {
         self.limits
     }
@@ -177,8 +170,9 @@ impl<M: Reuse> Outbox<M> {
         SessionHello { session: self.session, first: self.first(), keeps: self.limits, received }
     }
 
-    /// Returns the lowest number that a peer without this session may receive: that of the oldest
-    /// kept message, else the next.
+    /// Returns the lowest number that a peer without this session may receive.
+    ///
+    /// It is the number of the oldest kept message, else the next number.
     pub fn first(&self) -> u64 {
         let first = first_of(self.kept.front(), self.requests.front());
         first.map_or_else(|| self.next_number(), |kept| kept.number)
@@ -189,43 +183,45 @@ impl<M: Reuse> Outbox<M> {
         self.last.saturating_add(1)
     }
 
-    /// Returns the number of the last message that was sent; before the first, the number that precedes it.
+    /// Returns the number of the last sent message; before the first, the number before it.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// Leaves out the numbers up to this one, which are in use elsewhere. Nothing may be kept.
+    /// Skips the numbers up to this one, which are in use elsewhere. No message may be kept.
     pub fn continue_behind(&mut self, last: u64) {
         (self.last, self.numbered, self.replayed_to) = (last, last, last);
     }
 
-    /// Returns how many numbers are left.
+    /// Returns the number of unused numbers.
     #[inline]
     pub fn numbers_left(&self) -> u64 {
         u64::MAX - self.last
     }
 
-    /// Returns the number for a message whose frame goes to the link now. The caller confirms it
-    /// with [`Outbox::sent_to_place`]; without that, the number is used again.
+    /// Returns the number for a message whose frame goes to the link now.
+    ///
+    /// The caller confirms it with [`Outbox::sent_to_place`]; an unconfirmed number is used again.
     pub fn assign_number(&mut self) -> u64 {
         self.numbered = self.last + 1;
         self.numbered
     }
 
-    /// Returns the first of `count` consecutive numbers. The caller confirms each that the link took
-    /// with [`Outbox::sent_to_place`], and then calls [`Outbox::release_numbers`].
+    /// Returns the first of `count` consecutive numbers.
+    ///
+    /// The caller confirms each taken number with [`Outbox::sent_to_place`], then calls [`Outbox::release_numbers`].
     pub fn assign_numbers(&mut self, count: usize) -> u64 {
         self.numbered = self.last + count as u64;
         self.last + 1
     }
 
-    /// Takes back the assigned numbers whose frames the link did not take.
+    /// Takes back the assigned numbers of refused frames.
     pub fn release_numbers(&mut self) {
         let retracts_another = planted::is(Bug::RetractsAnother);
         self.numbered = if retracts_another { self.numbered + 1 } else { self.last };
     }
 
-    /// Returns how many of the data messages with these body lengths fit one after the other.
+    /// Returns how many of the data messages with these body lengths fit in order.
     pub fn room_for(&self, bodies: impl Iterator<Item = usize>) -> usize {
         let Some(limits) = self.limits else { return bodies.count() };
         let (mut count, mut bytes) = (self.kept.len(), self.bytes);
@@ -242,50 +238,49 @@ impl<M: Reuse> Outbox<M> {
         self.peer.as_ref().map(|(identity, session)| (identity, *session))
     }
 
-    /// Returns whether a message may be sent now, or has to wait for acknowledgements.
+    /// Returns whether a message may be sent now, or must wait for acknowledgements.
     ///
-    /// Answers never wait: the caller that waits for one consumes nothing meanwhile, so that both
-    /// sides could wait for each other. An answer without room is sent and not kept.
+    /// Answers never wait: a caller that waits for one consumes nothing, so both sides could wait for each other. An
+    /// answer without room is sent but not kept.
     #[inline]
     pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
 
-    /// Returns the number whose acknowledgement frees a quarter of the kept messages, and at most 64
-    /// of them. A thread that waits for room waits for this number rather than for the next, so that
-    /// it is not woken for each message.
+    /// Returns the number whose acknowledgement frees a quarter of the kept messages, at most 64.
+    ///
+    /// A thread that waits for room waits for this number, so that it does not wake for each message.
     pub fn wanted(&self) -> u64 {
         let some = self.kept.len().div_ceil(4).clamp(1, 64);
         self.kept.get(some - 1).map_or(0, |kept| kept.number)
     }
 
-    /// Returns whether a body of so many bytes is within the limits. A single message is always
-    /// within the limit of bytes.
+    /// Returns whether a body of this length is within the limits. A single message may exceed the bytes.
     #[inline]
     fn fits(&self, bytes: usize) -> bool {
         self.limits.is_none_or(|limits| limits.fit(self.kept.len(), self.bytes, bytes))
     }
 
-    /// Returns whether a request of so many bytes is kept.
     #[inline]
     fn keeps_request(&self, bytes: usize) -> bool {
         self.limits.is_some_and(|limits| limits.fit(self.requests.len(), self.request_bytes, bytes))
     }
 
-    /// Returns whether the requests that the peer has taken are to be removed before another one of so many bytes:
-    /// there are many, or it does not fit.
+    /// Returns whether taken requests must be removed before another request of this length.
+    ///
+    /// There are many, or it does not fit.
     #[inline]
     pub fn has_many_requests(&self, bytes: usize) -> bool {
         let is_many = self.requests.len() >= MANY.count || self.request_bytes + bytes >= MANY.bytes;
         is_many || self.limits.is_some() && !self.keeps_request(bytes)
     }
 
-    /// Returns whether requests are kept that no peer has taken.
+    /// Returns whether any kept request was not taken by a peer.
     pub fn has_requests(&self) -> bool {
         !self.requests.is_empty()
     }
 
-    /// Returns how many bytes were kept since the last look for acknowledgements.
+    /// Returns the bytes kept since the last check for acknowledgements.
     #[inline]
     pub fn unlooked(&self) -> usize {
         self.unlooked
@@ -296,7 +291,7 @@ impl<M: Reuse> Outbox<M> {
         self.unlooked = 0;
     }
 
-    /// Returns the next message to be sent again over this link, with its number.
+    /// Returns the next message to replay over this link, with its number.
     pub fn to_replay(&self) -> Option<(&M, u64)> {
         if self.replayed_to >= self.last {
             return None;
@@ -307,20 +302,20 @@ impl<M: Reuse> Outbox<M> {
         first_of(data, request).map(|kept| (&kept.message, kept.number))
     }
 
-    /// Records that the link took the message with this number again. It may have been acknowledged
-    /// since.
+    /// Records that the link replayed the message with this number, which may be acknowledged by now.
     pub fn replayed(&mut self, number: u64) {
         self.replayed_to = self.replayed_to.max(number);
         self.replayed += 1;
     }
 
-    /// Returns whether the peer has received the next message already, as the hello of a newer link than that over
-    /// which it went says.
+    /// Returns whether the peer has already received the next message.
+    ///
+    /// The hello of a newer link says so: the message went over an older link.
     pub fn is_next_reported(&self) -> bool {
         self.replayed_to > self.last
     }
 
-    /// Returns whether the next message, if it is data, is kept: it is not acknowledged already.
+    /// Returns whether the next message, if it is data, is kept: it is not yet acknowledged.
     pub fn keeps_next(&self) -> bool {
         self.limits.is_some() && self.last >= self.acknowledged
     }
@@ -330,7 +325,7 @@ impl<M: Reuse> Outbox<M> {
         self.limits.is_some() && self.fits(bytes)
     }
 
-    /// Records that the last message, of this number, was kept and has not gone over this link.
+    /// Records that the last message, of this number, was kept but has not gone over this link.
     pub fn unsent(&mut self, number: u64) {
         self.replayed_to = self.replayed_to.min(number - 1);
         if self.keeps_once(number) {
@@ -344,17 +339,18 @@ impl<M: Reuse> Outbox<M> {
         last.into_iter().flatten().find(|kept| kept.number == self.last).map(|kept| &mut kept.message)
     }
 
-    /// Records that the link took a message under the number that [`Outbox::assign_number`] returned. Returns that
-    /// number, and the place for the stored part, if the message is kept. The caller writes each field of it, because
-    /// the place may have been used before.
+    /// Records that the link took a message under the number of [`Outbox::assign_number`].
+    ///
+    /// Returns that number, and the place for the stored part of a kept message. The caller writes each field of the
+    /// place, because it may have been used before.
     #[inline(always)]
     pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
-        // Replays go before new messages. If some are left, a new link was made in between: this message went
-        // over the old one, and is sent again with the others.
+        // Replays precede new messages. If some remain, a new link was made in between: this message went over the old
+        // link, and is replayed with the others.
         let all_sent = self.replayed_to >= self.last || self.to_replay().is_none();
         self.last += 1;
         if all_sent {
-            // The hello of a new link may have reported messages behind this one, of the same batch.
+            // The hello of a new link may have reported later messages of this batch.
             self.replayed_to = self.replayed_to.max(self.last);
         }
         let early = self.last <= self.acknowledged;
@@ -384,12 +380,13 @@ impl<M: Reuse> Outbox<M> {
         (number, None)
     }
 
-    /// Records that the peer has consumed everything up to this number. Returns how many messages
-    /// need not be kept any longer.
+    /// Records that the peer has consumed everything up to this number.
+    ///
+    /// Returns how many messages are freed.
     ///
     /// # Errors
-    /// `Malformed` for a number that was never assigned. Nothing that such a peer sends can be
-    /// relied on, so the caller ends the link.
+    ///
+    /// `Malformed` for a number that was never assigned. Such a peer is unreliable, so the caller ends the link.
     pub fn acknowledged(&mut self, number: u64) -> Result<usize> {
         if number > self.last.max(self.numbered) {
             return Err(self.violation("acknowledges", number));
@@ -402,8 +399,8 @@ impl<M: Reuse> Outbox<M> {
         let (count, last) = self.unkept;
         self.unkept.0 = count.min(last.saturating_sub(number));
         let before = self.kept.len();
-        // Nearly always only these: an idempotent request stays until its answer comes, and later messages
-        // behind it may have to be removed.
+        // Nearly always only these. An idempotent request stays until it is answered, and later messages may still have
+        // to be removed.
         let mut bytes = 0;
         self.kept.pop_while(|kept| {
             let is_done = kept.number <= number && kept.class != RetransmitClass::Idempotent;
@@ -417,9 +414,10 @@ impl<M: Reuse> Outbox<M> {
         Ok(before - self.kept.len())
     }
 
-    /// Records that peers have taken all requests up to this number: they are not sent again.
+    /// Records that peers have taken all requests up to this number: they are not repeated.
     ///
     /// # Errors
+    ///
     /// `Malformed` for a number that was never assigned: the caller ends the link.
     pub fn taken(&mut self, number: u64) -> Result<()> {
         if number > self.last.max(self.numbered) {
@@ -440,8 +438,7 @@ impl<M: Reuse> Outbox<M> {
         self.request_bytes -= bytes;
     }
 
-    /// Records that this request has its answer, or that its caller waits no longer: it is not sent
-    /// again.
+    /// Records that this request is answered or its caller has given up: it is not repeated.
     pub fn finish_request(&mut self, request: u64) {
         if let Some(kept) = find(&self.requests, request) {
             self.request_bytes -= kept.bytes;
@@ -451,8 +448,9 @@ impl<M: Reuse> Outbox<M> {
         }
     }
 
-    /// Records that this request has its answer, so that it was taken. Nearly always it is the oldest one that is
-    /// kept; another one stays until its peer's page is read.
+    /// Records that this request is answered, and was therefore taken.
+    ///
+    /// Nearly always it is the oldest kept request; another one stays until its peer's page is read.
     #[inline]
     pub fn answered(&mut self, request: u64) {
         if self.requests.front().is_some_and(|front| front.number == request) {
@@ -460,14 +458,15 @@ impl<M: Reuse> Outbox<M> {
         }
     }
 
-    /// Drops the requests that may be carried out only once: whether the peer has taken them is unknown, or no call
-    /// waits for them.
+    /// Drops the requests that may be carried out only once.
+    ///
+    /// Either a peer may have taken them, or no call waits for them.
     pub fn drop_requests(&mut self) {
         self.requests.retain(|_| false);
         self.request_bytes = 0;
     }
 
-    /// Returns the unacknowledged messages, for which a close waits.
+    /// Returns the unacknowledged messages, which a close waits for.
     pub fn unacknowledged(&self) -> Unacknowledged {
         let waits =
             |kept: &&KeptMessage<M>| kept.number > self.acknowledged && kept.class == RetransmitClass::Data;
@@ -477,12 +476,11 @@ impl<M: Reuse> Outbox<M> {
         Unacknowledged { count: kept.count() as u64 + unkept, bytes: self.bytes, last: last.max(last_unkept) }
     }
 
-    /// Starts a new link to the peer with this hello and identity: decides which messages to drop and which
-    /// to send again.
+    /// Starts a new link to the peer of this hello and identity: decides which messages to drop and replay.
     ///
     /// # Errors
-    /// `Malformed` if the peer claims to have received messages that were never sent; then nothing has
-    /// changed.
+    ///
+    /// `Malformed` if the peer claims messages that were never sent; then nothing has changed.
     pub fn link_up(&mut self, hello: &SessionHello, identity: Identity) -> Result<Resumed> {
         let known = hello.received.session == self.session;
         let (received, consumed) =
@@ -500,7 +498,7 @@ impl<M: Reuse> Outbox<M> {
         let lost = if incarnation == Incarnation::Another { self.kept_data() } else { 0 };
         let dropped = match incarnation {
             Incarnation::First | Incarnation::Same => 0,
-            // The next incarnation does not have the requests that these answer.
+            // The next incarnation does not have the requests of these answers.
             Incarnation::Next => self.retain(|kept| kept.class != RetransmitClass::IdempotentAnswer),
             Incarnation::Another => self.retain(|_| false),
         };
@@ -512,16 +510,15 @@ impl<M: Reuse> Outbox<M> {
         }
         self.resent.clear();
         self.resent.extend(self.requests.iter().map(|kept| kept.number));
-        // The same incarnation does not get again the messages that it has received; they stay kept until
-        // they are consumed. Messages received by an earlier incarnation are lost with it, so the next one
-        // gets all kept ones.
+        // The same incarnation does not get its received messages again; they stay kept until they are consumed. An
+        // earlier incarnation has lost its received messages, so the next one gets all kept messages.
         self.replayed_to = if incarnation == Incarnation::Same { received } else { 0 };
         self.unkept = (0, 0);
         self.peer = Some((identity, hello.session));
         Ok(Resumed { incarnation, dropped, lost })
     }
 
-    /// Drops all kept messages, because the peer cannot return. Returns how many.
+    /// Drops all kept messages, because the peer cannot return. Returns their number.
     pub fn drop_kept(&mut self) -> usize {
         self.drop_requests();
         let dropped = self.retain(|_| false);
@@ -539,7 +536,7 @@ impl<M: Reuse> Outbox<M> {
         find(&self.requests, request).is_some()
     }
 
-    /// Returns whether this request goes over this link, and was sent over an earlier one.
+    /// Returns whether this link sends this request, and an earlier link sent it before.
     pub fn is_resent(&self, request: u64) -> bool {
         self.resent.binary_search(&request).is_ok()
     }
@@ -549,7 +546,7 @@ impl<M: Reuse> Outbox<M> {
         self.kept.len()
     }
 
-    /// Returns the number of kept messages that are data.
+    /// Returns the number of kept data messages.
     pub fn kept_data(&self) -> usize {
         self.kept.iter().filter(|kept| kept.class == RetransmitClass::Data).count()
     }
@@ -564,7 +561,7 @@ impl<M: Reuse> Outbox<M> {
         }
     }
 
-    /// Keeps the messages for which `keep` is true, and returns how many were removed.
+    /// Keeps the messages for which `keep` is true. Returns the number of removed messages.
     fn retain(&mut self, mut keep: impl FnMut(&KeptMessage<M>) -> bool) -> usize {
         let before = self.kept.len();
         let mut bytes = 0;
@@ -577,7 +574,6 @@ impl<M: Reuse> Outbox<M> {
         before - self.kept.len()
     }
 
-    /// Returns the error for a number that was never assigned.
     #[cold]
     fn violation(&self, what: &str, number: u64) -> Error {
         let text = format!(
@@ -588,12 +584,10 @@ impl<M: Reuse> Outbox<M> {
     }
 }
 
-/// Returns the kept message of this number.
 fn find<M: Reuse>(of: &Places<KeptMessage<M>>, number: u64) -> Option<&KeptMessage<M>> {
     of.get(of.partition_point(|kept| kept.number < number)).filter(|kept| kept.number == number)
 }
 
-/// Returns the message with the lower number.
 fn first_of<'a, M>(
     one: Option<&'a KeptMessage<M>>,
     other: Option<&'a KeptMessage<M>>,

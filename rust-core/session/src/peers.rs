@@ -1,16 +1,16 @@
 //! The states of a listener's disconnected peers, within bounds.
 //!
-//! A peer that reconnects continues where it stopped, so its state is kept. Both the number of peers and the
-//! sum of the bytes kept for them are bounded, because any number of programs may connect once and never
-//! return. Over a bound, states are evicted in the order of the least harm: peers with nothing kept, then
-//! peers that cannot reconnect (no name), then the longest disconnected.
+//! A peer that reconnects continues at its old position, so its state is kept. The number of peers and the sum of their
+//! kept bytes are bounded, because any number of programs may connect once and never return. Over a bound, states are
+//! evicted with the least harm: first peers with nothing kept, then peers without a name, which cannot reconnect, then
+//! the longest disconnected.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Identity;
 
-/// The peers of one listener without a link, each with its state `S`. The caller holds the lock.
+/// The disconnected peers of one listener, each with its state `S`. The caller holds the lock.
 #[derive(Debug)]
 pub struct DisconnectedPeers<S> {
     limits: PeerLimits,
@@ -18,7 +18,7 @@ pub struct DisconnectedPeers<S> {
     peers: VecDeque<DisconnectedPeer<S>>,
 }
 
-/// How much is kept for a peer to be sent again.
+/// The size of the messages kept for a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptSize {
     /// Messages.
@@ -32,7 +32,7 @@ pub struct KeptSize {
 pub struct PeerLimits {
     /// Number of peers.
     pub count: usize,
-    /// Bytes kept for all of them together.
+    /// The kept bytes of all peers together.
     pub bytes: usize,
 }
 
@@ -49,9 +49,10 @@ impl<S> DisconnectedPeers<S> {
         DisconnectedPeers { limits, peers: VecDeque::new() }
     }
 
-    /// Adds a peer whose link has ended. Returns the peers that were evicted for it, whose kept messages are
-    /// lost; the new peer itself is among them if nothing else brings the set within its bounds. A peer of
-    /// the same identity is replaced, and returned too.
+    /// Adds a peer whose link has ended. Returns the evicted peers, whose kept messages are lost.
+    ///
+    /// The new peer itself is among them if no other eviction suffices. A peer of the same identity is replaced, and
+    /// returned as well.
     pub fn insert(&mut self, identity: Identity, state: S, kept: KeptSize) -> Vec<(Identity, S)> {
         let mut evicted: Vec<_> = self.remove_entry(&identity).into_iter().collect();
         self.peers.push_back(DisconnectedPeer { identity, kept, state });
@@ -77,7 +78,7 @@ impl<S> DisconnectedPeers<S> {
         self.peers.iter().position(is)
     }
 
-    /// Removes a peer that has reconnected and returns its state, if it was not evicted.
+    /// Removes a reconnected peer and returns its state, if it was not evicted.
     pub fn remove(&mut self, identity: &Identity) -> Option<S> {
         self.remove_entry(identity).map(|(_, state)| state)
     }
@@ -87,7 +88,7 @@ impl<S> DisconnectedPeers<S> {
         self.peers.iter().find(|peer| peer.identity == *identity).map(|peer| &peer.state)
     }
 
-    /// Bytes kept for all peers together.
+    /// Returns the kept bytes of all peers together.
     pub fn bytes(&self) -> usize {
         self.peers.iter().fold(0, |sum, peer| sum.saturating_add(peer.kept.bytes))
     }
@@ -118,7 +119,6 @@ mod tests {
         Identity::of_dialler(Owner::Anyone, Some(name), 1)
     }
 
-    /// One message of so many bytes.
     fn bytes(bytes: usize) -> KeptSize {
         KeptSize { count: 1, bytes }
     }

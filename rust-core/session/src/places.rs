@@ -1,12 +1,11 @@
-//! A queue whose items are written directly into fixed places, each of which an earlier item may have had, and are
-//! removed without being moved.
+//! A queue with fixed places for its items: items are written into a place and never move.
 //!
-//! It has the messages that are kept to be sent again. A `VecDeque` would move each of them twice: into the call, and
-//! from there into the queue.
+//! A place may have had an earlier item. The queue has the messages kept for replay. A `VecDeque` would move each
+//! message twice: into the call, and into the queue.
 
 use alloc::vec::Vec;
 
-/// The queue. Places that are not in use have the values that [`Reuse::release`] left in them.
+/// The queue. Unused places have the values that [`Reuse::release`] left in them.
 #[derive(Clone, Debug)]
 pub struct Places<T> {
     /// Empty, or a power of two of places.
@@ -19,8 +18,9 @@ pub struct Places<T> {
 
 /// An item whose place is used again.
 pub trait Reuse: Default {
-    /// Releases the memory that the item shares with others. Other fields may keep their values: the next user writes
-    /// each.
+    /// Releases memory that the item shares with others.
+    ///
+    /// Other fields may keep their values, because the next user writes each field.
     fn release(&mut self);
 }
 
@@ -35,7 +35,7 @@ impl<T: Reuse> Default for Places<T> {
 }
 
 impl<T: Reuse> Places<T> {
-    /// The number of places that are allocated at first.
+    /// The number of places allocated at first.
     const FEW: usize = 4;
 
     /// Returns an empty queue, without memory.
@@ -48,18 +48,19 @@ impl<T: Reuse> Places<T> {
         self.count
     }
 
-    /// Returns whether there is no item.
+    /// Returns whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Returns the index of the place of the item that has `behind` items before it. With no places it is out of
-    /// bounds.
+    /// Returns the index of the place of the item with `behind` items before it.
+    ///
+    /// Without places it is out of bounds.
     fn index(&self, behind: usize) -> usize {
         self.first.wrapping_add(behind) & self.places.len().wrapping_sub(1)
     }
 
-    /// Returns the item that has `behind` items before it.
+    /// Returns the item with `behind` items before it.
     pub fn get(&self, behind: usize) -> Option<&T> {
         if behind < self.count { self.places.get(self.index(behind)) } else { None }
     }
@@ -80,8 +81,9 @@ impl<T: Reuse> Places<T> {
         (0..self.count).filter_map(|behind| self.get(behind))
     }
 
-    /// Returns the number of items before the first for which `is_before` is false; it is false for all behind that
-    /// one.
+    /// Returns the number of items before the first whose `is_before` is false.
+    ///
+    /// It must be false for all later items.
     pub fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
         let (mut low, mut high) = (0, self.count);
         while low < high {
@@ -111,7 +113,6 @@ impl<T: Reuse> Places<T> {
         }
     }
 
-    /// Doubles the number of places.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
@@ -123,7 +124,7 @@ impl<T: Reuse> Places<T> {
         self.places.resize_with((self.places.len() * 2).max(Self::FEW), T::default);
     }
 
-    /// Removes items from the front, up to one for which `is_done` is false.
+    /// Removes items from the front, up to the first whose `is_done` is false.
     #[inline]
     pub fn pop_while(&mut self, mut is_done: impl FnMut(&T) -> bool) {
         while self.count > 0 {
@@ -137,7 +138,7 @@ impl<T: Reuse> Places<T> {
         }
     }
 
-    /// Removes the items for which `stays` is false.
+    /// Removes the items whose `stays` is false.
     pub fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
         let mut kept = 0;
         for behind in 0..self.count {
@@ -200,7 +201,7 @@ mod tests {
         for first in 0..6_u64 {
             for behind in 0..=4 {
                 let mut places = Places::new();
-                // The first place of the ring is at any of its places.
+                // Each place may be the first of the ring.
                 (0..first).for_each(|number| *places.push() = number);
                 places.pop_while(|_| true);
                 (0..4_u64).for_each(|number| *places.push() = 10 * number);
@@ -213,7 +214,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares with the standard library's queue, and counts references to find items that were not released.
+        /// Compares with the standard library's queue, and counts references to find unreleased items.
         #[test]
         fn places_equal_a_queue_and_release_removed_items(steps in prop::collection::vec(step(), 1..100)) {
             let alive = std::rc::Rc::new(());

@@ -1,12 +1,13 @@
-//! What the simulation plants in this crate, and what is nothing in every build but that of its tests: bugs, one at a
-//! time, to see that the simulation finds them, and the number that precedes the first.
+//! Bugs and numbers that the tests of this crate plant; other builds plant nothing.
+//!
+//! A test plants one bug at a time to show that the simulation finds it, or the number before the first.
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// A message that went over a link which was replaced meanwhile, or over none, is not sent over the newest one.
+    /// A message that was sent over no link, or a replaced link, is not sent over the newest.
     UnsentIsLost,
-    /// A link that was replaced is used as if it were the newest.
+    /// A replaced link is used as if it were the newest.
     GenerationIsNotCompared,
     /// A withdrawn request is forgotten.
     WithdrawalIsNotQueued,
@@ -14,19 +15,19 @@ pub enum Bug {
     AcknowledgesMore,
     /// The next peer is not asked to wake the thread that waits for room.
     NeedHasNoWakeUp,
-    /// A peer that may return is taken for one that has ended.
+    /// A peer that may return is treated as ended.
     LinkThatBreaksIsAnEnd,
-    /// What a peer has taken of the requests is not looked for when the next link is made.
+    /// The requests that a peer has taken are not read when the next link is made.
     TakenIsNotRead,
     /// Requests that no peer has taken end with their link.
     UntakenIsLost,
-    /// Of a batch that the link took in part, another number is taken back than the last.
+    /// If the link took a part of a batch, a wrong number is taken back.
     RetractsAnother,
 }
 
 #[cfg(not(test))]
 mod nothing {
-    /// Returns false: a test alone plants a bug.
+    /// Returns false: only tests plant bugs.
     #[inline]
     pub fn is(_: super::Bug) -> bool {
         false
@@ -75,7 +76,7 @@ mod by_tests {
         PLANTED.get() == Some(bug)
     }
 
-    /// Plants a bug for this thread while `run` goes on, which may panic.
+    /// Plants a bug for this thread during `run`, which may panic.
     pub fn plant<R>(bug: Bug, run: impl FnOnce() -> R) -> std::thread::Result<R> {
         PLANTED.set(Some(bug));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
@@ -83,13 +84,14 @@ mod by_tests {
         result
     }
 
-    /// Returns the number that precedes the first of an outbox that this thread makes now.
+    /// Returns the number before the first of an outbox that this thread makes now.
     pub fn number_before_first() -> u64 {
         NUMBER_BEFORE_FIRST.get()
     }
 
-    /// Makes an outbox whose messages have the numbers from behind `last` on: shortly before a limit of integers, which
-    /// no history is long enough to reach.
+    /// Makes an outbox whose messages are numbered after `last`.
+    ///
+    /// A number shortly before a limit of integers is beyond the reach of any history.
     pub fn numbered_behind<R>(last: u64, make: impl FnOnce() -> R) -> R {
         NUMBER_BEFORE_FIRST.set(last);
         let made = make();

@@ -62,14 +62,14 @@ proptest! {
         let limits = ReplayLimits { count: 5, bytes: 80 };
         let mut outbox: Outbox<u64> = Outbox::new(OWN_SESSION, Some(limits));
         outbox.link_up(&hello(2, 0), Identity::Listener).unwrap();
-        // The kept messages: class, bytes, and whether this link has had each.
+        // The kept messages: class, bytes, and whether this link has sent each.
         let mut kept: BTreeMap<u64, (RetransmitClass, usize, bool)> = BTreeMap::new();
         let (mut last, mut acknowledged, mut taken, mut peer) = (0, 0, 0, 2);
         let is_once = |class: RetransmitClass| class == RetransmitClass::Request;
         for step in steps {
             let next = kept.iter().find(|(_, (.., had))| !had).map(|(number, _)| *number);
             prop_assert_eq!(outbox.to_replay(), next.as_ref().map(|number| (number, *number)));
-            // Requests that may be carried out once have a window of their own.
+            // Requests to carry out once have a separate window.
             let window = |once: bool| {
                 let of = kept.values().filter(|(class, ..)| is_once(*class) == once);
                 of.fold((0, 0), |(count, bytes), (_, more, _)| (count + 1, bytes + more))
@@ -152,12 +152,12 @@ proptest! {
     ) {
         let mut inbox = Inbox::new(if manual { Acknowledge::Manual } else { Acknowledge::Auto });
         inbox.hello(&hello(7, 0));
-        // The received messages: 0 waits, 1 was delivered, 2 is consumed.
+        // The received messages: 0 waits, 1 is delivered, 2 is consumed.
         let mut received: BTreeMap<u64, u8> = BTreeMap::new();
         let mut last = 0u64;
         for step in steps {
             match step {
-                // Mostly the next one; now and then an old one, or a gap.
+                // Usually the next number, sometimes an old one or a gap.
                 Receiving::Receive(step) => {
                     let number = (last + step).saturating_sub(1).max(1);
                     let new = number > last;

@@ -1,11 +1,10 @@
-//! How long the side that connected waits before it dials again.
+//! The pauses of the connecting side before it dials again.
 //!
-//! Where the name can be watched for (a file in the runtime directory), the next attempt waits until
-//! it appears. Over TCP nothing reports that a listener has started, so the pauses double from 50 ms
-//! to 5 s, each shortened at random by up to a quarter so that clients which lost the same listener
-//! do not all return at once. A listener that is there and does not take the connection is tried again
-//! in the same way, and after 20 ms doubling to 1 s where it was only busy. Pure state: the caller draws
-//! the random number and sleeps.
+//! If the name can be watched (a file in the runtime directory), the next attempt waits until it appears. Over TCP
+//! nothing reports a new listener, so the pauses double from 50 ms to 5 s. Each is shortened at random by up to a
+//! quarter, to spread the clients of one lost listener. A listener that refuses the connection is tried again with
+//! these pauses, and a busy listener after 20 ms, doubling to 1 s. Pure state: the caller draws the random number and
+//! sleeps.
 
 use core::time::Duration;
 
@@ -19,7 +18,7 @@ pub struct Redial {
 pub const LONGEST: Duration = Duration::from_secs(5);
 /// The pauses after the first failed attempt and after many, before the random part.
 const ABSENT: [Duration; 2] = [Duration::from_millis(50), LONGEST];
-/// The same for a listener that was busy: out of descriptors, or ending.
+/// These pauses for a busy listener: out of descriptors, or ending.
 const BUSY: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 impl Redial {
@@ -28,13 +27,13 @@ impl Redial {
         self.pause(ABSENT, random)
     }
 
-    /// The same for a listener that was busy.
+    /// As [`Redial::failed`], for a busy listener.
     pub fn was_busy(&mut self, random: u64) -> Duration {
         self.pause(BUSY, random)
     }
 
     fn pause(&mut self, [first, longest]: [Duration; 2], random: u64) -> Duration {
-        // Each first pause doubled seven times is more than the longest.
+        // Seven doublings of each first pause exceed the longest.
         let whole = (first * (1 << self.failures.min(7))).min(longest);
         self.failures = self.failures.saturating_add(1);
         // Between three quarters of the pause and the whole.
@@ -42,7 +41,7 @@ impl Redial {
         whole - Duration::from_nanos(random % (part + 1))
     }
 
-    /// Records that a link was made: the next failure is the first again.
+    /// Records a new link: the next failure counts as the first.
     pub fn succeeded(&mut self) {
         self.failures = 0;
     }

@@ -1,18 +1,18 @@
-//! A hundred thousand random histories: programs with one connection or several, links that break at any byte, and
-//! crashes.
+//! A hundred thousand random histories: programs with one or several connections, broken links, and crashes.
 //!
-//! Each connection has two ends, each with a [`Connection`](super::Connection) as it is shipped. Of several connections
-//! one end each belongs to one program: a server, whose clients have sessions that outlast their links within bounds,
-//! or a publisher, which sends each message over all. Numbers begin at 1, or shortly before a limit of integers.
+//! Links break at any byte. Each connection has two ends, each with a shipped [`Connection`](super::Connection). One
+//! end of several connections may belong to one program: a server, or a publisher, which sends each message over all.
+//! The clients of a server have sessions that outlast their links within bounds. Numbers begin at 1, or shortly before
+//! a limit of integers.
 //!
 //! | what | defined in |
 //! |---|---|
 //! | one end: its connection, and the program that uses it | `end`, `program` |
 //! | the bytes of a link in one direction | `stream` |
 //! | links that are made and break, programs that crash | `links` |
-//! | what happens next | `world` |
+//! | the next event | `world` |
 //! | the end of a history, without faults | `settling` |
-//! | what really became of each message | `truth` |
+//! | the real fate of each message | `truth` |
 //!
 //! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
 

@@ -1,12 +1,12 @@
 //! Single decisions, each by the calls that lead to it.
 //!
-//! | what | defined in |
+//! | subject | defined in |
 //! |---|---|
-//! | what an outbox keeps and sends again | `kept` |
-//! | what an inbox takes and counts as consumed | `taken` |
-//! | when an acknowledgement is pending | `acknowledgement` |
+//! | the messages that an outbox keeps and replays | `kept` |
+//! | the messages that an inbox takes and counts as consumed | `taken` |
+//! | pending acknowledgements | `acknowledgement` |
 //! | one step instead of two | `steps` |
-//! | links of a connection, and what the library itself says | `links` |
+//! | links of a connection, and control messages | `links` |
 
 mod acknowledgement;
 mod kept;
@@ -48,7 +48,7 @@ fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'st
     next
 }
 
-/// How many messages are kept, and their bytes.
+/// Returns the number of kept messages, and their bytes.
 fn kept<M: Reuse>(outbox: &Outbox<M>) -> (usize, usize) {
     (outbox.kept_count(), outbox.unacknowledged().bytes)
 }

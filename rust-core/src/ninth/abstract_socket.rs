@@ -1,13 +1,11 @@
-//! A ninth transport, in tests alone: sockets in the kernel's abstract namespace, which have no
-//! file.
+//! A ninth transport, only in tests: sockets in the kernel's abstract namespace, without files.
 //!
-//! It shows what a transport has to implement, against what `linkspan-transport` makes public: a kind, how to listen,
-//! how to connect, and what signals a new listener. Here it is added to the table; a folder of that crate would have a
-//! line there.
+//! It shows the parts of a transport, with only the public names of `linkspan-transport`: a kind, listening,
+//! connecting, and a signal for a new listener. A test adds it to the table; a folder of that crate would have a line
+//! there.
 //!
-//! An abstract name ends with its last socket, so nothing is stale. It has no mode, so access
-//! cannot be restricted, and no inotify event, so a listener also writes an owner record, which
-//! waiting clients and listings find.
+//! An abstract name ends with its last socket, so nothing is stale. It lacks a mode, so access cannot be restricted. It
+//! causes no inotify event, so a listener also writes an owner record for waiting clients and listings.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -36,7 +34,7 @@ use linkspan_value::error::{Doing, Result};
 /// A Unix socket in the abstract namespace.
 pub struct Abstract;
 
-/// The name and the capabilities: those of a link but for modes.
+/// The name and the capabilities: a link without modes.
 static KIND: Kind = Kind {
     name: "abstract",
     naming: Naming::Name,
@@ -59,19 +57,17 @@ impl Driver for Abstract {
         Some(self)
     }
 
-    /// The record has the owner; the process is asked for the rest over the socket.
+    /// The record has the owner; the process is queried over the socket for the rest.
     fn listing_source(&self) -> ListingSource {
         ListingSource::OwnerRecordAndCall
     }
 }
 
-/// Returns the address of a place, which includes the directory, so that other directories have
-/// other addresses.
+/// Returns the address of a place, which includes the directory: directories have different addresses.
 fn address(place: &Place) -> Result<SocketAddrUnix> {
     SocketAddrUnix::new_abstract_name(place.path().as_os_str().as_encoded_bytes()).doing("naming a socket")
 }
 
-/// Makes a non-blocking socket.
 fn open() -> Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     linkspan_os::descriptor::socket(AddressFamily::UNIX, SocketType::STREAM, flags, None)
@@ -79,8 +75,9 @@ fn open() -> Result<OwnedFd> {
 }
 
 impl ConnectionDriver for Abstract {
-    /// Binds the socket first: the kernel refuses a second one of the same name. Then the record
-    /// announces it.
+    /// Binds the socket first, because the kernel refuses a second socket of this name.
+    ///
+    /// The record then announces it.
     fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
         let place = Place::of(endpoint)?;
         let socket = open()?;
@@ -103,7 +100,7 @@ impl ConnectionDriver for Abstract {
     }
 }
 
-/// A name at which a process listens or will listen.
+/// The name of a listener, now or later.
 struct NinthTarget {
     place: Place,
 }
@@ -124,12 +121,12 @@ impl Target for NinthTarget {
         }
     }
 
-    /// Signals the listener's record, which it writes into the directory once it can be reached.
+    /// Signals the listener's record, which it writes into the directory when it can be reached.
     fn appears(&self) -> Appears<'_> {
         Appears::Name(&self.place)
     }
 
-    /// Notes the wait: a publisher serves processes that wait for it before it ends.
+    /// Records the wait: before it ends, a publisher serves processes that wait for it.
     fn mark(&self) -> Option<Lock> {
         self.place.await_owner().ok()
     }

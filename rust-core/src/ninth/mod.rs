@@ -1,5 +1,6 @@
-//! Tests of every pattern over the ninth transport of `abstract_socket`, which no layer names: a new transport needs
-//! one folder and one line.
+//! Tests of every pattern over the ninth transport of `abstract_socket`, which no layer names.
+//!
+//! A new transport needs one folder and one line.
 
 mod abstract_socket;
 
@@ -33,15 +34,15 @@ fn channel_delivers_both_ways_and_survives_the_listener() {
         server.send(&number, TIMEOUT).unwrap();
         assert_eq!(*client.recv(TIMEOUT).unwrap().value().unwrap(), Value::from(number));
     }
-    // A message counts as consumed when the program asks for the next one. What the first
-    // listener's program has not consumed is delivered to the second.
+    // A message counts as consumed when the program asks for the next one. The second listener gets the messages that
+    // the first listener's program has not consumed.
     client.send("kept", TIMEOUT).unwrap();
     drop((server, listener));
     let listener = Listener::listen(&endpoint, &options()).unwrap();
     let server = std::thread::scope(|scope| {
         let accepting = scope.spawn(|| listener.accept(TIMEOUT).unwrap());
         client.send("later", TIMEOUT).unwrap();
-        // The first link may have ended right behind this message: a side that only sends notices that at its next
+        // The first link may have ended directly after this message. A side that only sends notices that at its next
         // call.
         while !accepting.is_finished() {
             client.poll().unwrap();

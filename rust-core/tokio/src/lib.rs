@@ -1,4 +1,4 @@
-//! Futures of Linkspan in a program of tokio: a reactor that a task of its runtime turns.
+//! Futures of Linkspan in a program of tokio: a task of its runtime turns the reactor.
 //!
 //! ```
 //! # use linkspan::Value;
@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! A time-out is tokio's: `tokio::time::timeout(duration, readings.recv_async(&reactor))`. A future that is dropped
-//! takes no message with it.
+//! tokio has the time-outs: `tokio::time::timeout(duration, readings.recv_async(&reactor))`. Dropping a future loses no
+//! message.
 
 #![deny(missing_debug_implementations)]
 #![forbid(unsafe_code)]
@@ -32,17 +32,17 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// As long as a runtime lives.
+/// Longer than any runtime lives.
 const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Makes the runtime of a server among the programs of Linkspan: one thread turns it, and at most `waiting` threads
-/// wait for what blocks. `name` is that of the thread, for errors.
+/// Makes the runtime of a server of Linkspan: one thread turns it, and `waiting` threads may block.
 ///
-/// The first one of those that wait is started now and stays: where no other can be started, it does the work of all,
-/// and without it tokio would panic at a question of a client.
+/// `name` is the thread's name, for errors. The first of the blocking threads starts now and stays. If no other can be
+/// started, it does the work of all; without it tokio would panic at a client's question.
 ///
 /// # Errors
-/// `OutOfMemory` where the process may start no thread or open no descriptor.
+///
+/// `OutOfMemory` if the process may start no thread or open no descriptor.
 #[doc(hidden)]
 pub fn runtime(name: &str, waiting: usize) -> Result<Runtime> {
     check_threads(name, 2)?;
@@ -55,11 +55,14 @@ pub fn runtime(name: &str, waiting: usize) -> Result<Runtime> {
     Ok(runtime)
 }
 
-/// Returns a reactor that a task of the current runtime turns, until the last clone of the reactor is dropped or the
-/// runtime ends. One serves any number of objects; a program makes it once.
+/// Returns a reactor that a task of the current runtime turns.
+///
+/// The task ends with the last clone of the reactor or with the runtime. One reactor serves any number of objects, so a
+/// program makes it once.
 ///
 /// # Errors
-/// `InvalidState` outside of a runtime, or in one without its driver for I/O (`enable_io`); `OutOfMemory` where the
+///
+/// `InvalidState` outside of a runtime, or in one without its driver for I/O (`enable_io`). `OutOfMemory` if the
 /// process may open no more descriptors.
 pub fn reactor() -> Result<Reactor> {
     let handle = Handle::try_current().map_err(|e| {
@@ -68,7 +71,7 @@ pub fn reactor() -> Result<Reactor> {
     })?;
     let reactor = Reactor::new()?;
     let turner = reactor.turner();
-    // tokio panics where its runtime has no driver for I/O.
+    // tokio panics if its runtime has no driver for I/O.
     #[allow(deprecated, reason = "a turner keeps its descriptor, open and the same, as long as it lives")]
     let watched = std::panic::catch_unwind(move || AsyncFd::with_interest(turner, Interest::READABLE));
     let watched = match watched {
@@ -90,7 +93,7 @@ async fn turn(turner: AsyncFd<Turner>) {
         if !matches!(turner.get_ref().turn(Duration::ZERO), Ok(true)) {
             return;
         }
-        // What has happened meanwhile makes it readable anew.
+        // An event since the turn makes it readable again.
         ready.clear_ready();
     }
 }

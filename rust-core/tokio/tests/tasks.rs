@@ -1,4 +1,4 @@
-//! Tasks of tokio that send, receive, call and serve; time-outs of tokio; a runtime that has no reactor.
+//! Tasks of tokio that send, receive, call and serve; time-outs of tokio; a runtime without a reactor.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use support::{SOON, name};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-/// The runtimes that programs have.
+/// The kinds of runtime in programs.
 fn runtimes() -> [(&'static str, Runtime); 2] {
     [
         ("current thread", Builder::new_current_thread().enable_all().build().unwrap()),
@@ -79,7 +79,7 @@ fn time_out_of_tokio_takes_no_message() {
             }
             let mut next = 0;
             while next < 100 {
-                // Each ends before or after its message.
+                // Each future ends before or after its message.
                 if let Ok(message) = timeout(Duration::ZERO, subscriber.recv_async(&reactor)).await {
                     assert_eq!(message.unwrap().value().unwrap(), &Value::from(next));
                     next += 1;
@@ -113,7 +113,7 @@ fn many_objects_wait_with_one_reactor() {
                 publisher.send(&Value::from(i as u64)).unwrap();
             }
             for (i, task) in tasks.into_iter().enumerate() {
-                // Each event of the directory has every subscriber look for its name: some seconds of processor time.
+                // At each event of the directory every subscriber looks for its name: some seconds of processor time.
                 let got = timeout(SOON * 6, task).await.unwrap_or_else(|_| panic!("{what}: {i}")).unwrap();
                 assert_eq!(got, i as u64);
             }
@@ -131,7 +131,7 @@ fn reactor_outside_of_a_runtime_is_refused_with_the_reason() {
     assert!(error.to_string().contains("enable_io"), "{error}");
 }
 
-/// A listener accepts in one task, and each peer has a task of its own.
+/// A listener accepts in one task, and each peer has its own task.
 #[test]
 fn listener_accepts_in_a_task() {
     for (_, runtime) in runtimes() {

@@ -1,8 +1,6 @@
-//! The bridge to other machines: the machines that it reaches, its certificate, the clocks, and the names
-//! that it does not relay.
+//! The bridge to other machines: reached machines, certificate, clocks, and names that it omits.
 //!
-//! A bridge publishes its state at `bridge/status`; without it there is no bridge here, or it has
-//! another name, and nothing is reported.
+//! A bridge publishes its state at `bridge/status`, or at a configured name. Without a state nothing is reported.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -12,16 +10,15 @@ use super::names;
 use crate::registry::{BRIDGE_STATUS, Listed};
 use crate::value::{Timestamp, Value};
 
-/// How long a connection to one of its addresses may take.
+/// The time for a connection to an address of the bridge.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The difference of clocks that is no problem, in seconds.
+/// The greatest harmless difference of clocks, in seconds.
 const MAX_CLOCK_DIFFERENCE: f64 = 1.0;
-/// Days before its end from which on a certificate is reported.
+/// A certificate is reported from this number of days before its end.
 const EXPIRY_NOTICE_DAYS: i64 = 30;
-/// Names or addresses that are reported one by one.
+/// The most names or addresses that are reported one by one.
 const MAX_NAMES: usize = 5;
 
-/// Reads the state of the bridge and examines it, with the open names.
 pub fn examine(listed: &[Listed]) -> Vec<Finding> {
     let Some(state) = names::published(listed, BRIDGE_STATUS) else { return Vec::new() };
     let mut findings = reached(&state);
@@ -32,13 +29,11 @@ pub fn examine(listed: &[Listed]) -> Vec<Finding> {
     findings
 }
 
-/// Returns the array of texts under a key of the state; empty if there is none.
 fn texts(state: &Value, key: &str) -> Vec<String> {
     let list = state.at(key).ok().and_then(|list| list.as_array().ok()).unwrap_or_default();
     list.iter().filter_map(|text| text.as_text().ok()).map(str::to_owned).collect()
 }
 
-/// Returns the entries of the map under a key of the state.
 fn entries<'a>(state: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let map = state.at(key).ok().and_then(|map| map.as_map().ok());
     map.into_iter().flat_map(|map| map.iter().map(|(name, value)| (&**name, value)))
@@ -52,7 +47,7 @@ fn reached(state: &Value) -> Vec<Finding> {
         return vec![Finding::fine(format!("the bridge here reaches {}", bridges.join(", ")))];
     }
     let unreached = |address: &String| match connected(address) {
-        // The address of a NATS server, to which bridges connect.
+        // The address of a NATS server, which bridges connect to.
         Err(why) if address.contains("://") => Finding::problem(
             format!("the NATS server at {address} is not reached: {why}"),
             "start it there, and have the firewalls between let the port through",
@@ -84,7 +79,7 @@ fn reached(state: &Value) -> Vec<Finding> {
     findings
 }
 
-/// Connects to an address such as `tcp/north:7447`, and returns why that fails.
+/// Connects to an address such as `tcp/north:7447`. Returns why that fails.
 fn connected(address: &str) -> Result<(), String> {
     let place = address.split_once('/').map_or(address, |(_, place)| place.trim_start_matches('/'));
     let mut why = "the name has no address".to_owned();
@@ -97,7 +92,6 @@ fn connected(address: &str) -> Result<(), String> {
     Err(why)
 }
 
-/// Returns a finding about the certificate's end.
 fn examine_certificate(state: &Value, now: Timestamp) -> Option<Finding> {
     let certificate = state.at("certificate").ok()?;
     let name = certificate.at("name").ok()?.as_text().ok()?;
@@ -117,7 +111,6 @@ fn examine_certificate(state: &Value, now: Timestamp) -> Option<Finding> {
     })
 }
 
-/// Findings about machines whose clocks are ahead.
 fn clocks(state: &Value) -> Vec<Finding> {
     let ahead = entries(state, "ahead").filter_map(|(machine, by)| Some((machine, by.as_f64().ok()?)));
     let finding = |(machine, by): (&str, f64)| {
@@ -127,7 +120,7 @@ fn clocks(state: &Value) -> Vec<Finding> {
     ahead.filter(|(_, by)| *by > MAX_CLOCK_DIFFERENCE).map(finding).collect()
 }
 
-/// Findings about names that the bridge does not carry, with its reason.
+/// Returns findings about names that the bridge does not carry, with its reasons.
 fn refused(state: &Value) -> Vec<Finding> {
     let finding = |(name, why): (&str, &Value)| {
         let what =
@@ -137,7 +130,7 @@ fn refused(state: &Value) -> Vec<Finding> {
     entries(state, "refused").take(MAX_NAMES).map(finding).collect()
 }
 
-/// Returns a finding about publishers and servers of this machine that no other machine sees.
+/// Returns a finding about publishers and servers of this machine that other machines do not see.
 fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
     let exported = texts(state, "exported");
     let bare = |one: &Listed| one.endpoint.split_once(':').map(|(_, name)| name.to_owned());

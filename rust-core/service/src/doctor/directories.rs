@@ -1,9 +1,7 @@
-//! Which runtime directory and which state directory this process uses, whether it may use them, and which other
-//! directories hold names.
+//! The runtime and state directory of this process, its rights in them, and other directories with names.
 //!
-//! Two programs that use different directories do not see each other, which is the most frequent
-//! reason why they cannot connect. So besides the chosen directory, every other one that Linkspan may
-//! have chosen for another user or environment is searched for names.
+//! Two programs with different directories do not see each other: the most frequent reason why they cannot connect. The
+//! doctor therefore also searches every directory that Linkspan may choose for another user or environment.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +17,6 @@ use crate::sys::directory::{Directory, DirectoryReason, runtime_path, state_path
 use crate::sys::{environment, user};
 use crate::transport::endpoint::Endpoint;
 
-/// Examines the chosen directories and all others.
 pub fn examine() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = vec![chosen(&path, origin)];
@@ -33,9 +30,9 @@ pub fn examine() -> Vec<Finding> {
 const SHARING: &str =
     "or have root run `linkspan setup --group NAME`, for a directory that several users share";
 
-/// What a directory is for: what fails without a right to write in it, and without space.
+/// The purpose of a directory: the actions that fail without a right to write in it, or without space.
 struct Use {
-    /// What a process may not do.
+    /// The action that a process may not do.
     denied: &'static str,
     without_blocks: &'static str,
     without_inodes: &'static str,
@@ -54,7 +51,9 @@ impl Use {
     };
 }
 
-/// Examines the state directory. `runtime` may be the same directory, whose rights and space are reported already.
+/// Examines the state directory.
+///
+/// `runtime` may be this directory; its rights and space are then already reported.
 fn state(runtime: &Path) -> Vec<Finding> {
     let (path, origin) = match state_path() {
         Ok(chosen) => chosen,
@@ -75,13 +74,12 @@ fn state(runtime: &Path) -> Vec<Finding> {
     }
     let advice = "journal: and durable spool: need it; everything else works without";
     findings.extend(usable(&path, found, advice, &Use::STATE).into_iter().map(|finding| {
-        // Most users never have one.
+        // Most users never have a state directory.
         if is_missing && origin == DirectoryReason::User { finding.into_note() } else { finding }
     }));
     findings
 }
 
-/// Which directory is used, and why.
 fn chosen(path: &Path, origin: DirectoryReason) -> Finding {
     let is_relative = path.is_relative();
     let path = path.display();
@@ -90,7 +88,7 @@ fn chosen(path: &Path, origin: DirectoryReason) -> Finding {
             format!(
                 "the runtime directory is {path}, which means another directory wherever a program is started"
             ),
-            // Never in a program that runs with more rights than its caller.
+            // A program with more rights than its caller never takes this path.
             environment::advice("give LINKSPAN_DIR a whole path, which begins with /", ""),
         ),
         DirectoryReason::Environment => Finding::note(
@@ -113,8 +111,9 @@ fn chosen(path: &Path, origin: DirectoryReason) -> Finding {
     }
 }
 
-/// Returns the findings about a directory that was looked for: whether this process may use it, and its space. For one
-/// that is missing, they are about the directory in which it will be made.
+/// Returns the findings about a directory: whether this process may use it, and its space.
+///
+/// For a missing directory, they are about its parent.
 fn usable(path: &Path, found: Result<Option<Directory>>, advice: &str, purpose: &Use) -> Vec<Finding> {
     match found {
         Err(e) => vec![Finding::problem(e.to_string(), remedy::for_error(&e, advice))],
@@ -139,14 +138,14 @@ fn usable(path: &Path, found: Result<Option<Directory>>, advice: &str, purpose: 
     }
 }
 
-/// Whether this process may make names in a directory.
+/// Checks that this process may create names in a directory.
 fn writable(directory: &Path) -> rustix::io::Result<()> {
-    // A file in the place of a directory has the error of a directory.
+    // A file instead of the directory gives the error of a directory.
     let inside = directory.join(".");
     rustix::fs::accessat(CWD, inside, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
 }
 
-/// Why nothing can be written to a directory; none if something can. The kernel's number has the remedy.
+/// Returns why a directory cannot be written, and the remedy of the kernel's number; `None` if it can.
 pub(super) fn obstacle(directory: &Path) -> Option<(String, String)> {
     let errno = writable(directory).err()?;
     let what = format!("{}: {errno}", directory.display());
@@ -188,12 +187,11 @@ fn rights(path: &Path, purpose: &Use) -> Finding {
     Finding::problem(may_not, remedy)
 }
 
-/// Whether the file system of a directory has room, and what fails without it.
 fn space(directory: &Path, purpose: &Use) -> Option<Finding> {
-    // Without an answer of the file system, the program that writes gets the error.
+    // If the file system does not answer, the writing program gets the error.
     let free = rustix::fs::statvfs(directory).ok()?;
     let (what, fails) = match (free.f_bavail, free.f_favail) {
-        // A file system without a limit counts none.
+        // A file system without a limit reports zero.
         (0, _) if free.f_blocks > 0 => ("no space", purpose.without_blocks),
         (_, 0) if free.f_files > 0 => ("no inode", purpose.without_inodes),
         _ => return None,
@@ -206,22 +204,19 @@ fn space(directory: &Path, purpose: &Use) -> Option<Finding> {
     Some(Finding::problem(what, remedy))
 }
 
-/// Returns the owner, group and mode of a file, as text.
 fn owner(facts: &Metadata) -> String {
     let user = user::name_of_user(facts.uid()).unwrap_or_else(|| facts.uid().to_string());
     let group = user::name_of_group(facts.gid()).unwrap_or_else(|| facts.gid().to_string());
     format!("{user}:{group} with mode {:04o}", facts.mode() & 0o7777)
 }
 
-/// Returns the findings about other directories with names.
 fn others(own: &Path) -> Vec<Finding> {
     let own = own.canonicalize().unwrap_or_else(|_| own.to_owned());
     let elsewhere = candidates().into_iter().filter(|path| path.canonicalize().is_ok_and(|path| path != own));
     elsewhere.filter_map(|path| other(&path)).collect()
 }
 
-/// Returns the directories that Linkspan may choose: `/run/linkspan`, those below `/run/user`, and
-/// those in `/tmp`.
+/// Returns the directories that Linkspan may choose: `/run/linkspan`, `/run/user/…`, `/tmp/…`.
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = vec![PathBuf::from("/run/linkspan")];
     let users = std::fs::read_dir("/run/user").into_iter().flatten().flatten();
@@ -229,12 +224,12 @@ fn candidates() -> Vec<PathBuf> {
     let temporary = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
     let of_user = |name: &str| name.strip_prefix("linkspan-").is_some_and(|uid| uid.parse::<u32>().is_ok());
     candidates.extend(temporary.filter(|e| e.file_name().to_str().is_some_and(of_user)).map(|e| e.path()));
-    // A link that another user made could point to any directory.
+    // A link of another user could lead to any directory.
     candidates.retain(|path| path.symlink_metadata().is_ok_and(|facts| facts.is_dir()));
     candidates
 }
 
-/// Returns a finding about another directory; none if it holds no names.
+/// Returns a finding about another directory, if it has names.
 fn other(path: &Path) -> Option<Finding> {
     let facts = path.metadata().ok()?;
     let remedy = environment::advice(

@@ -1,14 +1,14 @@
 //! A finding of the doctor: the examined thing, its severity and the remedy.
 //!
-//! Findings are texts for a person: the fact, then the remedy with the command to run. Programs that need a
-//! reason in a form that they can compare have the [`ErrorKind`](crate::error::ErrorKind) of the call that failed.
+//! Findings are texts for a person: the fact, then the remedy with its command. Programs compare the
+//! [`ErrorKind`](crate::error::ErrorKind) of the failed call instead.
 
-/// How much a finding matters. Ordered: a problem is the greatest.
+/// The severity of a finding. A problem is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// As it should be.
+    /// Nothing is wrong.
     Fine,
-    /// Worth knowing if something does not work.
+    /// Useful if something else fails.
     Note,
     /// Something does not work, or will not.
     Problem,
@@ -25,34 +25,30 @@ impl Severity {
     }
 }
 
-/// One thing that was examined.
+/// The result of one examination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// What was found, as one sentence.
+    /// The fact, as one sentence.
     pub what: String,
-    /// What to do about it; empty if there is nothing to do.
+    /// The remedy; empty if nothing needs one.
     pub remedy: String,
 }
 
 impl Finding {
-    /// Returns a finding that needs no action.
     pub(super) fn fine(what: impl Into<String>) -> Finding {
         Finding { severity: Severity::Fine, what: what.into(), remedy: String::new() }
     }
 
-    /// Returns a note with what to do if something does not work.
     pub(super) fn note(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { severity: Severity::Note, what: what.into(), remedy: remedy.into() }
     }
 
-    /// Returns it as a note, if it is a problem.
     pub(super) fn into_note(self) -> Finding {
         Finding { severity: self.severity.min(Severity::Note), ..self }
     }
 
-    /// Returns a problem with its remedy.
     pub(super) fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { severity: Severity::Problem, what: what.into(), remedy: remedy.into() }
     }

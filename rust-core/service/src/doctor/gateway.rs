@@ -1,14 +1,12 @@
-//! The gateway for browsers: where it serves, and what of its tokens has expired.
+//! The gateway for browsers: its address, and its expired tokens.
 //!
-//! A gateway publishes its state at `gateway/status`; without it there is no gateway here, or it has another name, and
-//! nothing is reported.
+//! A gateway publishes its state at `gateway/status`, or at a configured name. Without a state nothing is reported.
 
 use super::finding::Finding;
 use super::names;
 use crate::registry::{GATEWAY_STATUS, Listed};
 use crate::value::Value;
 
-/// Reads the state of the gateway, if it is among the open names, and examines it.
 pub fn examine(listed: &[Listed]) -> Vec<Finding> {
     names::published(listed, GATEWAY_STATUS).map(|state| examine_state(&state)).unwrap_or_default()
 }
@@ -65,7 +63,7 @@ mod tests {
         assert_eq!(severities(&fine), [Severity::Fine]);
         assert_eq!(fine[0].what, "the gateway here serves at http://127.0.0.1:17180/, 3 clients now");
         assert_eq!(severities(&state(true, true, 2)), [Severity::Note; 3]);
-        // What another program publishes there is no harm.
+        // Values of other programs at this name do no harm.
         assert_eq!(examine_state(&Value::from("x")).len(), 1);
     }
 }

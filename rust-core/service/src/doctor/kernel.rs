@@ -1,8 +1,7 @@
-//! The requirements of the transports: features of the kernel that have to exist, and limits that may be too
-//! low.
+//! The requirements of the transports: features of the kernel, and limits that may be too low.
 //!
-//! Each feature is tried rather than derived from the version: a container or a sandbox may forbid a
-//! system call that the kernel has.
+//! Each feature is tried instead of derived from the version, because a container or a sandbox may forbid a system call
+//! of the kernel.
 
 use rustix::process::{Resource, getpid, getrlimit};
 
@@ -14,7 +13,6 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::memory::MemoryFile;
 use crate::sys::{headroom, inotify, lock};
 
-/// Tries the features and reads the limits.
 pub fn examine() -> Vec<Finding> {
     let mut findings = vec![release()];
     findings.push(feature("sealed memory files (memfd)", "shm: does not work without", memory_file()));
@@ -28,7 +26,7 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// Returns the version of the kernel, of which 5.10 or newer is needed.
+/// Checks the version of the kernel: 5.10 or newer is needed.
 fn release() -> Finding {
     let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else {
         return Finding::problem(
@@ -48,7 +46,7 @@ fn release() -> Finding {
     Finding::fine(what)
 }
 
-/// Returns a finding about a feature that was tried. `without` is the consequence of its absence.
+/// Returns a finding about a tried feature. `without` is the consequence of its absence.
 fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
     match tried {
         Ok(()) => Finding::fine(format!("{name}: there")),
@@ -59,7 +57,6 @@ fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
     }
 }
 
-/// Creates a sealed memory file.
 fn memory_file() -> Result<()> {
     MemoryFile::create("linkspan-doctor", 4096).map(drop)
 }
@@ -69,12 +66,11 @@ fn locks() -> Result<()> {
     lock::try_kernel()
 }
 
-/// Watches a directory.
 fn watches() -> Result<()> {
     inotify::try_kernel()
 }
 
-/// Returns whether the kernel reports the end of another process by a descriptor.
+/// Checks that the kernel reports the end of another process by a descriptor.
 fn pidfd() -> Finding {
     match descriptor::process(getpid()) {
         Ok(_) => Finding::fine("pidfd: there, so the death of the other process is seen at once"),
@@ -85,11 +81,11 @@ fn pidfd() -> Finding {
     }
 }
 
-/// A channel over shared memory takes about ten descriptors, a subscriber five; fewer than these are
-/// worth a note.
+/// The least number of descriptors without a note: a channel over shared memory takes about ten.
+///
+/// A subscriber takes five.
 const MIN_DESCRIPTORS: u64 = 1024;
 
-/// Returns the limit on open files of this process.
 fn descriptors() -> Finding {
     let limit = getrlimit(Resource::Nofile).current;
     let Some(limit) = limit else { return Finding::fine("no limit on open files") };
@@ -104,7 +100,7 @@ fn descriptors() -> Finding {
     Finding::fine(what)
 }
 
-/// Returns the limits on inotify instances and watches of this user, as far as `/proc` shows them.
+/// Returns the limits of this user on inotify instances and watches, if `/proc` shows them.
 fn inotify_limits() -> Vec<Finding> {
     let minimum = [("max_user_instances", 64), ("max_user_watches", 1024)];
     let read = |(name, minimum): (&str, u64)| {
@@ -122,10 +118,10 @@ fn inotify_limits() -> Vec<Finding> {
     minimum.into_iter().filter_map(read).collect()
 }
 
-/// The memory for the ring of a publisher and those of a few channels, in bytes.
+/// The memory for the rings of a publisher and a few channels, in bytes.
 const MIN_MEMORY: u64 = 64 << 20;
 
-/// Returns whether the memory limits of this process leave room for rings.
+/// Checks that the memory limits of this process leave room for rings.
 fn memory() -> Finding {
     match headroom::check(MIN_MEMORY) {
         Ok(()) => Finding::fine("64 MiB of shared memory are within this process's limits"),

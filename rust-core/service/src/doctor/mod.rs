@@ -1,22 +1,21 @@
-//! Finds out why two programs cannot connect: examines this machine, this user and the runtime directory.
+//! Finds out why two programs cannot connect: examines machine, user and runtime directory.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | what an examination returns | `finding` |
-//! | the runtime directory, the state directory, and those that others use | `directories` |
-//! | one name: who has it, what lies there | `name` |
+//! | the result of an examination | `finding` |
+//! | the runtime and state directories of this user and of others | `directories` |
+//! | one name: its holder and its files | `name` |
 //! | the names in it: stale files, listings, schema mismatches | `names` |
 //! | TCP: the token, the keys | `network` |
 //! | owners and modes that keep programs apart, and their repair | `repair` |
 //! | the bridge to other machines; the gateway for browsers | `bridge`; `gateway` |
 //! | the kernel's features and limits | `kernel` |
-//! | what to do about an error of the kernel | `remedy` |
+//! | remedies for errors of the kernel | `remedy` |
 //! | a directory for several users | `setup` |
 //!
-//! `linkspan doctor` prints what [`examine`] returns. Each part tries the system calls that the transports
-//! use rather than comparing versions, so that a sandbox which forbids one of them is found. An examination
-//! never fails as a whole: what cannot be examined is a finding of its own. An examination makes, changes and removes
-//! no file; [`repair`] does.
+//! `linkspan doctor` prints the findings of [`examine`]. Each part tries the system calls of the transports, because a
+//! sandbox may forbid any. An examination never fails as a whole: a part that cannot be examined is a finding. Only
+//! [`repair`] creates, changes and removes files.
 
 mod bridge;
 mod directories;
@@ -38,12 +37,12 @@ use std::cmp::Reverse;
 
 use crate::frame;
 
-/// Examines one name: who serves it, or why no program of this user can listen or connect there.
+/// Examines one name: its holder, or why no program of this user can listen or connect there.
 pub fn examine_name(endpoint: &str) -> Vec<Finding> {
     name::examine(endpoint)
 }
 
-/// Examines everything that decides whether two programs on this machine can connect, and changes nothing.
+/// Examines the conditions for connections between programs on this machine, and changes nothing.
 ///
 /// Returns the problems first, then the notes. May take seconds: it queries every open name, and connects to the
 /// addresses that a bridge here does not reach.
@@ -58,7 +57,7 @@ pub fn examine() -> Vec<Finding> {
     findings.extend(bridge::examine(&listed));
     findings.extend(gateway::examine(&listed));
     findings.extend(kernel::examine());
-    // The first line answers whether something is wrong.
+    // The first line tells whether something is wrong.
     findings.sort_by_key(|finding| Reverse(finding.severity));
     if findings.first().is_none_or(|worst| worst.severity < Severity::Problem) {
         findings.insert(

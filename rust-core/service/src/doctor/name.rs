@@ -1,4 +1,4 @@
-//! One name: who serves it, what lies there, and which open names are like it.
+//! One name: its holder, its files, and similar open names.
 
 use super::directories;
 use super::finding::Finding;
@@ -12,7 +12,6 @@ use crate::sys::environment;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{NameDirectory, Naming};
 
-/// Examines the name of an endpoint.
 pub fn examine(endpoint: &str) -> Vec<Finding> {
     let parsed: Endpoint = match endpoint.parse() {
         Ok(parsed) => parsed,
@@ -40,7 +39,6 @@ pub fn examine(endpoint: &str) -> Vec<Finding> {
     }
 }
 
-/// The findings about a name that is in use.
 fn held(listed: &Listed) -> Vec<Finding> {
     let endpoint = &listed.endpoint;
     let mut findings = vec![match (listed.live, &listed.problem) {
@@ -72,11 +70,11 @@ fn held(listed: &Listed) -> Vec<Finding> {
     findings
 }
 
-/// Describes the process that holds a name, and says why its number is unknown.
+/// Describes the process that holds a name, or says why its number is unknown.
 fn holder(listed: &Listed) -> String {
     let process = match listed.pid {
         Some(pid) => format!("process {pid}"),
-        // Its number there is that of another process here.
+        // A number of another PID namespace would be another process here.
         None if listed.is_elsewhere => {
             "a process whose number is not known here, because it is in another container".to_owned()
         }
@@ -90,7 +88,7 @@ fn holder(listed: &Listed) -> String {
     format!("{process}{program}{of_user}")
 }
 
-/// The findings about a name that no process has, and of which a dead process may have left files.
+/// Returns the findings about a name without a process, including files of a dead process.
 fn free(endpoint: &Endpoint, left: Option<&Leftover>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let directory = match (endpoint.absolute(), endpoint.transport().names()) {
@@ -99,7 +97,7 @@ fn free(endpoint: &Endpoint, left: Option<&Leftover>) -> Vec<Finding> {
         (None, _) => Some(runtime_path().0),
     };
     let of_another = left.and_then(|left| left.of_others.first());
-    // A missing directory is made by the first program that listens.
+    // The first program that listens creates a missing directory.
     let obstacle = directory.filter(|path| path.exists()).and_then(|path| directories::obstacle(&path));
     if let Some((path, uid)) = of_another {
         let what = format!(

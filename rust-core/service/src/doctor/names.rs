@@ -1,8 +1,7 @@
-//! The names in the runtime directory and the state directory: open names, stale files of dead processes, and schemas
-//! that do not fit.
+//! The names in the runtime and state directory: open names, stale files, and mismatched schemas.
 //!
-//! Reads as `linkspan ls` does, and changes nothing. A directory that this user may not enter is no finding here:
-//! `directories` has reported it.
+//! Reads as `linkspan ls` does, and changes nothing. A directory that this user may not enter is skipped, because
+//! `directories` reports it.
 
 use super::finding::Finding;
 use super::remedy;
@@ -15,7 +14,7 @@ use crate::sys::directory::Directory;
 use crate::sys::lock;
 use crate::value::Value;
 
-/// Examines the lock file, stale files and the open names. Returns the open names as well.
+/// Examines the lock file, stale files and the open names. Also returns the open names.
 pub fn examine() -> (Vec<Finding>, Vec<Listed>) {
     let mut findings = Vec::new();
     // `directories` has reported why a directory cannot be used. If the kernel denies access, the findings about names
@@ -47,9 +46,9 @@ pub fn examine() -> (Vec<Finding>, Vec<Listed>) {
     }
 }
 
-/// Returns the newest value that a living publisher at `name` published; none without one.
+/// Returns the newest value of a living publisher at `name`; `None` without a publisher.
 pub(super) fn published(listed: &[Listed], name: &str) -> Option<Value> {
-    // Without a publisher the call would make the directory.
+    // Without a publisher the call would create the directory.
     let is_open = |listed: &&Listed| {
         listed.live && listed.endpoint.split_once(':').is_some_and(|(_, bare)| bare == name)
     };
@@ -58,7 +57,6 @@ pub(super) fn published(listed: &[Listed], name: &str) -> Option<Value> {
     newest.ok()?.value().ok().cloned()
 }
 
-/// Returns a finding about stale files of a name.
 pub(super) fn leftover(left: &Leftover) -> Finding {
     let Leftover { endpoint, ours, of_others } = left;
     let mut paths: Vec<_> = ours.iter().map(|path| path.display().to_string()).collect();
@@ -75,7 +73,7 @@ pub(super) fn leftover(left: &Leftover) -> Finding {
     Finding::note(what, remedy)
 }
 
-/// Returns a finding about a caller whose schema does not fit that of the name.
+/// Returns a finding about a caller whose schema does not fit the name's.
 pub(super) fn mismatch(listed: &Listed) -> Option<Finding> {
     let report = listed.mismatch.as_ref()?;
     let what = format!("a program called {} whose schema does not fit: {report}", listed.endpoint);
@@ -86,14 +84,14 @@ pub(super) fn mismatch(listed: &Listed) -> Option<Finding> {
     Some(Finding::problem(what, remedy))
 }
 
-/// Returns a finding about a name whose holder could not be queried, with what to do.
+/// Returns a finding about a name whose holder could not be queried, with the remedy.
 pub(super) fn problem(listed: &Listed) -> Option<Finding> {
     let problem = listed.problem.as_ref()?;
     let what = format!("{} cannot be queried: {}", listed.endpoint, problem.text());
     Some(Finding::problem(what, for_problem(listed, problem)))
 }
 
-/// Returns what to do about the reason why a name could not be queried.
+/// Returns the remedy for a name that could not be queried.
 pub(super) fn for_problem(listed: &Listed, problem: &Error) -> String {
     let otherwise = match problem.kind() {
         ErrorKind::PermissionDenied => "have the listener's mode, group or allow_uids admit this user",

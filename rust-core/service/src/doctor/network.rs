@@ -1,8 +1,8 @@
 //! TCP: the token that keeps other users of this machine out, and the keys of other machines.
 //!
-//! Programs of one user authenticate over a loopback address with a token, a file in the runtime
-//! directory; programs of other machines with TLS and keys that were exchanged. Neither is needed
-//! before TCP is used, so a missing one is no problem.
+//! At a loopback address the programs of one user authenticate with a token, a file in the runtime
+//! directory. Programs of other machines use TLS and exchanged keys. TCP needs them only when it is
+//! used, so a missing one is not a problem.
 
 use super::finding::Finding;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +11,6 @@ use crate::sys::environment;
 use crate::transport::driver::MachineKeys;
 use crate::transport::table;
 
-/// Examines the token and the keys.
 pub fn examine() -> Vec<Finding> {
     let mut findings = Vec::new();
     // `directories` has reported why the directory cannot be used.
@@ -24,7 +23,6 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// Returns a finding about a transport's token.
 fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Finding {
     let path = directory.path().join(name);
     match is_there {
@@ -39,7 +37,7 @@ fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Findi
     }
 }
 
-/// Returns a finding about this machine's key and the trusted ones.
+/// Returns a finding about this machine's key and the trusted keys.
 fn keys() -> Finding {
     let Some(read) = table::drivers().find_map(|driver| driver.keys()) else {
         let what = "this build has no TLS: TCP does not go beyond this machine";
@@ -48,7 +46,6 @@ fn keys() -> Finding {
     read.map_or_else(unread, |keys| known(&keys))
 }
 
-/// Returns the finding about keys that were read.
 fn known(keys: &MachineKeys) -> Finding {
     let place = keys.directory.display();
     match &keys.own {
@@ -61,14 +58,14 @@ fn known(keys: &MachineKeys) -> Finding {
     }
 }
 
-/// Returns the finding about keys that could not be read.
+/// Returns the finding about unreadable keys.
 fn unread(error: Error) -> Finding {
     let what = format!("TCP does not go beyond this machine: {}", error.text());
     let remedy = environment::advice(
         "see the directory of the keys: LINKSPAN_KEYS, or ~/.config/linkspan/keys",
         "let a program without more rights than its caller do it",
     );
-    // Keys that this user may not read are like no keys, which is no problem by itself.
+    // Keys that this user may not read are like missing keys, which is not a problem.
     if error.kind() == ErrorKind::PermissionDenied {
         Finding::note(what, remedy)
     } else {

@@ -1,16 +1,16 @@
-//! What to do about an error of the kernel. Its number decides, whatever the failed action was.
+//! Remedies for errors of the kernel. Only the error number decides.
 
 use rustix::io::Errno;
 
 use crate::error::Error;
 
-/// Returns the remedy for an error; `otherwise` if it has no number, or its number tells nothing more.
+/// Returns the remedy for an error; `otherwise` without a number, or if its number tells nothing more.
 pub(super) fn for_error(error: &Error, otherwise: &str) -> String {
     let errno = error.errno().map(Errno::from_raw_os_error);
     errno.and_then(for_errno).unwrap_or(otherwise).to_owned()
 }
 
-/// Returns the remedy for a number of the kernel that names its own cause.
+/// Returns the remedy for a kernel's number that identifies its cause.
 pub(super) fn for_errno(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::ROFS => {

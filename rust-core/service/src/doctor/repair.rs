@@ -1,9 +1,8 @@
 //! Owners and modes in the runtime directory that keep programs apart: found, and repaired.
 //!
-//! Both use the same examination, so that a repair does what the finding announces. A file is
-//! changed through the handle that was examined, never by its name, which may lead elsewhere by
-//! then; links and files with a second name are left alone. Nothing is repaired without being asked
-//! (`linkspan doctor --repair`).
+//! A repair uses the examination of the finding, so it does what the finding announces. It changes a file through the
+//! examined handle: the name may lead elsewhere by then. It leaves links and files with a second name alone. Only
+//! `linkspan doctor --repair` repairs.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,19 +20,19 @@ use crate::sys::{environment, lock};
 /// The fault of a file or directory, and its proper state.
 struct Fault {
     path: PathBuf,
-    /// The examined file, wherever its name leads by now.
+    /// The examined file, even if its name now leads elsewhere.
     handle: OwnedFd,
     /// The fault, as one sentence.
     what: String,
-    /// The mode that it should have, if that is wrong.
+    /// The proper mode, if the file's is wrong.
     mode: Option<u32>,
-    /// The user that it should belong to, if that is wrong.
+    /// The proper owner, if the file's is wrong.
     owner: Option<u32>,
-    /// The group that it should belong to, if that is wrong.
+    /// The proper group, if the file's is wrong.
     group: Option<u32>,
 }
 
-/// Returns the faults, each with the commands that repair it.
+/// Returns the faults with the commands that repair them.
 pub fn examine() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let finding = |fault: Fault| {
@@ -43,9 +42,10 @@ pub fn examine() -> Vec<Finding> {
     all(&path, origin).into_iter().map(finding).collect()
 }
 
-/// Repairs what [`examine`](crate::doctor::examine) finds, and removes what this user's dead processes left.
+/// Repairs the faults that [`examine`](crate::doctor::examine) finds, and removes stale files.
 ///
-/// Returns one finding for each thing that was repaired or could not be.
+/// The stale files are those of this user's dead processes. Returns one finding for each thing that was repaired or
+/// could not be.
 pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
@@ -73,7 +73,6 @@ pub fn repair() -> Vec<Finding> {
     findings
 }
 
-/// Removes what dead processes of this user left.
 fn leftovers() -> Vec<Finding> {
     let cleaned = match registry::tidy() {
         Ok(cleaned) => cleaned,
@@ -103,8 +102,9 @@ fn leftovers() -> Vec<Finding> {
     findings
 }
 
-/// Returns a finding about stale files that could not be removed. None if the kernel denied access:
-/// then the holder of the name is reported.
+/// Returns a finding about stale files that could not be removed.
+///
+/// `None` if the kernel denied access: then the holder of the name is reported.
 fn stays(endpoint: &str, why: &Error) -> Option<Finding> {
     if why.kind() == ErrorKind::PermissionDenied && why.errno().is_some() {
         return None;
@@ -113,20 +113,17 @@ fn stays(endpoint: &str, why: &Error) -> Option<Finding> {
     Some(Finding::note(what, remedy::for_error(why, "its owner can remove it; no other user's program does")))
 }
 
-/// Both examinations.
 fn all(path: &Path, origin: DirectoryReason) -> Vec<Fault> {
     [directory(path, origin), lock_file(path, origin)].into_iter().flatten().collect()
 }
 
-/// Opens the runtime directory without following links.
 fn open_directory(path: &Path, origin: DirectoryReason) -> Option<(OwnedFd, Stat)> {
     let handle = directory::handle(path, origin).ok()?;
     let facts = rustix::fs::fstat(&handle).ok()?;
     Some((handle, facts))
 }
 
-/// Examines the directory itself: whether its owner can use it, whether a group can, and whether all
-/// users can replace names.
+/// Examines the directory: whether its owner and a group can use it, and whether all users can replace names.
 fn directory(path: &Path, origin: DirectoryReason) -> Option<Fault> {
     let (handle, facts) = open_directory(path, origin)?;
     let mode = facts.st_mode & 0o7777;
@@ -154,7 +151,7 @@ fn directory(path: &Path, origin: DirectoryReason) -> Option<Fault> {
     Some(Fault { path: path.to_owned(), handle, what, mode: Some(wanted), owner: None, group: None })
 }
 
-/// Returns the mode that a directory with this mode should have.
+/// Returns the proper mode for a directory with this mode.
 fn wanted_of_directory(mode: u32, origin: DirectoryReason) -> u32 {
     let mut wanted = mode | 0o700;
     if origin == DirectoryReason::Temporary {
@@ -164,11 +161,11 @@ fn wanted_of_directory(mode: u32, origin: DirectoryReason) -> u32 {
     if is_shared && mode & 0o1002 != 0o1002 {
         wanted |= 0o2070;
     }
-    // Where all may write, the sticky bit protects names from users other than their owners.
+    // If all users may write, the sticky bit protects names from users that do not own them.
     if mode & 0o1002 == 0o002 { wanted & !0o002 } else { wanted }
 }
 
-/// Examines the lock file, which every program that may create names has to be able to open.
+/// Examines the lock file, which every program that may create names must be able to open.
 fn lock_file(directory: &Path, origin: DirectoryReason) -> Option<Fault> {
     let (directory_handle, of_directory) = open_directory(directory, origin)?;
     let path = directory.join(lock::NAME);
@@ -178,8 +175,7 @@ fn lock_file(directory: &Path, origin: DirectoryReason) -> Option<Fault> {
     let is_shared = directory_facts.st_mode & 0o2070 == 0o2070;
     let is_world_writable = directory_facts.st_mode & 0o002 != 0;
     let is_file = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-    // Another name of the same file could redirect this, and a file with content is another one that was
-    // given this name.
+    // A file with a second name could redirect the change. A file with content is another file under this name.
     if !is_file || facts.st_nlink != 1 || facts.st_size != 0 {
         return None;
     }
@@ -204,7 +200,6 @@ fn lock_file(directory: &Path, origin: DirectoryReason) -> Option<Fault> {
 }
 
 impl Fault {
-    /// Returns the commands that a person would type.
     fn commands(&self) -> String {
         let mut lines = Vec::new();
         let path = self.path.display();
@@ -220,10 +215,9 @@ impl Fault {
         lines.join("; ")
     }
 
-    /// Changes owner and mode.
     fn apply(&self) -> Result<()> {
         let doing = || format!("setting owner and mode of {}", self.path.display());
-        // The name may lead elsewhere by now; this leads to the examined file, and nowhere else.
+        // The kernel's path leads to the examined file; the name may lead elsewhere by now.
         let path = beneath::kernel_path(&self.handle);
         if self.owner.is_some() || self.group.is_some() {
             let (owner, group) = (self.owner.map(Uid::from_raw), self.group.map(Gid::from_raw));
@@ -231,7 +225,7 @@ impl Fault {
         }
         if let Some(mode) = self.mode {
             rustix::fs::chmod(&path, Mode::from_raw_mode(mode)).doing_by_kernel_path(doing())?;
-            // The kernel clears the setgid bit without an error where the caller is not in the group.
+            // The kernel silently clears the setgid bit if the caller is not in the group.
             let now = rustix::fs::fstat(&self.handle).doing(doing())?.st_mode & 0o7777;
             if now != mode {
                 let text = format!(

@@ -1,9 +1,8 @@
-//! Creates and removes the runtime directory that several users share: `/run/linkspan`, with the members of one
-//! group as its users.
+//! Creates and removes the runtime directory of several users: `/run/linkspan`, for the members of one group.
 //!
-//! Everything is idempotent: a second run reports the state and changes nothing. The directory
-//! is opened without following links and changed through that handle, so that no other user can
-//! redirect the change while root runs this.
+//! All functions are idempotent: a second run reports the state and changes nothing. The directory is opened without
+//! following links and changed through that handle. No other user can therefore redirect the change while root runs
+//! this.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -24,16 +23,17 @@ use crate::transport::place::{self, Place};
 const ENTRY: &str = "etc/tmpfiles.d/linkspan.conf";
 /// The first line of the entry.
 const COMMENT: &str = "# Where programs of several users meet; written by `linkspan setup`.";
-/// How many files an error names, at most.
+/// The most files that an error names.
 const MAX_NAMES: usize = 5;
 
-/// Creates `/run/linkspan` for the members of a group, and an entry of tmpfiles.d that creates it
-/// again after a restart. Returns one line for each thing that was done. `root` stands for `/`, for
-/// an image that is being prepared.
+/// Creates `/run/linkspan` for the members of a group, and its entry of tmpfiles.d for restarts.
+///
+/// Returns one line for each action. `root` stands for `/`, in an image under preparation.
 ///
 /// # Errors
-/// `Missing` if there is no such group; `PermissionDenied` if the caller is not root; `InvalidState`
-/// if `/run/linkspan` exists and is no directory; `NotFound` if `root` does not exist.
+///
+/// `Missing` for an unknown group; `PermissionDenied` if the caller is not root; `InvalidState` if `/run/linkspan` is
+/// not a directory; `NotFound` if `root` does not exist.
 pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
     let Some(gid) = user::group_of_name(group) else {
         let text = format!("there is no group {group}; make it first: groupadd --system {group}");
@@ -41,7 +41,7 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
     };
     let mut done = Vec::new();
     let run = root.join("run");
-    // The root of an image may still be empty; a mistyped one is not created.
+    // The root of an image may still be empty, but a mistyped root is not created.
     match DirBuilder::new().mode(0o755).create(&run) {
         Ok(()) => done.push(format!("made {}", run.display())),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -87,7 +87,6 @@ pub fn setup(group: &str, root: &Path) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Opens the directory without following a link.
 fn open(directory: &Path) -> Result<fs::File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     match OpenOptions::new().read(true).custom_flags(flags).open(directory) {
@@ -99,12 +98,14 @@ fn open(directory: &Path) -> Result<fs::File> {
     }
 }
 
-/// Removes what [`setup`] made: `/run/linkspan` with the locks and the stale sockets in it, and the entry of
-/// tmpfiles.d. Returns one line for each thing that was done.
+/// Removes `/run/linkspan` with its locks and stale sockets, and the entry of tmpfiles.d.
+///
+/// Returns one line for each action.
 ///
 /// # Errors
-/// `InvalidState` if a program has a name there, or a file keeps messages or is no file of Linkspan: then nothing is
-/// changed. `PermissionDenied` if the caller is not root.
+///
+/// `InvalidState` if a program has a name there, a file keeps messages, or a file is not Linkspan's: then nothing
+/// changes. `PermissionDenied` if the caller is not root.
 pub fn undo(root: &Path) -> Result<Vec<String>> {
     let directory = root.join("run/linkspan");
     let mut done = Vec::new();
@@ -150,7 +151,7 @@ pub fn undo(root: &Path) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Whether a file is a lock, a token, a position or the file of a dead process.
+/// Returns whether a file is a lock, a token, a position or the file of a dead process.
 fn is_disposable(directory: &Arc<Directory>, name: &str) -> bool {
     let Some(endpoint) = Endpoint::from_file_name(registry::named(name)) else {
         return [".lock", ".position-", ".token", ".http-token"].iter().any(|own| name.starts_with(own));
@@ -218,7 +219,7 @@ mod tests {
             fs::write(shared.join(name), "").unwrap();
         }
         drop(std::os::unix::net::UnixListener::bind(shared.join("gone.unix")).unwrap());
-        // A value, the messages of a spool, a file of a user, and a name that a process holds.
+        // A value, the messages of a spool, a user's file, and a held name.
         for kept in ["kept.file", "jobs.spool", "notes", "held.unix"] {
             let path = shared.join(kept);
             let held = match kept {
@@ -273,7 +274,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("run")).unwrap();
         assert_eq!(setup("no-such-group", root.path()).unwrap_err().kind(), ErrorKind::Missing);
-        // A link could point anywhere.
+        // A link could lead anywhere.
         std::os::unix::fs::symlink("/tmp", root.path().join("run/linkspan")).unwrap();
         assert_eq!(setup(&own_group(), root.path()).unwrap_err().kind(), ErrorKind::InvalidState);
     }

@@ -1,20 +1,19 @@
-//! Access to the page: the origin of a request, its token, and the headers that restrict the page in the
-//! browser.
+//! Access to the page: the origin of a request, its token, and the headers that restrict the page.
 //!
-//! A server at loopback is exposed to others. A page of another site in the operator's browser cannot read
-//! the token, but can send requests (cross-site request forgery), or have its own name resolve to this
-//! machine and read the responses (DNS rebinding). Every other user of the machine can connect. So the name
-//! of the server in the browser has to be the server's own, requests that another page made are refused, and
-//! reading needs the token as commands do.
+//! A server at loopback is exposed to others. Another site's page in the operator's browser cannot read the token, but
+//! it can send requests (cross-site request forgery). It can also let its own name resolve to this machine and read the
+//! responses (DNS rebinding). Every user of the machine can connect. The browser must therefore use the server's own
+//! name, requests of other pages are refused, and reading needs the token as commands do.
 
 use std::net::IpAddr;
 
 use super::problem::Problem;
 use crate::error::{ErrorKind, quoted};
 
-/// The headers of every response: the page loads nothing from elsewhere, runs nothing inline, and stands in
-/// no frame. `cache-control` is missing here: responses are `no-store`, but the page's files are `no-cache`
-/// with an entity tag.
+/// The headers of every response.
+///
+/// The page loads nothing from elsewhere, runs nothing inline, and is in no frame. `cache-control` is separate:
+/// responses are `no-store`, but the page's files are `no-cache` with an entity tag.
 pub const SECURITY_HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
@@ -28,19 +27,20 @@ pub const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cross-origin-opener-policy", "same-origin"),
 ];
 
-/// The part of a request that a web server has before it reads the body. A missing header is `None`; a web
-/// server that sees a header twice refuses the request itself.
+/// The part of a request that a web server has before it reads the body.
+///
+/// A missing header is `None`. A web server refuses a request with a repeated header itself.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RequestHead<'a> {
     /// Such as `GET`.
     pub method: &'a str,
     /// The path without the query, as it was sent.
     pub path: &'a str,
-    /// The authority of a target in absolute form, which counts beside `Host`.
+    /// The authority of a target in absolute form; it is checked along with `Host`.
     pub authority: Option<&'a str>,
     /// Whether the browser uses TLS with the server.
     pub is_https: bool,
-    /// The address of the other end, where the listener accepts more than loopback.
+    /// The address of the other end, if the listener accepts more than loopback.
     pub peer: Option<IpAddr>,
     /// `Host`
     pub host: Option<&'a str>,
@@ -54,21 +54,23 @@ pub struct RequestHead<'a> {
     pub fetch_dest: Option<&'a str>,
 }
 
-/// The names under which the page is reached.
+/// The names of the page.
 #[derive(Debug, Default, Clone)]
 pub struct Origin {
     /// The port of the listener.
     pub port: u16,
     /// Whether other machines may connect, by an IP address of this machine.
     pub remote: bool,
-    /// Authorities that the operator names, such as `lab.example` or `lab.example:8443`. With one of them
-    /// requests come from anywhere, through a proxy.
+    /// Authorities that the operator names, such as `lab.example` or `lab.example:8443`.
+    ///
+    /// If any is named, requests may come from anywhere, through a proxy.
     pub hosts: Vec<String>,
 }
 
 impl Origin {
-    /// Returns whether this authority is one of this page. An IP address cannot be made to resolve to
-    /// something else, and browsers query no name server for `localhost`.
+    /// Returns whether the page has this authority.
+    ///
+    /// An IP address cannot resolve to another address, and browsers query no name server for `localhost`.
     pub fn has(&self, authority: &str) -> bool {
         if self.hosts.iter().any(|host| !host.is_empty() && host.eq_ignore_ascii_case(authority)) {
             return true;
@@ -92,11 +94,11 @@ impl Origin {
         }
     }
 
-    /// Refuses a request that was meant for another name, or that another site's page made.
+    /// Refuses a request for another name, or by another site's page.
     ///
     /// # Errors
-    /// 400 without `Host`, 421 for a name that is not this page's, 403 for a request of another page or
-    /// another machine.
+    ///
+    /// 400 without `Host`, 421 for a foreign name, 403 for a request of another page or another machine.
     pub fn check(&self, request: &RequestHead) -> Result<(), Problem> {
         let Some(host) = request.host.filter(|host| !host.is_empty()) else {
             return Err(Problem::new(400, ErrorKind::Malformed, "the request has no Host header"));
@@ -120,8 +122,7 @@ impl Origin {
         }
         match request.fetch_site {
             None | Some("same-origin" | "none") => Ok(()),
-            // A link on another page may lead here: the page itself contains no data, and opening it changes
-            // nothing.
+            // A link on another page may lead here: the page itself contains no data, and opening it changes nothing.
             Some(_)
                 if request.method == "GET"
                     && request.path == "/"
@@ -143,9 +144,10 @@ fn cross_site(why: &str) -> Problem {
 /// Returns the token in an `Authorization` header.
 ///
 /// # Errors
-/// 401 where there is none.
+///
+/// 401 without a token.
 pub fn bearer(authorization: Option<&[u8]>) -> Result<&[u8], Problem> {
-    // The name of a scheme has no case (RFC 9110).
+    // The name of a scheme is case-insensitive (RFC 9110).
     let scheme = b"Bearer ";
     let split = authorization.and_then(|header| header.split_at_checked(scheme.len()));
     split.filter(|(named, _)| named.eq_ignore_ascii_case(scheme)).map(|(_, token)| token).ok_or_else(|| {
@@ -162,9 +164,10 @@ pub fn wrong_token() -> Problem {
     Problem::new(401, ErrorKind::PermissionDenied, text)
 }
 
-/// Checks that a body is JSON. A form of another site's page can send text and forms, but never this type.
+/// Checks that a body is JSON. Another site's page can send text and forms, but never this type.
 ///
 /// # Errors
+///
 /// 415 for another type, and for a compressed body.
 pub fn check_content(content_type: &str, is_encoded: bool) -> Result<(), Problem> {
     let essence = content_type.split(';').next().unwrap_or("").trim();

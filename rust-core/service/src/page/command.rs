@@ -14,19 +14,25 @@ const MEMBERS: [&str; 5] = ["command", "arguments", "id", "within", "wait"];
 /// The command in the body of a request.
 #[derive(Debug, Clone)]
 pub struct CommandBody {
-    /// The command, with an id: the body's, or a new one.
+    /// The command, with the body's id or a new one.
     pub request: CommandRequest,
-    /// Whether the response waits for the command's end; otherwise the response states that the service
-    /// accepted it.
+    /// Whether the response waits for the command's end; otherwise it states that the service accepted it.
     pub wait: bool,
 }
 
 impl CommandBody {
-    /// Decodes a JSON object with the members `command` (text), `arguments` (anything; null where missing),
-    /// `id` (text of 1 to 64 bytes), `within` (seconds, more than 0 and at most [`MAX_WITHIN`];
-    /// [`DEFAULT_WITHIN`] where missing) and `wait` (true where missing).
+    /// Decodes a JSON object: the command and its options.
+    ///
+    /// | member | value | default |
+    /// |---|---|---|
+    /// | `command` | text | required |
+    /// | `arguments` | any value | null |
+    /// | `id` | text of 1 to 64 bytes | a new id |
+    /// | `within` | seconds, more than 0, at most [`MAX_WITHIN`] | [`DEFAULT_WITHIN`] |
+    /// | `wait` | truth value | true |
     ///
     /// # Errors
+    ///
     /// 413 for a body of more than [`MAX_BODY`] bytes; 400 for anything but such an object.
     pub fn decode(body: &[u8]) -> Result<CommandBody, Problem> {
         if body.len() > MAX_BODY {
@@ -71,8 +77,7 @@ impl CommandBody {
     }
 }
 
-/// Returns the status of an answer for which there is no [`Problem`]: 202 while the command is under way,
-/// otherwise 200.
+/// Returns the status of an answer without a [`Problem`]: 202 while the command runs, otherwise 200.
 pub fn answer_status(answer: &Answer) -> u16 {
     if answer.outcome == Outcome::Accepted { 202 } else { 200 }
 }
@@ -80,7 +85,8 @@ pub fn answer_status(answer: &Answer) -> u16 {
 /// Returns the number of lines in the parameter `lines` of a query.
 ///
 /// # Errors
-/// 400 unless it is a whole number from 1 to [`MAX_LOG_LINES`].
+///
+/// 400 for anything but a whole number from 1 to [`MAX_LOG_LINES`].
 pub fn log_lines(parameter: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = parameter else { return Ok(DEFAULT_LOG_LINES) };
     text.parse().ok().filter(|n| (1..=MAX_LOG_LINES).contains(n)).ok_or_else(|| {

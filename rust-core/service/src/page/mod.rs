@@ -1,20 +1,19 @@
 //! The rules of the controller's page, for every web server that serves it.
 //!
-//! The shell program serves the page, and so does a PHP application. Both use this module for access, the
-//! HTTP status and body of an error, and the meaning of a command in a request's body; neither has rules of
-//! its own. Nothing here opens a socket or waits: the web server passes in what it received, and sends the
-//! result.
+//! The shell program and a PHP application serve the page. Both take access, the HTTP status and body of an error, and
+//! the meaning of a command from this module. It opens no socket and never waits: the web server passes a request in
+//! and sends the result.
 //!
 //! The order of a request:
 //!
-//! 1. [`Origin::check`] refuses requests for another name and those that another site's page made. It comes before
-//!    everything else, for the page's files too.
-//! 2. [`bearer`] and [`Token::is`] for every address but the page's own files.
+//! 1. [`Origin::check`] refuses requests for another name and requests of other sites' pages. It comes first, for the
+//!    page's files as well.
+//! 2. [`bearer`] and [`Token::is`] for every address except the page's files.
 //! 3. [`CommandBody::decode`] for a command, [`log_lines`] for the log.
-//! 4. [`Problem`] for whatever fails; [`answer_status`] for an answer that is not a failure.
+//! 4. [`Problem`] for every failure; [`answer_status`] for other answers.
 //! 5. [`SECURITY_HEADERS`] on every response.
 //!
-//! The defaults and bounds of requests are here, and [`Event`], a push of the controller in the page's stream.
+//! [`Event`] is a push of the controller in the page's stream.
 
 mod access;
 mod command;
@@ -34,17 +33,17 @@ use crate::value::Value;
 
 /// The longest body of a request, in bytes.
 pub const MAX_BODY: usize = 64 << 10;
-/// How long a command has where its body names no time, in seconds.
+/// The time of a command whose body names no time, in seconds.
 pub const DEFAULT_WITHIN: f64 = 30.0;
 /// The longest time that a command may have, in seconds.
 pub const MAX_WITHIN: f64 = 600.0;
-/// The lines of the log that are sent where the request names no number.
+/// The lines of the log in a response if the request names no number.
 pub const DEFAULT_LOG_LINES: usize = 200;
 /// The most lines of the log in one response.
 pub const MAX_LOG_LINES: usize = 2000;
 /// The lines of the log in a snapshot, the first event of a stream.
 pub const SNAPSHOT_LOG_LINES: usize = 300;
-/// The longest JSON of data in an event, in bytes; a page shows no more. Longer data is replaced by its size.
+/// The longest JSON of data in an event, in bytes; longer data is replaced by its size.
 pub const MAX_EVENT_DATA: usize = 64 << 10;
 
 /// An event of the stream.
@@ -57,10 +56,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// Returns the event for a result of [`crate::service::Controller::next`]; `None` for a kind that a later
-    /// controller added, which this page does not show.
+    /// Returns the event for a result of [`crate::service::Controller::next`].
+    ///
+    /// `None` for a kind of a later controller, which this page does not show.
     ///
     /// # Errors
+    ///
     /// `Missing` and `WrongType` for values that no controller pushes.
     pub fn of(pushed: &Value) -> Result<Option<Event>> {
         let what = pushed.at("what")?.as_text()?;
@@ -82,7 +83,7 @@ impl Event {
 }
 
 fn text(value: &Value) -> Result<String> {
-    // JSON that the codec wrote is UTF-8.
+    // JSON of the codec is UTF-8.
     Ok(String::from_utf8_lossy(&codec::encode(value, Encoding::Json)?).into_owned())
 }
 

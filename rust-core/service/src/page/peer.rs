@@ -1,4 +1,4 @@
-//! Who connects to a web server, as far as it is known without a token.
+//! The client of a web server, without its token.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use crate::registry;
 pub enum Peer {
     /// A user of this machine.
     User(u32),
-    /// Another machine; or a local user whom the kernel does not report.
+    /// Another machine, or a local user that the kernel does not report.
     Address(IpAddr),
 }
 
@@ -25,7 +25,7 @@ impl Peer {
         }
     }
 
-    /// Returns the peer at an address. With IPv6 one machine has a whole network of addresses that it can use freely.
+    /// Returns the peer at an address. With IPv6 one machine has a whole network of addresses.
     pub fn at(ip: IpAddr) -> Peer {
         Peer::Address(match ip.to_canonical() {
             IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),

@@ -1,5 +1,4 @@
-//! Errors as problem details of HTTP (RFC 9457): the status, the headers, and the body with the error's code,
-//! name and text.
+//! Errors as problem details of HTTP (RFC 9457): status, headers, and a body with code, name and text.
 
 use super::MAX_BODY;
 use crate::codec::{self, Encoding};
@@ -15,18 +14,17 @@ pub struct Problem(Box<Details>);
 struct Details {
     status: u16,
     kind: ErrorKind,
-    /// The kind's code, or the code that a service or server gave its own error.
+    /// The kind's code, or the code of a service's or server's own error.
     code: i64,
-    /// The kind's name, or the name that a service or server gave its own error.
+    /// The kind's name, or the name of a service's or server's own error.
     name: String,
     detail: String,
-    /// The answer of a service that refused or failed, as [`Answer::to_value`] has it.
+    /// The answer of a service that refused or failed, as in [`Answer::to_value`].
     answer: Option<Value>,
-    /// The methods that the address accepts.
     allow: Option<String>,
 }
 
-/// Returns the HTTP status of errors of this kind. Kinds that a later version adds are 500.
+/// Returns the HTTP status of errors of this kind. Kinds of later versions are 500.
 pub fn status(kind: ErrorKind) -> u16 {
     match kind {
         ErrorKind::Malformed | ErrorKind::OutOfRange | ErrorKind::WrongType | ErrorKind::InvalidEndpoint => {
@@ -46,13 +44,13 @@ pub fn status(kind: ErrorKind) -> u16 {
         | ErrorKind::Lagged => 503,
         ErrorKind::Timeout | ErrorKind::Stalled => 504,
         ErrorKind::NoSpace => 507,
-        // `Corrupt` and `Internal`, and what a later version adds.
+        // `Corrupt`, `Internal`, and kinds of later versions.
         _ => 500,
     }
 }
 
 impl Problem {
-    /// Returns a problem whose status is not the one of its kind.
+    /// Returns a problem with a status other than its kind's.
     pub fn new(status: u16, kind: ErrorKind, detail: impl Into<String>) -> Problem {
         Problem(Box::new(Details {
             status,
@@ -65,8 +63,7 @@ impl Problem {
         }))
     }
 
-    /// Returns an error that another program reported: its own code, name and text, with the status of the
-    /// kind that this program gives it.
+    /// Returns the error of another program: its code, name and text, with the status of this kind.
     pub fn remote(kind: ErrorKind, failure: &RemoteFailure) -> Problem {
         let mut problem = Problem::new(status(kind), kind, failure.text.clone());
         problem.0.code = failure.code;
@@ -74,20 +71,17 @@ impl Problem {
         problem
     }
 
-    /// Returns the problem of a controller that cannot be reached: 503 for any error, because a later request
-    /// may succeed.
+    /// Returns the problem of an unreachable controller: always 503, because a later request may succeed.
     pub fn unreachable(error: &Error) -> Problem {
         Problem::new(503, error.kind(), error.text())
     }
 
-    /// Returns the problem of a body of more than [`MAX_BODY`](super::MAX_BODY) bytes, for a web server that
-    /// stops reading there.
+    /// Returns the problem of a body above [`MAX_BODY`](super::MAX_BODY) bytes, for a server that stops reading.
     pub fn body_too_long() -> Problem {
         Problem::new(413, ErrorKind::TooLarge, format!("the body of a request has at most {MAX_BODY} bytes"))
     }
 
-    /// Returns the problem of a method that the address does not accept; `allow` lists those that it accepts,
-    /// separated by commas.
+    /// Returns the problem of a refused method; `allow` lists the accepted methods, separated by commas.
     pub fn method(allow: &str) -> Problem {
         let detail = format!("this address accepts only the method {allow}");
         let mut problem = Problem::new(405, ErrorKind::Unsupported, detail);
@@ -95,8 +89,7 @@ impl Problem {
         problem
     }
 
-    /// Returns the problem of an answer Failed or Rejected, with the answer in its body; none for Done and
-    /// Accepted.
+    /// Returns the problem of an answer Failed or Rejected, with the answer in its body; `None` for others.
     pub fn of_answer(answer: &Answer) -> Option<Problem> {
         let error = answer.clone().into_result().err()?;
         let mut problem = Problem::from(&error);
@@ -119,8 +112,7 @@ impl Problem {
         &self.0.detail
     }
 
-    /// Returns the headers that belong to this response alone; [`super::SECURITY_HEADERS`] come on
-    /// top.
+    /// Returns the headers of this response besides [`super::SECURITY_HEADERS`].
     pub fn headers(&self) -> Vec<(&'static str, &str)> {
         let mut headers = vec![("content-type", "application/problem+json")];
         if let Some(allow) = &self.0.allow {
@@ -134,8 +126,7 @@ impl Problem {
         headers
     }
 
-    /// Returns the members of RFC 9457, the error's code and name, and `answer` where a service
-    /// gave one.
+    /// Returns the members of RFC 9457, the error's code and name, and a service's `answer`.
     pub fn to_value(&self) -> Value {
         let details = &*self.0;
         let mut map = Map::new();
@@ -154,7 +145,8 @@ impl Problem {
     /// Returns the body, in JSON.
     ///
     /// # Errors
-    /// Those of [`codec::encode`]: a service's answer may be larger than a message.
+    ///
+    /// Those of [`codec::encode`]: a service's answer may exceed the limit of a message.
     pub fn body(&self) -> Result<Vec<u8>> {
         codec::encode(&self.to_value(), Encoding::Json)
     }

@@ -1,4 +1,4 @@
-//! The token of the page: 32 random bytes in hexadecimal digits, and the file that only its owner may read.
+//! The token of the page: 32 random bytes in hexadecimal digits, in a file that only its owner may read.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -12,12 +12,12 @@ use subtle::ConstantTimeEq;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::random;
 
-/// The length of a token in bytes; it has twice as many digits.
+/// The length of a token in bytes; it has two digits per byte.
 const LENGTH: usize = 32;
-/// The longest file that may hold a token or an address, in bytes.
+/// The longest file with a token or an address, in bytes.
 const MAX_FILE: u64 = 4096;
 
-/// The secret that a request has to show. Its text is in no debug output.
+/// The secret of a request. Debug output does not contain its text.
 pub struct Token(String);
 
 impl std::fmt::Debug for Token {
@@ -29,7 +29,8 @@ impl std::fmt::Debug for Token {
 /// Returns 24 random hexadecimal digits, for the id of a command.
 ///
 /// # Errors
-/// `Internal` where the kernel has no random bytes.
+///
+/// `Internal` if the kernel has no random bytes.
 pub fn random_id() -> Result<String> {
     random::digits::<12>()
 }
@@ -38,17 +39,18 @@ impl Token {
     /// Returns a new random token.
     ///
     /// # Errors
-    /// `Internal` where the kernel has no random bytes.
+    ///
+    /// `Internal` if the kernel has no random bytes.
     pub fn draw() -> Result<Token> {
         random::digits::<LENGTH>().map(Token)
     }
 
-    /// Reads the token in a file, which holds either the token alone or the page's address with it; none
-    /// where there is no file.
+    /// Reads the token in a file: the token, or the page's address with it. `None` without a file.
     ///
     /// # Errors
-    /// `PermissionDenied` where the file is a link, another user's, not a regular file, or readable by
-    /// others; `Malformed` where it holds something else; and errors of the system.
+    ///
+    /// `PermissionDenied` if the file is a link, another user's, not a regular file, or readable by others. `Malformed`
+    /// for other content; errors of the system.
     pub fn from_file(path: &Path) -> Result<Option<Token>> {
         let Some((text, mode)) = read_private(path)? else { return Ok(None) };
         if mode & 0o077 != 0 {
@@ -72,35 +74,36 @@ impl Token {
         Ok(Some(Token(token.to_owned())))
     }
 
-    /// Returns whether a request shows this token; the time that it takes depends on the lengths alone.
+    /// Returns whether a request shows this token. The time depends only on the lengths.
     pub fn is(&self, shown: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(shown).into()
     }
 
-    /// Returns whether both are the same.
+    /// Returns whether the tokens are equal.
     pub fn is_same(&self, other: &Token) -> bool {
         self.is(other.0.as_bytes())
     }
 
-    /// Returns the token's digits, to be written to a file of mode 0600.
+    /// Returns the token's digits, for a file of mode 0600.
     pub fn digits(&self) -> &str {
         &self.0
     }
 
-    /// Returns the page's address with the token. Browsers send what follows `#` to no server, and no log has
-    /// it.
+    /// Returns the page's address with the token.
+    ///
+    /// The token follows `#`, so browsers send it to no server, and no log has it.
     pub fn address(&self, host: &str) -> String {
         format!("http://{host}/#token={}", self.0)
     }
 }
 
-/// Returns the text and the mode of a file that this user owns; none where there is no file. In a directory
-/// that a group shares, another member may have put a link, a pipe without a writer, or a page of their own
-/// in its place.
+/// Returns the text and the mode of a file that this user owns; `None` without a file.
+///
+/// In a group's directory another member may have put a link, a pipe without a writer, or their own page there.
 ///
 /// # Errors
-/// `PermissionDenied` for what is not a regular file of this user's with at most 4,096 bytes of text; and
-/// errors of the system.
+///
+/// `PermissionDenied` for anything but this user's regular file of at most 4,096 bytes of text; errors of the system.
 pub fn read_private(path: &Path) -> Result<Option<(String, u32)>> {
     let failed =
         |e: std::io::Error| Error::os(format!("reading {}", path.display()), e.raw_os_error().unwrap_or(0));

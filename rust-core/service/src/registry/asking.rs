@@ -1,9 +1,8 @@
-//! Queries of many names: all are asked at once, in bounded numbers and in one set, and one time is for all of those
-//! that do not answer.
+//! Queries many names at once, in bounded numbers and in one set of descriptors.
 //!
-//! Answers have no bound, so that a machine with many names is listed whole; what bounds a listing is the time of
-//! silence. A name that has its answer gives its place to the next one. While others wait for a place, a name has a
-//! share of the time that is left, by how many of those that wait may be silent as well.
+//! Only silence is bounded, so a machine with many names is listed whole. An answered name gives its place to the next
+//! name. While names wait for a place, each queried name gets a share of the remaining time. The share depends on how
+//! many of the waiting names may be silent.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,25 +17,29 @@ use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::hello::Asked;
 
-/// How long a name has to answer, at most.
+/// The most time of a name for its answer.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
-/// How long a name has to answer, at least: a living process answers within microseconds, but many of them may be names
-/// of one process.
+/// The least time of a name for its answer.
+///
+/// A living process answers within microseconds, but many names may belong to one process.
 const MIN_ANSWER_TIME: Duration = Duration::from_millis(20);
-/// How long the names that do not answer hold up a listing, all of them together, as long as there are places enough to
-/// give each its least time.
+/// The delay of a listing by all silent names together.
+///
+/// It holds as long as the places suffice to give each its least time.
 const SILENCE: Duration = Duration::from_secs(1);
-/// What each answer adds to that: answers take time as well, and silent names have none of it.
+/// The time that each answer adds to it, because answers take time as well.
 const TIME_OF_ANSWER: Duration = Duration::from_millis(1);
-/// Names that are asked at the same time, at most.
+/// The most names that are queried at once.
 const MAX_ASKED: usize = 128;
-/// The part of the descriptors that this process may open which a listing takes: one in so many for each name, and a
-/// query over TCP has two.
+/// A listing takes for each name this part of the process's descriptors: one in eight.
+///
+/// A query over TCP takes two descriptors.
 const DESCRIPTORS: u64 = 8;
 
 /// Queries these names.
 ///
 /// # Errors
+///
 /// Those of the kernel for a set of descriptors.
 pub(super) fn ask_all<'a>(
     names: impl IntoIterator<Item = &'a ListedName>,
@@ -48,7 +51,7 @@ pub(super) fn ask_all<'a>(
         hello: hello.to_frame()?,
         stale,
         set: Epoll::new()?,
-        // The last one is asked first.
+        // The last name is queried first.
         unasked: names.into_iter().collect(),
         asked: BTreeMap::new(),
         times: Times::new(places(), Instant::now()),
@@ -59,27 +62,25 @@ pub(super) fn ask_all<'a>(
     Ok(asking.listed)
 }
 
-/// Returns how many names are asked at the same time.
+/// Returns the number of names that are queried at once.
 pub(super) fn places() -> usize {
     let places = usize::try_from(headroom::descriptor_limit() / DESCRIPTORS);
     places.map_or(MAX_ASKED, |places| places.clamp(1, MAX_ASKED))
 }
 
-/// A name that was asked.
 struct Question<'a> {
     query: Query<'a>,
     asked: Asked,
     since: Instant,
 }
 
-/// A listing under way.
+/// A listing in progress.
 struct Asking<'a> {
     hello: Vec<u8>,
     stale: Stale,
-    /// Has the descriptors of the questions, by their numbers.
+    /// The descriptors of the questions, by their numbers.
     set: Epoll,
     unasked: Vec<&'a ListedName>,
-    /// The questions in their order.
     asked: BTreeMap<u64, Question<'a>>,
     times: Times,
     listed: Vec<Listed>,
@@ -112,7 +113,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Asks a name. Returns whether another one may be asked now.
+    /// Queries a name. Returns whether another name may be queried now.
     fn ask(&mut self, found: &'a ListedName, number: u64) -> bool {
         match Query::begin(found, &self.hello, self.stale) {
             Start::Asked(query, asked) => match self.set.add(asked.descriptor(), number, Interest::IN) {
@@ -125,7 +126,7 @@ impl<'a> Asking<'a> {
                 }
             },
             Start::Over(entry) => self.listed.extend(entry),
-            // The questions under way have them.
+            // The open questions have the descriptors.
             Start::NoDescriptor(..) if !self.asked.is_empty() => {
                 self.unasked.push(found);
                 self.times.places = (self.asked.len() * 3 / 4).max(1);
@@ -136,7 +137,7 @@ impl<'a> Asking<'a> {
         true
     }
 
-    /// Takes what has come of a question; returns whether that was its end.
+    /// Takes the events of a question. Returns whether it has ended.
     fn take(&mut self, number: u64) -> bool {
         let Some(question) = self.asked.get_mut(&number) else { return false };
         let Some(ended) = question.asked.answer().transpose() else { return false };
@@ -145,7 +146,7 @@ impl<'a> Asking<'a> {
         true
     }
 
-    /// Ends the questions that had their time. One may have its answer by now.
+    /// Ends the questions whose time is over. A question may have its answer by now.
     fn give_up_late_ones(&mut self) {
         while let Some((&number, oldest)) = self.asked.first_key_value()
             && self.times.end(oldest.since, self.unasked.len()) <= Instant::now()
@@ -160,21 +161,21 @@ impl<'a> Asking<'a> {
     fn end(&mut self, number: u64, outcome: impl FnOnce(&Asked) -> Outcome) {
         let Some(Question { query, asked, .. }) = self.asked.remove(&number) else { return };
         let outcome = outcome(&asked);
-        // What closes the connection may be another thread.
+        // Another thread may close the connection later.
         self.set.remove(asked.descriptor());
         drop(asked);
         self.listed.extend(query.finish(outcome));
     }
 }
 
-/// How long each name has to answer.
+/// The time of each name for its answer.
 struct Times {
     began: Instant,
-    /// Names that are asked at the same time.
+    /// Names that are queried at once.
     places: usize,
-    /// Names so far that answered, or ended the connection.
+    /// The names that have answered or ended the connection.
     answers: u32,
-    /// Names so far that did not answer.
+    /// The names that have not answered.
     silent: u32,
 }
 
@@ -183,10 +184,10 @@ impl Times {
         Times { began, places, answers: 0, silent: 0 }
     }
 
-    /// Returns until when a name may answer that was asked at `since`, while so many wait to be asked.
+    /// Returns the end of the time of a name queried at `since`, while `unasked` names wait.
     fn end(&self, since: Instant, unasked: usize) -> Instant {
         let left = (self.began + SILENCE + TIME_OF_ANSWER * self.answers).saturating_duration_since(since);
-        // Before the first one has answered, half of them may be silent.
+        // Before the first answer, half of them may be silent.
         let silent =
             (f64::from(self.silent) + 0.5) / (f64::from(self.silent) + f64::from(self.answers) + 1.0);
         let rounds = unasked as f64 * silent / self.places as f64;
@@ -198,10 +199,10 @@ impl Times {
 mod tests {
     use super::*;
 
-    /// Names that are silent, or answer after this time.
+    /// Each name answers after this time, or is silent.
     type Names = Vec<Option<Duration>>;
 
-    /// Asks names by the clock of a simulation; returns when it ended, and which of them had no answer.
+    /// Queries names by the clock of a simulation. Returns its end, and the names without an answer.
     fn simulate(names: &Names, places: usize) -> (Duration, Vec<usize>) {
         let began = Instant::now();
         let (mut now, mut times, mut next) = (began, Times::new(places, began), 0);
@@ -236,11 +237,11 @@ mod tests {
         for (count, places) in [(1, 1), (1, 128), (128, 128), (129, 128), (600, 128), (5_000, 128), (600, 32)]
         {
             let (took, late) = simulate(&vec![None; count], places);
-            // The last one may be asked just before the end.
+            // The last name may be queried just before the end.
             assert!(took <= SILENCE + MIN_ANSWER_TIME, "{count} at {places} places: {took:?}");
             assert_eq!(late.len(), count);
         }
-        // Where that is less than the least time for each, that decides.
+        // If the second is less than the least time for each name, the least time decides.
         let (took, _) = simulate(&vec![None; 5_000], 8);
         assert!(took > SILENCE && took <= SILENCE + MIN_ANSWER_TIME * 5_000 / 8, "{took:?}");
     }
@@ -267,7 +268,7 @@ mod tests {
     fn any_number_of_names_that_answer_is_listed() {
         let (took, late) = simulate(&vec![Some(BRIEF); 20_000], 128);
         assert!(late.is_empty() && took > SILENCE, "{late:?}, {took:?}");
-        // One that is stopped for a moment has more time where few are silent.
+        // A briefly stopped name has more time if few names are silent.
         let mut names = vec![Some(BRIEF); 1_000];
         names[0] = Some(Duration::from_millis(400));
         assert!(simulate(&names, 128).1.is_empty());

@@ -1,4 +1,4 @@
-//! Removal of what dead processes of this user left in the directories.
+//! Removes the stale files of this user's dead processes from the directories.
 
 use super::places::{ListedName, existing_places, places, places_in_state_directory};
 use crate::error::{Error, Result};
@@ -11,17 +11,16 @@ use crate::transport::sweep;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Cleaned {
-    /// The endpoints of which everything that was left is removed.
+    /// The endpoints whose stale files are all removed.
     pub removed: Vec<String>,
-    /// The endpoints that still exist, such as a spool with messages, and beside which stale files
-    /// were removed.
+    /// The endpoints that still exist, such as a spool with messages, but lost stale files.
     pub tidied: Vec<String>,
-    /// The endpoints of which something is left, and why: it belongs to another user, or could not
-    /// be removed.
+    /// The endpoints with remaining files, and why: another user's, or not removable.
     pub left: Vec<(String, Error)>,
 }
 
-/// Removes stale files of this user's dead processes in the runtime directory, and spools that are empty and unused.
+/// Removes stale files of this user's dead processes, and empty unused spools, in the runtime directory.
+///
 /// Files of other users stay and are reported, also for root.
 pub fn clean() -> Result<Cleaned> {
     let mut found = places()?;
@@ -29,16 +28,17 @@ pub fn clean() -> Result<Cleaned> {
     Ok(remove_stale(found, sweep::clean))
 }
 
-/// Removes stale files of this user's dead processes and nothing else: a spool stays, because its next sender looks
-/// for it. Makes no directory.
+/// Removes only stale files of this user's dead processes, and creates no directory.
+///
+/// A spool stays, because its next sender looks for it.
 pub(crate) fn tidy() -> Result<Cleaned> {
     Ok(remove_stale(existing_places()?, sweep::sweep))
 }
 
-/// Calls `remove` for each name, which returns the removed and the remaining files.
+/// Calls `remove` for each name; it returns the removed and the remaining files.
 fn remove_stale(found: Vec<ListedName>, remove: fn(&Place, bool) -> Result<Swept>) -> Cleaned {
     let mut cleaned = Cleaned::default();
-    // The files of a journal are all kept.
+    // All files of a journal are kept.
     let found = found.into_iter().filter(|one| one.endpoint.transport().names() != NameDirectory::State);
     for one in found {
         let has_temporary = one.has_temporary();

@@ -1,4 +1,4 @@
-//! A listing that changes nothing, for the doctor: what is open, and what dead processes left.
+//! A listing that changes nothing, for the doctor: open names, and files of dead processes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,15 +15,14 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
-/// What an inspection found.
+/// The result of an inspection.
 pub(crate) struct Inspection {
-    /// The names, as [`list`](super::list) returns them.
+    /// The names, as in [`list`](super::list).
     pub(crate) listed: Vec<Listed>,
-    /// The names of which a dead process left files.
+    /// The names with files of a dead process.
     pub(crate) left: Vec<Leftover>,
 }
 
-/// Files of a name that no process holds.
 pub(crate) struct Leftover {
     pub(crate) endpoint: String,
     /// The paths of this user's files.
@@ -32,12 +31,11 @@ pub(crate) struct Leftover {
     pub(crate) of_others: Vec<(PathBuf, u32)>,
 }
 
-/// Inspects all names in the directories that exist.
 pub(crate) fn inspect() -> Result<Inspection> {
     inspect_places(&existing_places()?)
 }
 
-/// Inspects one name, whether it is in one of the directories or at a path.
+/// Inspects one name, in a directory or at a path.
 pub(crate) fn inspect_name(endpoint: &Endpoint) -> Result<Inspection> {
     let Some((directory, file)) = endpoint.absolute() else {
         let mut found = existing_places()?;
@@ -64,12 +62,12 @@ fn inspect_places(found: &[ListedName]) -> Result<Inspection> {
 /// Returns the stale files of a name that is not live.
 fn leftover(found: &ListedName) -> Option<Leftover> {
     let owned = match found.endpoint.transport().driver().listing_source() {
-        // A writer has no lock, so that nobody knows whether it lives.
+        // A writer takes no lock, so nobody knows whether it lives.
         ListingSource::Files { owned: false } => return None,
         ListingSource::Files { owned: true } => true,
         _ => false,
     };
-    // A process may have taken the name since it was listed.
+    // A process may have taken the name since the listing.
     if found.place.is_bound().unwrap_or(true) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! An entry of a listing, and what it takes over from a record, an answer and stored schemas.
+//! An entry of a listing, and its facts from a record, an answer and stored schemas.
 
 use crate::engine::service_side::Pattern;
 use crate::engine::service_side::handshake::Hello;
@@ -10,7 +10,7 @@ use crate::transport::owner;
 use crate::transport::place::Place;
 use crate::value::Value;
 
-/// A name that a living process holds, and what that process reports.
+/// A name that a living process holds, and that process's report.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Listed {
@@ -20,14 +20,13 @@ pub struct Listed {
     pub pattern: Option<&'static str>,
     /// Whether a living process holds it.
     pub live: bool,
-    /// The process that holds it; `None` also where that has no number in this PID namespace.
+    /// The process that holds it; `None` also without a number in this PID namespace.
     pub pid: Option<u32>,
-    /// Whether that process is in another PID namespace, which is why it has no number here.
+    /// Whether that process is in another PID namespace, so that its number is unknown here.
     pub(crate) is_elsewhere: bool,
-    /// The machine that the name belongs to, if it stands for a name of another machine.
+    /// The machine of the name, if it stands for a name of another machine.
     pub machine: Option<String>,
-    /// A publisher's incarnation, which its messages carry; for a journal, the random number that it
-    /// got when it was created.
+    /// A publisher's incarnation, as in its messages, or the random number of a journal's creation.
     pub incarnation: Option<u64>,
     /// The `client_id`, else the name of the program.
     pub program: Option<String>,
@@ -37,13 +36,11 @@ pub struct Listed {
     pub encoding: Option<String>,
     /// Messages sent and received so far.
     pub messages: Option<u64>,
-    /// Clients or subscribers that are connected.
+    /// Connected clients or subscribers.
     pub peers: Option<u64>,
-    /// How many messages the slowest subscriber has not read; for a spool, how many wait for its
-    /// server.
+    /// The messages that the slowest subscriber has not read; for a spool, the waiting messages.
     pub behind: Option<u64>,
-    /// Messages that were kept for disconnected clients and are lost because the bounds were
-    /// reached.
+    /// The lost messages of disconnected clients, dropped because the bounds were reached.
     pub forgotten: Option<u64>,
     /// The name and version of the schema at the endpoint.
     pub schema: Option<String>,
@@ -51,14 +48,14 @@ pub struct Listed {
     pub reply_schema: Option<String>,
     /// The last report of a caller whose schema does not fit: its program, and the differences.
     pub mismatch: Option<String>,
-    /// The named readers of a journal, each with the number of messages that it has not consumed.
+    /// The named readers of a journal, with their numbers of unconsumed messages.
     pub consumers: Vec<(String, u64)>,
     /// Why nothing else is known: not permitted, or no answer.
     pub problem: Option<Error>,
 }
 
 impl Listed {
-    /// Returns the same as a map, with null for unknown values.
+    /// Returns the entry as a map, with null for unknown values.
     pub fn to_value(&self) -> Value {
         Value::map([
             ("endpoint", Value::from(self.endpoint.as_str())),
@@ -83,7 +80,6 @@ impl Listed {
         ])
     }
 
-    /// Returns an entry without any details.
     pub(super) fn unanswered(endpoint: &Endpoint) -> Listed {
         Listed {
             endpoint: endpoint.to_string(),
@@ -108,7 +104,7 @@ impl Listed {
         }
     }
 
-    /// Reads the titles of the schemas that are stored with a spool or a journal.
+    /// Reads the titles of the schemas stored with a spool or a journal.
     pub(super) fn read_stored(&mut self, place: &Place) {
         match stored::titles(place) {
             Ok(titles) => [self.schema, self.reply_schema] = titles,
@@ -116,7 +112,7 @@ impl Listed {
         }
     }
 
-    /// Reads the record beside a name without a hello; keeps the error if it is faulty.
+    /// Reads the record of a name without a hello; keeps the error of a faulty record.
     pub(super) fn read_record(&mut self, place: &Place) -> Option<Value> {
         match owner::read(place) {
             Ok(record) => {
@@ -124,7 +120,7 @@ impl Listed {
                 self.take_record(&record.map);
                 self.pid = owner::process_in(place, &record.map);
                 self.is_elsewhere = owner::is_elsewhere(&record.map);
-                // The owner is that of the file, whatever its content claims.
+                // The file's owner counts, not its content's claim.
                 self.user = Some(user_name(record.owner));
                 Some(record.map)
             }
@@ -135,7 +131,6 @@ impl Listed {
         }
     }
 
-    /// Takes over the content of a record.
     fn take_record(&mut self, record: &Value) {
         let text = |key: &str| record.at(key).and_then(Value::as_text).map(str::to_owned).ok();
         self.pattern = text("pattern").and_then(|name| Pattern::from_name(&name)).map(Pattern::name);
@@ -143,7 +138,6 @@ impl Listed {
         self.encoding = text("encoding");
     }
 
-    /// Takes over the content of an answer.
     pub(super) fn take(&mut self, peer_hello: Hello) {
         let state = peer_hello.state.unwrap_or_default();
         let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());
@@ -162,7 +156,7 @@ impl Listed {
     }
 }
 
-/// The name of a user, else its number.
+/// Returns the name of a user, else its number.
 pub(super) fn user_name(uid: u32) -> String {
     user::name_of_user(uid).unwrap_or_else(|| uid.to_string())
 }

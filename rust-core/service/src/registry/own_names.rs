@@ -1,15 +1,15 @@
-//! The names of Linkspan's own programs, at which others look for them: a program that publishes there is taken for
-//! such a program.
+//! The names of Linkspan's own programs: a program that publishes there is taken for such a program.
 
 use crate::service::Controller;
 
-/// The name at which a bridge publishes its state, unless it is configured otherwise.
+/// The default name of a bridge's state.
 pub const BRIDGE_STATUS: &str = "bridge/status";
-/// The name at which a gateway publishes its state, unless it is configured otherwise.
+/// The default name of a gateway's state.
 pub const GATEWAY_STATUS: &str = "gateway/status";
 
-/// Returns whether a name, without its transport, is that of a program of Linkspan: the controller, or the state of a
-/// bridge or a gateway.
+/// Returns whether a name without its transport belongs to a program of Linkspan.
+///
+/// These are the controller, and the state of a bridge or a gateway.
 pub fn is_own_name(name: &str) -> bool {
     let controller = Controller::ENDPOINT.split_once(':').map(|(_, name)| name);
     [controller, Some(BRIDGE_STATUS), Some(GATEWAY_STATUS)].contains(&Some(name))

@@ -10,22 +10,22 @@ use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::place::{self, Place};
 use crate::transport::{owner, table};
 
-/// A name in a directory, at the time the directory was read.
+/// A name in a directory, at the time of reading the directory.
 pub(super) struct ListedName {
     pub(super) endpoint: Endpoint,
     pub(super) place: Place,
-    /// The files of the name in the directory: its own, temporary ones and records beside it.
+    /// The files of the name: its own, temporary ones, and its records.
     pub(super) files: Vec<String>,
 }
 
 impl ListedName {
-    /// Whether a temporary file exists for the name, which a dead process may have left.
+    /// Returns whether the name has a temporary file, perhaps of a dead process.
     pub(super) fn has_temporary(&self) -> bool {
         self.files.iter().any(|file| place::of_temporary(file).is_some())
     }
 }
 
-/// The names in the directories that exist, without making one: for an examination.
+/// Returns the names in the existing directories, without creating one, for an examination.
 pub(super) fn existing_places() -> Result<Vec<ListedName>> {
     let mut found = places_in_state_directory()?;
     if let Some(directory) = Directory::find_runtime()? {
@@ -34,17 +34,17 @@ pub(super) fn existing_places() -> Result<Vec<ListedName>> {
     Ok(found)
 }
 
-/// The names, or beginnings of names, in the runtime directory.
+/// Returns the names, or beginnings of names, in the runtime directory.
 pub(super) fn places() -> Result<Vec<ListedName>> {
     places_in(Directory::runtime()?, |transport| transport.names() != NameDirectory::State)
 }
 
-/// The journals and spools in the state directory, which is not created for that.
+/// Returns the journals and spools in the state directory, without creating it.
 pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     match Directory::find_state() {
         Ok(Some(directory)) => places_in(directory, |transport| transport.names() != NameDirectory::Runtime),
         Ok(None) => Ok(Vec::new()),
-        // The doctor reports a directory of another user, a file in its place, and a user without a home.
+        // The doctor reports a directory of another user, a file instead of it, and a user without a home.
         Err(e)
             if matches!(
                 e.kind(),
@@ -57,7 +57,7 @@ pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     }
 }
 
-/// The names in a directory whose transport is `wanted`.
+/// Returns the names in a directory whose transport is `wanted`.
 fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<ListedName>> {
     let directory = Arc::new(directory);
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -71,8 +71,7 @@ fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<
     Ok(files.into_iter().filter_map(found).filter(|found| wanted(found.endpoint.transport())).collect())
 }
 
-/// Returns the name that a file belongs to: its own, or that of the temporary file or record beside
-/// it.
+/// Returns the name of a file: its own, or the name of the temporary file or record.
 pub(crate) fn named(file: &str) -> &str {
     let file = place::of_temporary(file).unwrap_or(file);
     let file = owner::file_of_record(file).unwrap_or(file);

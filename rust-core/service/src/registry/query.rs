@@ -1,4 +1,4 @@
-//! The state of one name: what lies beside it, and what its holder answers; or the files of its store.
+//! The state of one name: its record and its holder's answer, or the files of its store.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::transport::hello::{AnsweredCall, Asked, Call};
 use crate::transport::{origin, sweep};
 use crate::value::Value;
 
-/// What a listing does with stale files of this user's dead processes.
+/// The treatment of stale files of this user's dead processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
     /// Removes them.
@@ -22,8 +22,9 @@ pub(super) enum Stale {
     Keep,
 }
 
-/// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
-/// even the lock may not be read, the listener is queried.
+/// Returns whether a process holds the name, and the obstacle to finding out or removing stale files.
+///
+/// If this user may not even read the lock, the listener is queried.
 fn is_live(found: &ListedName, stale: Stale) -> (bool, Option<Error>) {
     let place = &found.place;
     let live = match place.is_bound() {
@@ -35,54 +36,54 @@ fn is_live(found: &ListedName, stale: Stale) -> (bool, Option<Error>) {
         return (live, None);
     }
     match sweep::sweep(place, found.has_temporary()) {
-        // Another user may remove what this one may not.
+        // Another user may be able to remove these files.
         Err(e) if e.kind() == ErrorKind::PermissionDenied && e.errno().is_some() => (live, None),
         Err(e) => (live, Some(e)),
         Ok(swept) => (live, swept.remaining.into_iter().next()),
     }
 }
 
-/// A query of one name, with what is known before an answer.
+/// A query of one name, and the facts before an answer.
 pub(super) struct Query<'a> {
     found: &'a ListedName,
     listed: Listed,
     stale: Stale,
-    /// What [`is_live`] returned, where that had to be known first.
+    /// The result of [`is_live`], if it was needed first.
     held: Option<(bool, Option<Error>)>,
 }
 
-/// How a query began.
+/// The start of a query.
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 pub(super) enum Start<'a> {
-    /// The holder was asked.
+    /// The holder was queried.
     Asked(Query<'a>, Asked),
-    /// There is nothing to wait for: the entry, or none if no program listens.
+    /// No wait is needed: the entry, or `None` if no program listens.
     Over(Option<Listed>),
-    /// This process has no descriptor for the question now.
+    /// This process cannot open a descriptor for the query now.
     NoDescriptor(Query<'a>, Error),
 }
 
-/// What came of a query.
+/// The result of a query.
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 pub(super) enum Outcome {
-    /// The record beside the name has everything.
+    /// The record of the name has everything.
     Recorded,
-    /// An answer, or the end of the connection without one; and the process that listens, if the kernel tells.
+    /// An answer or the end of the connection, and the listening process, if the kernel reports it.
     Ended(Result<Call>, Option<Credentials>),
-    /// A listener has no room for another connection.
+    /// The listener cannot take another connection.
     Full,
     /// No connection was made.
     Unreached(Error),
-    /// There was no answer in time: the error, and the process that listens.
+    /// No answer came in time: the error, and the listening process.
     Silent(Error, Option<Credentials>),
 }
 
 impl<'a> Query<'a> {
-    /// Reads what lies beside a name, and asks its holder with this hello if need be, without waiting.
+    /// Reads the record of a name and sends this hello to its holder if necessary, without waiting.
     ///
-    /// A socket is asked before its lock is read: a process that answers lives, and nothing of it is stale. Reading
-    /// its lock costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
-    /// the number of names.
+    /// A socket is queried before its lock is read: an answering process lives, and its files are not stale. Reading a
+    /// lock costs more, because the kernel goes through all locks of the directory. The cost would be quadratic in the
+    /// number of names.
     pub(super) fn begin(found: &'a ListedName, hello: &[u8], stale: Stale) -> Start<'a> {
         let ListedName { endpoint, place, .. } = found;
         let driver = endpoint.transport().driver();
@@ -101,10 +102,10 @@ impl<'a> Query<'a> {
         if let Some(peers) = driver.peers(place) {
             query.listed.peers = Some(peers);
         }
-        // A record that a client reads as well, not only a listing, is complete.
+        // A record that clients read as well is complete.
         let is_complete =
             |record: Value| source != ListingSource::OwnerRecordAndCall || record.at("framing").is_ok();
-        // Without a record there is nothing to query; an error of reading it is kept already.
+        // Without a record nothing is queried; a reading error is kept already.
         if record.is_some_and(is_complete) || source == ListingSource::OwnerRecord {
             return Start::Over(query.finish(Outcome::Recorded));
         }
@@ -119,7 +120,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Returns the entry of the name; none if no program listens.
+    /// Returns the entry of the name; `None` if no program listens.
     pub(super) fn finish(mut self, outcome: Outcome) -> Option<Listed> {
         let found = self.found;
         let (there, problem) = match outcome {
@@ -149,7 +150,7 @@ impl<'a> Query<'a> {
         self.listed.problem = problem.or(self.listed.problem);
         let (live, obstacle) = match self.held.take() {
             Some(held) => held,
-            // Nothing of a process that has the socket is stale, and it lives whatever its lock says.
+            // A process with the socket lives even if its lock is free, and its files are not stale.
             None if there == There::Process => return Some(self.listed),
             None => is_live(found, self.stale),
         };
@@ -174,13 +175,13 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Takes over an answer; returns the refusal that it may be.
+    /// Takes over an answer. Returns the refusal, if it is one.
     fn take(&mut self, called: &AnsweredCall) -> Option<Error> {
         self.listen_by(called.credentials.clone());
         match handshake::read_answer(&called.answer) {
             Ok(peer_hello) => {
                 if peer_hello.shared && self.listed.pid.is_some() {
-                    // With several processes at one socket, the kernel reports the one that bound it.
+                    // With several processes at one socket, the kernel reports the process that bound it.
                     self.listed.pid = Some(peer_hello.pid);
                 }
                 self.listed.take(peer_hello);
@@ -190,7 +191,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Takes over the process that listens, as the kernel reports it.
+    /// Takes over the listening process that the kernel reports.
     fn listen_by(&mut self, credentials: Option<Credentials>) {
         if let Some(credentials) = credentials {
             self.listed.pid = credentials.pid;
@@ -200,34 +201,33 @@ impl<'a> Query<'a> {
     }
 }
 
-/// What a query has found at a name.
+/// The object that a query found at a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum There {
-    /// A process that has the socket.
+    /// A process with the socket.
     Process,
-    /// A socket whose process has closed the connection, and may be ending, or lets this user not in.
+    /// A socket whose process closed the connection: it may be ending, or refuse this user.
     Closed,
-    /// A record, beside which a process may listen.
+    /// A record, whose process may listen.
     Record,
-    /// What cannot be connected to.
+    /// An object that cannot be connected to.
     Unknown,
-    /// No process that listens.
+    /// No listening process.
     Nobody,
 }
 
-/// Returns the error of a listener that closes a new connection.
 fn closed() -> Error {
     let text = "a program listens there and closed the connection without an answer: it has no room for another one, or is ending";
     Error::new(ErrorKind::Full, text)
 }
 
-/// Returns the error of a listener that takes no further connection.
 fn full() -> Error {
     Error::new(ErrorKind::Full, "a program listens there and has no room for another connection")
 }
 
-/// Returns the information in the files of a store, whether a process holds the name or not. `owned` is
-/// whether a process may hold it.
+/// Returns the information in the files of a store, held or not.
+///
+/// `owned` tells whether a process may hold the name.
 pub(super) fn read_files(found: &ListedName, owned: bool, stale: Stale) -> Option<Listed> {
     let ListedName { endpoint, place, .. } = found;
     let can = endpoint.transport().capabilities();

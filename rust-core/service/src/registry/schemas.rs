@@ -1,7 +1,7 @@
-//! The schemas of an endpoint: from the program that holds its name, or from where they are stored.
+//! The schemas of an endpoint: from the program that holds its name, or from their files.
 //!
-//! A schema is returned in its canonical form, which is the same for every notation of it. A listener is
-//! queried in parts; a spool and a journal have theirs in files beside the messages.
+//! A schema is returned in its canonical form, which is equal for every notation. A listener is queried in parts; a
+//! spool and a journal have schemas in files with the messages.
 
 use std::time::Duration;
 
@@ -16,29 +16,33 @@ use crate::transport::hello::Call;
 use crate::transport::kind::NameDirectory;
 use crate::transport::place::Place;
 
-/// How long a listener may take to send all of its schema.
+/// The time of a listener for sending its whole schema.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Returns the canonical form of the schema that was given for an endpoint.
+/// Returns the canonical form of an endpoint's schema.
 ///
 /// # Errors
-/// `NotFound` if no program listens; `Missing` if no schema was given.
+///
+/// `NotFound` if no program listens; `Missing` without a schema.
 pub fn schema(endpoint: &str) -> Result<Vec<u8>> {
     let endpoint: Endpoint = endpoint.parse()?;
     find_schema(&endpoint, Describes::Messages).map_err(|e| e.on(&endpoint))
 }
 
-/// Returns the canonical form of the schema of replies, the option `reply_schema`. Errors as for
-/// [`schema`].
+/// Returns the canonical form of the schema of replies, the option `reply_schema`.
+///
+/// Errors as for [`schema`].
 pub fn reply_schema(endpoint: &str) -> Result<Vec<u8>> {
     let endpoint: Endpoint = endpoint.parse()?;
     find_schema(&endpoint, Describes::Replies).map_err(|e| e.on(&endpoint))
 }
 
-/// Returns the canonical form of the schema that a message of an endpoint was written with. In a
-/// journal each record names its own; elsewhere, and for records that name none, it is [`schema`].
+/// Returns the canonical form of the schema that a message of an endpoint was written with.
+///
+/// In a journal each record names its schema. Elsewhere, and for records without one, it is [`schema`].
 ///
 /// # Errors
+///
 /// As for [`schema`]; `Corrupt` if a journal has lost the schema.
 pub fn schema_of(endpoint: &str, message: &Message) -> Result<Vec<u8>> {
     let parsed: Endpoint = endpoint.parse()?;
@@ -53,9 +57,9 @@ pub fn schema_of(endpoint: &str, message: &Message) -> Result<Vec<u8>> {
     schema(endpoint)
 }
 
-/// Returns each schema that the records of a journal were written with, in the order of the records:
-/// the number of the first record with it, and its canonical form. Elsewhere, and in a journal whose
-/// records name none, it is [`schema`] with the number 0.
+/// Returns each schema of a journal's records, in order: the first record's number, and the form.
+///
+/// Elsewhere, and in a journal whose records name no schema, it is [`schema`] with the number 0.
 pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
     let parsed: Endpoint = endpoint.parse()?;
     if parsed.transport().capabilities().history {
@@ -67,7 +71,7 @@ pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
     Ok(vec![(0, schema(endpoint)?)])
 }
 
-/// Finds the schema of these values, without the endpoint in its errors.
+/// Finds the schema of these values. Its errors lack the endpoint.
 fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
     let transport = endpoint.transport();
     let mut waiting = Waiting::until(Deadline::after(TIMEOUT));

@@ -1,18 +1,18 @@
 //! The final answers of a service, cached for repeated commands with the same id.
 //!
-//! A command may arrive twice: the client sends it again after a reconnect, or the controller after
-//! its own. The service must not carry it out twice, so the second one is answered from here. The
-//! cache is bounded by number and by bytes; a dropped answer is no longer known, which
-//! [`Lifecycle`](super::lifecycle::Lifecycle) accounts for while its command is open.
+//! A command may arrive twice: the client or the controller repeats it after a reconnect. The
+//! service must not carry it out twice, so the cache answers the second. The cache is bounded by
+//! number and by bytes. [`Lifecycle`](super::lifecycle::Lifecycle) accounts for a dropped answer
+//! while its command is open.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::command::Answer;
 use crate::value::Value;
 
-/// Answers that are kept, at most.
+/// The most answers.
 const COUNT: usize = 1024;
-/// Bytes that the kept answers hold, at most and approximately.
+/// The most bytes of the kept answers, approximately.
 const BYTES: usize = 8 << 20;
 
 /// The newest final answers by id.
@@ -22,7 +22,6 @@ pub struct AnswerCache {
     known: HashMap<Box<str>, (Answer, usize)>,
     /// Their ids, the oldest first.
     order: VecDeque<Box<str>>,
-    /// Sum of the sizes.
     bytes: usize,
 }
 
@@ -32,7 +31,7 @@ impl AnswerCache {
         self.known.get(id).map(|(answer, _)| answer)
     }
 
-    /// Keeps the final answer to an id and drops the oldest ones beyond the limits.
+    /// Keeps the final answer to an id and drops the oldest answers beyond the limits.
     pub fn keep(&mut self, answer: &Answer) {
         if self.known.contains_key(&answer.id) {
             return;
@@ -42,7 +41,7 @@ impl AnswerCache {
         self.known.insert(answer.id.clone(), (answer.clone(), weight));
         self.order.push_back(answer.id.clone());
         self.bytes += weight;
-        // The newest answer stays, whatever its size.
+        // The newest answer stays, however large.
         while self.order.len() > 1 && (self.order.len() > COUNT || self.bytes > BYTES) {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some((_, weight)) = self.known.remove(&oldest) {

@@ -1,8 +1,7 @@
 //! The commands of a service and its answers.
 //!
-//! The names here are the words of the protocol and of every language. A command that the library
-//! answers (`STATUS` and the like) never reaches the program; the others are tasks of
-//! [`ServiceLoop`](super::ServiceLoop).
+//! The names are the words of the protocol and of every language. The library answers some commands itself (`STATUS`
+//! and similar); the others are tasks of [`ServiceLoop`](super::ServiceLoop).
 
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::value::{Map, Value};
@@ -12,7 +11,7 @@ use super::state::State;
 /// A command for a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Do the next step. Issued by the service's own clock, never by a controller.
+    /// Do the next step. Only the service's own clock issues it.
     Step,
     /// Return the data; change nothing.
     GetData,
@@ -24,7 +23,7 @@ pub enum Command {
     Checkpoint,
     /// Checkpoint, close, send a goodbye and exit.
     Shutdown,
-    /// Return the state, since when, and how long the step under way has taken. Answered by the library.
+    /// Return the state, its beginning, and the duration of the current step. Answered by the library.
     Status,
     /// Return the properties of the service and its commands. Answered by the library.
     Describe,
@@ -36,7 +35,7 @@ pub enum Command {
     Log,
     /// Write a copy of its data.
     Backup,
-    /// Cancel the named command, or the one under way. Answered by the library.
+    /// Cancel the named command, or the current one. Answered by the library.
     Cancel,
     /// A command of the service's own.
     Own(Box<str>),
@@ -79,9 +78,10 @@ impl Command {
         }
     }
 
-    /// Returns the command of this name. Names that are not predefined are commands of a service's own: 1 to
-    /// 64 characters of `[A-Za-z0-9._-]` with at least one small letter; others are reserved. `OutOfRange`
-    /// for an invalid name.
+    /// Returns the command of this name; `OutOfRange` for an invalid name.
+    ///
+    /// Names that are not predefined are a service's own commands: 1 to 64 characters of `[A-Za-z0-9._-]` with at least
+    /// one small letter. Other names are reserved.
     pub fn from_name(name: &str) -> Result<Command> {
         if let Some(known) = Command::ALL.into_iter().find(|command| command.name() == name) {
             return Ok(known);
@@ -107,7 +107,7 @@ impl Command {
         matches!(self, Command::GetData | Command::Checkpoint)
     }
 
-    /// Returns whether a service takes it also while it is STARTING.
+    /// Returns whether a service also takes it while it is STARTING.
     pub const fn is_taken_while_starting(&self) -> bool {
         self.is_answered_by_library() || matches!(self, Command::Shutdown)
     }
@@ -118,7 +118,7 @@ impl Command {
     }
 }
 
-/// The outcome of a command so far.
+/// The current outcome of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The service will carry it out.
@@ -127,12 +127,12 @@ pub enum Outcome {
     Done,
     /// It could not be done, or not in time.
     Failed,
-    /// The state does not permit it, or the service does not have it; nothing was done.
+    /// The state forbids it, or the service lacks it; nothing was done.
     Rejected,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Outcome; 4] = [Outcome::Accepted, Outcome::Done, Outcome::Failed, Outcome::Rejected];
 
     /// Returns its name in every language and in messages.
@@ -160,7 +160,7 @@ pub struct Answer {
     pub outcome: Outcome,
     /// The state of the service when it answered; for [`Outcome::Rejected`] the state that rejected it.
     pub state: State,
-    /// The value of DONE; null for none.
+    /// The value of DONE; null without one.
     pub value: Value,
     /// The error of FAILED or REJECTED.
     pub failure: Option<RemoteFailure>,
@@ -209,8 +209,10 @@ impl Answer {
         })
     }
 
-    /// Returns the value of DONE, or the error of FAILED or REJECTED: `Remote` with the service's own error,
-    /// or the kind that it carries, such as `InvalidState` or `Timeout`.
+    /// Returns the value of DONE, or the error of FAILED or REJECTED.
+    ///
+    /// The error is `Remote` with the service's own error, or the kind that it carries, such as `InvalidState` or
+    /// `Timeout`.
     pub fn into_result(self) -> Result<Value> {
         match self.failure {
             None => Ok(self.value),
@@ -227,14 +229,15 @@ pub fn read_failure(value: &Value) -> Result<RemoteFailure> {
 
 /// Converts an error to its form in messages.
 pub fn failure_of(error: &Error) -> RemoteFailure {
-    // The code and the text are those from which `error_of` restores the error.
+    // `error_of` restores the error from this code and text.
     error.remote_failure().map(|failure| failure.bounded().into_owned()).unwrap_or_else(|| {
         RemoteFailure::new(i64::from(error.kind().code()), error.kind().name(), error.text())
     })
 }
 
-/// Converts an error from its form in messages: a kind of this library is restored, any other error is
-/// `Remote`.
+/// Converts an error from its form in messages.
+///
+/// A kind of this library is restored; any other error is `Remote`.
 pub fn error_of(failure: RemoteFailure) -> Error {
     let kind = u16::try_from(failure.code).ok().and_then(ErrorKind::from_code);
     match kind {

@@ -1,9 +1,8 @@
 //! The client of a controller: lists services, sends them commands and watches them.
 //!
-//! Requests and events use two channels. A request is a call with the option `idempotent`: if the
-//! controller restarts meanwhile, the channel sends it again, and the id of a command makes sure
-//! that it is carried out once. Events come over a channel of their own, which subscribes again
-//! after each hello of the controller.
+//! Requests and events use two channels. A request is a call with the option `idempotent`: if the controller restarts
+//! during it, the channel sends it again. The id of a command ensures that it is carried out once. The channel of
+//! events subscribes again after each hello of the controller.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -25,15 +24,17 @@ use crate::value::{Map, Value};
 /// The options of [`Controller::watch`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WatchOptions {
-    /// The period of sampling the services' data, at least 10 ms; `None` for never. Data are sent when they
-    /// have changed.
+    /// The period of sampling the services' data, at least 10 ms; `None` for never.
+    ///
+    /// Only changed data are sent.
     pub data_every: Option<Duration>,
     /// The names of the services, registered or not; empty for all.
     pub services: Vec<String>,
 }
 
-/// A client of the program `linkspan controller`, or of the server in the crate `linkspan-controller`: lists
-/// the registered services and sends them commands.
+/// A client of a controller: lists the registered services and sends them commands.
+///
+/// The controller is the program `linkspan controller`, or the server in the crate `linkspan-controller`.
 ///
 /// ```no_run
 /// # use linkspan_os::deadline::Timeout;
@@ -47,19 +48,18 @@ pub struct WatchOptions {
 /// # }
 /// ```
 ///
-/// Requests are idempotent: if the controller restarts during one, the client sends it again by itself, and a
-/// command keeps its id, so that the service carries it out once. Any number of threads may send requests,
-/// which take turns; one at a time may wait in [`Controller::next`].
+/// Requests are idempotent: if the controller restarts during one, the client sends it again. A command keeps its id,
+/// so the service carries it out once. Any number of threads may send requests, which take turns. One thread at a time
+/// may wait in [`Controller::next`].
 pub struct Controller {
-    /// For requests.
     channel: Channel,
-    /// The options of the request channel; the event channel is created from them.
+    /// The options of the request channel; the event channel derives from them.
     options: Options,
     /// The endpoint as text, for errors.
     shown: String,
     /// The incarnation of the controller that answered first.
     first_controller: AtomicU64,
-    /// The subscription to events; none before [`Controller::watch`].
+    /// The subscription to events; `None` before [`Controller::watch`].
     watching: OfProcess<Mutex<Option<Arc<Watching>>>>,
     /// Serializes the requests of several threads.
     turns: Turns,
@@ -70,7 +70,6 @@ pub struct Controller {
 /// The clients that outlive the call that created them.
 static CONTROLLERS: PersistentObjects<Controller> = PersistentObjects::new();
 
-/// A separate link for events.
 struct Watching {
     channel: Channel,
     /// The watch request, sent again to each incarnation of the controller.
@@ -81,9 +80,10 @@ impl Controller {
     /// The default endpoint.
     pub const ENDPOINT: &str = "unix:controller";
 
-    /// Connects to a controller, and reconnects after each lost connection. Returns `NotFound` if none
-    /// listens by the deadline and `InvalidState` if something else listens. The options `timeout`,
-    /// `client_id`, `on_wait` and so on apply; the client sets delivery and idempotence itself.
+    /// Connects to a controller, and reconnects after each lost connection.
+    ///
+    /// Fails with `NotFound` if none listens by the deadline, and with `InvalidState` if another object listens. The
+    /// options `timeout`, `client_id`, `on_wait` and others apply; the client itself sets delivery and idempotence.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Controller> {
         let mut options = options.clone();
         service_side::set_pattern(&mut options, Pattern::Controller);
@@ -104,8 +104,7 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Like [`Controller::connect`], but returns the client of an earlier call with the same endpoint and
-    /// options if there is one.
+    /// As [`Controller::connect`], but shares the client of an earlier call with equal arguments.
     pub fn persistent<'a>(
         endpoint: &str,
         options: &Options,
@@ -120,7 +119,7 @@ impl Controller {
         Controller::connect(&Controller::default_endpoint(), &Options::default(), wait)
     }
 
-    /// Returns `$LINKSPAN_CONTROLLER`, or [`Controller::ENDPOINT`] if that is not set.
+    /// Returns `$LINKSPAN_CONTROLLER`, or [`Controller::ENDPOINT`] if it is not set.
     pub fn default_endpoint() -> String {
         let named =
             environment::variable("LINKSPAN_CONTROLLER").and_then(|endpoint| endpoint.into_string().ok());
@@ -139,8 +138,9 @@ impl Controller {
         Ok(())
     }
 
-    /// Records which incarnation of the controller answered first: commands carry it, so that a restarted
-    /// controller can tell that it may have missed their beginning.
+    /// Records the incarnation of the controller that answered first.
+    ///
+    /// Commands carry it, so that a restarted controller knows that it may have missed their beginning.
     fn note_hello(&self, message: &Message) {
         if let Ok(number) = message.get("controller").and_then(Value::as_u64) {
             let first = self.first_controller.load(Ordering::Relaxed) == 0;
@@ -155,7 +155,6 @@ impl Controller {
         self.born.check().map_err(|e| e.on(&self.shown))
     }
 
-    /// Begins a call.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         Waiting::start(wait.into(), self.options.timeout)
     }
@@ -175,8 +174,7 @@ impl Controller {
         explain(error, &self.shown)
     }
 
-    /// Returns the records of all services sorted by name: an array of maps as [`Controller::status`] returns
-    /// them.
+    /// Returns the records of all services sorted by name: an array of maps as in [`Controller::status`].
     pub fn services<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = self.start(wait);
         let mut services: Vec<Value> = Vec::new();
@@ -193,26 +191,41 @@ impl Controller {
         }
     }
 
-    /// Returns the record of one service from the controller's registry. `NotFound` for an unknown name; the
-    /// error lists known ones.
+    /// Returns the record of one service from the controller's registry, a map.
     ///
-    /// A map: `name`; `view` (CONNECTED, STALE, DISCONNECTED, GONE); `state`; `since` (a timestamp); `busy`
-    /// (seconds) and `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and
-    /// `problem`, a problem that the controller sees, both "" for none; `epoch`, `pid`, `program`,
-    /// `description`, `commands` (its own commands), `every` (seconds, absent without a period), `source`;
-    /// `first_seen` and `last_seen` (timestamps); `connections`; `answered` (`accepted`, `done`, `failed`,
-    /// `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state permits now;
-    /// none while it is disconnected).
+    /// `NotFound` for an unknown name; the error lists known names.
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `name` | the name |
+    /// | `view` | CONNECTED, STALE, DISCONNECTED or GONE |
+    /// | `state`, `since` | the state and its beginning, a timestamp |
+    /// | `busy`, `doing` | the seconds and the name of the current task; absent while idle |
+    /// | `steps` | the number of steps |
+    /// | `reason`, `problem` | a problem that the service, or the controller, reports; "" for none |
+    /// | `epoch`, `pid`, `program`, `description`, `source` | the introduction |
+    /// | `commands` | its own commands |
+    /// | `every` | the period in seconds; absent without one |
+    /// | `first_seen`, `last_seen` | timestamps |
+    /// | `connections` | their number |
+    /// | `answered` | counts of `accepted`, `done`, `failed`, `rejected` |
+    /// | `open` | the commands in progress |
+    /// | `allowed` | the commands that its state permits now; none while it is disconnected |
     pub fn status<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<Value> {
         self.call(request_map("status", [("service", service.into())]), &mut self.start(wait))
     }
 
     /// Sends a command to a service, waits until it is done, and returns its value.
     ///
-    /// The given time is also the command's deadline, until when a disconnected service may reconnect.
-    /// Errors: `InvalidState` if the state forbids the command; `Timeout` if it was not done in time;
-    /// `Disconnected` if the service did not reconnect or restarted; `NotFound` for an unknown name; `Remote`
-    /// with the error of the service's own code.
+    /// The given time is also the command's deadline. Until then a disconnected service may reconnect.
+    ///
+    /// | error | reason |
+    /// |---|---|
+    /// | `InvalidState` | the state forbids the command |
+    /// | `Timeout` | it was not done in time |
+    /// | `Disconnected` | the service did not reconnect, or restarted |
+    /// | `NotFound` | unknown name |
+    /// | `Remote` | the error of the service's own code |
     pub fn command<'a>(
         &self,
         service: &str,
@@ -233,7 +246,8 @@ impl Controller {
         answer.into_result().map_err(|e| e.on(service))
     }
 
-    /// Sends a command with `within` as the time for it, and waits only until it is accepted.
+    /// Sends a command with `within` as its time, and waits only until it is accepted.
+    ///
     /// [`Controller::answer`] returns its final answer by its id.
     pub fn begin<'a>(
         &self,
@@ -253,8 +267,9 @@ impl Controller {
         self.send_command(service, &request, "accepted", &mut self.start(wait))
     }
 
-    /// Sends a command with the caller's id, deadline and incarnation, and returns its final answer, whatever
-    /// the outcome. The same id means the same command, and returns the same answer for ten minutes.
+    /// Sends a command with the caller's id, deadline and incarnation, and returns its final answer.
+    ///
+    /// The outcome may be a failure. An id stands for one command, and returns one answer for ten minutes.
     pub fn request<'a>(
         &self,
         service: &str,
@@ -269,7 +284,7 @@ impl Controller {
         id()
     }
 
-    /// Like [`Controller::request`], but waits only until the command is accepted.
+    /// As [`Controller::request`], but waits only until the command is accepted.
     pub fn begin_request<'a>(
         &self,
         service: &str,
@@ -299,15 +314,17 @@ impl Controller {
         Answer::from_value(&self.call(Value::Map(map), waiting)?)
     }
 
-    /// Returns the answer to a command: the final one, or ACCEPTED while it is under way. `NotFound` for an
-    /// id that was not used in the last ten minutes.
+    /// Returns the answer to a command: the final answer, or ACCEPTED while it is in progress.
+    ///
+    /// `NotFound` for an id that was not used in the last ten minutes.
     pub fn answer<'a>(&self, service: &str, id: &str, wait: impl Into<Wait<'a>>) -> Result<Answer> {
         let request = request_map("answer", [("service", service.into()), ("id", id.into())]);
         Answer::from_value(&self.call(request, &mut self.start(wait))?)
     }
 
-    /// Returns the last lines of the controller's log, or of one service's: an array of maps with `at`
-    /// (timestamp), `service` (null if it is about none), `level` and `text`, the oldest first.
+    /// Returns the last lines of the log of the controller or of one service, the oldest first.
+    ///
+    /// The array has maps with `at` (timestamp), `service` (null for none), `level` and `text`.
     pub fn log<'a>(&self, service: Option<&str>, lines: usize, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let lines = ("lines", Value::from(lines as u64));
         let request = match service {
@@ -322,16 +339,26 @@ impl Controller {
         self.call(request_map("forget", [("service", service.into())]), &mut self.start(wait)).map(drop)
     }
 
-    /// Returns statistics of the controller, a map: `services`, `views` (services per view), `links`,
-    /// `clients`, `watchers`, `open` (commands under way), `commands` (`accepted`, `done`, `failed`,
-    /// `rejected`), `messages` (`received`, `sent`), `memory` (bytes), `processor` and `uptime` (seconds),
-    /// `endpoints`, `controller` (the number of this incarnation).
+    /// Returns statistics of the controller, a map.
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `services`, `views` | the number of services, and the number per view |
+    /// | `links`, `clients`, `watchers` | counts |
+    /// | `open` | the commands in progress |
+    /// | `commands` | counts of `accepted`, `done`, `failed`, `rejected` |
+    /// | `messages` | counts of `received`, `sent` |
+    /// | `memory` | bytes |
+    /// | `processor`, `uptime` | seconds |
+    /// | `endpoints` | the endpoints |
+    /// | `controller` | the number of this incarnation |
     pub fn stats<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         self.call(request_map("stats", []), &mut self.start(wait))
     }
 
-    /// Subscribes [`Controller::next`] to events about these services: first their records, then what
-    /// changes. The client subscribes again if the controller restarts. A second call replaces the first.
+    /// Subscribes [`Controller::next`] to events about these services: their records, then changes.
+    ///
+    /// The client subscribes again if the controller restarts. A second call replaces the first.
     pub fn watch(&self, what: &WatchOptions) -> Result<()> {
         self.check()?;
         for name in &what.services {
@@ -356,20 +383,25 @@ impl Controller {
         }
         let mut options = self.options.clone();
         (options.idempotent, options.delivery) = (false, Some(Delivery::BestEffort));
-        // The controller answers requests on the newest link of each incarnation, so this link needs one of
-        // its own.
+        // The controller answers requests on the newest link of each incarnation, so this link needs its own
+        // incarnation.
         options.client_id = None;
         let channel = Channel::dial(&self.shown, &options)?;
         *watching = Some(Arc::new(Watching { channel, wanted: Mutex::new(wanted) }));
         Ok(())
     }
 
-    /// Returns the next event, a map with `what`: `service` (and `service`, its record), `gone` (and `name`:
-    /// it was removed), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`:
-    /// events that were dropped because they were not read in time; the current records follow).
+    /// Returns the next event, a map with `what` and more keys.
     ///
-    /// Waits forever by default; `Timeout` once the given time has passed. `InvalidState` before
-    /// [`Controller::watch`].
+    /// | `what` | more keys |
+    /// |---|---|
+    /// | `service` | `service`: its record |
+    /// | `gone` | `name` of a removed service |
+    /// | `data` | `name`, `at`, `value` |
+    /// | `log` | `entry` |
+    /// | `missed` | `count` of events that were not read in time; the current records follow |
+    ///
+    /// Waits forever by default; `Timeout` after the given time. `InvalidState` before [`Controller::watch`].
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = Waiting::start(wait.into(), Timeout::Forever);
         let watching = self.watched()?;
@@ -398,18 +430,18 @@ impl Controller {
         })
     }
 
-    /// Locks the subscription.
     fn watching(&self) -> MutexGuard<'_, Option<Arc<Watching>>> {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried
-    /// out.
+    /// Closes the client: a thread that waits in it gets `InvalidState`.
+    ///
+    /// Commands in progress are still carried out.
     pub fn close(&self) {
         if self.check().is_err() {
             return;
         }
-        // Requests have returned, so nothing is left to be sent.
+        // Requests have returned, so nothing remains to be sent.
         let _ = self.channel.close(LINGER);
         if let Some(watching) = &*self.watching() {
             let _ = watching.channel.close(LINGER);
@@ -418,12 +450,11 @@ impl Controller {
 }
 
 impl Watching {
-    /// Locks the watch request.
     fn wanted(&self) -> MutexGuard<'_, Payload> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the watch request. While no controller is connected, the next hello triggers it.
+    /// Sends the watch request. Without a controller, the next hello triggers it.
     fn send_request(&self, wanted: &Payload) -> Result<()> {
         match service_side::send_as(&self.channel, Kind::Event, wanted, Wait::none()) {
             Err(e) if !service_side::is_not_ready(&e) && e.kind() != ErrorKind::Disconnected => Err(e),
@@ -432,7 +463,7 @@ impl Watching {
     }
 }
 
-/// Runs one step of a call with the time that is left.
+/// Runs one step of a call with the remaining time.
 fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
     let left = waiting.deadline().remaining();
     if !waiting.is_ticking() {
@@ -442,7 +473,6 @@ fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<
     call(Wait::new(left).tick(&mut tick))
 }
 
-/// Returns the map of a request.
 fn request_map<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
     Value::map([("what", what.into())].into_iter().chain(with))
 }

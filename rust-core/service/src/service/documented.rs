@@ -1,5 +1,5 @@
-//! The messages between a service and its controller as the documents show them; a test compares
-//! them with the code.
+//! The messages between a service and its controller in the documents; a test compares them with
+//! the code.
 
 use std::time::Duration;
 
@@ -16,22 +16,18 @@ use crate::value::{Timestamp, Value};
 /// The incarnation in the examples.
 const EPOCH: u64 = 0x0102_0304_0506_0709;
 
-/// Returns a time so many seconds after the beginning of 2026.
 fn at(seconds: i64) -> Timestamp {
     Timestamp((1_767_225_600 + seconds) * 1_000_000_000)
 }
 
-/// Returns the JSON of a value.
 fn json(value: &Value) -> String {
     String::from_utf8(codec::encode(value, Encoding::Json).unwrap()).unwrap()
 }
 
-/// Returns an example of a report.
 fn report() -> Report {
     Report { state: State::Running, since: at(1), busy: None, doing: None, steps: 0, reason: String::new() }
 }
 
-/// Returns an example of an introduction.
 fn introduction() -> Introduction {
     Introduction {
         name: "lab/power".into(),
@@ -47,7 +43,6 @@ fn introduction() -> Introduction {
     }
 }
 
-/// Returns an example of a command.
 fn request(id: &str, command: Command, arguments: Value) -> CommandRequest {
     CommandRequest {
         id: id.into(),
@@ -58,7 +53,6 @@ fn request(id: &str, command: Command, arguments: Value) -> CommandRequest {
     }
 }
 
-/// Returns an example of an answer.
 fn answer(id: &str, outcome: Outcome, state: State, value: Value, why: Option<Error>) -> Value {
     let failure = why.map(|why| failure_of(&why));
     ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }).to_value()

@@ -1,19 +1,16 @@
-//! The lifecycle of a service as a pure state machine: commands, times and the program's progress go
-//! in, actions come out.
+//! The lifecycle of a service as a pure state machine: commands, times and progress in, actions out.
 //!
-//! Times are counted from the service's start. The module uses no clock, thread or socket;
-//! `properties` runs random histories of it against a model, and `tests` has single decisions.
+//! Times count from the service's start. The module uses no clock, thread or socket.
 //!
-//! A command goes through these steps: [`Lifecycle::command`] checks it against the table of rules
-//! and answers ACCEPTED or REJECTED; it waits in the queue; [`Lifecycle::next_task`] hands it to the
-//! program; [`Lifecycle::finish`] takes the result and gives the final answer. In between its
-//! deadline may pass ([`Lifecycle::tick`]), it may be cancelled, and the service may fail or end. In
-//! each case it is answered exactly once (`AcceptedCommand::answered`), and it is never handed out a
-//! second time.
+//! [`Lifecycle::command`] checks a command against the table of rules and answers ACCEPTED or REJECTED. The command
+//! waits in the queue until [`Lifecycle::next_task`] hands it to the program. [`Lifecycle::finish`] takes the result
+//! and gives the final answer. Before that, its deadline may pass ([`Lifecycle::tick`]), it may be cancelled, and the
+//! service may fail or end. In each case it is answered exactly once (`AcceptedCommand::answered`), and is never handed
+//! out again.
 //!
-//! The state has two parts. `state` is the visible one; it is transitional while a command leads to
-//! another state. `settled` is the last state that was not, to which a failed command returns. At
-//! most one command that changes the state is open (`transition`), besides SHUTDOWN.
+//! The visible `state` is transitional while a command leads to another state. `settled` is the last state that was not
+//! transitional; a failed command returns to it. At most one command that changes the state is open (`transition`),
+//! besides SHUTDOWN.
 
 mod answers;
 mod cancel;
@@ -36,7 +33,7 @@ pub use counts::Counts;
 
 /// The most queued commands; SHUTDOWN may use twice as many places.
 const QUEUE: usize = 256;
-/// Bytes of a reason, at most: it is part of every report.
+/// The most bytes of a reason, because every report contains it.
 const REASON: usize = 4096;
 
 /// An action for the caller of the state machine.
@@ -48,7 +45,7 @@ pub enum Action {
     Ask(CommandRequest),
     /// Send a report: the state or another part of it has changed.
     Changed,
-    /// Cancel the task under way.
+    /// Cancel the running task.
     Cancel,
 }
 
@@ -74,21 +71,19 @@ pub struct Work {
     pub due: Duration,
 }
 
-/// An accepted command, queued or under way.
+/// An accepted command, queued or running.
 struct AcceptedCommand {
     request: CommandRequest,
-    /// Its deadline, counted from the service's start.
+    /// Its deadline, since the service's start.
     due: Duration,
     /// Whether it got its final answer before its end, because its deadline passed.
     answered: bool,
 }
 
-/// The task under way.
 struct RunningTask {
     what: AcceptedCommand,
-    /// When the program fetched it.
     begun: Duration,
-    /// Whether the service has failed during the task; the result of the task then changes no state.
+    /// Whether the service has failed during the task, whose result then changes no state.
     failed: bool,
 }
 
@@ -111,30 +106,26 @@ pub struct Lifecycle {
     state: State,
     /// When it entered the state.
     since: Duration,
-    /// The last state that was not transitional.
     settled: State,
     queue: VecDeque<AcceptedCommand>,
-    /// The task that the program has fetched and not finished.
+    /// The fetched, unfinished task.
     running: Option<RunningTask>,
-    /// The id of the open command that changes the state; none for SHUTDOWN by a signal, which has
-    /// no id.
+    /// The id of the open command that changes the state; `None` for SHUTDOWN by a signal.
     transition: Option<Box<str>>,
-    /// Whether the task under way, or the start of the program, is to be cancelled.
+    /// Whether the running task, or the start of the program, should be cancelled.
     cancelled: bool,
-    /// Whether SHUTDOWN came again before an idle program fetched the first one: then it is cancelled when it begins.
     shutdown_again: bool,
-    /// When the next periodic step is due.
+    /// The time of the next periodic step.
     next_step: Duration,
     /// Final answers by id.
     answers: AnswerCache,
-    /// Final answers to GET_DATA. They may be many and large, so they are cached apart and displace no other answers.
+    /// Final answers to GET_DATA. They may be many and large, so they must not displace other answers.
     data_answers: AnswerCache,
-    /// The value of the last GET_DATA that was done.
+    /// The value of the last finished GET_DATA.
     data: Option<Value>,
     /// Why the service is FAILED, or a problem that does not stop it; empty for none.
     reason: String,
     counts: Counts,
-    /// Whether the service has ended.
     ended: bool,
 }
 
@@ -161,7 +152,7 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the state that others see.
+    /// Returns the visible state.
     pub fn state(&self) -> State {
         self.state
     }
@@ -193,27 +184,28 @@ impl Lifecycle {
         map
     }
 
-    /// Returns the task under way and when it began.
+    /// Returns the running task and its beginning.
     pub fn running(&self) -> Option<(&Command, Duration)> {
         self.running.as_ref().map(|running| (&running.what.request.command, running.begun))
     }
 
-    /// Returns whether the task under way is to be cancelled.
+    /// Returns whether the running task should be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled
     }
 
-    /// Sets a problem that does not stop the service; an empty text for none.
+    /// Sets a problem that does not stop the service; an empty text means none.
     pub fn set_reason(&mut self, reason: &str) -> Vec<Action> {
         self.reason = cut(reason, REASON);
         vec![Action::Changed]
     }
 
-    /// Handles a command that has arrived at `now`. The first of the actions answers it: with the
-    /// final answer of an earlier command with the same id, with REJECTED, or with ACCEPTED.
-    /// Commands of the kind that the library answers give [`Action::Ask`] instead.
+    /// Handles a command that has arrived at `now`. The first action answers it.
+    ///
+    /// The answer is the final answer of an earlier command with this id, REJECTED, or ACCEPTED. Commands that the
+    /// library answers give [`Action::Ask`] instead.
     pub fn command(&mut self, request: CommandRequest, now: Duration) -> Vec<Action> {
-        // Requests with one id are one command, even if their other fields differ, and get one answer.
+        // Requests with one id are one command with one answer, even if their other fields differ.
         if let Some(known) = self.known(&request.id, now) {
             self.counts.repeated += 1;
             return vec![Action::Answer(known)];
@@ -251,10 +243,11 @@ impl Lifecycle {
         actions
     }
 
-    /// Handles a command whose deadline had passed by `late` when it arrived, as after a network was cut: it
-    /// is never carried out.
+    /// Handles a command that arrived `late` after its deadline, such as after a network failure.
+    ///
+    /// It is never carried out.
     pub fn late_command(&mut self, request: &CommandRequest, late: Duration, now: Duration) -> Vec<Action> {
-        // A repeated command may have been in time before.
+        // The first copy of a repeated command may have been in time.
         if let Some(known) = self.known(&request.id, now) {
             self.counts.repeated += 1;
             return vec![Action::Answer(known)];
@@ -279,12 +272,12 @@ impl Lifecycle {
         actions
     }
 
-    /// Returns the queued commands and the one under way.
+    /// Returns the queued commands and the running command.
     fn open(&self) -> impl Iterator<Item = &AcceptedCommand> {
         self.queue.iter().chain(self.running.as_ref().map(|running| &running.what))
     }
 
-    /// Enters a state; returns the action to report it if it has changed.
+    /// Enters a state. Returns the action that reports a changed state.
     fn enter(&mut self, state: State, now: Duration) -> Option<Action> {
         let changed = self.state != state;
         (self.state, self.since) = (state, if changed { now } else { self.since });
@@ -310,18 +303,19 @@ impl Lifecycle {
         rest.into_iter().filter_map(answer).collect()
     }
 
-    /// Handles a failure of the program: the service is FAILED with this reason, and queued commands
-    /// that change the state are cancelled. A SHUTDOWN under way continues and ends FAILED.
+    /// Handles a failure of the program: the service is FAILED with this reason.
+    ///
+    /// Queued commands that change the state are cancelled. A running SHUTDOWN continues and ends FAILED.
     pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Action> {
         self.reason = reason_of(why);
-        // A service that has ended keeps its state.
+        // An ended service keeps its state.
         if self.ended {
             return vec![Action::Changed];
         }
         if let Some(running) = &mut self.running {
             running.failed = true;
         }
-        // A shutdown under way continues.
+        // A running SHUTDOWN continues.
         if self.state == State::Stopping {
             self.settled = State::Failed;
             return vec![Action::Changed];
@@ -333,8 +327,9 @@ impl Lifecycle {
         actions
     }
 
-    /// Ends the service when the program makes no more calls: all open commands are answered. FAILED stays
-    /// FAILED; otherwise the service is STOPPED.
+    /// Ends the service after the program's last call: all open commands are answered.
+    ///
+    /// FAILED stays FAILED; otherwise the service is STOPPED.
     pub fn close(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = self.close_abandoned_task(now);
         if self.ended {

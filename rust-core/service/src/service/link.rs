@@ -1,14 +1,13 @@
-//! A service's link to its controller: two threads of the library that answer commands while the
-//! program is busy.
+//! A service's link to its controller: two threads of the library answer commands while the program works.
 //!
-//! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They
-//! share the [`Lifecycle`] with the program under one lock ([`LinkInner`]), which is held for one change
-//! of state and never while waiting or sending. A broken link is reconnected, and the controller
-//! sends its open commands again; answers are cached, so that nothing is carried out twice.
+//! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They share the
+//! [`Lifecycle`] with the program under one lock ([`LinkInner`]), which is held for one change of state and never
+//! during waiting or sending. After a broken link the reader reconnects, and the controller sends its open commands
+//! again. Cached answers ensure that no command is carried out twice.
 //!
-//! Three eventfds wake the threads: `program_waker` the program when a thread of the library has ended, `writer_waker`
+//! Three eventfds wake the threads: `program_waker` the program after a thread of the library has ended, `writer_waker`
 //! the writer, `end_waker` the reader in its pause between two attempts. `task_timer` wakes the program for its tasks.
-//! The order on each connection: the controller's welcome, the introduction, then reports and answers.
+//! On each connection the controller's welcome comes first, then the introduction, then reports and answers.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -32,10 +31,10 @@ use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
-/// A callback that runs when the task under way is cancelled.
+/// A callback that runs when the running task is cancelled.
 pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
 
-/// The most messages queued for the controller; beyond that the oldest reports are dropped.
+/// The most messages queued for the controller; beyond it the oldest reports are dropped.
 const MAX_QUEUED: usize = 1024;
 /// The heartbeat periods that a controller may request.
 pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
@@ -45,7 +44,7 @@ pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
 pub struct ServiceIdentity {
     pub name: String,
     pub description: String,
-    /// Those of GET_DATA and CHECKPOINT that the program cannot carry out.
+    /// The commands among GET_DATA and CHECKPOINT that the program cannot carry out.
     pub unsupported: Vec<String>,
     /// Whether it stands for a program without Linkspan.
     pub adopted: bool,
@@ -53,8 +52,9 @@ pub struct ServiceIdentity {
     pub controller: String,
     /// The options of the link to the controller.
     pub options: Options,
-    /// Called without the lock when the task under way is cancelled, on a thread of the library or
-    /// on one that calls `shutdown`.
+    /// Called without the lock when the running task is cancelled.
+    ///
+    /// It runs on a thread of the library, or on a thread that calls `shutdown`.
     pub on_cancel: Option<OnCancel>,
     /// Whether SIGTERM and SIGINT mean SHUTDOWN.
     pub handle_signals: bool,
@@ -62,72 +62,73 @@ pub struct ServiceIdentity {
 
 /// The state that the program, the reader and the writer share.
 pub struct ControllerLink {
-    /// While this is held, SIGTERM and SIGINT count as SHUTDOWN.
+    /// While this exists, SIGTERM and SIGINT count as SHUTDOWN.
     pub(super) signals: Option<stop::Watch>,
     pub identity: ServiceIdentity,
-    /// When the service was created: the lifecycle counts its times from there.
+    /// The creation of the service, from which the lifecycle counts its times.
     began: Instant,
-    /// The same instant as a time of day, for reports.
+    /// The creation as a time of day, for reports.
     began_at: Timestamp,
     inner: Mutex<LinkInner>,
-    /// Wakes the program when a thread of the library has ended.
+    /// Wakes the program after a thread of the library has ended.
     pub program_waker: EventFd,
-    /// Readable while the program has a task to fetch, whichever call changed the lifecycle last.
+    /// Readable while the program has a task to fetch, whichever call last changed the lifecycle.
     pub task_timer: Timer,
     /// Wakes the writer when it may have something to send or a deadline to check.
     pub(super) writer_waker: EventFd,
-    /// Whether the writer withholds the watchdog notification because a task takes too long, and has to be
-    /// woken when the task finishes.
+    /// Whether the writer withholds the watchdog notification because of a long task.
+    ///
+    /// The end of the task must then wake it.
     pub(super) wake_on_finish: AtomicBool,
     /// Ends the pause of the reader when the service ends.
     pub(super) end_waker: EventFd,
-    /// Set once, by [`ControllerLink::end`].
     ended: AtomicBool,
     /// Whether the writer has sent everything to the controller and the supervisor, and has ended.
     pub(super) writer_ended: AtomicBool,
 }
 
-/// The state behind the lock.
+/// The state under the lock.
 pub(super) struct LinkInner {
     pub(super) lifecycle: Lifecycle,
     pub(super) log: ServiceLog,
     /// Messages for the controller, in order.
     pub(super) queued: VecDeque<ToController>,
-    /// The connection, once the controller has sent its welcome.
+    /// The connection after the controller's welcome.
     pub(super) channel: Option<Arc<Channel>>,
-    /// The connection before the welcome, kept so that it can be closed.
+    /// The connection before the welcome, for closing it.
     pub(super) connecting: Option<Arc<Channel>>,
     /// Whether an introduction was queued on this connection.
     pub(super) introduced: bool,
-    /// The period of reports, as the controller requested it.
+    /// The period of reports that the controller requested.
     pub(super) heartbeat: Duration,
     /// The number of steps at the last answer.
     steps_at_answer: u64,
-    /// When a report was sent last.
+    /// The time of the last report.
     pub(super) last_report: Instant,
     /// The number of steps in the last report.
     pub(super) reported_steps: u64,
-    /// When a message was received last; `None` until the controller has sent a beat.
+    /// The time of the last received message; `None` until the controller has sent a beat.
     pub(super) last_received: Option<Instant>,
-    /// When the writer checks again whether a task takes long; `None` while the program is idle.
+    /// When the writer checks again for a long task; `None` while the program is idle.
     pub(super) busy_check: Option<Instant>,
-    /// The time for which `task_timer` is armed.
+    /// The time of `task_timer`.
     task_due: Option<Duration>,
     /// Why the last connection failed.
     pub(super) problem: Option<Error>,
-    /// What ended one of the threads: without it the service hears or answers nothing.
+    /// The error that ended one of the threads. Without that thread the service cannot hear or answer.
     broken: Option<Error>,
 }
 
 impl ControllerLink {
-    /// Creates a service in STARTING that connects with these options once its threads run.
+    /// Creates a service in STARTING that connects with these options when its threads run.
     ///
     /// # Errors
-    /// `InvalidEndpoint` or `Unsupported` for an endpoint over which no controller can be reached;
-    /// errors that no retry can cure are returned here rather than logged.
+    ///
+    /// `InvalidEndpoint` or `Unsupported` for an endpoint that cannot reach a controller. Only errors that no retry can
+    /// cure are returned; others are logged.
     pub fn new(identity: ServiceIdentity, setup: Setup, options: &Options) -> Result<ControllerLink> {
         let endpoint: Endpoint = identity.controller.parse()?;
-        // Services are identified in the handshake, so the transport must have sessions.
+        // The handshake identifies services, so the transport must have sessions.
         let can = endpoint.transport().capabilities();
         endpoint
             .transport()
@@ -170,18 +171,18 @@ impl ControllerLink {
         Ok(link)
     }
 
-    /// Locks the shared state.
     pub(super) fn inner(&self) -> MutexGuard<'_, LinkInner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the time since the service started; the lifecycle counts its times from there.
+    /// Returns the time since the creation of the service, as in the lifecycle.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Updates the lifecycle with the lock held, and carries out the actions that follow.
-    /// `on_cancel` runs after the lock is released, because it may call back into the service.
+    /// Updates the lifecycle under the lock, and carries out the resulting actions.
+    ///
+    /// `on_cancel` runs after the lock is released, because it may call the service.
     pub fn with<T>(&self, action: impl FnOnce(&mut Lifecycle, Duration) -> (T, Vec<Action>)) -> T {
         let mut inner = self.inner();
         let now = self.now();
@@ -194,18 +195,17 @@ impl ControllerLink {
         result
     }
 
-    /// Reads the lifecycle.
     pub fn read<T>(&self, read: impl FnOnce(&Lifecycle) -> T) -> T {
         read(&self.inner().lifecycle)
     }
 
-    /// Carries out actions; returns true if the task under way is to be cancelled.
+    /// Carries out actions. Returns true if the running task should be cancelled.
     fn carry_out(&self, inner: &mut LinkInner, actions: Vec<Action>) -> bool {
         let mut cancels = false;
         for action in actions {
             match action {
                 Action::Answer(answer) => {
-                    // A listing that follows the answer is as new as the answer.
+                    // A listing after the answer must be as new as the answer.
                     let steps = inner.lifecycle.counts().steps;
                     if answer.outcome == Outcome::Done
                         && std::mem::replace(&mut inner.steps_at_answer, steps) != steps
@@ -251,13 +251,13 @@ impl ControllerLink {
             None => self.task_timer.disarm(),
         };
         if let Err(error) = armed {
-            // The program gets it from its next wait.
+            // The program gets the error from its next wait.
             inner.broken.get_or_insert(error);
             self.program_waker.wake();
         }
     }
 
-    /// Returns the status that is sent to the controller.
+    /// Returns the status for the controller.
     pub(super) fn report(&self, inner: &LinkInner) -> Report {
         let lifecycle = &inner.lifecycle;
         let running = lifecycle.running();
@@ -272,7 +272,7 @@ impl ControllerLink {
         }
     }
 
-    /// Returns the description that is sent first on each connection.
+    /// Returns the description that is first on each connection.
     pub(super) fn introduction(&self, inner: &LinkInner) -> Introduction {
         let setup = inner.lifecycle.setup();
         Introduction {
@@ -289,7 +289,7 @@ impl ControllerLink {
         }
     }
 
-    /// Returns the answer to a command that the library answers by itself.
+    /// Returns the answer to a command that the library answers itself.
     fn answer_internally(&self, inner: &LinkInner, request: &CommandRequest) -> Value {
         match request.command {
             Command::Log => {
@@ -329,13 +329,14 @@ impl ControllerLink {
         self.inner().introduced
     }
 
-    /// Returns why the last connection to the controller failed; `None` once the next one is welcome.
+    /// Returns why the last connection to the controller failed; `None` after the next welcome.
     pub fn problem(&self) -> Option<Error> {
         self.inner().problem.clone()
     }
 
-    /// Makes the service FAILED for good, because one of its threads ends with this error: the program gets it from
-    /// its next wait.
+    /// Makes the service FAILED for good, because one of its threads ends with this error.
+    ///
+    /// The program gets the error from its next wait.
     pub(super) fn break_off(&self, error: &Error) {
         self.inner().broken.get_or_insert_with(|| error.clone());
         self.with(|lifecycle, now| ((), lifecycle.fail(error, now)));
@@ -343,7 +344,7 @@ impl ControllerLink {
         self.writer_waker.wake();
     }
 
-    /// Returns what ended one of the threads, if anything did.
+    /// Returns the error that ended one of the threads.
     pub(super) fn broken(&self) -> Option<Error> {
         self.inner().broken.clone()
     }
@@ -361,12 +362,13 @@ impl ControllerLink {
         Value::Map(map)
     }
 
-    /// Ends the service: answers open commands, sends what is queued and a goodbye, and stops both
-    /// threads. Only the first call does so; later ones return at once.
+    /// Ends the service: answers open commands, sends the queue and a goodbye, and stops both threads.
+    ///
+    /// Only the first call does so; later calls return at once.
     ///
     /// # Errors
-    /// `Timeout` if the controller had not taken everything by the deadline; the service has ended
-    /// all the same.
+    ///
+    /// `Timeout` if the controller has not taken everything by the deadline; the service has ended nevertheless.
     pub fn end(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let first = {
             let mut inner = self.inner();
@@ -385,8 +387,7 @@ impl ControllerLink {
             return Ok(());
         }
         let mut flushed = Ok(());
-        // Even without a controller: a process that ended now would end the writer before it has notified the
-        // supervisor.
+        // Also without a controller: the end of the process would end the writer before it has notified the supervisor.
         while flushed.is_ok() && !self.writer_ended.load(Ordering::Acquire) {
             flushed = wait_readable(waiting, &[self.program_waker.as_fd()]);
             self.program_waker.drain();
@@ -396,7 +397,7 @@ impl ControllerLink {
         flushed
     }
 
-    /// Closes the connection, and wakes the reader: it ends if the service has ended.
+    /// Closes the connection and wakes the reader, which ends with the service.
     fn disconnect(&self) {
         self.end_waker.wake();
         let channels = {
@@ -404,18 +405,17 @@ impl ControllerLink {
             inner.introduced = false;
             [inner.channel.take(), inner.connecting.take()]
         };
-        // The kernel has the queued messages, the goodbye included.
+        // The kernel already has the queued messages and the goodbye.
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
     }
 
-    /// Returns whether there is no controller or nothing left to send.
+    /// Returns whether there is no controller, or nothing to send.
     pub(super) fn is_flushed(&self) -> bool {
         let inner = self.inner();
         !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()
     }
 
-    /// Returns whether [`ControllerLink::end`] was called.
-    /// Stops the reader where there is no writer: nothing is sent.
+    /// Stops the reader if there is no writer: nothing is sent.
     pub(super) fn abandon(&self) {
         self.ended.store(true, Ordering::Release);
         self.writer_ended.store(true, Ordering::Release);
@@ -428,15 +428,16 @@ impl ControllerLink {
 }
 
 impl LinkInner {
-    /// Drops the connection and returns it. The controller sends open commands again on the next one, and the
-    /// introduction carries the state.
+    /// Drops the connection and returns it.
+    ///
+    /// On the next connection the controller repeats open commands, and the introduction carries the state.
     pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {
         (self.introduced, self.last_received) = (false, None);
         self.queued.retain(|message| matches!(message, ToController::Bye(_)));
         self.channel.take()
     }
 
-    /// Queues a message, if the controller on this connection has the introduction.
+    /// Queues a message if the controller on this connection has the introduction.
     pub(super) fn enqueue(&mut self, message: ToController) {
         if !self.introduced {
             return;
@@ -451,8 +452,9 @@ impl LinkInner {
     }
 }
 
-/// Returns the options of the link to the controller. The channel ends with its first link, because
-/// the reader makes the next one itself, with a new introduction.
+/// Returns the options of the link to the controller.
+///
+/// The channel ends with its first link, because the reader makes the next one with a new introduction.
 pub fn link_options(options: &Options) -> Options {
     let mut options = options.clone();
     service_side::set_pattern(&mut options, Pattern::Service);

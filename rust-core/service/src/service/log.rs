@@ -1,8 +1,7 @@
 //! The last lines of a service's log, and how many of them the controller has.
 //!
-//! Lines are numbered; the controller gets each once, in batches, and a line about those that were
-//! dropped before they could be sent. The same lines answer the command LOG, also without a
-//! controller.
+//! Lines are numbered. The controller gets each once, in batches, and a line about lines that were dropped before they
+//! could be sent. These lines also answer the command LOG, even without a controller.
 
 use std::collections::VecDeque;
 
@@ -10,7 +9,7 @@ use super::protocol::{LogLine, cut};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Timestamp, Value};
 
-/// The most lines kept.
+/// The most kept lines.
 const LINES: usize = 1000;
 /// The most bytes of a line; the rest is cut off and marked.
 const LENGTH: usize = 4096;
@@ -21,7 +20,7 @@ const BATCH: usize = 100;
 #[derive(Default)]
 pub struct ServiceLog {
     lines: VecDeque<LogLine>,
-    /// The number of the oldest line kept.
+    /// The number of the oldest kept line.
     first: u64,
     /// The lines below this number were sent.
     sent: u64,
@@ -58,7 +57,7 @@ impl LogLevel {
 impl std::str::FromStr for LogLevel {
     type Err = Error;
 
-    /// Returns the level of a name; the error `OutOfRange` lists the valid ones.
+    /// Returns the level of a name; the error `OutOfRange` lists the valid names.
     fn from_str(name: &str) -> Result<LogLevel> {
         LogLevel::ALL.into_iter().find(|level| level.name() == name).ok_or_else(|| {
             let text = format!(
@@ -71,7 +70,6 @@ impl std::str::FromStr for LogLevel {
 }
 
 impl ServiceLog {
-    /// Appends a line with the current time.
     pub fn add(&mut self, level: &str, text: &str) {
         let line =
             LogLine { at: Timestamp::now(), level: cut(level, 32), text: cut(text.trim_end(), LENGTH) };
@@ -82,18 +80,18 @@ impl ServiceLog {
         self.lines.push_back(line);
     }
 
-    /// Returns the number that the next line gets.
     fn end(&self) -> u64 {
         self.first + self.lines.len() as u64
     }
 
-    /// Returns whether there are lines that were not sent.
+    /// Returns whether some lines were not sent.
     pub fn has_unsent(&self) -> bool {
         self.sent < self.end()
     }
 
-    /// Returns the next lines to send and the number to pass to [`ServiceLog::sent`]. Reports how many lines were
-    /// lost, if any.
+    /// Returns the next lines to send and the number for [`ServiceLog::sent`].
+    ///
+    /// Reports the number of lost lines.
     pub fn unsent(&self) -> (Vec<LogLine>, u64) {
         let from = self.sent.max(self.first);
         let mut lines = Vec::new();

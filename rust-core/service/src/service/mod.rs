@@ -1,11 +1,9 @@
-//! Services and their controller: headless programs that can be queried, paused, run, checkpointed
-//! and shut down.
+//! Services and their controller: headless programs that can be queried, paused, run, checkpointed and shut down.
 //!
-//! A service is a program with a name that connects to a controller. Clients send commands through
-//! the controller; the service carries each out at most once and answers it once. Its lifecycle is a
-//! pure state machine (`lifecycle`) under one lock, which three threads share: that of the program,
-//! which fetches its tasks, and two of the library, which receive commands and send answers while
-//! the program works. So a service answers STATUS, LOG and CANCEL even if its program hangs.
+//! A service is a program with a name that connects to a controller. Clients send commands through the controller; the
+//! service carries each out at most once and answers it once. Its lifecycle is a pure state machine (`lifecycle`) under
+//! one lock. Three threads share it: the program's thread fetches tasks, and two threads of the library receive
+//! commands and send answers. A service therefore answers STATUS, LOG and CANCEL even if its program hangs.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -16,9 +14,9 @@
 //! | the messages between a service and its controller | `protocol` |
 //! | notifications for systemd | `notify` |
 //! | deadlines between machines whose clocks differ | `peer_clock` |
-//! | the service's side: its link to the controller and the two threads of it | `link`, `reader`, `writer` |
+//! | the service's side: its link to the controller and the link's two threads | `link`, `reader`, `writer` |
 //! | its log; the loop that hands out tasks | `log`, `service_loop` |
-//! | the same with hooks: a trait, and the loop that calls it | here |
+//! | hooks: a trait, and the loop that calls it | here |
 //! | the clients of a controller | `controller` |
 //! | the interface to the controller's server, the crate `linkspan-controller` | `server_side` |
 
@@ -62,12 +60,11 @@ use crate::value::Value;
 /// The period of steps if the options have none.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The hooks of a service. All of them run in the thread that calls [`run`], which is a thin layer over
-/// [`ServiceLoop`]: it fetches each task, calls the hook for it and reports the result. A program that needs
-/// its own loop uses [`ServiceLoop`] directly.
+/// The hooks of a service, which run in the thread that calls [`run`].
 ///
-/// A hook that fails leaves the state as it was, and the error is the answer to the command. A step or a
-/// start that fails makes the service FAILED, and ends [`run`] with its error.
+/// [`run`] is a thin layer over [`ServiceLoop`]: it fetches each task, calls its hook and reports the result. A program
+/// with its own loop uses [`ServiceLoop`] directly. A failed hook leaves the state unchanged, and its error is the
+/// answer to the command. A failed step or start makes the service FAILED, and ends [`run`] with its error.
 pub trait Service {
     /// Opens the resources of the service.
     fn on_start(&mut self) -> Result<()> {
@@ -82,7 +79,7 @@ pub trait Service {
         Ok(())
     }
 
-    /// Opens again the resources that a pause has closed.
+    /// Opens the resources that a pause has closed.
     fn on_resume(&mut self) -> Result<()> {
         self.on_start()
     }
@@ -92,7 +89,7 @@ pub trait Service {
         Ok(())
     }
 
-    /// Ends a service that is not paused. By default calls [`Service::on_pause`].
+    /// Ends a service that is not paused; by default calls [`Service::on_pause`].
     fn on_stop(&mut self) -> Result<()> {
         self.on_pause()
     }
@@ -102,7 +99,9 @@ pub trait Service {
         Ok(Value::Null)
     }
 
-    /// Applies settings and returns the effective ones. Called only if [`Service::commands`] names `CONFIG`.
+    /// Applies settings and returns the effective settings.
+    ///
+    /// Called only if [`Service::commands`] names `CONFIG`.
     fn on_config(&mut self, _settings: &Value) -> Result<Value> {
         Err(not_known(&Command::Config))
     }
@@ -112,27 +111,27 @@ pub trait Service {
         Err(not_known(&Command::Backup))
     }
 
-    /// Carries out a command of the service's own, one of those that [`Service::commands`] names.
+    /// Carries out one of the service's own commands, named in [`Service::commands`].
     fn command(&mut self, name: &str, _arguments: &Value) -> Result<Value> {
         Err(not_known(&Command::Own(name.into())))
     }
 
-    /// Returns the commands that it accepts besides the usual ones.
+    /// Returns the accepted commands besides the usual ones.
     fn commands(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// Returns the error for a command that the service declares and does not implement.
+/// Returns the error for a command that the service declares but does not implement.
 fn not_known(command: &Command) -> Error {
     let text = format!("the service names {} among its commands and does not carry it out", command.name());
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// Runs a service until it is shut down, by its controller or by a signal. The default period of steps is one
-/// second.
+/// Runs a service until its controller or a signal shuts it down.
 ///
-/// Returns the error of a start, a step or a stop that failed; the controller has received it as well.
+/// The default period of steps is one second. Returns the error of a failed start, step or stop, which the controller
+/// has also received.
 pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> Result<()> {
     let mut options = options.clone();
     options.every.get_or_insert(EVERY);
@@ -147,8 +146,7 @@ pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> 
     ended
 }
 
-/// Fetches and carries out tasks until the service ends; returns the error of a step or shutdown
-/// that failed.
+/// Carries out tasks until the service ends. Returns the error of a failed step or shutdown.
 fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
     while let Some(task) = tasks.next(None)? {
         let command = task.command().clone();
@@ -156,7 +154,7 @@ fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
             Command::Step => service.step().map(|()| Value::Null),
             _ => carry_out(service, &task),
         };
-        // A cancelled step is not a failure; a shutdown that fails is one, even if it was cancelled.
+        // A cancelled step is not a failure. A failed shutdown is one, even if it was cancelled.
         let fatal = command == Command::Shutdown || command == Command::Step && !task.is_cancelled();
         match failed {
             Ok(value) => task.done(&value)?,
@@ -171,8 +169,9 @@ fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
     Ok(())
 }
 
-/// Calls the hook for a command. A RUN from READY and a SHUTDOWN from PAUSED need none: nothing has
-/// to be opened or closed.
+/// Calls the hook for a command.
+///
+/// A RUN from READY and a SHUTDOWN from PAUSED need no hook: nothing must be opened or closed.
 fn carry_out(service: &mut impl Service, task: &Task) -> Result<Value> {
     let null = |()| Value::Null;
     match task.command() {

@@ -1,9 +1,8 @@
-//! Notifications for a supervisor such as systemd: READY, STATUS, STOPPING and WATCHDOG, by the protocol of
-//! `sd_notify(3)`.
+//! Notifications for a supervisor such as systemd: READY, STATUS, STOPPING, WATCHDOG (`sd_notify(3)`).
 //!
-//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without one nothing is sent. [`NotifySocket`] is the
-//! socket, [`NotifyState`] decides what to send as pure state, and [`Supervisor`] combines both for a
-//! service's thread. An error is returned once for the log and has no other effect.
+//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without it nothing is sent. [`NotifySocket`] is the socket,
+//! [`NotifyState`] selects the notifications as pure state, and [`Supervisor`] combines both for a service's thread. An
+//! error is returned once, for the log.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -16,31 +15,29 @@ use super::state::State;
 use crate::error::{Doing, Error, ErrorKind, Result, one_line};
 use crate::sys::{descriptor, environment};
 
-/// The variables that an independent program must not inherit, because it would notify instead of its
-/// parent.
+/// The variables that an independent program must not inherit.
+///
+/// It would notify instead of its parent.
 pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// The delay before a notification for a full supervisor is sent again.
+/// The delay before a notification to a full supervisor is repeated.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The supervisor's socket. Never blocks.
 #[derive(Debug)]
 pub struct NotifySocket {
-    /// Non-blocking.
     socket: UnixDatagram,
-    /// Where the supervisor receives.
+    /// The supervisor's address.
     address: SocketAddr,
-    /// The address as text, for errors.
     name: String,
-    /// How long the supervisor waits for a notification before it acts; `None` if it does not watch this
-    /// process.
+    /// The supervisor acts after this time without a notification; `None` if it does not watch this process.
     watchdog: Option<Duration>,
-    /// Assignments for which the supervisor had no room; sent with the next ones.
+    /// Assignments that did not fit; sent with the next ones.
     pending: String,
 }
 
 impl NotifySocket {
-    /// Opens the socket that the environment names; `None` if it names none.
+    /// Opens the socket that the environment names; `None` without one.
     ///
     /// Errors: `OutOfRange` for an invalid socket name or an invalid number.
     pub fn from_env() -> Result<Option<NotifySocket>> {
@@ -65,15 +62,14 @@ impl NotifySocket {
         self.watchdog
     }
 
-    /// Returns whether assignments are pending, which [`send`](NotifySocket::send) tries again.
+    /// Returns whether assignments are pending, which [`send`](NotifySocket::send) repeats.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Sends lines of `NAME=VALUE`, each ended by a newline, after the pending ones.
+    /// Sends lines of `NAME=VALUE`, each ended by a newline, after the pending lines.
     ///
-    /// Errors: `Full` if the supervisor has no room now; the lines stay pending. After other errors they are
-    /// dropped.
+    /// Errors: `Full` if the supervisor has no room now; the lines stay pending. After other errors they are dropped.
     pub fn send(&mut self, assignments: &str) -> Result<()> {
         let mut all = std::mem::take(&mut self.pending);
         all.push_str(assignments);
@@ -93,12 +89,10 @@ impl NotifySocket {
     }
 }
 
-/// Returns an error of the system with what was tried.
 fn of_system(doing: impl std::fmt::Display, error: &io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
 
-/// Parses a path, or `@name` for an abstract name.
 fn address(name: &OsStr) -> Result<SocketAddr> {
     let bytes = name.as_bytes();
     let made = match bytes.first() {
@@ -131,7 +125,7 @@ fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Opt
     Ok(number("WATCHDOG_USEC")?.filter(|micros| *micros > 0).map(Duration::from_micros))
 }
 
-/// Returns the assignment of a status: one line, of a bounded length.
+/// Returns the assignment of a status: one line of a bounded length.
 fn status_line(text: &str) -> String {
     // A newline would begin another assignment.
     let end = text.char_indices().nth(400).map_or(text.len(), |(end, _)| end);
@@ -146,18 +140,17 @@ fn newest(assignments: &str) -> String {
     (0..lines.len()).filter(|at| stays(*at)).map(|at| format!("{}\n", lines[at])).collect()
 }
 
-/// Decides which notifications are due. Times are counted from the service's start.
+/// Decides which notifications are due. Times count from the service's start.
 #[derive(Clone, Debug, Default)]
 pub struct NotifyState {
     /// The watchdog time-out.
     watchdog: Option<Duration>,
     /// Whether READY was sent.
     ready: bool,
-    /// Whether STOPPING was sent.
     stopping: bool,
-    /// The status that was sent last, as an assignment.
+    /// The last status, as an assignment.
     status: String,
-    /// When the last watchdog notification was sent.
+    /// The time of the last watchdog notification.
     last: Option<Duration>,
 }
 
@@ -169,8 +162,7 @@ impl NotifyState {
 
     /// Returns the assignments for a state and its reason; empty if nothing has changed.
     ///
-    /// READY is sent when the service first enters a state after STARTING, and never by one that fails or
-    /// ends before that.
+    /// READY is sent when the service first enters a state after STARTING, and never if it fails or ends before that.
     pub fn state(&mut self, state: State, reason: &str) -> String {
         let lives = !matches!(state, State::Starting | State::Stopping | State::Stopped | State::Failed);
         let ends = matches!(state, State::Stopping | State::Stopped);
@@ -180,8 +172,7 @@ impl NotifyState {
         }
     }
 
-    /// Returns the assignments for a program without states: whether it is ready, whether it is stopping, a
-    /// status line.
+    /// Returns the assignments for a program without states: ready, stopping, a status line.
     pub fn assignments(&mut self, lives: bool, ends: bool, status: &str) -> String {
         let mut assignments = String::new();
         if lives && !std::mem::replace(&mut self.ready, true) {
@@ -198,10 +189,11 @@ impl NotifyState {
         assignments
     }
 
-    /// Returns when the next watchdog notification is due. `None` without a watchdog, or if the task begun at
-    /// `doing_since` will have lasted longer than the time-out by then: the supervisor then acts on a stuck
-    /// program although the library's thread still runs. A program that waits, paused or for its next step,
-    /// is not stuck.
+    /// Returns the time of the next watchdog notification.
+    ///
+    /// `None` without a watchdog, and if the task begun at `doing_since` will by then have lasted longer than the
+    /// time-out. The supervisor then acts on a stuck program although the library's thread still runs. A program that
+    /// waits, paused or for its next step, is not stuck.
     pub fn next_watchdog(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         let time = self.watchdog?;
         let due = self.last.map_or(now, |last| last.saturating_add(time / 2).max(now));
@@ -226,14 +218,14 @@ impl NotifyState {
 pub struct Supervisor {
     notify: Option<NotifySocket>,
     notifier: NotifyState,
-    /// The kind of the last error, so that a repeated one is returned once.
+    /// The kind of the last error, to return a repeated error once.
     problem: Option<ErrorKind>,
     /// When pending assignments are sent again.
     retry_at: Option<Duration>,
 }
 
 impl Supervisor {
-    /// Opens the supervisor that the environment names; returns an error for an invalid variable.
+    /// Opens the supervisor that the environment names, or returns an error for an invalid variable.
     pub fn from_env() -> (Supervisor, Option<Error>) {
         match NotifySocket::from_env() {
             Ok(notify) => (Supervisor::to(notify), None),
@@ -241,7 +233,6 @@ impl Supervisor {
         }
     }
 
-    /// Returns a supervisor at this socket.
     fn to(notify: Option<NotifySocket>) -> Supervisor {
         let watchdog = notify.as_ref().and_then(NotifySocket::watchdog_time);
         Supervisor { notify, notifier: NotifyState::new(watchdog), ..Supervisor::default() }
@@ -264,22 +255,23 @@ impl Supervisor {
         self.send(&assignments, now)
     }
 
-    /// Notifies of the status of a controller, which has no states. Returns an error for the log.
+    /// Notifies of the status of a controller. Returns an error for the log.
     #[must_use = "an error is for the log"]
     pub fn controller_state(&mut self, ends: bool, status: &str, now: Duration) -> Option<Error> {
         let assignments = self.notifier.assignments(!ends, ends, status);
         self.send(&assignments, now)
     }
 
-    /// Returns when [`tick`](Supervisor::tick) is due, for a task begun at `doing_since`. `None` while the
-    /// task lasts too long: call this again when it ends.
+    /// Returns when [`tick`](Supervisor::tick) is due, for a task begun at `doing_since`.
+    ///
+    /// `None` while the task lasts too long: call this again when it ends.
     pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         self.notify.as_ref()?;
         let watchdog = self.notifier.next_watchdog(doing_since, now);
         [watchdog, self.retry_at].into_iter().flatten().min()
     }
 
-    /// Sends what is due. Returns an error for the log.
+    /// Sends the due notification. Returns an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn tick(&mut self, doing_since: Option<Duration>, now: Duration) -> Option<Error> {
         let assignments = self.notifier.watchdog(doing_since, now);
@@ -289,8 +281,7 @@ impl Supervisor {
         self.send(assignments, now)
     }
 
-    /// Sends assignments and what is pending; returns an error for the log unless it was returned
-    /// before.
+    /// Sends assignments and pending assignments. Returns an error for the log, once.
     fn send(&mut self, assignments: &str, now: Duration) -> Option<Error> {
         let notify = self.notify.as_mut()?;
         if assignments.is_empty() && !notify.has_pending() {

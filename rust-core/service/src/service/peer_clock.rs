@@ -1,22 +1,22 @@
-//! Deadlines between machines whose clocks differ: a lower bound of the time on another machine's clock.
+//! Deadlines between machines whose clocks differ: a lower bound of the other machine's clock.
 //!
-//! A deadline is sent as a time of its receiver's clock, so the receiver compares it with its own clock,
-//! whatever the delay of the message. The sender computes that clock from the receiver's messages, each of
-//! which has the time at which it was sent. Because of their delay the receiver's clock is ahead of the
-//! computed time, and never behind it: a deadline is early by at most the shortest delay of the last minutes.
-//! Steps of the wall clock do not change these clocks.
+//! A deadline is a time of its receiver's clock, so the receiver compares it with its own clock, whatever the delay of
+//! the message. The sender computes that clock from the receiver's messages, each with its time of sending. Because of
+//! their delay the receiver's clock is ahead of the computed time, never late. A deadline is early by at most the
+//! shortest delay of the last minutes. Steps of the wall clock do not change these clocks.
 
 use std::time::Duration;
 
-/// Two clocks may differ in rate by one part in this many: Linux slews each by at most 500 parts in a
-/// million.
+/// Two clocks may differ in rate by one part in this number.
+///
+/// Linux slews each by at most 500 parts in a million.
 const DRIFT: u32 = 1000;
-/// How long the best sample is used before a new search begins. After a clock has stopped, as in a paused
-/// virtual machine, the bound is wrong for at most twice as long.
+/// The time for which the best sample is used before a new search begins.
+///
+/// After a clock has stopped, as in a paused virtual machine, the bound is wrong for at most twice this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The times of both clocks for one message: the sender's clock when it was sent, and the local clock when it
-/// arrived.
+/// The times of one message: the sender's clock at sending, and the local clock at arrival.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     theirs: Duration,
@@ -39,16 +39,15 @@ impl Sample {
 /// The estimate of another machine's clock. Reads no clock itself.
 #[derive(Clone, Debug, Default)]
 pub struct PeerClock {
-    /// The best samples of this window and of the one before it.
+    /// The best sample of this window, then of the previous window.
     best: Option<Sample>,
     previous: Option<Sample>,
-    /// When this window began, by the local clock.
+    /// The beginning of this window by the local clock.
     begun: Duration,
 }
 
 impl PeerClock {
-    /// Adds a message that was sent at `theirs` of the other clock and has arrived at `ours` of the local
-    /// clock.
+    /// Adds a message that was sent at `theirs` of the other clock and arrived at `ours` of the local clock.
     pub fn received(&mut self, theirs: Duration, ours: Duration) {
         let sample = Sample { theirs, ours };
         match self.best {
@@ -59,8 +58,9 @@ impl PeerClock {
         }
     }
 
-    /// Returns the lower bound of the other clock when the local clock is at `ours`, or `None` if nothing has
-    /// been received.
+    /// Returns the lower bound of the other clock at `ours` of the local clock.
+    ///
+    /// `None` if nothing was received.
     pub fn least(&self, ours: Duration) -> Option<Duration> {
         [self.best, self.previous].into_iter().flatten().map(|sample| sample.least(ours)).max()
     }
@@ -116,7 +116,7 @@ mod tests {
     fn stopped_clock_affects_bound_for_two_windows() {
         let mut clock = PeerClock::default();
         clock.received(100 * SECOND, SECOND);
-        // It stands still for 50 s.
+        // It stops for 50 s.
         let mut now = SECOND;
         while now <= 2 * WINDOW {
             now += 5 * SECOND;

@@ -1,12 +1,10 @@
-//! The messages between a service and its controller: maps, in frames of the kinds command and
-//! event; names of services, and texts that are cut to a length.
+//! The messages between a service and its controller: maps, in frames of the kinds command and event.
 //!
-//! After the hello, the controller sends `welcome`, the service `introduction`; then the service
-//! sends `report`, `answer`, `log` and `bye`, and the controller commands and a `beat` after each
-//! report. A side that receives nothing for three heartbeats reconnects or counts the other as
-//! stale. Unknown keys are skipped; an unknown message is
-//! `Unsupported`, so that a newer peer is not misunderstood. Times and counts of these messages are
-//! in `docs/lifecycle.md`, which tests compare with the code.
+//! This module also checks names of services and cuts texts. After the hello, the controller sends `welcome`, the
+//! service `introduction`. Then the service sends `report`, `answer`, `log` and `bye`, and the controller sends
+//! commands and a `beat` after each report. A side that receives nothing for three heartbeats reconnects, or counts the
+//! other as stale. Unknown keys are skipped. An unknown message is `Unsupported`, because a newer peer must not be
+//! misunderstood. `docs/lifecycle.md` has the times and counts; tests compare it with the code.
 
 mod request;
 mod times;
@@ -24,14 +22,14 @@ use crate::value::{Map, Timestamp, Value};
 
 /// The heartbeat period if the controller gives none.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// The longest time that a command may be given, so that deadlines stay computable.
+/// The longest time of a command. It keeps deadlines computable.
 pub const MAX_WITHIN: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The shortest period of sampling a service's data.
 pub const MIN_DATA_PERIOD: Duration = Duration::from_millis(10);
 /// The longest message that a controller accepts from a service, in bytes.
 pub const MESSAGE_LIMIT: u64 = 1 << 20;
 
-/// The description that a service sends of itself on each connection.
+/// The description of a service, sent on each connection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Introduction {
     /// Its name: one or more segments, as in an endpoint.
@@ -44,14 +42,15 @@ pub struct Introduction {
     pub program: String,
     /// A description for people, in one line.
     pub description: String,
-    /// The commands that it accepts besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the
-    /// library answers.
+    /// The accepted commands besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and the library's.
     pub commands: Vec<String>,
-    /// Those of GET_DATA and CHECKPOINT that the program cannot carry out; controllers do not offer them.
+    /// The commands among GET_DATA and CHECKPOINT that the program cannot carry out.
+    ///
+    /// Controllers do not offer them.
     pub unsupported: Vec<String>,
     /// Whether it stands for a program without Linkspan.
     pub adopted: bool,
-    /// The period of its steps; `None` for a service without periodic steps.
+    /// The period of its steps; `None` without periodic steps.
     pub every: Option<Duration>,
     /// Its status.
     pub report: Report,
@@ -64,9 +63,9 @@ pub struct Report {
     pub state: State,
     /// When it entered the state.
     pub since: Timestamp,
-    /// For how long the task under way has run; `None` while the program is idle.
+    /// The duration of the running task; `None` while the program is idle.
     pub busy: Option<Duration>,
-    /// The task under way: the name of a command, or `STEP`; `None` while the program is idle.
+    /// The running task: the name of a command, or `STEP`; `None` while the program is idle.
     pub doing: Option<String>,
     /// The number of finished steps.
     pub steps: u64,
@@ -100,26 +99,25 @@ pub enum ToController {
     Bye(State),
 }
 
-/// A message from a controller to a service, commands aside.
+/// A message from a controller to a service, except commands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToService {
-    /// The first message on each connection: the incarnation of the controller, and the heartbeat period that
-    /// it requests.
+    /// The first message on each connection.
     Welcome {
         /// The incarnation of the controller.
         controller: u64,
-        /// The heartbeat period that it requests.
+        /// The requested heartbeat period.
         heartbeat: Duration,
     },
-    /// The service is refused, for example because its name is in use. The controller then closes the
-    /// connection.
+    /// The service is refused, for example because its name is in use.
+    ///
+    /// The controller then closes the connection.
     Refused(RemoteFailure),
     /// Sent after each report. A service that receives nothing for three heartbeats reconnects.
     Beat,
 }
 
 impl Report {
-    /// Adds the fields to the map of a message.
     fn put(&self, map: &mut Map) {
         map.insert("state".into(), self.state.name().into());
         map.insert("since".into(), self.since.into());
@@ -135,7 +133,7 @@ impl Report {
         }
     }
 
-    /// As a map: `state`, `since`, `busy` (seconds), `doing`, `steps`, `reason`.
+    /// Returns a map: `state`, `since`, `busy` (seconds), `doing`, `steps`, `reason`.
     pub fn to_map(&self) -> Map {
         let mut map = Map::new();
         self.put(&mut map);
@@ -155,7 +153,7 @@ impl Report {
 }
 
 impl LogLine {
-    /// As a map: `at`, `level`, `text`.
+    /// Returns a map: `at`, `level`, `text`.
     pub fn to_value(&self) -> Value {
         Value::map([
             ("at", Value::from(self.at)),
@@ -179,13 +177,12 @@ fn optional_text(value: &Value, key: &str) -> Result<Option<String>> {
     value.at(key).ok().map(|text| text.as_text().map(str::to_owned)).transpose()
 }
 
-/// Returns the map of a message of this kind.
 fn message(what: &str) -> Map {
     Map::from_iter([("what".to_owned(), what.into())])
 }
 
 impl ToController {
-    /// As a map with `what` first.
+    /// Returns a map with `what` first.
     pub fn to_value(&self) -> Value {
         Value::Map(match self {
             ToController::Introduction(it) => {
@@ -269,7 +266,7 @@ impl ToController {
 }
 
 impl ToService {
-    /// As a map with `what` first.
+    /// Returns a map with `what` first.
     pub fn to_value(&self) -> Value {
         Value::Map(match self {
             ToService::Welcome { controller, heartbeat } => {
@@ -289,7 +286,7 @@ impl ToService {
         })
     }
 
-    /// Reads an event; commands are read by [`CommandRequest::from_value`].
+    /// Reads an event; [`CommandRequest::from_value`] reads commands.
     pub fn from_value(value: &Value) -> Result<ToService> {
         Ok(match value.at("what")?.as_text()? {
             "welcome" => ToService::Welcome {
@@ -303,7 +300,6 @@ impl ToService {
     }
 }
 
-/// Returns the error for a message unknown to this version.
 fn unknown(word: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
@@ -311,7 +307,7 @@ fn unknown(word: &str) -> Error {
     )
 }
 
-/// Returns `InvalidEndpoint` for a text that is not the name of a service: segments as in an endpoint.
+/// Returns `InvalidEndpoint` for an invalid name of a service; its segments are as in an endpoint.
 pub fn check_service_name(name: &str) -> Result<()> {
     // A leading slash would make a path, and a colon an endpoint.
     let plain = !name.contains(':') && !name.starts_with('/');
@@ -327,8 +323,9 @@ pub fn check_service_name(name: &str) -> Result<()> {
     }
 }
 
-/// Returns `InvalidEndpoint` for a text that cannot be the name of a service: `NAME`, or `NAME@MACHINE` for
-/// one of another machine.
+/// Returns `InvalidEndpoint` for a text that cannot name a service.
+///
+/// Valid are `NAME`, and `NAME@MACHINE` for a service of another machine.
 pub fn check_known_name(name: &str) -> Result<()> {
     let (service, machine) = name.split_once('@').unwrap_or((name, "machine"));
     check_service_name(service).and_then(|()| check_service_name(machine))

@@ -1,8 +1,8 @@
 //! The reader thread of a service: connects to the controller and receives its commands and events.
 //!
-//! It does not carry out commands: it passes them to the lifecycle, which answers them or queues
-//! them for the program. A connection is used only after the controller's welcome; what is queued
-//! before is sent after the introduction. Attempts are spaced by [`Redial`].
+//! It passes commands to the lifecycle, which answers them or queues them for the program. A connection is used only
+//! after the controller's welcome. Messages that were queued before are sent after the introduction. [`Redial`] spaces
+//! the attempts.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::sys::poll::wait_readable;
 use crate::sys::{clock, random};
 use crate::value::Value;
 
-/// A connection that lasted so long resets the back-off between attempts.
+/// A connection of this duration resets the back-off between attempts.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 impl ControllerLink {
@@ -44,8 +44,7 @@ impl ControllerLink {
             }
             let pause = redial.failed(random::number().unwrap_or(1));
             let mut waiting = Waiting::until(Deadline::after(pause));
-            // Returns when the pause is over or the service ends. What fails otherwise would fail again at once,
-            // without end.
+            // Returns when the pause is over or the service ends. Any other error would repeat at once, without end.
             if let Err(error) = wait_readable(&mut waiting, &[self.end_waker.as_fd()])
                 && error.kind() != ErrorKind::Timeout
             {
@@ -55,8 +54,9 @@ impl ControllerLink {
         }
     }
 
-    /// Connects and receives until the connection ends, with the reason as the error; `Ok` if the
-    /// service has ended.
+    /// Connects and receives until the connection ends, with the reason as the error.
+    ///
+    /// `Ok` if the service has ended.
     fn run_connection(&self, options: &Options) -> Result<()> {
         let channel = Arc::new(Channel::dial(&self.identity.controller, options)?);
         self.inner().connecting = Some(channel.clone());
@@ -91,7 +91,7 @@ impl ControllerLink {
         }
     }
 
-    /// Receives a command. A late or malformed one is rejected under its id, if it has one.
+    /// Receives a command. A late or malformed command is rejected under its id, if it has one.
     fn receive_command(&self, value: &Value) {
         let read = CommandRequest::from_value(value).and_then(|request| Ok((request, until_of(value)?)));
         match read {
@@ -126,7 +126,6 @@ impl ControllerLink {
     }
 }
 
-/// Returns the error for a frame that no controller sends.
 fn unexpected(message: &Message) -> Error {
     let text = format!(
         "a controller sends commands and events, and this one sent {:?}",

@@ -1,9 +1,7 @@
-//! The interface of the core, beside its public one, to the controller's server, the crate
-//! `linkspan-controller`.
+//! The interface of the core to the controller's server, the crate `linkspan-controller`.
 //!
-//! It is public but hidden: only the server exchanges the messages of services frame by frame, over
-//! many links and without waiting for any of them. Both crates have the same version, and names here
-//! may change with each.
+//! It is public but hidden. Only the server exchanges the messages of services frame by frame, over many links and
+//! without waiting for any of them. Both crates have one version, and names may change with each version.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -31,24 +29,27 @@ use crate::error::Result;
 use crate::frame::Kind;
 use crate::transport::endpoint::Endpoint;
 
-/// Begins a wait, forever if the caller gave no time-out; `on_wait` runs beside the caller's tick.
+/// Begins a wait, without end if the caller gave no time-out.
+///
+/// `on_wait` runs along with the caller's tick.
 pub fn start<'a>(wait: Wait<'a>, on_wait: &Option<OnWait>) -> Waiting<'a> {
     Waiting::start(wait, Timeout::Forever).on_wait(on_wait)
 }
 
-/// Returns the kind of frame that a message came in.
+/// Returns the kind of a message's frame.
 pub fn kind(message: &Message) -> Kind {
     service_side::header(message).kind
 }
 
-/// Returns the port of an endpoint of TCP, or `None` for any other one.
+/// Returns the port of an endpoint of TCP; `None` for any other endpoint.
 pub fn port(endpoint: &str) -> Option<u16> {
     let endpoint: Endpoint = endpoint.parse().ok()?;
     Some(endpoint.host_and_port()?.1)
 }
 
-/// Returns the options of a link between a controller and a peer: best effort, because the protocol
-/// repeats what was lost.
+/// Returns the options of a link between a controller and a peer.
+///
+/// Best effort is enough, because the protocol repeats lost messages.
 fn link_options(options: &Options, pattern: Pattern) -> Options {
     let mut options = options.clone();
     service_side::set_pattern(&mut options, pattern);
@@ -60,7 +61,7 @@ fn link_options(options: &Options, pattern: Pattern) -> Options {
 #[derive(Debug)]
 pub struct PeerListener(Listener);
 
-/// A peer that was accepted.
+/// An accepted peer.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
     /// Its name as the source of messages.
@@ -69,14 +70,14 @@ pub struct PeerInfo {
     pub pattern: Pattern,
     /// The session of its incarnation.
     pub session: u64,
-    /// The owner that the kernel or a key proves.
+    /// The owner proved by the kernel or a key.
     pub owner: Owner,
-    /// The machine that it is on, if a bridge carries the link.
+    /// The peer's machine, if a bridge carries the link.
     pub machine: Option<Arc<str>>,
 }
 
 impl PeerListener {
-    /// Listens at an endpoint. At most `queue` peers wait to be accepted; later ones get `Full`.
+    /// Listens at an endpoint. At most `queue` peers wait for acceptance; later peers get `Full`.
     pub fn listen(endpoint: &str, options: &Options, queue: usize) -> Result<PeerListener> {
         let mut options = link_options(options, Pattern::Controller);
         options.max_message_size = MESSAGE_LIMIT;
@@ -84,7 +85,7 @@ impl PeerListener {
         Listener::listen(endpoint, &options).map(PeerListener)
     }
 
-    /// Accepts a peer without waiting: `Timeout` if there is none.
+    /// Accepts a peer without waiting: `Timeout` without a peer.
     pub fn accept(&self) -> Result<(PeerLink, PeerInfo)> {
         let (channel, peer) = service_side::accept_with_peer(&self.0, Wait::none())?;
         let peer = PeerInfo {
@@ -97,7 +98,7 @@ impl PeerListener {
         Ok((PeerLink(channel), peer))
     }
 
-    /// Returns its endpoint, with the port that was assigned.
+    /// Returns its endpoint, with the assigned port.
     pub fn endpoint(&self) -> String {
         self.0.endpoint()
     }
@@ -108,19 +109,20 @@ impl PeerListener {
     }
 }
 
-/// Readable while a peer waits to be accepted.
+/// Readable while a peer waits for acceptance.
 impl AsFd for PeerListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-/// One end of a link between a controller and a peer of it. [`PeerLink::room`] and the methods after
-/// it never wait.
+/// One end of a link between a controller and its peer.
+///
+/// [`PeerLink::room`] and the methods after it never wait.
 pub struct PeerLink(Channel);
 
 impl PeerLink {
-    /// Connects to a controller as a peer of this pattern does. For tests of the server.
+    /// Connects to a controller as a peer of this pattern, for tests of the server.
     pub fn connect<'a>(endpoint: &str, pattern: Pattern, wait: impl Into<Wait<'a>>) -> Result<PeerLink> {
         Channel::connect(endpoint, &link_options(&Options::default(), pattern), wait).map(PeerLink)
     }
@@ -130,28 +132,30 @@ impl PeerLink {
         &self.0
     }
 
-    /// Sends a command or an event: `Timeout` or `Full` if there is no room.
+    /// Sends a command or an event: `Timeout` or `Full` without room.
     pub fn send<'a>(&self, kind: Kind, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<()> {
         service_side::send_as(&self.0, kind, payload, wait).map(drop)
     }
 
-    /// Answers a request with a reply or an error: `Timeout` or `Full` if there is no room.
+    /// Answers a request with a reply or an error: `Timeout` or `Full` without room.
     pub fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         service_side::respond(&self.0, to, kind, payload)
     }
 
-    /// Flushes what the link has taken over. If that is not possible now, or something was `blocked` before,
-    /// returns the descriptor that is ready once there is room, and the event.
+    /// Flushes the messages that the link has taken over.
+    ///
+    /// If that is impossible now, or a message was `blocked` before, returns a descriptor and its event: ready when
+    /// there is room.
     pub fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         service_side::room(&self.0, blocked)
     }
 
-    /// Passes a descriptor to `watch`; from now on it is readable while something can be received.
+    /// Passes a descriptor to `watch`; from then on it is readable while something can be received.
     pub fn with_descriptor(&self, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
         service_side::with_descriptor(&self.0, watch)
     }
 
-    /// Closes the link at once: the other side sees that it has ended.
+    /// Closes the link at once: the other side sees its end.
     pub fn abandon(&self) {
         service_side::abandon(&self.0);
     }

@@ -1,9 +1,8 @@
-//! The service's side for programs with a loop of their own: [`ServiceLoop`] hands out tasks, which
-//! the program carries out.
+//! The service's side for programs with their own loop: [`ServiceLoop`] hands out tasks.
 //!
-//! The program's thread calls [`ServiceLoop::next`], works on the [`Task`] and reports the result
-//! with [`Task::done`] or [`Task::failed`]. Everything else (the connection, deadlines, STATUS,
-//! signals) happens in the library's threads meanwhile. One task is open at a time.
+//! The program's thread calls [`ServiceLoop::next`], works on the [`Task`] and reports the result with [`Task::done`]
+//! or [`Task::failed`]. The library's threads handle the connection, deadlines, STATUS and signals. One task is open at
+//! a time.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -26,8 +25,9 @@ use crate::sys::{fork, random, thread};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 
-/// How long a service that ends waits until its last messages, such as the answer to SHUTDOWN, are
-/// sent to a slow controller.
+/// The time for sending the last messages of an ending service to a slow controller.
+///
+/// They include the answer to SHUTDOWN.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The options of a service. [`ServiceOptions::set`] sets them by name.
@@ -37,25 +37,29 @@ pub struct ServiceOptions {
     /// The controller's endpoint, of any stream transport. Default: `$LINKSPAN_CONTROLLER`, or
     /// `unix:controller`.
     pub controller: String,
-    /// The period of its steps; zero for one after the other. `None` for no periodic steps.
+    /// The period of its steps; zero for steps without a pause. `None` for no periodic steps.
     pub every: Option<Duration>,
     /// Whether it waits in READY for RUN.
     pub paused: bool,
     /// A description for people, in one line.
     pub description: String,
-    /// The commands that it accepts besides the usual ones: `CONFIG`, `BACKUP` and its own.
+    /// The accepted commands besides the usual ones: `CONFIG`, `BACKUP` and its own.
     pub commands: Vec<String>,
-    /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out; controllers do not offer them.
+    /// The commands among `GET_DATA` and `CHECKPOINT` that the program cannot carry out.
+    ///
+    /// Controllers do not offer them.
     pub unsupported: Vec<String>,
-    /// Whether it stands for a program without Linkspan, whose output is in its log at the levels `stdout` and
-    /// `stderr`.
+    /// Whether it stands for a program without Linkspan.
+    ///
+    /// Its log has the program's output at the levels `stdout` and `stderr`.
     pub adopted: bool,
     /// The options of its link to the controller.
     pub channel: Options,
-    /// A callback that runs in a thread of the library when the task under way is cancelled.
+    /// A callback that runs in a thread of the library when the running task is cancelled.
     pub on_cancel: Option<OnCancel>,
-    /// Whether SIGTERM and SIGINT mean SHUTDOWN. A second signal cancels the task under way, a third one
-    /// kills.
+    /// Whether SIGTERM and SIGINT mean SHUTDOWN.
+    ///
+    /// A second signal cancels the running task, a third one kills.
     pub handle_signals: bool,
 }
 
@@ -91,10 +95,12 @@ impl ServiceOptions {
     /// The names of the options that are not the link's.
     const NAMES: [&str; 5] = ["controller", "every", "paused", "description", "commands"];
 
-    /// Sets an option by name: `controller`, `every` (seconds), `paused`, `description`, `commands`,
-    /// or an option of the link.
+    /// Sets an option by name.
+    ///
+    /// The names are `controller`, `every` (seconds), `paused`, `description`, `commands`, and the options of the link.
     ///
     /// # Errors
+    ///
     /// As for [`Options::set`].
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         let set = match name {
@@ -108,7 +114,7 @@ impl ServiceOptions {
         set.map_err(|e| e.under_key(name))
     }
 
-    /// Sets the period from seconds; null for none.
+    /// Sets the period from seconds; null for no period.
     fn set_every(&mut self, value: &Value) -> Result<()> {
         self.every = match value {
             Value::Null => None,
@@ -126,14 +132,14 @@ impl ServiceOptions {
         Ok(())
     }
 
-    /// Sets the commands of the service's own from an array of texts.
+    /// Sets the service's own commands from an array of texts.
     fn set_commands(&mut self, value: &Value) -> Result<()> {
         let commands = value.as_array()?.iter().map(|name| name.as_text().map(str::to_owned));
         self.commands = commands.collect::<Result<_>>()?;
         Ok(())
     }
 
-    /// Returns an error for names that cannot be commands of a service's own.
+    /// Returns an error for names that cannot be a service's own commands.
     fn check(&self) -> Result<()> {
         for name in &self.commands {
             let known = Command::from_name(name)?;
@@ -153,17 +159,17 @@ impl ServiceOptions {
     }
 }
 
-/// A service whose program fetches its tasks: steps and commands. One thread fetches them; any
-/// thread may log and request a shutdown.
+/// A service whose program fetches its tasks: steps and commands.
+///
+/// One thread fetches them; any thread may log and request a shutdown.
 pub struct ServiceLoop {
     link: OfProcess<Arc<ControllerLink>>,
-    /// Holds `program_waker` and `task_timer`: the descriptor of [`ServiceLoop::fileno`].
+    /// Contains `program_waker` and `task_timer`: the descriptor of [`ServiceLoop::fileno`].
     epoll: Epoll,
     /// The process that started the service, as a count of forks.
     generation: u64,
 }
 
-/// Returns `InvalidEndpoint` for a text that is not the name of a service.
 fn check_name(name: &str) -> Result<()> {
     let whole = name.parse::<Endpoint>().and_then(|endpoint| {
         if name.contains(':') {
@@ -177,8 +183,9 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 impl ServiceLoop {
-    /// Starts a service in STARTING, which connects to its controller in the background. Returns at once.
-    /// `InvalidEndpoint` for an invalid name.
+    /// Starts a service in STARTING, which connects to its controller in the background.
+    ///
+    /// Returns at once. `InvalidEndpoint` for an invalid name.
     pub fn start(name: &str, options: &ServiceOptions) -> Result<ServiceLoop> {
         check_name(name)?;
         options.check()?;
@@ -205,14 +212,15 @@ impl ServiceLoop {
         Ok(ServiceLoop { link: link.into(), epoll, generation: fork::generation() })
     }
 
-    /// Returns the next task; `None` once the service has ended, after up to 5 s for its last messages.
-    /// [`Timeout::Default`] waits forever.
+    /// Returns the next task; `None` after the end of the service. [`Timeout::Default`] waits forever.
     ///
-    /// The first call makes the service READY, and RUNNING unless it starts paused.
+    /// The first call makes the service READY, and RUNNING unless it starts paused. At the end it waits up to 5 s for
+    /// the last messages.
     ///
     /// # Errors
-    /// `Timeout` if there was no task in time; `InvalidState` while the previous task is open, and
-    /// in another process after a fork; that of a wait which the kernel refuses to a thread of the service.
+    ///
+    /// `Timeout` without a task in time. `InvalidState` while the previous task is open, and in another process after a
+    /// fork. The error of a wait that the kernel refuses to a thread of the service.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Task>> {
         fork::check(self.generation)?;
         let on_wait = &self.link.identity.options.on_wait;
@@ -244,18 +252,20 @@ impl ServiceLoop {
 
     /// Ends the service without reporting an error.
     fn close_quietly(&self, waiting: &mut Waiting<'_>) {
-        // Without a controller, the end of the link reports the same.
+        // Without a controller, the end of the link reports this error.
         let _ = self.link.end(waiting);
     }
 
-    /// Makes the service FAILED with this error as the reason. RUN tries again if the program fetches it.
+    /// Makes the service FAILED with this error as the reason.
+    ///
+    /// RUN tries again if the program fetches it.
     pub fn fail(&self, error: &Error) {
         if self.is_of_this_process() {
             self.link.with(|lifecycle, now| ((), lifecycle.fail(error, now)));
         }
     }
 
-    /// Reports a problem that does not stop the service; an empty text for none.
+    /// Reports a problem that does not stop the service; an empty text means none.
     pub fn set_reason(&self, reason: &str) {
         if self.is_of_this_process() {
             self.link.with(|lifecycle, _| ((), lifecycle.set_reason(reason)));
@@ -269,14 +279,14 @@ impl ServiceLoop {
         }
     }
 
-    /// Does the same as a signal: SHUTDOWN, and the second time cancels the task under way.
+    /// Acts as a signal: SHUTDOWN, and the second time cancels the running task.
     pub fn shutdown(&self) {
         if self.is_of_this_process() {
             self.link.with(|lifecycle, now| ((), lifecycle.terminate(now)));
         }
     }
 
-    /// Returns whether this process started the service: one that was forked since has no part of it.
+    /// Returns whether this process started the service; a forked child has no part in it.
     fn is_of_this_process(&self) -> bool {
         fork::check(self.generation).is_ok()
     }
@@ -289,7 +299,7 @@ impl ServiceLoop {
         self.link.read(|lifecycle| lifecycle.state())
     }
 
-    /// Returns whether the task under way is to be cancelled.
+    /// Returns whether the running task should be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.is_of_this_process() && self.link.read(|lifecycle| lifecycle.is_cancelled())
     }
@@ -299,8 +309,9 @@ impl ServiceLoop {
         self.is_of_this_process() && self.link.is_connected()
     }
 
-    /// Returns why its last connection to the controller failed, such as `AddressInUse` where the controller has a
-    /// service of this name; `None` once the next one is welcome.
+    /// Returns why its last connection to the controller failed; `None` after the next welcome.
+    ///
+    /// For example `AddressInUse` if the controller has a service of this name.
     pub fn problem(&self) -> Option<Error> {
         match fork::check(self.generation) {
             Ok(()) => self.link.problem(),
@@ -308,7 +319,7 @@ impl ServiceLoop {
         }
     }
 
-    /// Returns the number that identifies this incarnation; 0 in a forked child.
+    /// Returns the number of this incarnation; 0 in a forked child.
     pub fn epoch(&self) -> u64 {
         if !self.is_of_this_process() {
             return 0;
@@ -321,17 +332,19 @@ impl ServiceLoop {
         &self.link.identity.name
     }
 
-    /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] without waiting has something to
-    /// do, also before its first call.
+    /// Returns a descriptor for an event loop, readable while a task or the end is due.
+    ///
+    /// [`ServiceLoop::next`] then has something to do without waiting, even at its first call.
     ///
     /// # Errors
+    ///
     /// `InvalidState` in a process other than the one that made it.
     pub fn fileno(&self) -> Result<RawFd> {
         fork::check(self.generation)?;
         Ok(self.epoll.as_raw_fd())
     }
 
-    /// Returns counters, state and connection as a map; without entries in a forked child.
+    /// Returns counters, state and connection as a map; empty in a forked child.
     pub fn stats(&self) -> Value {
         if !self.is_of_this_process() {
             return Value::Map(Map::new());
@@ -339,12 +352,13 @@ impl ServiceLoop {
         self.link.stats()
     }
 
-    /// Ends a service that was not shut down: answers the open commands, sends a goodbye and disconnects. The
-    /// service is then STOPPED, or FAILED if it was FAILED before.
+    /// Ends a service that was not shut down: answers the open commands, sends a goodbye and disconnects.
+    ///
+    /// The service is then STOPPED, or FAILED if it was FAILED before.
     ///
     /// # Errors
-    /// `Timeout` if the controller had not received everything by the deadline; the service has
-    /// ended all the same.
+    ///
+    /// `Timeout` if the controller has not received everything by the deadline; the service has ended nevertheless.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.generation).is_err() {
             return Ok(());
@@ -371,7 +385,7 @@ impl Drop for ServiceLoop {
 /// A task. If it is dropped without a result, a step counts as done and a command as failed.
 pub struct Task {
     link: OfProcess<Arc<ControllerLink>>,
-    /// `None` once the result was reported.
+    /// `None` after the result was reported.
     work: Option<Work>,
 }
 
@@ -408,12 +422,12 @@ impl Task {
         (due < Duration::MAX).then(|| due.saturating_sub(self.link.now()))
     }
 
-    /// Returns whether it is to be cancelled.
+    /// Returns whether it should be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.check().is_ok() && self.link.read(|lifecycle| lifecycle.is_cancelled())
     }
 
-    /// Fails with `InvalidState` in a process other than that of the service.
+    /// Fails with `InvalidState` in a process other than the service's.
     fn check(&self) -> Result<()> {
         OfProcess::born(&self.link).check().map_err(|e| e.on(&self.link.identity.name))
     }
@@ -432,7 +446,6 @@ impl Task {
         Ok(())
     }
 
-    /// Reports the result, once.
     fn finish(&mut self, result: Result<Value>) {
         if self.work.take().is_some() {
             self.link.with(|lifecycle, now| ((), lifecycle.finish(result, now)));
@@ -475,13 +488,13 @@ impl<'a> IntoIterator for &'a ServiceLoop {
     }
 }
 
-/// Creates a service in STARTING and begins to connect: starts the reader and the writer of its link to
-/// the controller. Returns at once.
+/// Creates a service in STARTING and starts the reader and the writer of its link.
 ///
-/// Both threads run until the service ends (`ControllerLink::end`). Each holds a reference to the link,
-/// and the program's thread holds a third one.
+/// Returns at once. Both threads run until the service ends (`ControllerLink::end`). Each of them and the program's
+/// thread has a reference to the link.
 ///
 /// # Errors
+///
 /// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process cannot start both threads: then none stays.
 /// A faulty `$NOTIFY_SOCKET` is only logged.
 fn start_link(identity: ServiceIdentity, setup: Setup) -> Result<Arc<ControllerLink>> {
@@ -498,7 +511,7 @@ fn start_link(identity: ServiceIdentity, setup: Setup) -> Result<Arc<ControllerL
     Ok(link)
 }
 
-/// The number of an incarnation. Of 63 bits, so that it is an integer of the usual kind in PHP and Fortran, too.
+/// Returns a random number for an incarnation, of 63 bits: an integer in PHP and Fortran as well.
 fn new_epoch() -> Result<u64> {
     Ok(random::number()? >> 1)
 }

@@ -54,7 +54,7 @@ impl State {
         }
     }
 
-    /// Returns the state of this name; `Malformed` for an unknown one.
+    /// Returns the state of this name; `Malformed` for an unknown name.
     pub fn from_name(name: &str) -> Result<State> {
         State::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
             Error::new(
@@ -79,7 +79,7 @@ impl State {
         }
     }
 
-    /// Returns whether it is transitional: a command under way leads to another state.
+    /// Returns whether it is transitional: an open command leads to another state.
     pub const fn is_transitional(self) -> bool {
         matches!(self, State::Starting | State::Pausing | State::Checkpointing | State::Stopping)
     }

@@ -1,9 +1,8 @@
-//! The effect of each command in each state: one table for the service, its controller and the
-//! documents.
+//! The effect of each command in each state: one table for the service, its controller and the documents.
 //!
-//! The service rejects by it, the controller lists the allowed commands by it, and
-//! `docs/lifecycle.md` shows it; a test compares the document with it. The match has no wildcard over
-//! states, so that a new state does not compile before each command has its rule.
+//! The service rejects by it, the controller lists the allowed commands by it, and `docs/lifecycle.md` shows it; a test
+//! compares the document. The match has no wildcard over states, so a new state does not compile without rules for
+//! every command.
 
 use super::command::Command;
 use super::state::State;
@@ -12,9 +11,9 @@ use crate::error::{Error, ErrorKind};
 /// The effect of a command in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Accepted: the service enters the first state, and the second one when the command is done.
+    /// Accepted: the service enters the first state now, and the second when the command is done.
     Leads(State, State),
-    /// Accepted: the service enters this state, and its previous one when the command is done.
+    /// Accepted: the service enters this state now, and its previous state when the command is done.
     Returns(State),
     /// Accepted without a change of state.
     Keeps,
@@ -78,8 +77,7 @@ mod tests {
     use crate::documents::{check, table};
     use crate::service::state::View;
 
-    /// Returns the commands in the documents' table; those that the library answers have the same rule in
-    /// each state.
+    /// Returns the commands in the documents' table, without the commands that the library answers.
     fn commands() -> Vec<Command> {
         let mut commands: Vec<_> =
             Command::ALL.into_iter().filter(|command| !command.is_answered_by_library()).collect();

@@ -75,7 +75,7 @@ fn endpoint() -> (tempfile::TempDir, String) {
     (folder, endpoint)
 }
 
-/// Asks for a task only when the descriptor is readable; panics where it is and there is none.
+/// Fetches a task only when the descriptor is readable; panics if it is and there is no task.
 fn task_once_readable(tasks: &ServiceLoop) -> Task {
     let mut waiting = Waiting::until(Deadline::after(LONG));
     wait_readable(&mut waiting, &[tasks.as_fd()]).unwrap();
@@ -91,7 +91,7 @@ fn descriptor_is_readable_exactly_while_a_task_is_due() {
             ServiceOptions { controller, every, paused, handle_signals: false, ..Default::default() };
         ServiceLoop::start("lab/power", &options).unwrap()
     };
-    // No call has waited before, and steps follow each other at once, or after a pause.
+    // No call has waited before. Steps follow each other at once, or after a pause.
     for every in [Duration::ZERO, Duration::from_millis(20)] {
         let tasks = started(Some(every), false);
         for _ in 0..3 {
@@ -102,7 +102,7 @@ fn descriptor_is_readable_exactly_while_a_task_is_due() {
             task.done(&Value::Null).unwrap();
         }
     }
-    // The step after the first one is far away; commands and the end are due at once.
+    // The second step is far away; commands and the end are due at once.
     let tasks = started(Some(Duration::from_secs(3600)), false);
     task_once_readable(&tasks).done(&Value::Null).unwrap();
     for _ in 0..2 {
@@ -146,7 +146,7 @@ fn service_takes_commands_before_and_after_reconnect() {
         seen
     });
     controller.request("a", Command::Pause);
-    // A service that is still STARTING rejects the command, so try again.
+    // A service in STARTING rejects the command, so this tries again.
     let mut tries = 0;
     while controller.answer().outcome == Outcome::Rejected {
         tries += 1;
@@ -154,7 +154,7 @@ fn service_takes_commands_before_and_after_reconnect() {
     }
     let done = controller.answer();
     assert_eq!((done.outcome, done.state, done.value), (Outcome::Done, State::Paused, Value::from(7)));
-    // The service reconnects after the link is cut.
+    // The service reconnects after the link breaks.
     drop(controller);
     let (controller, introduction) = TestController::welcome(&first);
     assert_eq!(introduction.report.state, State::Paused);
@@ -194,7 +194,7 @@ fn silent_controller_is_reconnected() {
     let tasks = ServiceLoop::start("power", &options).unwrap();
     let (silent, first) = TestController::with_heartbeat(&listener, Duration::from_millis(100));
     silent.send_event(&ToService::Beat);
-    // The controller neither reads nor sends any more.
+    // The controller no longer reads or sends.
     let (_heard, again) = TestController::welcome(&listener);
     assert_eq!(again.epoch, first.epoch);
     assert_eq!(again.epoch, tasks.epoch());
@@ -234,7 +234,7 @@ fn steps_are_reported_before_the_next_heartbeat() {
         }
     });
     let mut steps = 0;
-    // Two reports: the steps after the first one are reported, too.
+    // Two reports, because the steps after the first report must be reported as well.
     for _ in 0..2 {
         let before = steps;
         while steps <= before {

@@ -1,11 +1,9 @@
-//! The writer thread of a service: sends to the controller and to systemd, enforces deadlines and
-//! handles signals.
+//! The writer thread of a service: sends to the controller and to systemd, enforces deadlines, handles signals.
 //!
-//! One loop does all of it, so that a single thread wakes up for whatever is due next. Each round
-//! handles signals, answers commands whose deadlines have passed, notifies systemd, closes a silent
-//! connection and sends one message; then it sleeps until the next of these is due or `writer_waker`
-//! is signalled. The order within a round matters where another thread may change the state
-//! meanwhile; comments there give the reason.
+//! One loop does all of it, so a single thread wakes up for the next due event. Each round handles signals, answers
+//! commands whose deadlines have passed, notifies systemd, closes a silent connection and sends one message. Then it
+//! sleeps until the next of these is due or `writer_waker` is signalled. The order in a round matters if another thread
+//! changes the state at the same time; comments give the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,9 +22,9 @@ use crate::sys::poll::{Epoll, Interest};
 use crate::sys::{clock, stop};
 use crate::value::Value;
 
-/// A task that lasts longer is reported as busy; also the period of that check.
+/// A longer task is reported as busy. Also the period of that check.
 const BUSY_AFTER: Duration = Duration::from_secs(1);
-/// How often steps that were done are reported, before the next heartbeat.
+/// The period of reports of finished steps, before the next heartbeat.
 const STEPS_EVERY: Duration = Duration::from_secs(1);
 /// The number of missed heartbeats after which the controller counts as lost.
 const MISSED_HEARTBEATS: u32 = 3;
@@ -35,12 +33,12 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of the writer thread.
 pub struct ServiceWriter {
-    /// Holds the waker and, if signals are handled, the descriptor that they make readable.
+    /// Contains the waker and, if signals are handled, the descriptor that they make readable.
     epoll: Epoll,
-    /// How many signals were handled. The count of signals that arrived is global to the process.
+    /// The number of handled signals. The count of arrived signals is global to the process.
     signals: u32,
     supervisor: Supervisor,
-    /// Whether the last report message that the program is busy.
+    /// Whether the last report said that the program is busy.
     reported_busy: bool,
 }
 
@@ -49,30 +47,29 @@ const WAKE: u64 = 1;
 const STOP: u64 = 2;
 
 impl ServiceWriter {
-    /// Prepares the thread.
     pub fn new(link: &ControllerLink, supervisor: Supervisor) -> Result<ServiceWriter> {
         let epoll = Epoll::new()?;
         epoll.add(&link.writer_waker, WAKE, Interest::IN)?;
         let mut signals = 0;
         if let Some(watch) = &link.signals {
-            // The count when the handlers were installed: a signal that has come since is the service's.
+            // The count before the handlers were installed: a signal since then is the service's.
             signals = watch.before();
-            // Edge-triggered, because other threads wait on the same descriptor.
+            // Edge-triggered, because other threads wait on this descriptor as well.
             epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
         }
         Ok(ServiceWriter { epoll, signals, supervisor, reported_busy: false })
     }
 
-    /// Runs the thread until everything was sent after the end of the service.
+    /// Runs the thread until everything is sent after the end of the service.
     pub fn run(mut self, link: &ControllerLink) {
         let mut ready = Vec::new();
         loop {
             link.wake_on_finish.store(false, Ordering::Release);
             self.handle_signals_received(link);
             link.with(|lifecycle, now| ((), lifecycle.tick(now)));
-            // The state behind this thread's wake-ups is checked below.
+            // The state behind the wake-ups is checked below.
             link.writer_waker.drain();
-            // Read before the state is: `end` sets it after the last change of state, and wakes this thread.
+            // Read before the state: `end` sets it after the last change of state, and wakes this thread.
             let ended = link.is_ended();
             let due = self.update_supervisor(link);
             link.close_silent_connection();
@@ -87,7 +84,7 @@ impl ServiceWriter {
             }
             let timeout = [link.next_due(), due].into_iter().flatten().min();
             if let Err(error) = self.epoll.sleep(timeout, &mut ready) {
-                // It would fail again at once, without end.
+                // The error would repeat at once, without end.
                 link.writer_ended.store(true, Ordering::Release);
                 link.break_off(&error);
                 return;
@@ -95,8 +92,7 @@ impl ServiceWriter {
         }
     }
 
-    /// Notifies systemd of the state, and the controller of a task that takes long. Returns when to
-    /// check again.
+    /// Notifies systemd of the state, and the controller of a long task. Returns when to check again.
     fn update_supervisor(&mut self, link: &ControllerLink) -> Option<Duration> {
         // Set before the state is read, so that a task that finishes afterwards wakes this thread.
         link.wake_on_finish.store(self.supervisor.is_watched(), Ordering::Release);
@@ -122,7 +118,7 @@ impl ServiceWriter {
         [busy_check, due].into_iter().flatten().min()
     }
 
-    /// Passes each signal that has arrived to the lifecycle.
+    /// Passes each arrived signal to the lifecycle.
     fn handle_signals_received(&mut self, link: &ControllerLink) {
         if !link.identity.handle_signals {
             return;
@@ -135,12 +131,12 @@ impl ServiceWriter {
 }
 
 impl LinkInner {
-    /// Returns whether the program has begun a task that is not timed yet and a controller is connected.
+    /// Returns whether the program has begun an untimed task while a controller is connected.
     pub(super) fn has_unreported_task(&self) -> bool {
         self.introduced && self.busy_check.is_none() && self.lifecycle.running().is_some()
     }
 
-    /// Returns how long after the last report the next one is due: sooner where steps were done since.
+    /// Returns the time between the last report and the next: shorter after finished steps.
     fn report_every(&self) -> Duration {
         if self.lifecycle.counts().steps == self.reported_steps {
             self.heartbeat
@@ -149,8 +145,9 @@ impl LinkInner {
         }
     }
 
-    /// Returns when to check again whether a task takes long. An idle program is not checked, and one with
-    /// many short steps once per period rather than at each step.
+    /// Returns when to check again for a long task.
+    ///
+    /// An idle program is not checked. A program with many short steps is checked once per period, not at each step.
     fn next_busy_check(&mut self) -> Option<Duration> {
         let now = Instant::now();
         if self.introduced && self.lifecycle.running().is_some() {
@@ -163,13 +160,13 @@ impl LinkInner {
 }
 
 impl ControllerLink {
-    /// Returns whether there is a message or log line to send, and a controller for it.
+    /// Returns whether a message or log line waits, and a controller is connected.
     fn has_more_to_send(&self) -> bool {
         let inner = self.inner();
         inner.introduced && (!inner.queued.is_empty() || inner.log.has_unsent())
     }
 
-    /// Returns when the next deadline, heartbeat or silence check is due.
+    /// Returns the time of the next deadline, heartbeat or silence check.
     fn next_due(&self) -> Option<Duration> {
         let inner = self.inner();
         let due = inner.lifecycle.next_due().map(|due| due.saturating_sub(self.now()));
@@ -180,8 +177,9 @@ impl ControllerLink {
         [due, beat, silence].into_iter().flatten().min()
     }
 
-    /// Closes a connection whose controller has missed its beats: the network may have failed without an
-    /// error from the kernel.
+    /// Closes a connection whose controller has missed its beats.
+    ///
+    /// The network may have failed without an error from the kernel.
     fn close_silent_connection(&self) {
         let mut inner = self.inner();
         if inner
@@ -196,8 +194,9 @@ impl ControllerLink {
         drop(channel.map(|channel| channel.close(Duration::ZERO)));
     }
 
-    /// Sends the next message; returns false if there is none, or it could not be sent now. Waits
-    /// for at most [`SEND_TIMEOUT`], without the lock.
+    /// Sends the next message. Returns false without a message, or if it could not be sent now.
+    ///
+    /// Waits for at most [`SEND_TIMEOUT`], without the lock.
     fn send_next(&self) -> bool {
         let (channel, message, lines) = {
             let mut inner = self.inner();
@@ -206,7 +205,7 @@ impl ControllerLink {
                 let report = self.report(&inner);
                 inner.queued.push_back(ToController::Report(report));
             }
-            // Log lines are sent before a goodbye and after everything else.
+            // Log lines are sent before a goodbye, but after everything else.
             match inner.queued.front() {
                 Some(ToController::Bye(_)) | None if inner.log.has_unsent() => {
                     let (lines, until) = inner.log.unsent();
@@ -227,16 +226,16 @@ impl ControllerLink {
         let mut inner = self.inner();
         match sent {
             Ok(_) => {}
-            // The message stays queued and is sent later.
+            // The message stays queued for later.
             Err(e) if e.kind() == ErrorKind::Timeout => return true,
-            // This message can never be sent, so an answer is replaced by its failure.
+            // This message can never be sent, so its failure replaces an answer.
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Unsupported) => {
                 if let Some(replacement) = failed_answer(&message, &e) {
                     inner.queued.push_back(replacement);
                 }
                 inner.log.add("error", &format!("a message to the controller could not be sent: {e}"));
             }
-            // The reader notices the error as well and reconnects.
+            // The reader also notices the error and reconnects.
             Err(_) => {
                 if inner.channel.as_ref().is_some_and(|now| Arc::ptr_eq(now, &channel)) {
                     inner.drop_connection();
@@ -246,15 +245,12 @@ impl ControllerLink {
                 return false;
             }
         }
-        // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone
-        // reports forever.
+        // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone reports forever.
         if let ToController::Report(report) = &message {
             (inner.last_report, inner.reported_steps) = (Instant::now(), report.steps);
         }
         match lines {
             Some(until) => inner.log.sent(until),
-            // Only this thread removes messages, so the front is still the sent one unless the connection is
-            // new.
             None if inner.queued.front() == Some(&message) => drop(inner.queued.pop_front()),
             None => {}
         }
@@ -262,7 +258,7 @@ impl ControllerLink {
     }
 }
 
-/// Returns the failed answer that replaces one that cannot be sent.
+/// Returns the failed answer that replaces an unsendable answer.
 fn failed_answer(message: &ToController, why: &Error) -> Option<ToController> {
     let ToController::Answer(answer) = message else { return None };
     let failure = failure_of(why);

@@ -16,8 +16,9 @@ use crate::planted::{self, Bug};
 /// Unacknowledged messages after which a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
 
-/// Bytes sent since the last check after which such a program checks. So many kept bytes still fit the processor's
-/// caches, and the check costs little compared with their copy.
+/// Bytes sent since the last check after which such a program checks.
+///
+/// This many kept bytes still fit the processor's caches, and the check costs little compared with their copy.
 const ACK_CHECK_BYTES: usize = 64 << 10;
 
 /// Returns whether to check for acknowledgements while `kept` messages are kept.
@@ -33,7 +34,7 @@ pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
 /// Why a message cannot be sent now. The caller keeps it.
 #[derive(Debug)]
 pub enum Obstacle {
-    /// There is no link, or a newer one.
+    /// There is no link, or a newer link exists.
     NoLink,
     /// Earlier messages are lost, and the program has not been told.
     Losses,
@@ -43,25 +44,25 @@ pub enum Obstacle {
     TooLong,
     /// The peer has violated the protocol.
     Violation,
-    /// Earlier messages have to be sent again over this link first.
+    /// Earlier messages must be sent again over this link first.
     Replay,
-    /// Many messages are kept: available acknowledgements have to be received first.
+    /// Many messages are kept, so available acknowledgements must be received first.
     Acknowledgements,
     /// The kept messages have reached the replay limits.
     NoRoom,
-    /// The link has refused the message.
+    /// The link refused the message.
     Failed(Error),
 }
 
 /// A result, or the obstacle that prevents it.
 pub type Unless<T> = Result<T, Obstacle>;
 
-/// The link over which a message is to be sent.
+/// The link for the next message.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// Its number.
     pub link: u64,
-    /// The peer's session; 0 without one: such a peer acknowledges nothing.
+    /// The peer's session; 0 for a peer without a session, which acknowledges nothing.
     pub session: u64,
     /// Whether the caller has received the available acknowledgements.
     pub looked: bool,
@@ -76,7 +77,7 @@ pub struct Content {
     pub length: usize,
     /// Whether both sides accept a message of this length.
     pub is_allowed: bool,
-    /// Whether its header has room for an acknowledgement. Answers have the number of their request there.
+    /// Whether its header has room for an acknowledgement. An answer has its request's number there.
     pub carries_ack: bool,
     /// Whether its call reports earlier losses first.
     pub reports_losses: bool,
@@ -91,7 +92,7 @@ pub struct Ticket {
     pub acked: u64,
     length: usize,
     class: RetransmitClass,
-    /// The link that it is admitted for.
+    /// The link of its admission.
     link: u64,
     /// The peer's session, if the acknowledgement that the message carries is recorded; else 0.
     noted: u64,
@@ -116,8 +117,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if self.replays {
             return Err(Obstacle::Replay);
         }
-        // Nothing is kept for a peer without a session. A request is kept only if the peer's page shows whether the
-        // peer has taken it.
+        // Nothing is kept for a peer without a session. A request is kept only if the peer's page shows whether it was
+        // taken.
         let class = match content.class {
             _ if terms.session == 0 => RetransmitClass::Answer,
             RetransmitClass::Request if self.peer_page.is_none() => RetransmitClass::Answer,
@@ -268,7 +269,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 }
 
-/// Returns the obstacle for a message after the highest number.
 #[cold]
 fn no_number() -> Obstacle {
     let text = "the numbers of this session have run out; end it, and start another one";
@@ -276,7 +276,7 @@ fn no_number() -> Obstacle {
 }
 
 impl Ticket {
-    /// Returns this ticket with the length of its message of a run.
+    /// Returns this ticket with the length of its message in a run.
     pub fn with_length(self, length: usize) -> Ticket {
         Ticket { length, ..self }
     }

@@ -1,4 +1,4 @@
-//! What the library itself has to say to the peer: messages that are sent again, withdrawn requests, acknowledgements.
+//! Control messages of the library to the peer: replays, withdrawn requests, acknowledgements.
 
 use alloc::vec::Vec;
 
@@ -7,35 +7,41 @@ use crate::inbox::AckTrigger;
 use crate::places::Reuse;
 use crate::planted::{self, Bug};
 
-/// What is to be said next.
+/// The next control message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Nothing over this link: there is a newer one.
+    /// None over this link, because a newer link exists.
     NextLink,
-    /// Messages are to be sent again first: see [`Connection::next_replay`].
+    /// Messages must be sent again first: see [`Connection::next_replay`].
     Replay,
-    /// The callers of these requests gave up. What the link does not take is [left for
-    /// later](Connection::withdraw_later).
+    /// The callers of these requests gave up.
+    ///
+    /// The caller keeps refused withdrawals [for later](Connection::withdraw_later).
     Withdraw(Vec<u64>),
-    /// Everything up to this number is consumed. Once the link has it, the inbox [records
-    /// that](crate::Inbox::ack_frame_sent).
+    /// Everything up to this number is consumed.
+    ///
+    /// After the link has taken it, the inbox [records that](crate::Inbox::ack_frame_sent).
     Acknowledge(u64),
 }
 
-/// What was tried on one occasion. Each is tried once: what the link does not take now delays nothing behind it.
+/// The control messages tried at one trigger.
+///
+/// Each is tried once, so that a refused message does not delay the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
     replays: bool,
     withdrawals: bool,
 }
 
-/// The most withdrawals that are kept; further ones are not sent. A server that receives nothing for so long has the
-/// requests in its queue and carries them out.
+/// The most kept withdrawals; further withdrawals are not sent.
+///
+/// A server that receives nothing for so long has the requests in its queue and carries them out.
 const MOST_WITHDRAWALS: usize = 1024;
 
 impl<M: Reuse, P: Page> Connection<M, P> {
-    /// Returns what is to be said next over this link to this session, and was not tried on this occasion; the
-    /// acknowledgement if `trigger` makes it due.
+    /// Returns the next untried control message over this link to this session.
+    ///
+    /// An acknowledgement is included if `trigger` makes it due.
     pub fn next_control(
         &mut self,
         link: u64,
@@ -55,17 +61,17 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.ack_due(trigger, to).map(Control::Acknowledge)
     }
 
-    /// Returns whether the peer is to be informed of withdrawn requests.
+    /// Returns whether the peer must be informed of withdrawn requests.
     pub fn has_withdrawn(&self) -> bool {
         !self.withdrawn.is_empty()
     }
 
-    /// Returns the requests whose withdrawal is to be sent, once.
+    /// Returns the requests whose withdrawal must be sent, once.
     pub fn take_withdrawn(&mut self) -> Vec<u64> {
         core::mem::take(&mut self.withdrawn)
     }
 
-    /// Notes that the caller of this request gave up, for the peer to be informed.
+    /// Records that the caller of this request gave up, to inform the peer.
     pub fn withdraw(&mut self, request: u64) {
         if planted::is(Bug::WithdrawalIsNotQueued) {
             return;
@@ -75,43 +81,47 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Leaves the withdrawals that the link did not take for a later call.
+    /// Keeps the withdrawals that the link refused for a later call.
     pub fn withdraw_later(&mut self, mut requests: Vec<u64>) {
         requests.append(&mut self.withdrawn);
         requests.truncate(MOST_WITHDRAWALS);
         self.withdrawn = requests;
     }
 
-    /// Leaves what is to be said to the thread that sends now: it looks when it has done so. An acknowledgement that
-    /// the peer has requested is sent in any case.
+    /// Leaves the control messages to the thread that sends now, which checks for them afterwards.
+    ///
+    /// An acknowledgement that the peer has requested is sent in any case.
     pub fn defer(&mut self, trigger: AckTrigger) {
         let is_requested = trigger == AckTrigger::Requested || self.deferred == Some(AckTrigger::Requested);
         self.deferred = Some(if is_requested { AckTrigger::Requested } else { AckTrigger::Park });
     }
 
-    /// Returns whether something was left to the thread that sends.
+    /// Returns whether control messages were left to the sending thread.
     pub fn has_deferred(&self) -> bool {
         self.deferred.is_some()
     }
 
-    /// Returns whether something was left to the thread that sends over this link. A thread that does not `join` a
-    /// newer link leaves it to the one that sends over that.
+    /// Returns whether control messages were left to the thread that sends over this link.
+    ///
+    /// A thread that does not `join` a newer link leaves them to that link's thread.
     pub fn is_left_to(&self, link: u64, joins: bool) -> bool {
         self.has_deferred() && (joins || !self.is_newer(link))
     }
 
-    /// Returns the occasion of what was left to that thread, once.
+    /// Returns the trigger of the control messages left to that thread, once.
     pub fn take_deferred(&mut self, link: u64, joins: bool) -> Option<AckTrigger> {
         if self.is_left_to(link, joins) { self.deferred.take() } else { None }
     }
 
-    /// Returns whether the newest link may have to get earlier messages first.
+    /// Returns whether the newest link may need earlier messages first.
     pub fn has_replays(&self) -> bool {
         self.replays
     }
 
-    /// Returns the next message that is to be sent again over this link, with its number; then [`Connection::replayed`]
-    /// is called. None once this link has all of them, and where there is a newer one, over which they go.
+    /// Returns the next message to replay over this link, with its number.
+    ///
+    /// The caller then calls [`Connection::replayed`]. `None` after the last message, and if there is a newer link,
+    /// which replays them.
     pub fn next_replay(&mut self, link: u64) -> Option<(&M, u64)> {
         if !self.replays || self.is_newer(link) {
             return None;
@@ -123,8 +133,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.outbox.to_replay()
     }
 
-    /// Records that this link took the message with this number again. Over a link that was replaced meanwhile it is
-    /// sent once more.
+    /// Records that this link took the message with this number again.
+    ///
+    /// If the link has been replaced, the newer link replays it once more.
     pub fn replayed(&mut self, link: u64, number: u64) {
         if !self.is_newer(link) {
             self.outbox.replayed(number);

@@ -1,5 +1,4 @@
-//! The record of a receipt, and of what the program has consumed: told to the peer in a page, with the next message, or
-//! by a frame.
+//! The record of receipts and consumed messages, told to the peer in a page, a message or a frame.
 
 use super::{Connection, Page};
 use crate::error::Result;
@@ -11,28 +10,30 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     /// Takes over an acknowledgement from a frame.
     ///
     /// # Errors
+    ///
     /// `Malformed` for an impossible number: the caller ends the link.
     pub fn acknowledged(&mut self, number: u64) -> Result<()> {
         self.outbox.acknowledged(number).map(drop)
     }
 
-    /// Records that the program receives again. Returns whether something is to be said on this occasion.
+    /// Records that the program receives again. Returns whether a control message is due at this trigger.
     pub fn consumed(&mut self, trigger: AckTrigger) -> bool {
         self.inbox.consumed();
         self.publish();
         self.has_to_say(trigger)
     }
 
-    /// [`Connection::consumed`] for messages in a ring, whose room `free_with_fence` frees.
+    /// As [`Connection::consumed`], for messages in a ring, whose room `free_with_fence` frees.
     #[inline]
     pub fn consumed_with_room(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.inbox.consumed();
         self.publish_consumed(free_with_fence, trigger) || self.has_replays()
     }
 
-    /// Publishes what [`Inbox::consumed`](crate::Inbox::consumed) has recorded; `free_with_fence` frees the room of the
-    /// messages in the ring. The page is written before that fence, which then covers both writes. Returns whether a
-    /// frame is pending.
+    /// Publishes the number that [`Inbox::consumed`](crate::Inbox::consumed) has recorded.
+    ///
+    /// `free_with_fence` frees the room of the messages in the ring. The page is written before that fence, which then
+    /// covers both writes. Returns whether a frame is pending.
     #[inline(always)]
     pub fn publish_consumed(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.publish_before_fence();
@@ -42,10 +43,11 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.is_ack_due(trigger)
     }
 
-    /// Records a message that is [new](crate::Inbox::is_new), of this number, length and urgency. With `consume`, the
-    /// program receives again on this occasion, which is recorded and published before; see
-    /// [`Connection::publish_consumed`]. Returns the occasion of a pending acknowledgement frame, and how many messages
-    /// were lost before this one.
+    /// Records a [new](crate::Inbox::is_new) message of this number, length and urgency.
+    ///
+    /// With `consume`, the program receives again, which is recorded and published first; see
+    /// [`Connection::publish_consumed`]. Returns the trigger of a pending acknowledgement frame, and the number of
+    /// messages lost before this message.
     #[inline(always)]
     pub fn received(
         &mut self,
@@ -66,7 +68,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         let due = match consume {
             Some(trigger) => self.publish_consumed(free_with_fence, trigger).then_some(trigger),
             None if fate == Fate::Finished => {
-                // The next call frees its room in the ring, and makes the fence for both.
+                // The next call frees its room in the ring, and makes the fence for both writes.
                 self.publish_before_fence();
                 self.is_ack_due(AckTrigger::Receive).then_some(AckTrigger::Receive)
             }
@@ -95,7 +97,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.publish();
     }
 
-    /// Publishes the consumed number in the own page, if there is one.
+    /// Publishes the consumed number in this side's page, if there is one.
     pub fn publish(&mut self) {
         if let Some(page) = &self.own_page {
             let consumed = self.inbox.progress().consumed;
@@ -106,7 +108,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Publishes the consumed number with the fence that a caller has not made after all.
+    /// Publishes the consumed number with the fence that a caller omitted.
     pub fn publish_again(&self) {
         if let Some(page) = &self.own_page {
             page.publish(self.published);
@@ -137,17 +139,17 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Returns whether a frame is pending, to the session that is being received.
+    /// Returns whether a frame is pending to the session being received.
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.ack_due(trigger, self.inbox.session()).is_some()
     }
 
-    /// Returns whether an acknowledgement is pending on this occasion, or something else is to be said.
+    /// Returns whether an acknowledgement or another control message is pending at this trigger.
     pub fn has_to_say(&self, trigger: AckTrigger) -> bool {
         self.has_replays() || self.has_withdrawn() || self.is_ack_due(trigger)
     }
 
-    /// Returns whether the peer reads the consumed number in the page, so that no message to it carries one.
+    /// Returns whether the peer reads the consumed number in the page, so that messages to it carry none.
     pub fn has_page(&self) -> bool {
         self.own_page.is_some()
     }

@@ -54,7 +54,7 @@ struct Words {
     taken: [Cell<u64>; 2],
 }
 
-/// The words of a link, as one end uses them.
+/// The words of a link, in the view of one end.
 #[derive(Clone, Debug)]
 pub struct Page {
     words: Rc<Words>,
@@ -62,7 +62,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Returns both ends' view of new words.
+    /// Returns the two views of new words.
     pub fn of_link() -> [Page; 2] {
         let words = Rc::new(Words::default());
         [0, 1].map(|end| Page { words: words.clone(), end })
@@ -117,7 +117,7 @@ pub struct RxLink {
     pub number: u64,
     pub page: Option<Page>,
     pub hello: SessionHello,
-    /// How many messages the other side had sent when the link was made.
+    /// The messages that the other side had sent when the link was made.
     pub sent_before: u64,
     pub begun: bool,
     pub stream: Stream,
@@ -131,12 +131,12 @@ pub struct TxLink {
     /// Its number at this end.
     pub number: u64,
     pub page: Option<Page>,
-    /// The hello of the other end, and who that is.
+    /// The hello and identity of the other end.
     pub hello: SessionHello,
     pub identity: Identity,
-    /// The session that it leads to.
+    /// The session at its other end.
     pub to: u64,
-    /// This end's progress, as the other end stated it.
+    /// This end's progress in the words of the other end.
     pub has: u64,
     /// Whether it has broken unnoticed: frames vanish.
     pub broken: bool,
@@ -154,12 +154,12 @@ pub struct ReceivedFrame {
 pub struct Call {
     pub number: u64,
     pub link: u64,
-    /// The number of that link at this end.
+    /// The number of its link at this end.
     pub over: u64,
     pub idempotent: bool,
 }
 
-/// The losses of a sender that keeps nothing, counted apart from the state machine.
+/// The losses of a sender that keeps nothing, counted independently of the state machine.
 #[derive(Clone, Copy, Default)]
 pub struct Losses {
     pub session: u64,
@@ -174,41 +174,40 @@ pub struct End {
     pub how: Acknowledge,
     pub rx: VecDeque<RxLink>,
     pub tx: Option<TxLink>,
-    /// The number of the link that was sent over last.
+    /// The number of the link that was last sent over.
     pub sent_over: u64,
-    /// The halves of new links, which no thread that sends has taken.
+    /// The halves of new links that no sending thread has taken.
     pub new_links: VecDeque<TxLink>,
-    /// The message for which a thread waits for room, by class and length, and the number from which on a frame wakes
-    /// the thread.
+    /// The message whose thread waits for room: class, length, and the number whose frame wakes the thread.
     pub waits_for_room: Option<(RetransmitClass, usize, u64)>,
-    /// Whether the link had no room for its last acknowledgement: it does not try again by itself.
+    /// Whether the link had no room for its last acknowledgement, which is not repeated unasked.
     pub ack_refused: bool,
-    /// The same for withdrawals.
+    /// The same for its last withdrawal.
     pub withdrawal_refused: bool,
     /// Lost data messages that were not reported.
     pub lost: u64,
-    /// How many other peers there were.
+    /// The number of other peers so far.
     pub others: u64,
     /// Messages received while the program waited for an answer.
     pub local: VecDeque<ReceivedFrame>,
-    /// The messages that the program has and has not consumed.
+    /// The unconsumed messages of the program.
     pub unconsumed: Vec<ReceivedFrame>,
-    /// Requests that it has not answered.
+    /// Unanswered requests.
     pub to_answer: VecDeque<ReceivedFrame>,
     pub call: Option<Call>,
     /// Whether the program waits for messages.
     pub asleep: bool,
-    /// Whether it has found nothing once, and is not asleep yet.
+    /// Whether it has found nothing once, but is not asleep yet.
     pub paused: bool,
     pub losses: Losses,
     /// The number of the last delivered message, for each session.
     order: Vec<(u64, u64)>,
-    /// Whether an answer went out that found no room to be kept.
+    /// Whether an answer was sent without room to keep it.
     pub answer_not_kept: bool,
 }
 
 impl End {
-    /// Returns a program whose messages have the numbers from behind `last` on.
+    /// Returns a program whose messages are numbered after `last`.
     pub fn new((session, last): (u64, u64), keeps: Option<ReplayLimits>, how: Acknowledge) -> End {
         let connection = planted::numbered_behind(last, || Connection::new(session, keeps, how));
         End {
@@ -244,7 +243,7 @@ impl End {
         !self.asleep || self.rx.iter().any(|link| !link.begun || link.ended || link.stream.is_readable())
     }
 
-    /// The program is handed a message.
+    /// The program gets a message.
     pub fn give(&mut self, message: ReceivedFrame, kept: bool, truth: &mut Truth) {
         let ReceivedFrame { session, number, content } = message;
         match self.order.iter_mut().find(|(of, _)| *of == session) {
@@ -262,7 +261,7 @@ impl End {
         }
     }
 
-    /// The program has finished with the messages of this session up to this number.
+    /// The program has finished the messages of this session up to this number.
     pub fn consume(&mut self, session: Option<u64>, up_to: u64, truth: &mut Truth) {
         self.unconsumed.retain(|received| {
             let done = session.is_none_or(|session| session == received.session) && received.number <= up_to;
@@ -275,14 +274,14 @@ impl End {
 }
 
 impl Losses {
-    /// A link began; `sent_before` messages had been sent.
+    /// A link began after `sent_before` sent messages.
     pub fn hello(&mut self, session: u64, sent_before: u64) {
         if self.session != session {
             *self = Losses { session, base: sent_before + 1, received: 0, missed: 0 };
         }
     }
 
-    /// A message was received: each missing message before it has been reported once.
+    /// A message was received: each missing message before it must be reported once.
     pub fn received(&mut self, number: u64, missed: u64) {
         self.received += 1;
         self.missed += missed;

@@ -9,7 +9,7 @@ use crate::peers::KeptSize;
 use crate::{Identity, Owner};
 
 impl World<'_> {
-    /// Loses the bytes on the way to this end, from a random one on.
+    /// Loses the bytes on the way to this end, from a random byte on.
     fn lose(&mut self, i: usize) {
         self.look(i);
         let Some(link) = self.ends[i].rx.back_mut() else { return };
@@ -44,7 +44,7 @@ impl World<'_> {
         self.unlinked(i);
     }
 
-    /// The program of this end ends, and begins again: a server with all that it has.
+    /// The program of this end, or the whole server, ends and begins again.
     pub fn crash(&mut self, i: usize) {
         self.trace(|| format!("{i} crashes"));
         let all = if is_listener(i) { self.ends_of_listener(i) } else { vec![i] };
@@ -63,7 +63,7 @@ impl World<'_> {
         self.seen.crashes += 1;
     }
 
-    /// A pair has no link. A server keeps the sessions of some absent clients.
+    /// A pair has lost its link. A server keeps the sessions of some absent clients.
     fn unlinked(&mut self, i: usize) {
         let was_linked = std::mem::replace(&mut self.pairs[pair(i)].linked, false);
         if !self.is_server || !was_linked || self.under_way.is_some() {
@@ -74,7 +74,7 @@ impl World<'_> {
         let kept = KeptSize { count: outbox.kept_count(), bytes: outbox.unacknowledged().bytes };
         let Some(client) = client else { return };
         for (client, evicted) in self.absent.insert(client, pair(i), kept) {
-            // A client without a name that has ended has another one in its place.
+            // A client without a name that has ended is replaced by another.
             let of = &self.pairs[evicted];
             if !of.linked && of.client.as_ref() == Some(&client) {
                 self.trace(|| format!("the session with client {evicted} is dropped"));
@@ -84,17 +84,16 @@ impl World<'_> {
         }
     }
 
-    /// Returns whether the client of this end is another than that of the last link, for which a server has no session:
-    /// it has no name.
+    /// Returns whether this end's client is new to the server: a client without a name after a restart.
     pub fn is_another_client(&self, i: usize) -> bool {
         let session = self.ends[pair(i) * 2 + 1].session();
         let outbox = &self.ends[pair(i) * 2].connection.outbox;
         self.is_server && !self.pairs[pair(i)].named && outbox.peer().is_some_and(|(_, last)| last != session)
     }
 
-    /// The program reads the end of its link: a peer that has ended with it and cannot return gets nothing more.
+    /// The program reads the end of its link: a peer that cannot return gets nothing more.
     pub fn peer_gone(&mut self, i: usize) {
-        // A server leaves that to its registry. What is being sent is counted as it is recorded.
+        // A server leaves that to its registry. A message being sent counts when it is recorded.
         if self.is_server || self.under_way == Some(i) {
             return;
         }
@@ -168,7 +167,7 @@ impl World<'_> {
             });
         }
         for i in both {
-            // The thread that made the link uses it as the half that sends, a server's also while another thread
+            // The thread that made the link uses its sending half; a server's thread does so even while another thread
             // sends.
             if self.serves[i] || self.under_way != Some(i) {
                 self.join(i);

@@ -12,7 +12,6 @@ fn has_place(class: RetransmitClass) -> bool {
     matches!(class, RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent)
 }
 
-/// Returns what a message is to the session.
 fn message(content: Content) -> connection::Content {
     let Content { class, bytes, .. } = content;
     let is_data = class == RetransmitClass::Data;
@@ -21,7 +20,7 @@ fn message(content: Content) -> connection::Content {
 }
 
 impl World<'_> {
-    /// Puts a frame on the link, if there is one and it has room.
+    /// Puts a frame on the link, if there is one with room.
     fn push(&mut self, i: usize, frame: Frame) -> bool {
         let Some((id, broken)) = self.ends[i].tx.as_ref().map(|tx| (tx.id, tx.broken)) else { return false };
         if !broken {
@@ -38,7 +37,7 @@ impl World<'_> {
         true
     }
 
-    /// The next user of the half writes more of the frame that was begun.
+    /// The next user of the half writes more of the begun frame.
     pub fn write_rest(&mut self, i: usize) {
         let over = self.ends[i].tx.as_ref().filter(|tx| !tx.broken).map(|tx| tx.id);
         if let Some(link) = self.ends[peer(i)].rx.back_mut()
@@ -51,13 +50,12 @@ impl World<'_> {
         }
     }
 
-    /// Returns whether a part of a frame is left with this end.
     fn has_rest(&self, i: usize) -> bool {
         let over = self.ends[i].tx.as_ref().filter(|tx| !tx.broken).map(|tx| tx.id);
         self.ends[peer(i)].rx.back().is_some_and(|link| over == Some(link.id) && link.stream.has_rest())
     }
 
-    /// Sends a replay if there is one, or else a new message.
+    /// Sends a replay, or without one a new message.
     pub fn send(&mut self, i: usize, class: RetransmitClass) {
         if !self.replay(i) {
             let bytes = if self.random.one_in(30) { 100 } else { self.random.below(20) };
@@ -65,7 +63,7 @@ impl World<'_> {
         }
     }
 
-    /// Sends one message again; false where there is none.
+    /// Replays one message; false if there is none.
     pub fn replay(&mut self, i: usize) -> bool {
         let Some((link, to, has)) = self.ends[i].tx.as_ref().map(|tx| (tx.number, tx.to, tx.has)) else {
             return false;
@@ -87,7 +85,7 @@ impl World<'_> {
         true
     }
 
-    /// Admits messages for the newest link, of which the sending half takes its half if need be.
+    /// Admits messages for the newest link; the sending half takes its half first if necessary.
     fn admitted<T>(
         &mut self,
         i: usize,
@@ -165,7 +163,7 @@ impl World<'_> {
         true
     }
 
-    /// The link has a message. `others` is how many other peers there had been when it was admitted.
+    /// The link has a message. `others` is the number of other peers at its admission.
     fn sent(&mut self, i: usize, ticket: &Ticket, content: Content, others: u64) {
         let end = &mut self.ends[i];
         let is_acknowledged = end.connection.outbox.stats().acknowledged >= ticket.number;
@@ -186,7 +184,7 @@ impl World<'_> {
         }
     }
 
-    /// Sends several messages, of which the link takes the first ones.
+    /// Sends several messages; the link takes the first of them.
     pub fn send_run(&mut self, i: usize) {
         if self.replay(i) {
             return;
@@ -222,7 +220,7 @@ impl World<'_> {
         self.sending_ends(i);
     }
 
-    /// The thread that sends leaves the direction, and says what others have left to it.
+    /// The sending thread leaves the direction, and sends the control messages left to it.
     fn sending_ends(&mut self, i: usize) {
         while self.under_way != Some(i) && !self.has_rest(i) {
             let end = &mut self.ends[i];
@@ -231,8 +229,9 @@ impl World<'_> {
         }
     }
 
-    /// Sometimes runs other threads after the link took a message and before the outbox records it. The link may break
-    /// meanwhile, and the peer connect again, as itself or as its next incarnation.
+    /// Sometimes runs other threads between the link's receipt of a message and its record in the outbox.
+    ///
+    /// The link may break in that time, and the peer connect again, as itself or as its next incarnation.
     fn meanwhile(&mut self, i: usize) {
         if self.under_way.is_none() && self.random.one_in(4) {
             self.under_way = Some(i);
@@ -252,7 +251,7 @@ impl World<'_> {
         }
     }
 
-    /// Says what is due on this occasion, if anything is.
+    /// Sends the control messages that are due at this trigger.
     fn say(&mut self, i: usize, trigger: AckTrigger) {
         if !self.ends[i].connection.has_to_say(trigger) && trigger != AckTrigger::Requested {
             return;
@@ -308,7 +307,7 @@ impl World<'_> {
         }
     }
 
-    /// Notes what this end has published in the word.
+    /// Records the number that this end has published in its word.
     pub fn note_published(&mut self, i: usize) {
         let end = &self.ends[i];
         // After the link broke, the sender may have read the word for the last time; the next hello repeats the
@@ -322,8 +321,9 @@ impl World<'_> {
         *published = page.published().max(*published);
     }
 
-    /// Reads the other side's word, of the link that this end writes to or wrote to last; the link may have broken, and
-    /// its reader crashed.
+    /// Reads the other side's word on the link that this end last wrote to.
+    ///
+    /// The link may have broken, and its reader crashed.
     pub fn look(&mut self, i: usize) {
         let end = &mut self.ends[i];
         let Some((_, to)) = end.connection.outbox.peer() else { return };
@@ -338,7 +338,7 @@ impl World<'_> {
         }
     }
 
-    /// The program receives, or continues to wait for an answer. False where nothing has arrived.
+    /// The program receives, or continues to wait for an answer. False if nothing has arrived.
     pub fn receive(&mut self, i: usize) -> bool {
         let waits = self.ends[i].call.is_some();
         self.ends[i].asleep = false;
@@ -367,7 +367,7 @@ impl World<'_> {
                     return true;
                 }
                 if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
-                    // Nothing has arrived yet; the pause passes, or not, before the next poll.
+                    // Nothing has arrived yet; the pause may pass before the next poll.
                     self.say(i, AckTrigger::Pause);
                     self.moves += 1;
                     return false;
@@ -398,7 +398,7 @@ impl World<'_> {
         }
     }
 
-    /// A message that a word shows as consumed is not delivered again.
+    /// Checks that a message that a word shows as consumed is not delivered again.
     fn is_not_consumed(&self, ReceivedFrame { session, number, content }: ReceivedFrame) {
         let published = self.published.get(&session).copied().unwrap_or(0);
         assert!(
@@ -407,7 +407,7 @@ impl World<'_> {
         );
     }
 
-    /// Handles an answer; returns whether the program waits for it.
+    /// Handles an answer. Returns whether the program waits for it.
     fn take_answer(&mut self, i: usize, message: ReceivedFrame) -> bool {
         let end = &mut self.ends[i];
         let (request, asker) = message.content.answers;
@@ -488,7 +488,7 @@ impl World<'_> {
         }
     }
 
-    /// The call fails where no answer can come and a program may have the request.
+    /// The call fails if no answer can come and a program may have the request.
     pub fn look_at_call(&mut self, i: usize) {
         self.look(i);
         let end = &mut self.ends[i];
@@ -558,12 +558,11 @@ impl World<'_> {
         assert_eq!(unacknowledged.count == 0, unacknowledged.last == 0);
     }
 
-    /// The program answers the oldest request that it has.
+    /// The program answers its oldest request.
     pub fn answer(&mut self, i: usize) {
         let end = &mut self.ends[i];
         let Some(request) = end.to_answer.front().copied() else { return };
         if end.connection.outbox.peer().is_some_and(|(_, session)| session != request.session) {
-            // The caller has ended.
             end.to_answer.pop_front();
             self.moves += 1;
             return;
@@ -588,8 +587,9 @@ impl World<'_> {
         self.note_published(i);
     }
 
-    /// A server does not wait for a client whose link has ended: it keeps an answer for the next one, or drops it.
-    /// Returns whether it did either.
+    /// A server does not wait for a client without a link: it keeps or drops the answer.
+    ///
+    /// Returns whether it did.
     fn keep_answer(&mut self, i: usize, content: Content) -> bool {
         let end = &mut self.ends[i];
         let is_kept = match end.connection.keep_unsent(content.answers.1, &message(content)).unwrap() {

@@ -20,7 +20,7 @@ impl World<'_> {
                 self.join(i);
                 self.write_rest(i);
                 self.replay(i);
-                // A sleeping end is woken only by received frames.
+                // Only received frames wake a sleeping end.
                 while self.ends[i].is_awake() && self.receive(i) {}
                 self.answer(i);
                 let last = self.ends[i].unconsumed.last().copied();
@@ -34,7 +34,7 @@ impl World<'_> {
             }
             for (i, waited) in waiting.iter_mut().enumerate() {
                 self.look(i);
-                // A sleeping end does not retry an acknowledgement that found no room: the peer asks for it.
+                // A sleeping end does not repeat a refused acknowledgement: the peer asks for it.
                 let end = &self.ends[i];
                 let stats = end.connection.outbox.stats();
                 if let Some((class, bytes, number)) = end.waits_for_room
@@ -48,7 +48,7 @@ impl World<'_> {
                     assert!(!is_asked_for, "session {session}: a thread waits for room that is there");
                 }
                 let waits = before == self.moves && stats.unacknowledged > 0;
-                // The program that waits asks again where the answer found no room, and no rest was in the way.
+                // The waiting program asks again if the answer was refused and no rest was in the way.
                 let is_refused = self.ends[peer(i)].ack_refused;
                 if waits && (waited.replace(stats) != Some(stats) || is_refused) {
                     self.ends[peer(i)].ack_refused = false;
@@ -87,7 +87,7 @@ impl World<'_> {
             assert!(excused, "session {}: {call:?} was never answered", end.session());
             return;
         }
-        // A program that waits for an answer which was lost consumes nothing.
+        // A program that waits for a lost answer consumes nothing.
         if other.call.is_none() {
             assert_eq!(end.connection.outbox.unacknowledged().count, 0, "session {}", end.session());
             self.truth.check_all_consumed(end.session());

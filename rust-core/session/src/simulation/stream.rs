@@ -1,4 +1,6 @@
-//! The bytes of a link in one direction: a frame may be written and read in parts, and a break takes any of them.
+//! The bytes of a link in one direction.
+//!
+//! Frames may be written and read in parts, and a break may lose any byte.
 
 use std::collections::VecDeque;
 
@@ -10,26 +12,26 @@ const HEADER: u64 = 8;
 /// A direction of a link. Offsets are from its beginning.
 #[derive(Debug, Default)]
 pub struct Stream {
-    /// The frames that were begun and not received, each with the offset of its end.
+    /// The begun, unreceived frames, each with the offset of its end.
     frames: VecDeque<(Frame, u64)>,
-    /// The end of the last frame; what is behind `written` is left with the sending half.
+    /// The end of the last frame; the sending half keeps the bytes after `written`.
     begun: u64,
     written: u64,
     read: u64,
 }
 
-/// What became of a frame.
+/// The result of putting a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     Whole,
-    /// A part of it went out; it counts as sent.
+    /// A part was written; the frame counts as sent.
     Started,
-    /// None of it.
+    /// Nothing was written.
     Full,
 }
 
 impl Stream {
-    /// Puts a frame on a link that holds so many bytes.
+    /// Puts a frame on a link of this capacity in bytes.
     pub fn put(&mut self, frame: Frame, capacity: u64) -> Put {
         self.write_rest(capacity);
         if self.has_rest() || self.room(capacity) == 0 {
@@ -42,7 +44,7 @@ impl Stream {
         if self.begun == self.written { Put::Whole } else { Put::Started }
     }
 
-    /// Writes what there is room for of the frame that was begun. Returns whether it was any.
+    /// Writes the rest of the begun frame while it fits. Returns whether it wrote anything.
     pub fn write_rest(&mut self, capacity: u64) -> bool {
         let some = (self.begun - self.written).min(self.room(capacity));
         self.written += some;
@@ -53,36 +55,36 @@ impl Stream {
         capacity.saturating_sub(self.written - self.read)
     }
 
-    /// Returns whether a part of a frame is left with the sending half.
+    /// Returns whether the sending half keeps a part of a frame.
     pub fn has_rest(&self) -> bool {
         self.begun > self.written
     }
 
-    /// Returns whether there are bytes to be read.
+    /// Returns whether unread bytes are there.
     pub fn is_readable(&self) -> bool {
         self.written > self.read
     }
 
-    /// Returns the next frame that has arrived whole; else reads the part of it that has.
+    /// Returns the next whole frame; else reads its arrived part.
     pub fn next(&mut self) -> Option<Frame> {
         let (frame, _) = *self.frames.front().filter(|(_, end)| *end <= self.written)?;
         self.read = self.frames.pop_front()?.1;
         Some(frame)
     }
 
-    /// Reads the part that has arrived of the next frame. Returns whether it was any.
+    /// Reads the arrived part of the next frame. Returns whether it read anything.
     pub fn read_part(&mut self) -> bool {
         let some = self.written > self.read;
         self.read = self.written;
         some
     }
 
-    /// Returns how many bytes were written and not read.
+    /// Returns the number of written, unread bytes.
     pub fn under_way(&self) -> usize {
         (self.written - self.read) as usize
     }
 
-    /// Loses what was written behind the next `left` bytes. Returns whether that ends within a frame.
+    /// Loses the written bytes after the next `left` bytes. Returns whether that ends within a frame.
     pub fn tear(&mut self, left: usize) -> bool {
         let end = self.read + left as u64;
         let is_within = self.frames.iter().any(|(_, at)| *at > end && end > self.read)

@@ -1,8 +1,8 @@
-//! The real fate of every message of a simulated history, kept apart from the tested state machine.
+//! The real fate of every message of a simulated history, independent of the tested state machine.
 
 use super::super::RetransmitClass;
 
-/// Everything that was ever sent, by session and number.
+/// All sent messages, by session and number.
 #[derive(Default)]
 pub struct Truth {
     sessions: Vec<Sent>,
@@ -13,25 +13,25 @@ struct Sent {
     /// The number before the first.
     base: u64,
     facts: Vec<Fact>,
-    /// How many of them acknowledgements were checked for.
+    /// The number of messages whose acknowledgement was checked.
     checked: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Fact {
     class: RetransmitClass,
-    /// Whether a program received it and consumed it.
+    /// Whether a program has received and consumed it.
     consumed: bool,
     /// The number of programs that received it.
     given: u32,
     /// The session of the last inbox that took it.
     received_by: u64,
-    /// Whether it was meant for a peer that has ended and does not return.
+    /// Whether it was for a peer that ended and does not return.
     dropped: bool,
 }
 
 impl Truth {
-    /// Returns the next incarnation's number, never 0, whose messages are numbered from behind `base` on.
+    /// Returns the session of the next incarnation, never 0; its messages are numbered after `base`.
     pub fn new_session(&mut self, base: u64) -> u64 {
         self.sessions.push(Sent { base, ..Sent::default() });
         self.sessions.len() as u64
@@ -72,7 +72,7 @@ impl Truth {
         self.fact(session, number).consumed = true;
     }
 
-    /// An acknowledgement was accepted: everything up to it must have been consumed, or be lost.
+    /// An acknowledgement was accepted: everything up to it must be consumed or lost.
     pub fn acknowledged(&mut self, session: u64, number: u64, by: u64, kept: bool) {
         let sent = self.sent_by(session);
         let number = number.saturating_sub(sent.base);
@@ -88,7 +88,7 @@ impl Truth {
         sent.checked = sent.checked.max(number);
     }
 
-    /// Returns how many data messages were sent and not acknowledged.
+    /// Returns the number of sent, unacknowledged data messages.
     pub fn unacknowledged(&mut self, session: u64) -> u64 {
         let sent = self.sent_by(session);
         let open = &sent.facts[sent.checked as usize..];

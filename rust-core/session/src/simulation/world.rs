@@ -1,4 +1,4 @@
-//! What there is in a history, and what happens next.
+//! The objects of a history, and its next event.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,20 +10,20 @@ use crate::inbox::Acknowledge;
 use crate::peers::{DisconnectedPeers, PeerLimits};
 use crate::{Identity, Outbox, ReplayLimits, RetransmitClass};
 
-/// A connection: the ends `2 * pair`, of the program that listens, and `2 * pair + 1`.
+/// A connection: the ends `2 * pair`, of the listening program, and `2 * pair + 1`.
 #[derive(Clone)]
 pub struct Pair {
-    /// Whether the program that connects has a name, under which its next incarnation continues.
+    /// Whether the connecting program has a name, under which its next incarnation continues.
     pub named: bool,
     /// Whether a link may break while both sides live.
     pub breaks: bool,
-    /// Whether each side publishes its progress in a word of its own, which outlives link and program.
+    /// Whether each side publishes its progress in its own word, which outlives link and program.
     pub in_words: bool,
     /// Whether the newest link is whole.
     pub linked: bool,
     /// The newest link.
     pub newest: u64,
-    /// Who is at its other end for the program that listens.
+    /// The client at its other end, for the listening program.
     pub client: Option<Identity>,
 }
 
@@ -34,33 +34,33 @@ pub struct World<'a> {
     pub ends: Vec<End>,
     pub keeps: Vec<Option<ReplayLimits>>,
     how: Vec<Acknowledge>,
-    /// Whether an end is a server, whose serving thread takes a new link at once, also while another thread sends.
+    /// Whether an end is a server, whose serving thread takes a new link even while another thread sends.
     pub serves: Vec<bool>,
-    /// Whether the ends that listen are one program, a server, which has the sessions of its clients.
+    /// Whether the listening ends are one program, a server, with the sessions of its clients.
     pub is_server: bool,
     /// Whether they are one program, which sends each message over all connections.
     is_publisher: bool,
     /// The absent clients of a server.
     pub absent: DisconnectedPeers<usize>,
-    /// The number before that of the first message of each session.
+    /// The number before the first message of each session.
     base: u64,
-    /// How rare faults are.
+    /// The rarity of faults.
     calm: usize,
-    /// Bytes that a link holds in one direction.
+    /// The bytes that a link holds in one direction.
     pub capacity: u64,
     pub links: u64,
-    /// Whether there are no faults any more.
+    /// Whether faults have ended.
     pub quiet: bool,
-    /// Incremented by each step that changes something: at rest it stays the same.
+    /// Incremented by each step that changes something: it is constant at rest.
     pub moves: u64,
-    /// The end of which a thread is sending.
+    /// The end whose thread is sending.
     pub under_way: Option<usize>,
     pub seen: &'a mut Coverage,
     traces: bool,
-    /// Requests whose callers gave up, with the link over which they were sent, and those of which the peer was told.
+    /// Withdrawn requests with their links, and the withdrawals that the peer knows of.
     pub withdrawn: Vec<(u64, u64, u64)>,
     pub told: HashSet<(u64, u64)>,
-    /// The highest consumed number of each session that a word has ever had.
+    /// The highest consumed number of each session that a word ever had.
     pub published: HashMap<u64, u64>,
 }
 
@@ -74,12 +74,11 @@ pub fn pair(i: usize) -> usize {
     i / 2
 }
 
-/// Returns whether this end is of the program that listens.
+/// Returns whether this end belongs to the listening program.
 pub fn is_listener(i: usize) -> bool {
     i.is_multiple_of(2)
 }
 
-/// Returns how many messages an outbox keeps, and their bytes.
 fn kept(outbox: &Outbox<Content>) -> (usize, usize) {
     (outbox.kept_count(), outbox.unacknowledged().bytes)
 }
@@ -145,12 +144,12 @@ impl World<'_> {
         world
     }
 
-    /// Returns the end of a program that begins.
+    /// Returns the end of a new program.
     pub fn new_end(&mut self, i: usize) -> End {
         End::new((self.truth.new_session(self.base), self.base), self.keeps[i], self.how[i])
     }
 
-    /// Returns the ends of the program that listens, of which this is one.
+    /// Returns the ends of this end's listening program.
     pub fn ends_of_listener(&self, i: usize) -> Vec<usize> {
         if self.pairs.len() == 1 { vec![i] } else { (0..self.ends.len()).step_by(2).collect() }
     }

@@ -1,4 +1,4 @@
-//! The messages that an outbox keeps, and for whom; what is sent again over which link.
+//! The messages that an outbox keeps, their peers, and the links that replay them.
 
 use super::*;
 
@@ -11,11 +11,11 @@ fn unacknowledged_messages_go_to_next_incarnation_in_order() {
         send(&mut outbox, RetransmitClass::Data, message);
     }
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
-    // The same incarnation has three of them: the third is not delivered again.
+    // This incarnation has three messages: the third is not delivered again.
     let up = outbox.link_up(&hello(PEER_SESSION, 3, 2), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Same, 0));
     assert_eq!(replay(&mut outbox), [(4, "d")]);
-    // It ended without consuming the third: its next incarnation gets that, too.
+    // It ended without consuming the third, so its next incarnation gets it as well.
     let up = outbox.link_up(&hello(PEER_SESSION + 1, 0, 0), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
     assert_eq!(outbox.first(), 3);
@@ -71,7 +71,7 @@ fn impossible_acknowledgement_is_malformed_and_changes_nothing() {
     }
     assert_eq!(outbox.unacknowledged().count, 1);
     assert_eq!(outbox.peer(), Some((&Identity::Listener, PEER_SESSION)));
-    // Its progress in another session of this side is no claim about this one.
+    // Its progress in another session of this side is not a claim about this session.
     let mut stale = hello(30, 1000, 1000);
     stale.received.session = OWN_SESSION + 1;
     outbox.link_up(&stale, Identity::Listener).unwrap();
@@ -90,7 +90,7 @@ fn acknowledgement_before_sent_is_accepted() {
     send(&mut outbox, RetransmitClass::Data, "b");
     send(&mut outbox, RetransmitClass::Data, "c");
     outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
-    // While the second is sent again, it is acknowledged: the third is not skipped because of that.
+    // The second is acknowledged during its replay; the third must not be skipped.
     let (_, number) = outbox.to_replay().unwrap();
     outbox.acknowledged(2).unwrap();
     outbox.replayed(number);
@@ -155,7 +155,7 @@ fn best_effort_keeps_nothing_but_counts_unacknowledged() {
     assert_eq!((left.count, left.bytes, left.last), (3, 0, 3));
     outbox.acknowledged(1).unwrap();
     assert_eq!(outbox.unacknowledged().count, 2);
-    // Messages on a link that broke are lost: no acknowledgement of them is expected.
+    // Messages on a broken link are lost: no acknowledgement is expected for them.
     outbox.link_up(&hello(PEER_SESSION, 1, 1), Identity::Listener).unwrap();
     assert_eq!((outbox.unacknowledged().count, outbox.unacknowledged().last), (0, 0));
     assert_eq!((outbox.to_replay(), outbox.first()), (None, 4));
@@ -170,7 +170,7 @@ fn only_idempotent_requests_are_sent_again() {
     send(&mut outbox, RetransmitClass::Answer, "reply");
     send(&mut outbox, RetransmitClass::IdempotentAnswer, "reply to ask");
     send(&mut outbox, RetransmitClass::Data, "a");
-    // Requests that were received still have no answer.
+    // Received requests are still unanswered.
     outbox.acknowledged(3).unwrap();
     outbox.link_up(&hello(PEER_SESSION, 1, 0), Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(4, "reply to ask"), (5, "a")]);
@@ -242,7 +242,8 @@ fn requests_leave_room_for_data_and_are_bounded() {
         assert_eq!(outbox.keeps(number), number <= LIMITS.count as u64);
     }
     assert!(outbox.has_room(RetransmitClass::Data, LIMITS.bytes) && outbox.has_many_requests(1));
-    // Its answer frees the room of the oldest, and of another one nothing before the page shows it.
+    // An answer frees the room of the oldest request; another request stays until the page shows
+    // it.
     outbox.answered(2);
     outbox.answered(1);
     assert!(!outbox.keeps(1) && outbox.keeps(2) && !outbox.has_many_requests(1));

@@ -1,4 +1,4 @@
-//! A connection whose link is replaced, and what the library itself says over it.
+//! A connection whose link is replaced, and its control messages.
 
 use super::*;
 use crate::connection::NoPage;
@@ -57,7 +57,7 @@ fn message_under_way_to_a_peer_that_was_replaced_is_kept_for_no_other() {
     assert_eq!(connection.next_replay(2), None);
     assert!(matches!(admit(&mut connection, 2, RetransmitClass::Data), Err(Obstacle::Losses)));
     assert_eq!((connection.take_losses(), connection.take_losses()), (1, 0), "it is reported once");
-    // The next incarnation of a named client gets data, and no answer to a request that it did not send.
+    // A named client's next incarnation gets data, but no answer to a request that it did not send.
     for (class, is_kept) in [(RetransmitClass::Data, true), (RetransmitClass::IdempotentAnswer, false)] {
         let mut connection = linked(Some("panel"));
         let ticket = admit(&mut connection, 1, class).unwrap();

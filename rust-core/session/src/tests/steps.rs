@@ -1,4 +1,4 @@
-//! What is recorded in one step is what two steps would record.
+//! The record of one step equals the record of two steps.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn received_and_delivered_equals_two_steps() {
     assert!(at_once.received(0, 10, AckUrgency::Prompt, Fate::Delivered).is_err());
 }
 
-/// Answers that find the window empty, and those behind messages of either state.
+/// Answers with an empty window, and answers after messages of either state.
 #[test]
 fn received_and_finished_equals_two_steps() {
     for keeps in [Some(LIMITS), None] {
@@ -50,8 +50,7 @@ fn received_and_finished_equals_two_steps() {
     }
 }
 
-/// Histories in which one message, several or none are open when the next is received, and in which some were
-/// finished or acknowledged.
+/// Histories with one, several or no open messages at the next receipt, some finished or acknowledged.
 #[test]
 fn received_after_consumption_equals_two_steps() {
     let steps =

@@ -1,4 +1,4 @@
-//! The numbers that an inbox takes, and what counts as consumed.
+//! The numbers that an inbox takes, and the consumed messages.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn duplicates_are_dropped_and_gaps_of_best_effort_are_missed() {
     assert_eq!(verdict(7), Verdict::Duplicate);
     assert_eq!(verdict(6), Verdict::Duplicate);
     assert_eq!(verdict(8), Verdict::New { missed: 0 });
-    // The same session over another link: messages lost with the last one are missed.
+    // The session over another link: messages lost with the last link are missed.
     inbox.hello(&SessionHello { keeps: None, first: 12, ..hello(PEER_SESSION, 0, 0) });
     assert_eq!(inbox.received(12, 1, AckUrgency::Prompt, Fate::Filed).unwrap(), Verdict::New { missed: 3 });
     let stats = inbox.stats();
@@ -54,7 +54,7 @@ fn undelivered_message_holds_back_the_consumed_number() {
     take(&mut inbox, 1);
     take(&mut inbox, 2);
     take(&mut inbox, 3);
-    // The second was the answer that a caller waited for.
+    // The second was the answer to a waiting caller.
     inbox.finished(PEER_SESSION, 2);
     inbox.consumed();
     assert_eq!(inbox.to_piggyback(PEER_SESSION), 0);
@@ -96,7 +96,7 @@ fn numbers_of_one_session_are_not_acknowledged_to_another() {
     assert_eq!(inbox.to_piggyback(30), 0);
     inbox.ack_sent(30, 1);
     assert_eq!(inbox.ack_due(AckTrigger::Close, PEER_SESSION), Some(1));
-    // The sender restarted: messages of the last session that the program still has count for no session.
+    // The sender restarted: the program's messages of the last session count for no session.
     take(&mut inbox, 2);
     inbox.hello(&hello(30, 0, 0));
     inbox.delivered(PEER_SESSION, 2);

@@ -95,7 +95,7 @@ fn typed_arrays() {
         let shape: Vec<u64> = case["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         assert_eq!(array.shape, shape, "{name}");
         let order = if case["order"] == "column" { Order::Column } else { Order::Row };
-        // If the order has no effect, row order.
+        // Row order if both orders are equal.
         assert_eq!(array.order, order.for_shape(&shape), "{name}");
         let dtype = match case["dtype"].as_str() {
             None => array.dtype,

@@ -1,4 +1,4 @@
-//! Which commands are accepted, and their answers: ACCEPTED, REJECTED and the final one, once each.
+//! The accepted commands, and their answers: ACCEPTED, REJECTED and the final answer, once each.
 
 use std::time::Duration;
 
@@ -27,8 +27,10 @@ impl Lifecycle {
         Some(Answer { failure: Some(failure_of(&why)), ..self.answer_with(id, Outcome::Failed) })
     }
 
-    /// Returns why a command cannot be accepted, in this order: the service has ended, the command
-    /// is unknown here, the state refuses it, another transition is under way, the queue is full.
+    /// Returns why a command cannot be accepted.
+    ///
+    /// In this order: the service has ended, the command is unknown here, the state refuses it, another transition is
+    /// open, the queue is full.
     pub(super) fn check(&self, request: &CommandRequest, rule: Rule) -> Result<()> {
         let name = request.command.name();
         if self.ended {
@@ -53,8 +55,7 @@ impl Lifecycle {
         if rule == Rule::Refused {
             return Err(refusal(self.state, &request.command));
         }
-        // Two open transitions would leave the state after the first one undefined. SHUTDOWN overrides all
-        // others.
+        // Two open transitions would leave the state after the first undefined. SHUTDOWN overrides all others.
         let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
         if leads && request.command != Command::Shutdown && self.transition.is_some() {
             let under_way = self.open().find(|command| Some(&command.request.id) == self.transition.as_ref());
@@ -73,22 +74,19 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Returns an answer of this outcome without a value or failure.
     pub(super) fn answer_with(&self, id: &str, outcome: Outcome) -> Answer {
         Answer { id: id.into(), outcome, state: self.state, value: Value::Null, failure: None }
     }
 
-    /// Returns the action that answers ACCEPTED.
     pub(super) fn accepted(&self, request: &CommandRequest) -> Action {
         Action::Answer(self.answer_with(&request.id, Outcome::Accepted))
     }
 
-    /// Answers REJECTED with this error.
     pub(super) fn reject(&mut self, request: &CommandRequest, why: &Error) -> Vec<Action> {
         self.counts.rejected += 1;
         let answer =
             Answer { failure: Some(failure_of(why)), ..self.answer_with(&request.id, Outcome::Rejected) };
-        // The rejection is cached, so that a repeated id is not carried out after the state has changed.
+        // The rejection is cached, because a repeated id must not be carried out after the state has changed.
         if !request.id.is_empty() {
             self.answers.keep(&answer);
         }
@@ -100,7 +98,7 @@ impl Lifecycle {
         self.data.clone().filter(|_| command.request.command == Command::GetData)
     }
 
-    /// Creates the final answer, unless it was given; `None` if nothing waits for it.
+    /// Creates the final answer; `None` if it was given already, or nobody waits for it.
     pub(super) fn answer(
         &mut self,
         command: &AcceptedCommand,

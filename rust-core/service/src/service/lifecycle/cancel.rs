@@ -1,8 +1,7 @@
 //! Cancelling commands: by CANCEL, by a SHUTDOWN that displaces others, and by a second SHUTDOWN.
 //!
-//! A queued command is withdrawn: it gets its final answer, and the state returns to what it was before. A
-//! task under way cannot be stopped by force: the program is notified (`Action::Cancel`) and finishes or
-//! fails it itself.
+//! A queued command is withdrawn: it gets its final answer, and the earlier state returns. A running task cannot be
+//! stopped by force: the program is notified (`Action::Cancel`) and finishes or fails it itself.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,8 +25,7 @@ impl Lifecycle {
         leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
     }
 
-    /// Cancels the task under way, or the start of the program. The program is notified and decides itself
-    /// when to stop.
+    /// Cancels the running task, or the start of the program. The program decides when to stop.
     pub(super) fn cancel_running(&mut self) -> Vec<Action> {
         if self.running.is_none() && self.settled != State::Starting {
             return Vec::new();
@@ -36,8 +34,9 @@ impl Lifecycle {
         vec![Action::Cancel, Action::Changed]
     }
 
-    /// Cancels the task under way and every queued command except SHUTDOWN, which is cancelled when it begins if no
-    /// task is under way. A queued GET_DATA gets the latest data instead.
+    /// Cancels the running task and every queued command except SHUTDOWN.
+    ///
+    /// If no task runs, SHUTDOWN is cancelled when it begins. A queued GET_DATA gets the latest data instead.
     pub(super) fn cancel_all(&mut self) -> Vec<Action> {
         let (kept, cancelled): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()
@@ -52,15 +51,16 @@ impl Lifecycle {
             })
             .collect();
         let cancelled = self.cancel_running();
-        // The program has nothing to leave but the SHUTDOWN that it has not fetched yet.
+        // Only the SHUTDOWN that the program has not fetched yet can be cancelled.
         self.shutdown_again |= cancelled.is_empty() && !self.queue.is_empty();
         actions.extend(cancelled);
         actions
     }
 
-    /// Handles CANCEL: withdraws the named command if it is queued, and cancels it if it is under way.
-    /// Without an id, cancels the task under way or the start of the program. The value of its answer is
-    /// `withdrawn` for a queued command, otherwise `asked`.
+    /// Handles CANCEL: withdraws the named command if it is queued, and cancels it if it runs.
+    ///
+    /// Without an id, cancels the running task or the start of the program. The value of its answer is `withdrawn` for
+    /// a queued command, otherwise `asked`.
     pub(super) fn cancel(&mut self, request: &CommandRequest, now: Duration) -> Vec<Action> {
         let wanted = match cancelled_id(&request.arguments) {
             Ok(wanted) => wanted,
@@ -90,7 +90,7 @@ impl Lifecycle {
             let text = "no such command is open: it has its answer, or was never received";
             Err(Error::new(ErrorKind::NotFound, text))
         };
-        // CANCEL is not counted as a command of the program.
+        // CANCEL does not count as a command of the program.
         let (value, failure) = match done {
             Ok(value) => (value, None),
             Err(why) => (Value::Null, Some(failure_of(&why))),
@@ -118,7 +118,7 @@ impl Lifecycle {
     }
 }
 
-/// Returns the id that CANCEL names; none for the task under way.
+/// Returns the id in CANCEL; `None` for the running task.
 fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
     let named = match arguments {
         Value::Null => return Ok(None),

@@ -7,23 +7,23 @@ use crate::value::{Map, Value};
 /// Counters of a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// Steps that were done.
+    /// Finished steps.
     pub steps: u64,
-    /// Commands that were accepted.
+    /// Accepted commands.
     pub accepted: u64,
     /// Accepted commands that were done.
     pub done: u64,
-    /// Accepted commands that failed, or were late or cancelled.
+    /// Accepted commands that failed, were late or were cancelled.
     pub failed: u64,
-    /// Commands that were rejected.
+    /// Rejected commands.
     pub rejected: u64,
-    /// Those of the rejected commands that arrived after their deadline.
+    /// Rejected commands that arrived after their deadline.
     pub late: u64,
-    /// Repeated commands that were answered from the cache.
+    /// Repeated commands that the cache answered.
     pub repeated: u64,
-    /// The total time of all steps that were done.
+    /// The total time of all finished steps.
     pub step_time: Duration,
-    /// The time of the longest one.
+    /// The time of the longest step.
     pub longest_step: Duration,
 }
 

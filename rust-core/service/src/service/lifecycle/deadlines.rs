@@ -1,9 +1,8 @@
 //! Deadlines of commands.
 //!
-//! A command has a deadline from its sender. When it passes, the command is answered with `Timeout`
-//! at once, whatever the program does. A queued command is then withdrawn; one under way continues,
-//! because it cannot be undone, and only its answer has been given. GET_DATA is answered a little
-//! before its deadline with the latest known data, even if the program is busy.
+//! The sender sets the deadline. When it passes, the command is answered with `Timeout` at once. A queued command is
+//! then withdrawn. A running command continues, because it cannot be undone, but it is answered. GET_DATA is answered a
+//! little before its deadline with the latest data, even if the program is busy.
 
 use std::time::Duration;
 
@@ -12,12 +11,11 @@ use crate::error::{Error, ErrorKind, in_seconds};
 use crate::service::command::Command;
 use crate::service::protocol::CommandRequest;
 
-/// GET_DATA is answered with the latest data this long before its deadline, or after three quarters of a
-/// shorter time.
+/// GET_DATA is answered this long before its deadline, or after three quarters of a shorter time.
 const EARLY: Duration = Duration::from_secs(1);
 
 impl Lifecycle {
-    /// Returns when the next deadline is due.
+    /// Returns the time of the next deadline.
     pub fn next_due(&self) -> Option<Duration> {
         self.open()
             .filter(|command| !command.answered)
@@ -26,8 +24,7 @@ impl Lifecycle {
             .filter(|due| *due < Duration::MAX)
     }
 
-    /// Returns when a command has to be answered: its deadline, or for GET_DATA with known data a
-    /// little before.
+    /// Returns when a command must be answered: at its deadline, or for GET_DATA with data a little before.
     fn due_of(&self, command: &AcceptedCommand) -> Duration {
         // A command without a deadline waits for fresh data.
         if command.request.command == Command::GetData && self.data.is_some() && command.due < Duration::MAX {
@@ -36,8 +33,9 @@ impl Lifecycle {
         command.due
     }
 
-    /// Answers the commands whose deadlines have passed at `now`. SHUTDOWN stays queued: the service
-    /// ends as soon as it can.
+    /// Answers the commands whose deadlines have passed at `now`.
+    ///
+    /// SHUTDOWN stays queued: the service ends as soon as it can.
     pub fn tick(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
         for mut command in std::mem::take(&mut self.queue) {
@@ -62,7 +60,7 @@ impl Lifecycle {
         actions
     }
 
-    /// Answers a queued command: GET_DATA with the latest data, others are withdrawn.
+    /// Answers a queued command: GET_DATA with the latest data; others are withdrawn.
     fn expire_queued(&mut self, command: &AcceptedCommand, now: Duration) -> Vec<Action> {
         if let Some(data) = self.latest_data_for(command) {
             return self.answer(command, Ok(data)).into_iter().collect();
@@ -73,8 +71,7 @@ impl Lifecycle {
         self.withdraw(command, &late, now)
     }
 
-    /// Answers the command under way, which continues: GET_DATA with the latest data, others with
-    /// `Timeout`.
+    /// Answers the running command, which continues: GET_DATA with the latest data, others with `Timeout`.
     fn expire_running(&mut self, running: &RunningTask, now: Duration) -> Option<Action> {
         if let Some(data) = self.latest_data_for(&running.what) {
             return self.answer(&running.what, Ok(data));
@@ -83,7 +80,7 @@ impl Lifecycle {
         self.answer(&running.what, Err(&late))
     }
 
-    /// Returns the error for a command that has run out of time and is not done.
+    /// Returns the error of an unfinished command without remaining time.
     pub(super) fn still_under_way(&self, request: &CommandRequest, now: Duration) -> Error {
         match &self.running {
             Some(running) if running.what.request.id == request.id => {
@@ -93,8 +90,7 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the error for a command that the program did not start in time, with the task that the program
-    /// was busy with.
+    /// Returns the error of a command that did not start in time, with the task of the busy program.
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
             Some(running) => format!("the program is busy with {}", running.what.request.command.name()),
@@ -114,7 +110,7 @@ impl Lifecycle {
     }
 }
 
-/// Returns the error for a command that continues after its deadline.
+/// Returns the error of a command that continues after its deadline.
 fn still_under_way(request: &CommandRequest, begun: Duration, now: Duration) -> Error {
     let text = format!(
         "{} is still under way after {:.1} s; it continues, and the state shows when it is done",

@@ -1,5 +1,5 @@
-//! Random histories of a service, each step compared with a model that states the rules in another
-//! way.
+//! Random histories of a service, each step compared with a model that states the rules
+//! differently.
 //!
 //! `LINKSPAN_SEED=…` starts with the history of that seed and prints its steps.
 
@@ -18,16 +18,15 @@ fn millis(ms: usize) -> Duration {
     Duration::from_millis(ms as u64)
 }
 
-/// A service and its model, which receive the same events.
+/// A service and its model, which receive equal events.
 struct World {
     random: Random,
     lifecycle: Lifecycle,
     model: Model,
-    /// The time since the service's start, which the history sets.
+    /// The time since the service's start, set by the history.
     now: Duration,
-    /// All commands so far, of which some are repeated.
+    /// All commands so far; some are repeated.
     sent: Vec<CommandRequest>,
-    /// Whether each step is printed.
     verbose: bool,
 }
 
@@ -45,7 +44,6 @@ impl World {
         World { random, lifecycle, model, now: Duration::ZERO, sent: Vec::new(), verbose }
     }
 
-    /// Prints a step.
     fn trace(&self, what: std::fmt::Arguments<'_>) {
         if self.verbose {
             println!("{:8.3} {:13} {what}", self.now.as_secs_f64(), self.lifecycle.state().name());
@@ -73,7 +71,7 @@ impl World {
             (Command::Cancel, 1) => Value::from(3u64),
             (Command::Cancel, 2) => Value::from("nothing"),
             (Command::Cancel, _) if !self.sent.is_empty() => {
-                // Mostly one of the last, which may still be under way.
+                // Usually one of the last, which may still be in progress.
                 let back = self.random.below(4).min(self.sent.len() - 1);
                 let id = &self.sent[self.sent.len() - 1 - back].id;
                 Value::map([("id", Value::from(&**id))])
@@ -90,7 +88,6 @@ impl World {
         CommandRequest { id: id.into(), command, arguments, within, epoch }
     }
 
-    /// Sends a command to both.
     fn command(&mut self, request: CommandRequest) {
         let actions = self.lifecycle.command(request.clone(), self.now);
         self.trace(format_args!(
@@ -118,7 +115,7 @@ impl World {
             self.trace(format_args!("finish {result:?}: {actions:?}"));
             self.model.finish(&result, self.now, &actions);
         } else {
-            // A program that asks only when it is woken gets what it would get now.
+            // A program that asks only when it is woken gets the task that it would get now.
             let (due, is_open) = (self.lifecycle.next_task_due(), self.lifecycle.running().is_some());
             let (next, actions) = self.lifecycle.next_task(self.now);
             let is_due = due.is_some_and(|due| due <= self.now);
@@ -128,7 +125,6 @@ impl World {
         }
     }
 
-    /// One random event.
     fn step(&mut self) {
         match self.random.below(20) {
             0..6 => {

@@ -1,4 +1,4 @@
-//! The tasks that the program fetches, and what their results change.
+//! The tasks that the program fetches, and the effects of their results.
 
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use crate::service::state::State;
 use crate::value::Value;
 
 impl Lifecycle {
-    /// Returns the next task of the program at `now`, and closes the previous one if the program has
-    /// left it without a result. The first call ends STARTING. Queued commands come before periodic
-    /// steps; a step that is late moves the following ones, so that none are made up for.
+    /// Returns the next task of the program at `now`, and closes a previous task without a result.
+    ///
+    /// The first call ends STARTING. Queued commands precede periodic steps. A late step moves the following steps;
+    /// missed steps are skipped.
     pub fn next_task(&mut self, now: Duration) -> (Next, Vec<Action>) {
         let mut actions = self.close_abandoned_task(now);
         if self.settled == State::Starting {
@@ -43,7 +44,6 @@ impl Lifecycle {
         if now < due {
             return (Next::Wait, actions);
         }
-        // Missed steps are skipped.
         let behind = now - self.next_step;
         let missed = behind.as_nanos().checked_div(every.as_nanos()).unwrap_or(0);
         let periods = u32::try_from(missed + 1).unwrap_or(u32::MAX);
@@ -55,8 +55,9 @@ impl Lifecycle {
         (Next::Work(work), actions)
     }
 
-    /// Returns when [`Lifecycle::next_task`] has something for the program: its start, a command, a step or the end.
-    /// A time that has passed means now. `None` while a task is open, and without periodic steps.
+    /// Returns when [`Lifecycle::next_task`] has something: the start, a command, a step or the end.
+    ///
+    /// A past time means now. `None` while a task is open, and without periodic steps.
     pub fn next_task_due(&self) -> Option<Duration> {
         if self.running.is_some() {
             return None;
@@ -67,13 +68,12 @@ impl Lifecycle {
         self.setup.every.filter(|_| self.state == State::Running).map(|_| self.next_step)
     }
 
-    /// Records that the program has fetched a task.
     fn begin(&mut self, what: AcceptedCommand, now: Duration) {
         self.running = Some(RunningTask { what, begun: now, failed: false });
         self.cancelled = false;
     }
 
-    /// Closes a task that the program has left without a result: a step counts as done, a command as failed.
+    /// Closes a task that the program left without a result: a step counts as done, a command as failed.
     pub(super) fn close_abandoned_task(&mut self, now: Duration) -> Vec<Action> {
         let Some(running) = &self.running else { return Vec::new() };
         let result = match &running.what.request.command {
@@ -86,8 +86,7 @@ impl Lifecycle {
         self.finish(result, now)
     }
 
-    /// Handles the result of the task under way: enters the state that its command leads to or
-    /// returns to, and gives its final answer.
+    /// Handles the result of the running task: enters the state of its command and answers it.
     pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Action> {
         let Some(RunningTask { what, begun, failed }) = self.running.take() else { return Vec::new() };
         let cancelled = std::mem::take(&mut self.cancelled);
@@ -104,12 +103,12 @@ impl Lifecycle {
                 self.counts.longest_step = self.counts.longest_step.max(took);
             }
             Command::Step => {
-                // A step that ends with an error because it was cancelled is no failure.
+                // A cancelled step that ends with an error is not a failure.
                 if let (false, Err(why)) = (cancelled, &result) {
                     actions.extend(self.fail(why, now));
                 }
             }
-            // The service has failed meanwhile, and stays FAILED whatever the result.
+            // The service has failed during the command, and stays FAILED whatever the result.
             Command::Pause | Command::Run | Command::Checkpoint if failed => {}
             Command::Pause if done => actions.extend(self.settle(State::Paused, now)),
             Command::Run if done => actions.extend(self.start_running(now)),
@@ -144,7 +143,6 @@ impl Lifecycle {
         self.enter(state, now)
     }
 
-    /// Starts the periodic steps.
     fn start_running(&mut self, now: Duration) -> Option<Action> {
         self.next_step = now;
         self.reason.clear();

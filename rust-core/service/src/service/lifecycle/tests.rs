@@ -21,7 +21,7 @@ fn within(id: &str, command: Command, within: Duration) -> CommandRequest {
     CommandRequest { within, ..request(id, command) }
 }
 
-/// Returns CANCEL for this command, or for the task under way.
+/// Returns CANCEL for this command, or for the running task.
 fn cancel(id: &str, wanted: Option<&str>) -> CommandRequest {
     let arguments = wanted.map_or(Value::Null, |id| Value::map([("id", id)]));
     CommandRequest { arguments, ..request(id, Command::Cancel) }
@@ -48,7 +48,7 @@ fn stepping() -> Lifecycle {
     lifecycle
 }
 
-/// Returns when a program that has to wait at `now` is woken for its next task.
+/// Returns when a program that must wait at `now` is woken for its next task.
 fn waits(lifecycle: &mut Lifecycle, now: Duration) -> Option<Duration> {
     assert_eq!(lifecycle.next_task(now).0, Next::Wait);
     lifecycle.next_task_due()
@@ -62,8 +62,9 @@ fn running() -> Lifecycle {
     lifecycle
 }
 
-/// Returns a service in this state at time zero. In a transitional state the program is in a step, and the
-/// open command has the id `way`.
+/// Returns a service in this state at time zero.
+///
+/// In a transitional state the program is in a step, and the open command has the id `way`.
 fn service_in(state: State) -> Lifecycle {
     let zero = Duration::ZERO;
     let mut lifecycle = match state {
@@ -97,7 +98,6 @@ fn broken() -> Error {
     Error::new(ErrorKind::NoSpace, "the disk is full")
 }
 
-/// Returns the id, the outcome and the state of each answer.
 fn answers(actions: &[Action]) -> Vec<(&str, Outcome, State)> {
     all_answers(actions).map(|a| (&*a.id, a.outcome, a.state)).collect()
 }
@@ -109,14 +109,12 @@ fn all_answers(actions: &[Action]) -> impl Iterator<Item = &Answer> {
     })
 }
 
-/// Returns the one answer among these actions.
 fn answer(actions: &[Action]) -> Answer {
     let all: Vec<_> = all_answers(actions).collect();
     assert_eq!(all.len(), 1, "{actions:?}");
     all[0].clone()
 }
 
-/// Returns the error of the one answer among these actions.
 fn error(actions: &[Action]) -> (ErrorKind, String) {
     let error = answer(actions).into_result().unwrap_err();
     (error.kind(), error.text().to_owned())
@@ -133,7 +131,7 @@ fn data(rows: u64) -> Value {
     Value::map([("rows", rows)])
 }
 
-/// Returns a service at time zero whose data was requested once, and which is in a step.
+/// Returns a service at time zero in a step; its data was requested once.
 fn stepping_with_data() -> Lifecycle {
     let mut lifecycle = running();
     lifecycle.command(request("first", Command::GetData), Duration::ZERO);

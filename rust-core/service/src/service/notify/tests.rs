@@ -1,5 +1,4 @@
-//! Notifications to a supervisor: a real socket, by path and in the abstract namespace, and the assignments
-//! over time.
+//! Notifications to a supervisor: a real socket, by path and abstract name, and the assignments over time.
 
 use super::*;
 
@@ -30,8 +29,9 @@ impl FakeSupervisor {
         environment(&self.variables).unwrap().unwrap()
     }
 
-    /// Returns the next notification; `None` if none was sent. A notification can be received as soon as the
-    /// send has returned.
+    /// Returns the next notification; `None` if none was sent.
+    ///
+    /// A notification can be received as soon as the send has returned.
     fn received(&self) -> Option<String> {
         let mut bytes = [0; 4096];
         let n = self.socket.recv(&mut bytes).ok()?;
@@ -200,10 +200,10 @@ fn step_longer_than_the_watchdog_is_not_confirmed() {
     // It would be due at 15, when the step is 13 s old: nothing is sent, and no thread wakes for it.
     assert_eq!(notifier.next_watchdog(begun, s(10)), None);
     assert_eq!(notifier.watchdog(begun, s(15)), "");
-    // The step has ended: at once.
+    // The step has ended, so it is due at once.
     assert_eq!(notifier.next_watchdog(None, s(19)), Some(s(19)));
     assert_eq!(notifier.watchdog(None, s(19)), "WATCHDOG=1\n");
-    // A thread that wakes late for a step that has become too old does not wake again and again.
+    // A thread that wakes late for a step that is too old does not wake repeatedly.
     let begun = Some(s(20));
     assert_eq!(notifier.next_watchdog(begun, s(20)), Some(s(24)));
     assert_eq!(notifier.watchdog(begun, s(31)), "");

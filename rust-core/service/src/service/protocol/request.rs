@@ -1,4 +1,4 @@
-//! A command on its way to a service.
+//! A command for a service, as a message.
 
 use std::time::Duration;
 
@@ -7,34 +7,33 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::service::command::Command;
 use crate::value::{Map, Value};
 
-/// The time that a command has if its sender gives none.
+/// The time of a command if its sender gives none.
 pub const DEFAULT_WITHIN: Duration = Duration::from_secs(30);
 /// The longest id of a command, in bytes.
 pub const ID_LIMIT: usize = 64;
 
-/// A command as it is sent to a service.
+/// A command in the form in which it is sent to a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRequest {
-    /// Chosen by the sender; the same id means the same command. Empty for commands that the service gives
-    /// itself.
+    /// Chosen by the sender: one id means one command. Empty for commands of the service itself.
     pub id: Box<str>,
     /// The command.
     pub command: Command,
     /// Its arguments; null for none.
     pub arguments: Value,
-    /// The time left for it.
+    /// The remaining time.
     pub within: Duration,
-    /// The incarnation of the service that it is for; `None` matches any.
+    /// The intended incarnation of the service; `None` matches any.
     pub epoch: Option<u64>,
 }
 
 impl CommandRequest {
-    /// Returns a command that a service gives itself: without an id and without a deadline.
+    /// Returns a command of the service itself: without an id and without a deadline.
     pub fn own(command: Command) -> CommandRequest {
         CommandRequest { id: "".into(), command, arguments: Value::Null, within: Duration::MAX, epoch: None }
     }
 
-    /// As a map.
+    /// Returns the command as a map.
     pub fn to_value(&self) -> Value {
         let mut map = Map::new();
         map.insert("id".into(), (&*self.id).into());
@@ -64,7 +63,7 @@ impl CommandRequest {
     }
 }
 
-/// Returns `OutOfRange` for an id that is empty or too long.
+/// Returns `OutOfRange` for an empty or too long id.
 pub fn id(text: &str) -> Result<&str> {
     if (1..=ID_LIMIT).contains(&text.len()) {
         return Ok(text);

@@ -5,14 +5,16 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-/// Returns how much of the time left the sender of a command keeps for itself, so that the receiver's own
-/// answer about a time-out arrives before the sender's.
+/// Returns the part of the remaining time that the sender of a command keeps.
+///
+/// The receiver's answer about a time-out then arrives before the sender's own time-out.
 pub fn margin(left: Duration) -> Duration {
     (left / 10).min(Duration::from_millis(250))
 }
 
-/// Adds the clock of its machine to a message of a service, so that its controller can give it deadlines by
-/// that clock.
+/// Adds the clock of its machine to a message of a service.
+///
+/// The controller can then give it deadlines by that clock.
 pub fn with_clock(message: Value, clock: Duration) -> Value {
     with(message, "clock", clock)
 }

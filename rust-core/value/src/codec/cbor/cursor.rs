@@ -26,7 +26,7 @@ pub(super) const LONGEST_TEXT: usize = 255;
 ///
 /// Longer blocks may be views of the message.
 pub(super) const LONGEST_BLOCK: usize = 256;
-/// The length in bytes from which the decoder reads records that contain maps.
+/// The decoder reads records with maps from this length in bytes on.
 pub(crate) const LONGEST_WITH_MAPS: usize = 1 << 20;
 
 /// The first byte of a float.
@@ -34,7 +34,7 @@ pub(super) const FLOAT: u8 = 0xfb;
 pub(super) const FALSE: u8 = bool_byte(false);
 pub(super) const TRUE: u8 = bool_byte(true);
 
-/// Returns whether flat data of this length is within the limits, whatever it contains.
+/// Returns whether all flat data of this length is within the limits.
 ///
 /// `bytes` is the length without the elements of arrays, `elements` the length of these elements.
 pub(crate) fn is_within(limits: &Limits, bytes: usize, elements: u64) -> bool {
@@ -93,9 +93,9 @@ impl<'a> FlatValue<'a> {
     }
 }
 
-/// A position in flat CBOR. A copy has the same position.
+/// A position in flat CBOR. A copy is an independent position.
 // `rest` takes two registers, and each step updates it with one comparison. An offset into all bytes would take two.
-// The steps are inlined, so that the registers stay registers.
+// The steps are inlined to keep them in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],

@@ -49,7 +49,7 @@ const START: &str = "name = \"x\"\n[fields.a]\ntype = \"u8\"\n";
 fn cases() -> Vec<Case> {
     use Expected::{Read, Refused};
     let malformed = |place, expected| Refused(ErrorKind::Malformed, place, expected);
-    // A text in which 100,000 digits replace `#`, or 100,000 letters `@`.
+    // A text with `#` replaced by 100,000 digits, or `@` by 100,000 letters.
     let long = |name, text: &str, expected| {
         let (before, rest) = text.split_once(['#', '@']).unwrap();
         let one = if text.contains('#') { "9" } else { "é" };

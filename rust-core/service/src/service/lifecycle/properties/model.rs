@@ -1,10 +1,9 @@
-//! A model of a service's lifecycle, as conditions on everything that has happened.
+//! A model of a service's lifecycle, as conditions on all past events.
 //!
-//! The lifecycle has a queue and states that it enters and leaves; the model has neither. It keeps
-//! every accepted command with its progress, and the state follows from where the program has
-//! arrived and which open command leads elsewhere. So a mistake in the one is unlikely to be in the
-//! other. Each event of a random history goes to both ([`super::World`]); the model checks the
-//! actions of the lifecycle and records the answers among them.
+//! The lifecycle has a queue and states that it enters and leaves; the model has neither. It keeps every accepted
+//! command with its progress. The state follows from the program's position and the open command that leads elsewhere.
+//! A mistake is therefore unlikely to be in both. Each event of a random history goes to both ([`super::World`]). The
+//! model checks the lifecycle's actions and records the answers among them.
 
 mod commands;
 mod coverage;
@@ -18,33 +17,29 @@ use super::super::*;
 
 pub use coverage::{check_coverage, count_event};
 
-/// The progress of a command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Progress {
-    /// Accepted, and not fetched by the program.
+    /// Accepted, but not fetched by the program.
     Queued,
-    /// Fetched, and not finished.
+    /// Fetched, but not finished.
     UnderWay,
     /// Finished or withdrawn.
     Over,
 }
 
-/// An accepted command.
 #[derive(Debug)]
 struct AcceptedModel {
     command: Command,
-    /// When its deadline passes.
+    /// The end of its deadline.
     due: Duration,
     /// The time that its sender gave it.
     within: Duration,
     progress: Progress,
-    /// Whether it has its final answer.
     answered: bool,
     /// Whether it still leads to another state.
     is_transition: bool,
 }
 
-/// The cause of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cause {
     Finished,
@@ -56,12 +51,10 @@ enum Cause {
     End,
 }
 
-/// The model of one service.
 pub struct Model {
     setup: Setup,
-    /// In the order of their arrival, by id.
+    /// By id, in the order of their arrival.
     commands: Vec<(String, AcceptedModel)>,
-    /// The final answer to each id.
     answers: BTreeMap<String, Answer>,
     /// The state that the program has reached.
     settled: State,
@@ -75,7 +68,7 @@ pub struct Model {
     data: Option<Value>,
     /// The state in which the service has ended.
     ended: Option<State>,
-    /// Since when steps are due.
+    /// The time from which steps are due.
     running_since: Duration,
     periods_done: BTreeSet<u128>,
     steps: u64,
@@ -101,13 +94,12 @@ impl Model {
         }
     }
 
-    /// Returns whether a command of this kind is open that leads to another state.
+    /// Returns whether such a command is open and leads to another state.
     fn has_open(&self, command: &Command) -> bool {
         self.commands.iter().any(|(_, one)| one.is_transition && one.command == *command)
     }
 
-    /// Returns the state: that of the end, of the open transition, or the one that the program has
-    /// reached.
+    /// Returns the state: of the end, of the open transition, or the program's.
     fn state(&self) -> State {
         match self.ended {
             Some(state) => state,
@@ -141,7 +133,7 @@ impl Model {
         count_event("ended");
     }
 
-    /// When a command has to be answered: GET_DATA with known data a little before its deadline.
+    /// Returns when a command must be answered: GET_DATA with data a little before its deadline.
     fn due(&self, one: &AcceptedModel) -> Duration {
         match (&one.command, &self.data) {
             (Command::GetData, Some(_)) if one.due < Duration::MAX => {
@@ -151,7 +143,6 @@ impl Model {
         }
     }
 
-    /// When the next answer is due.
     fn next_due(&self) -> Option<Duration> {
         let open = self
             .commands
@@ -161,7 +152,7 @@ impl Model {
         open.map(|one| self.due(one)).min().filter(|due| *due < Duration::MAX)
     }
 
-    /// Adds the final answers among the actions of one event.
+    /// Adds the final answers in the actions of one event.
     fn take_answers(&mut self, besides: Option<&Answer>, now: Duration, actions: &[Action], cause: Cause) {
         assert!(actions.len() <= self.commands.len() + 8, "answers are bounded");
         for act in actions {
@@ -213,7 +204,7 @@ impl Model {
                 assert_eq!((kind, one.progress), (Some("Cancelled"), Progress::Queued), "{cause:?}");
             }
         }
-        // A waiting command that is answered is not carried out any more; SHUTDOWN is, whenever possible.
+        // An answered command in the queue is not carried out; SHUTDOWN is carried out whenever possible.
         if one.progress == Progress::Queued && !(shutdown && cause == Cause::Time) {
             (one.progress, one.is_transition) = (Progress::Over, false);
         }
@@ -224,7 +215,7 @@ impl Model {
         }
     }
 
-    /// Checks that everything that is due has been answered.
+    /// Checks that everything due has been answered.
     pub fn tick(&mut self, now: Duration, actions: &[Action]) {
         self.take_answers(None, now, actions, Cause::Time);
         let late = self.commands.iter().find(|(_, one)| !one.answered && self.due(one) <= now);

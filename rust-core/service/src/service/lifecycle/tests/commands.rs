@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// The effect of each command in each state, written down apart from the code: `=` accepted without a change;
-/// a state is the one entered at once; `!` cancels; `-` refused; `*` answered by the library.
+/// The effect of each command in each state, independent of the code.
+///
+/// `=` accepted without a change; a state: entered at once; `!` cancels; `-` refused; `*` answered by the library.
 const TABLE: [(&str, &str); 13] = [
     //              STARTING READY RUNNING PAUSING PAUSED CHECKPOINTING STOPPING STOPPED FAILED
     ("GET_DATA", "-        =     =       =       =      =             =        -       -"),
@@ -21,7 +22,7 @@ const TABLE: [(&str, &str); 13] = [
     ("CANCEL", "  * * * * * * * * *"),
 ];
 
-/// Where a command has led once it is done.
+/// Returns the state that a finished command has led to.
 fn leads_to(command: &Command, from: State) -> Option<State> {
     match command {
         Command::Pause => Some(State::Paused),
@@ -32,7 +33,7 @@ fn leads_to(command: &Command, from: State) -> Option<State> {
     }
 }
 
-/// Runs the program until no task is left; returns the final answer to an id, and the state then.
+/// Runs the program until no task is left. Returns the final answer to an id, and the state then.
 fn carry_out(lifecycle: &mut Lifecycle, id: &str) -> (Outcome, State) {
     let zero = Duration::ZERO;
     for _ in 0..5 {
@@ -58,7 +59,7 @@ fn every_command_in_every_state() {
             let actions = lifecycle.command(request("it", command.clone()), zero);
             if expected == "*" {
                 match command {
-                    // Something is under way in the states in which the program is in a step or starts.
+                    // A task runs if the program is in a step or starts.
                     Command::Cancel => assert!(answer(&actions).outcome.is_final(), "{here}"),
                     _ => assert_eq!(actions, [Action::Ask(request("it", command))], "{here}"),
                 }
@@ -117,7 +118,7 @@ fn unknown_command_is_refused_with_the_known_ones() {
 
 #[test]
 fn only_one_transition_is_open_at_a_time_beside_shutdown() {
-    // RUN changes the state only when it is done, so the table alone would admit another one.
+    // RUN changes the state only when it is done, so the table would admit another transition.
     let mut lifecycle = service_in(State::Ready);
     lifecycle.command(request("r", Command::Run), Duration::ZERO);
     for (id, command) in [("p", Command::Pause), ("r2", Command::Run), ("c", Command::Checkpoint)] {
@@ -126,7 +127,7 @@ fn only_one_transition_is_open_at_a_time_beside_shutdown() {
         assert_eq!((answer(&actions).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
         assert!(text.contains("RUN is under way") && text.contains("READY"), "{text}");
     }
-    // A command that was not begun is withdrawn; its answer has the state.
+    // A command that has not begun is withdrawn; its answer has the state.
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(
         answers(&actions),
@@ -224,7 +225,7 @@ fn repeated_id_is_never_carried_out_again() {
     assert_eq!((answers(&actions), actions.len()), (vec![("b", Outcome::Accepted, State::Running)], 1));
     let done = answer(&lifecycle.finish(Ok(data(3)), zero));
     assert_eq!((done.outcome, &done.value), (Outcome::Done, &data(3)));
-    // Afterwards: the same answer, with the state of that time, whatever the repeated command contains.
+    // Afterwards the answer is repeated with its old state, even if the repeated command differs.
     lifecycle.command(request("p", Command::Pause), zero);
     let again = CommandRequest { arguments: data(4), epoch: Some(9), ..request("b", Command::Shutdown) };
     assert_eq!(lifecycle.command(again, zero), [Action::Answer(done)]);
@@ -256,7 +257,7 @@ fn another_epoch_is_refused_and_changes_nothing_of_what_is_known() {
     assert_eq!(kind, ErrorKind::InvalidState);
     assert!(text.contains("incarnation"), "{text}");
     assert_eq!(lifecycle.state(), State::Running);
-    // A command that is under way keeps its one answer.
+    // A running command keeps its one answer.
     lifecycle.command(CommandRequest { epoch: Some(7), ..request("p", Command::Pause) }, Duration::ZERO);
     assert_eq!(answer(&lifecycle.command(other("p"), Duration::ZERO)).outcome, Outcome::Accepted);
     work(lifecycle.next_task(Duration::ZERO));
@@ -281,7 +282,7 @@ fn cancel_withdraws_queued_command() {
     assert!(!lifecycle.is_cancelled() && !actions.contains(&Action::Cancel));
     lifecycle.finish(Ok(Value::Null), SECOND);
     assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
-    // The library answers CANCEL: no counter includes it, and a repeated one does nothing.
+    // The library answers CANCEL: no counter includes it, and a repeated CANCEL does nothing.
     assert_eq!((lifecycle.counts().accepted, lifecycle.counts().done, lifecycle.counts().failed), (1, 0, 1));
     let again = lifecycle.command(cancel("c", None), SECOND);
     assert_eq!((answers(&again), again.len()), (vec![("c", Outcome::Done, State::Running)], 1));
@@ -352,7 +353,7 @@ fn full_queue_refuses_commands_and_still_answers_control() {
     }
     let actions = lifecycle.command(request("more", Command::Backup), Duration::ZERO);
     assert_eq!((answer(&actions).outcome, error(&actions).0), (Outcome::Rejected, ErrorKind::Full));
-    // The error is that the state refuses it, not that there is no room.
+    // The state refuses it; the full queue does not matter.
     let actions = lifecycle.command(request("run", Command::Run), Duration::ZERO);
     assert_eq!(error(&actions).0, ErrorKind::InvalidState);
     assert!(matches!(
@@ -361,7 +362,7 @@ fn full_queue_refuses_commands_and_still_answers_control() {
     ));
     let actions = lifecycle.command(cancel("c", Some("5")), Duration::ZERO);
     assert_eq!(answers(&actions).len(), 2);
-    // SHUTDOWN gets through again and again, and still there is an end.
+    // SHUTDOWN is accepted repeatedly, but there is an end.
     lifecycle.command(request("5'", Command::GetData), Duration::ZERO);
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(answer(&actions).outcome, Outcome::Accepted);
@@ -406,7 +407,7 @@ fn command_that_arrives_after_its_deadline_is_rejected_and_never_carried_out() {
             assert_eq!(life.state(), state, "{command:?}");
             assert!(!matches!(life.next_task(SECOND).0, Next::Work(work) if work.request.command == command));
             assert_eq!((life.counts().late, life.counts().rejected), (before.late + 1, before.rejected + 1));
-            // The same id gets the same answer, also in time.
+            // The repeated id gets the first answer, even in time.
             assert_eq!(life.command(request("a", command), SECOND), actions);
         }
     }

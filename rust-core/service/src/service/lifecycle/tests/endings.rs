@@ -22,8 +22,9 @@ fn signal_is_a_shutdown_without_an_answer() {
     assert_eq!(lifecycle.next_task(Duration::ZERO).0, Next::End);
 }
 
-/// SHUTDOWN has arrived; the program is at its start, at a step, at another command, waits, or is at
-/// SHUTDOWN.
+/// Services with an accepted SHUTDOWN, for each activity of the program.
+///
+/// The program starts, is in a step, in another command, waits, or is in SHUTDOWN.
 fn stopping() -> [(&'static str, Lifecycle, bool); 5] {
     let zero = Duration::ZERO;
     let mut starting = service();
@@ -60,7 +61,7 @@ fn second_shutdown_or_signal_cancels_the_current_step() {
             };
             assert_eq!((lifecycle.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
             assert_eq!(lifecycle.state(), State::Stopping, "{name}");
-            // It still ends orderly; both are answered.
+            // It still ends in order; both are answered.
             let mut answers = Vec::new();
             for _ in 0..3 {
                 let actions = lifecycle.finish(Ok(Value::Null), SECOND);
@@ -175,7 +176,7 @@ fn failure_is_possible_in_every_state_but_final_ones() {
         let then = if matches!(state, State::Stopping | State::Stopped) { state } else { State::Failed };
         assert_eq!((lifecycle.state(), lifecycle.reason()), (then, "the disk is full"), "{state:?}");
         assert!(actions.contains(&Action::Changed), "{state:?}: the reason is another one");
-        // A command that would have led to another state gets the reason why it does not.
+        // A command that would have led to another state gets the reason of the failure.
         if matches!(state, State::Pausing | State::Checkpointing) {
             assert_eq!(answers(&actions), [("way", Outcome::Failed, State::Failed)]);
             assert!(error(&actions).1.contains("failed"), "{actions:?}");
@@ -282,7 +283,7 @@ fn reason_can_be_set_while_the_state_stays() {
     assert_eq!((lifecycle.state(), lifecycle.reason()), (State::Running, "no light"));
     lifecycle.set_reason("");
     assert_eq!(lifecycle.reason(), "");
-    // It is part of every report, which has to fit into one message.
+    // Every report contains it and must fit into one message.
     lifecycle.set_reason(&"é".repeat(1 << 20));
     assert!((4000..5000).contains(&lifecycle.reason().len()));
     lifecycle.fail(&Error::new(ErrorKind::NoSpace, "full ".repeat(1 << 20)), SECOND);

@@ -1,4 +1,4 @@
-//! Deadlines, and the cadence of steps.
+//! Deadlines, and the times of steps.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn command_not_begun_in_time_is_withdrawn() {
         assert_eq!(kind, ErrorKind::Timeout);
         assert!(text.contains(command.name()) && text.contains(state.name()), "{text}");
         assert_eq!((lifecycle.state(), lifecycle.next_due()), (state, None), "{command:?}");
-        // It is not begun later, and other transitions are possible again.
+        // It does not begin later, and other transitions are possible again.
         assert!(
             !matches!(lifecycle.next_task(3 * SECOND).0, Next::Work(Work { request, .. }) if request.command == command)
         );
@@ -53,7 +53,7 @@ fn command_under_way_continues_after_its_deadline() {
         assert!(text.contains("still under way"), "{text}");
         assert_eq!((lifecycle.state(), lifecycle.next_due()), (meanwhile, None));
         assert!(lifecycle.tick(9 * SECOND).is_empty());
-        // The state changes as it would, and there is no second answer.
+        // The state changes as usual, without a second answer.
         let actions = lifecycle.finish(Ok(Value::Null), 10 * SECOND);
         assert_eq!((answers(&actions), lifecycle.state()), (vec![], then), "{command:?}");
         assert_eq!(error(&lifecycle.command(request("it", command), 10 * SECOND)).0, ErrorKind::Timeout);
@@ -67,7 +67,7 @@ fn late_command_under_way_is_not_begun_again_after_its_answer_is_dropped() {
     lifecycle.command(within("b", Command::Backup, SECOND), Duration::ZERO);
     work(lifecycle.next_task(Duration::ZERO));
     lifecycle.tick(SECOND);
-    // So many others are answered in the meantime that this answer is dropped.
+    // Many later answers displace this answer from the cache.
     for i in 0..2000 {
         lifecycle.command(cancel(&i.to_string(), Some("nothing")), SECOND);
     }
@@ -166,8 +166,7 @@ fn command_without_end_is_never_due() {
     assert_eq!(lifecycle.next_due(), None);
 }
 
-/// Returns the times at which steps begin, for a program that always fetches its task at once, with steps of
-/// this length.
+/// Returns the beginnings of steps of these lengths, for a program that fetches its task at once.
 fn steps(lifecycle: &mut Lifecycle, mut now: Duration, lengths: &[f64]) -> Vec<f64> {
     let mut begun = Vec::new();
     for length in lengths {

@@ -1,11 +1,11 @@
-//! Commands, their cancellation and signals: what follows from them in the model.
+//! Commands, their cancellation and signals: their effects in the model.
 
 use std::time::Duration;
 
 use super::*;
 
 impl Model {
-    /// Returns whether a new command has to be accepted; none if the library answers it.
+    /// Returns whether a new command must be accepted; `None` if the library answers it.
     pub(super) fn accepts(&self, request: &CommandRequest) -> Option<bool> {
         use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
         if request.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
@@ -38,7 +38,7 @@ impl Model {
         Some(right && room)
     }
 
-    /// Checks the actions that follow from a command.
+    /// Checks the actions of a command.
     pub fn command(&mut self, request: &CommandRequest, now: Duration, actions: &[Action]) {
         let id = request.id.to_string();
         let first = actions.iter().find_map(|act| match act {
@@ -135,19 +135,17 @@ impl Model {
         self.cancel_task(actions);
     }
 
-    /// Returns whether the program is at a task, or at its start.
     fn is_busy(&self) -> bool {
         self.task.is_some() || self.settled == State::Starting && self.ended.is_none()
     }
 
-    /// Checks that the task under way, or the start, is cancelled.
+    /// Checks that the running task, or the start, is cancelled.
     pub(super) fn cancel_task(&mut self, actions: &[Action]) {
         let busy = self.is_busy();
         self.cancelled |= busy;
         assert_eq!(actions.contains(&Action::Cancel), busy);
     }
 
-    /// Checks the answer to CANCEL and its effect.
     pub(super) fn cancel(
         &mut self,
         request: &CommandRequest,
@@ -184,7 +182,7 @@ impl Model {
         }
     }
 
-    /// Checks the actions that follow from a signal.
+    /// Checks the actions of a signal.
     pub fn terminate(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);

@@ -4,16 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 thread_local! {
-    /// How often each event has happened on this thread.
     static SEEN: RefCell<BTreeMap<&'static str, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Counts an event that the histories have to contain.
+/// Counts an event that the histories must contain.
 pub fn count_event(what: &'static str) {
     SEEN.with_borrow_mut(|seen| *seen.entry(what).or_default() += 1);
 }
 
-/// Checks that each event has happened often: histories without it prove nothing about it.
+/// Checks that each event has happened often: histories without an event prove nothing about it.
 pub fn check_coverage() {
     let wanted = [
         "repeated",

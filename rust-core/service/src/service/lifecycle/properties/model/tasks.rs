@@ -1,11 +1,11 @@
-//! The program's tasks, its failures and its end: what follows from them in the model.
+//! The program's tasks, its failures and its end: their effects in the model.
 
 use std::time::Duration;
 
 use super::*;
 
 impl Model {
-    /// Checks the actions that follow from the result of a task.
+    /// Checks the actions of a task's result.
     pub fn finish(&mut self, result: &Result<Value>, now: Duration, actions: &[Action]) {
         let task = self.task.take();
         let (cancelled, failed) =
@@ -69,8 +69,8 @@ impl Model {
         }
     }
 
-    /// Checks that every command is answered at the end. A command of the service's own has no
-    /// answer to send.
+    /// Checks that every command is answered at the end. A service's own command has no answer to
+    /// send.
     pub(super) fn closed(&mut self) {
         self.cancelled = false;
         for (id, one) in &mut self.commands {
@@ -87,13 +87,13 @@ impl Model {
         self.periods_done.clear();
     }
 
-    /// Checks the actions that follow from a failure of the program.
+    /// Checks the actions of a failure of the program.
     pub fn fail(&mut self, now: Duration, actions: &[Action]) {
         count_event("fail");
         self.failed(now, actions);
     }
 
-    /// Checks the actions that follow from a failed step.
+    /// Checks the actions of a failed step.
     pub(super) fn failed(&mut self, now: Duration, actions: &[Action]) {
         assert!(actions.contains(&Action::Changed), "the reason is another one");
         if self.ended.is_some() {
@@ -114,7 +114,7 @@ impl Model {
         self.check_displaced();
     }
 
-    /// Checks how a task without a result was closed; returns the actions with other causes.
+    /// Checks how a task without a result was closed. Returns the actions with other causes.
     pub(super) fn finish_abandoned(&mut self, now: Duration, actions: &[Action]) -> Vec<Action> {
         let Some(task) = self.task else { return actions.to_vec() };
         count_event("left open");
@@ -122,7 +122,7 @@ impl Model {
             None => Ok(Value::Null),
             Some(_) => Err(Error::new(ErrorKind::Internal, "left")),
         };
-        // The task causes its own answer; if it is SHUTDOWN, it causes all of the actions.
+        // The task causes its own answer; SHUTDOWN causes all of the actions.
         let id = task.map_or("", |at| self.commands[at].0.as_str());
         let ends = task.is_some_and(|at| self.commands[at].1.command == Command::Shutdown);
         let own = |act: &Action| {
@@ -133,8 +133,9 @@ impl Model {
         rest
     }
 
-    /// Checks which task the program gets: the oldest queued command, else a step that is due.
-    /// `until` is when a program that waits is woken.
+    /// Checks the program's task: the oldest queued command, else a due step.
+    ///
+    /// `until` is when a waiting program is woken.
     pub fn next_task(&mut self, next: &Next, until: Option<Duration>, now: Duration, actions: &[Action]) {
         let actions = self.finish_abandoned(now, actions);
         if self.settled == State::Starting && self.ended.is_none() {
@@ -161,7 +162,7 @@ impl Model {
                 );
                 one.progress = Progress::UnderWay;
                 if one.command == Command::Shutdown {
-                    // It came again before an idle program fetched it.
+                    // A second SHUTDOWN came before an idle program fetched the first.
                     self.cancelled = std::mem::take(&mut self.shutdown_again);
                     assert_eq!(actions.contains(&Action::Cancel), self.cancelled);
                 }
@@ -187,7 +188,7 @@ impl Model {
         }
     }
 
-    /// Checks the actions that follow when the program makes no more calls.
+    /// Checks the actions after the program's last call.
     pub fn close(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);
