@@ -1,17 +1,14 @@
 //! The acceptor: one thread per process that answers new connections while the program works.
 //!
-//! For each listening socket the thread accepts connections and lets the [`Authenticator`] check them. It
-//! reads one hello and no later byte, asks the listener's [`HandshakeHandler`], and sends the answer. It also
-//! watches descriptors for layers above ([`Watcher`]). It never runs the program's code and never blocks on
-//! one peer. Each peer has `HELLO_TIMEOUT` for its hello, and `Bounds` limits the connections without a
-//! hello.
+//! The thread accepts connections and lets the [`Authenticator`] check them. It reads one hello and no later
+//! byte, asks the listener's [`HandshakeHandler`], and sends the answer. It never runs the program's code and
+//! never blocks on one peer. Each peer has `HELLO_TIMEOUT` for its hello, and `Bounds` limits the connections
+//! without a hello.
 //!
-//! One mutex protects the registrations and the pending handshakes, another the watched connections. Each
-//! entry has a token that is never reused. No mutex is held while a handler, a watcher or an authenticator
-//! runs. The thread starts with the first registration and ends with the last.
-//!
-//! A forked child has no such thread, and makes another acceptor. `Watches::born` is the fork generation of
-//! its maker; the drop of an inherited registration therefore spares the parent's listener.
+//! No mutex is held while a handler, a watcher or an authenticator runs. The thread starts with the first
+//! registration and ends with the last. A forked child has no such thread, and makes another acceptor.
+//! `Watches::born` is the fork generation of its maker, so the drop of an inherited registration spares the
+//! parent's listener.
 
 mod handler;
 mod pending;
@@ -58,9 +55,7 @@ pub struct ListenerRegistration {
 /// The acceptor of this process; registrations and watches hold a reference to it.
 struct Acceptor {
     watches: Arc<Watches>,
-    /// Wakes the thread when a registration ends.
     waker: EventFd,
-    /// How many handshakes may be pending.
     bounds: Bounds,
     state: Mutex<AcceptorState>,
 }
@@ -69,15 +64,12 @@ struct Acceptor {
 struct AcceptorState {
     /// Whether the thread runs. The thread clears it under the mutex after the last registration.
     running: bool,
-    /// Open listeners, by token.
     registrations: HashMap<u64, Listening>,
-    /// Connections with an incomplete handshake, by token.
     callers: HashMap<u64, PendingHandshake>,
     /// Tokens of callers whose memory files are being examined. Each round examines one slice of one file.
     examined: VecDeque<u64>,
 }
 
-/// One open listener.
 struct Listening {
     source: ListenSource,
     handler: Arc<dyn HandshakeHandler>,
@@ -187,7 +179,6 @@ impl Acceptor {
         }
     }
 
-    /// Ends a listener. Its handler tells the program.
     fn end(&self, listening: Listening, error: &Error) {
         listening.source.close(&self.watches.epoll);
         listening.handler.ended(error);
@@ -257,14 +248,11 @@ impl Acceptor {
         }
     }
 
-    /// Returns whether the listener has not been closed.
     fn is_open(&self, registration: u64) -> bool {
         self.state().registrations.contains_key(&registration)
     }
 
     /// Accepts all waiting connections of a listening socket, or one connection of a shared socket.
-    ///
-    /// Each connection passes the authenticator and `check_user`, and then waits for its hello in `callers`.
     fn accept(
         self: &Arc<Self>,
         registration: u64,

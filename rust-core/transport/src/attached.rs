@@ -1,8 +1,7 @@
 //! Short files of a layer above in the directory of a spool or a journal, such as the schema of its messages.
 //!
-//! A file appears whole and synced, or not at all: it is written under a temporary name, synced and renamed,
-//! and then the directory is synced. The directory may belong to another user, so every read is bounded and
-//! another user's files are never replaced.
+//! A file appears whole and synced, or not at all. The directory may belong to another user, so every read is
+//! bounded and another user's files are never replaced.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -15,9 +14,7 @@ pub const SCHEMA: &str = ".schema";
 /// The schema of the replies to them.
 pub const REPLY_SCHEMA: &str = ".reply_schema";
 
-/// Opens the directory of a place, if it exists.
-///
-/// Returns it with the mode for files that every user with access to the directory may read.
+/// Opens the directory of a place, and returns the mode for files that its users may read.
 fn directory(place: &Place) -> Result<Option<(OwnedFd, u32)>> {
     let opened = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)?;
     Ok(opened.map(|opened| (opened.fd, 0o600 | opened.facts.st_mode & 0o044)))

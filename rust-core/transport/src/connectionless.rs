@@ -1,7 +1,7 @@
 //! Links without a hello: the name is a place, and each process has one link to all other processes.
 //!
-//! A place is a directory or a mailslot. There is nobody to negotiate with, so each side states its options
-//! and the extension of every frame names its sender.
+//! There is nobody to negotiate with, so each side states its options and the extension of every frame names
+//! its sender.
 
 use std::any::Any;
 use std::time::Duration;

@@ -1,9 +1,5 @@
 //! The traits that the folder of a transport implements. The layers above call only these traits.
 //!
-//! [`Driver`] describes a transport and tells which other parts it has. [`ConnectionDriver`] and [`Target`]
-//! make links between two sides that exchange a hello. `connectionless::ConnectionlessDriver` makes links to
-//! a place. Publishers use `broadcast::BroadcastDriver` and `store::StoreDriver`.
-//!
 //! Drivers are static and hold no state. A returned object owns everything that the call made, and releases
 //! the name when dropped. No method runs the program's code. Methods that may block take a [`Waiting`].
 

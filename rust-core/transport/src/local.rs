@@ -1,8 +1,7 @@
 //! Listens and connects at a Unix socket in a directory: the common part of `shm` and `unix`.
 //!
-//! The socket has a name in a directory, so the kernel checks the permissions of clients and inotify signals
-//! a new listener. Over `shm` the socket carries the hello and the memory file, and later only wake-ups. Over
-//! `unix` it carries every frame.
+//! The kernel checks the permissions of clients and inotify signals a new listener. Over `shm` the socket
+//! carries the hello and the memory file, and later only wake-ups. Over `unix` it carries every frame.
 
 use std::os::fd::BorrowedFd;
 
@@ -37,10 +36,8 @@ pub fn listen(endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(Liste
     Ok((bound.into(), endpoint.clone()))
 }
 
-/// A socket at which a process listens or will listen.
 struct Socket {
     place: Place,
-    /// Whether the connection may bring descriptors.
     carries: Carries,
 }
 

@@ -1,7 +1,7 @@
 //! Removal of the stale files of dead processes at a name. `place` finds the owner of a name.
 //!
-//! `ls`, `clean` and the doctor's repair call this for each name of a directory. It holds the lock of the
-//! name, so no process takes the name at that time, and removes only files of this user.
+//! The caller of a sweep holds the lock of the name, so no process takes the name at that time. A sweep
+//! removes only files of this user.
 
 use super::driver::{Driver, ListingSource};
 use super::endpoint::Endpoint;
@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
 
-/// Returns the driver of a place's transport, by default the first one.
 fn driver_of(place: &Place) -> &'static dyn Driver {
     let transport = Endpoint::from_file_name(&place.file).map(|endpoint| endpoint.transport());
     let by_ending = || {

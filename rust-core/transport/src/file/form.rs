@@ -91,7 +91,6 @@ fn only(given: Encoding, wanted: Encoding, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 
-/// Returns the frame of a file without header. Its time is the time of the last write.
 fn plain(encoding: Encoding, body: Bytes, count: u64, changed: SystemTime) -> Incoming {
     let since = changed.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let header = Header {

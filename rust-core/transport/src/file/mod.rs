@@ -1,19 +1,13 @@
 //! `file:`, the newest value in one file: renamed to its name, or written in place under a lock.
 //!
 //! Without `locked`, a writer holds the name's lock for one write: it writes a temporary file and renames it.
-//! A reader opens the file and has a value that never changes, so it needs no lock. Any number of programs
-//! may write in turn. The number in the header counts all their writes.
+//! A reader opens a file that never changes, so it needs no lock. With `locked`, the file is written and read
+//! in place under its own fcntl lock, for programs that support only fcntl. All programs that use the file
+//! must agree. After a writer is killed in the middle, readers get `Corrupt` until the next write.
 //!
-//! With `locked`, the file is written in place under its own fcntl lock, and read under its read lock, for
-//! programs that support only fcntl. All programs that use the file must agree. After a writer is killed in
-//! the middle, the file is recognisably incomplete: `Corrupt` until the next write.
-//!
-//! With `framing="linkspan"` the file is one frame: header, extension and body, with the body's check sum.
-//! With `"lines"` it is a JSON text and a newline, with `"raw"` only the encoded value. Values of the last
-//! two have no number; a reader counts the changes that it has seen.
-//!
-//! No process owns the name, so a file is never stale and never swept. The bytes and their faults are in
-//! `form`, opening in `open`, writing in `writer`, reading in `reader`.
+//! With `framing="linkspan"` the file is one frame with the body's check sum. With `"lines"` it is a JSON
+//! text and a newline, with `"raw"` only the encoded value. Values of the last two have no number; a reader
+//! counts the changes that it has seen. No process owns the name, so a file is never stale.
 
 mod form;
 mod open;
@@ -45,7 +39,6 @@ use crate::sys::staging::Swept;
 
 pub struct File;
 
-/// Publish, subscribe and latest, without peers.
 static KIND: Kind = Kind {
     name: "file",
     naming: Naming::NameOrPath,
@@ -149,7 +142,6 @@ impl StoreWriter for Mutex<FileWriter> {
         0
     }
 
-    /// Writers own no name between writes.
     fn close(&self) {}
 }
 

@@ -14,11 +14,9 @@ use crate::store::StoreForm;
 use crate::sys::beneath::RequiredOwner;
 use crate::sys::fork::Guarded;
 
-/// The options of a program that opens a file.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub form: StoreForm,
-    /// Whether it is written in place under the file's own lock.
     pub locked: bool,
     /// Whether each write is on the disk before it returns.
     pub durable: bool,
@@ -37,19 +35,16 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Returns the length of the file in bytes at the time of opening.
     pub fn size(&self) -> u64 {
         u64::try_from(self.facts.st_size).unwrap_or(0)
     }
 
-    /// Returns whether the name still leads to this file.
     pub fn is_at(&self, place: &Place) -> bool {
         let now = rustix::fs::statat(&place.directory, &place.file, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
         now.is_ok_and(|now| (now.st_dev, now.st_ino) == (self.facts.st_dev, self.facts.st_ino))
     }
 }
 
-/// Returns the time of the last write.
 pub fn changed(facts: &Stat) -> SystemTime {
     let nanoseconds = u32::try_from(facts.st_mtime_nsec).ok().filter(|n| *n < 1_000_000_000).unwrap_or(0);
     let since = Duration::new(u64::try_from(facts.st_mtime).unwrap_or(0), nanoseconds);

@@ -1,8 +1,8 @@
 //! Reads the newest value, and notices a newer one.
 //!
-//! A reader remembers the last value (`Seen`). It reads the file again when inotify signals a change of its
-//! directory or its contents. With `locked` it takes the read lock for the read. If another program holds the
-//! lock, a thread waits in the kernel's queue and signals an eventfd (`sys::record_lock`).
+//! It reads the file again when inotify signals a change of its directory or its contents. With `locked` it
+//! takes the read lock for the read. If another program holds the lock, a thread waits in the kernel's queue
+//! and signals an eventfd (`sys::record_lock`).
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -29,7 +29,6 @@ use crate::sys::poll::wait_readable;
 use crate::sys::record_lock::{self, Purpose, Queued, RecordLock, Span};
 use crate::value::Limits;
 
-/// Reads one file for the lifetime of its directory. Used by one thread at a time.
 pub struct Reader {
     place: Place,
     settings: Settings,
@@ -37,11 +36,10 @@ pub struct Reader {
     watch: Option<Watch>,
     /// The place in the queue for a lock that another program held at the last read.
     queued: Option<Queued>,
-    /// Signalled when that lock is free.
     waker: Arc<EventFd>,
     /// The content of the file when a value was last returned.
     seen: Option<Seen>,
-    /// The number of changes seen, for forms without numbers.
+    /// Changes seen, for forms without numbers.
     count: u64,
     /// Whether the file was read after all signalled changes.
     current: bool,
@@ -51,7 +49,6 @@ pub struct Reader {
     next: Option<Result<Incoming>>,
 }
 
-/// The properties that distinguish one value of a file from the next.
 #[derive(PartialEq)]
 enum Seen {
     /// A header, with its number, time and check sum.
@@ -62,7 +59,6 @@ enum Seen {
 
 enum Attempt {
     New(Incoming),
-    /// The value that was returned before.
     Same,
     Absent,
     /// Nothing was written yet, or only a part, by a program without locks.
@@ -70,7 +66,6 @@ enum Attempt {
     Busy(OpenFile),
 }
 
-/// Returns the listing of the file at a place, without its value.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
     let Some(opened) = open::open(place, OFlags::RDONLY, RequiredOwner::AnyUser)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
@@ -91,7 +86,6 @@ pub fn listing(place: &Place) -> Result<Option<Listing>> {
 }
 
 impl Reader {
-    /// Returns a reader of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Reader> {
         Ok(Reader {
             place: Place::of(endpoint)?,
@@ -270,7 +264,6 @@ impl Reader {
         open::read_at(&opened.file, into, 0).doing(format_args!("reading {}", self.place.path().display()))
     }
 
-    /// Reads a file that no known program writes now.
     fn read(&mut self, opened: OpenFile, held: Option<RecordLock>) -> Result<Attempt> {
         // A renamed value has its final length; other files may be growing.
         let facts = match self.is_renamed() && opened.facts.st_size > 0 {
@@ -330,7 +323,6 @@ impl Reader {
         Ok(Attempt::New(frame))
     }
 
-    /// Announces a sleep; returns true if a value has arrived since.
     pub fn park(&mut self) -> bool {
         if self.next.is_some() {
             return true;

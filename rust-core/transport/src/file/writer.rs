@@ -1,8 +1,7 @@
 //! Writes the newest value: a temporary file and a rename, or in place under the file's own lock.
 //!
-//! With a rename, a reader sees the old value or the new one, and a failed write leaves the old one. In
-//! place, the writer reserves room before it overwrites the first byte. It then writes the pieces in an order
-//! that makes every intermediate state recognisably incomplete (see `overwrite`).
+//! With a rename, a failed write leaves the old value. In place, the writer reserves room before it
+//! overwrites the first byte, and every intermediate state is recognisably incomplete (see `overwrite`).
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -23,7 +22,6 @@ use crate::sys::fork::Guarded;
 use crate::sys::lock::KeptFile;
 use crate::sys::record_lock::{self, Span};
 
-/// Writes values into one file, in turn with other writers. The driver guards it with a mutex.
 pub struct FileWriter {
     endpoint: Endpoint,
     place: Place,
@@ -34,22 +32,17 @@ pub struct FileWriter {
     named: Option<(u64, u64)>,
     /// The file of this process's last value. It stays open, so its inode is not reused.
     written: Option<WrittenFile>,
-    /// The file in which names are locked.
     locks: KeptFile,
 }
 
-/// A file that was renamed to the name.
 struct WrittenFile {
     file: Guarded,
-    /// Its device and inode.
     node: (u64, u64),
 }
 
-/// The consecutive pieces of a file.
 type Pieces<'a> = [&'a [u8]; 3];
 
 impl FileWriter {
-    /// Returns a writer of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<FileWriter> {
         Ok(FileWriter {
             endpoint: endpoint.clone(),
@@ -251,7 +244,6 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Opens the file for writing, and creates it if necessary.
     fn open_in_place(&self) -> Result<OpenFile> {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
@@ -267,7 +259,6 @@ impl FileWriter {
             match self.place.directory.beneath().create(&self.place.file, mode, self.settings.group) {
                 // Another process made it first: use its file.
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
-                // Opened in the next round of the loop.
                 made => drop(made?),
             }
         }

@@ -10,7 +10,6 @@
 
 pub type JournalId = [u8; 16];
 
-/// The length of a block, except in a page.
 pub const BLOCK: usize = 64;
 
 /// The version of the blocks in `committed` and in the consumers' files.
@@ -27,15 +26,12 @@ pub struct Block<const N: usize> {
     /// The version of the layout of the block's file.
     pub version: u32,
     pub id: JournalId,
-    /// The file defines their meaning.
     pub numbers: [u64; N],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// The block is truncated, or its magic or checksum is wrong.
     Damaged,
-    /// Another version wrote the block.
     Version(u32),
 }
 

@@ -2,10 +2,8 @@
 //!
 //! The writer writes it after each sync, which wakes the readers. Readers see no later record, so no program
 //! acts on a message that a power cut undoes. The word itself is not synced each time. After a power cut it
-//! may be old, but never ahead of the records; the next process finds the rest by checksums (`tail`).
-//!
-//! The file is a block of 64 bytes written in one `pwrite`. If a read overlaps the write, the checksum fails
-//! and the read is repeated.
+//! may be old, but never ahead of the records; the next process finds the rest by checksums (`tail`). The
+//! file is a block of 64 bytes written in one `pwrite`.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,12 +17,9 @@ pub const NAME: &str = "committed";
 
 pub(super) const MAGIC: [u8; 8] = *b"LKSPDONE";
 
-/// The last record that is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// The number of the record; 0 without a record.
     pub sequence: u64,
-    /// The first number of its segment.
     pub segment: u64,
     /// Its offset in the segment; 0 if the offset is unknown, or the record was deleted.
     pub at: u64,
@@ -37,7 +32,6 @@ pub struct Word {
 }
 
 impl Word {
-    /// Opens the file for writing, and creates it if necessary.
     pub fn create(folder: &JournalFolder, id: JournalId) -> Result<Word> {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
@@ -51,7 +45,6 @@ impl Word {
         Ok(Word { file, id })
     }
 
-    /// Opens the file for reading, if it exists.
     pub fn open(folder: &JournalFolder, id: JournalId) -> Result<Option<Word>> {
         Ok(folder.file(NAME, false)?.map(|file| Word { file, id }))
     }
@@ -112,7 +105,6 @@ pub fn last_segment(folder: &JournalFolder) -> Result<Option<(File, SegmentInfo)
     }
 }
 
-/// Returns the error for a journal whose segments were removed.
 pub fn lost(folder: &JournalFolder) -> Error {
     let text = format!(
         "{} once had records and has no segment; put the segments back from a copy, or remove the whole directory",

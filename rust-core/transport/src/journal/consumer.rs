@@ -1,12 +1,8 @@
 //! The stored position of a named reader: a short file that outlives the reader.
 //!
 //! The file has two blocks in different sectors, each with a count and a checksum. Writes alternate between
-//! them. After an interrupted write the other block is whole. Storing a position therefore costs one write,
-//! many times less than a new, renamed file.
-//!
-//! Writes are not synced, so a power cut may cause repeated delivery. `retention` syncs the positions before
-//! it deletes consumed segments. A lock on the name, in the parent directory, admits one reading process at a
-//! time.
+//! them, so after an interrupted write the other block is whole. Writes are not synced: a power cut may cause
+//! repeated delivery. `retention` syncs the positions before it deletes consumed segments.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -23,9 +19,7 @@ const BLOCKS: [u64; 2] = [0, 512];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The number of the record; 0 before the first.
     pub sequence: u64,
-    /// The first number of its segment.
     pub segment: u64,
     /// The offset of the record in the segment; 0 before the first acknowledgement.
     pub at: u64,
@@ -34,9 +28,7 @@ pub struct Position {
 /// A consumer's name, held by the process that reads under it.
 #[derive(Debug)]
 pub struct Consumer {
-    /// The name, from the option `client_id`.
     name: String,
-    /// The journal's identity, which each block repeats.
     id: JournalId,
     /// The file and the count of the last written block; `None` before the first write.
     place: Option<(File, u64)>,
@@ -106,7 +98,6 @@ pub fn position(folder: &JournalFolder, name: &str, sync: bool) -> Result<Option
     Ok(Some(position))
 }
 
-/// Returns the file of a consumer, and the count and the position of its newer block.
 fn read(folder: &JournalFolder, name: &str, writes: bool) -> Result<Option<(File, u64, Position)>> {
     let file_name = consumer_name(name);
     let Some(file) = folder.file(&file_name, writes)? else { return Ok(None) };

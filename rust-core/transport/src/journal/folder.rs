@@ -1,8 +1,7 @@
 //! A journal's directory: its segments and consumers, and the creation of its files.
 //!
-//! Every file appears under its name with its contents on the disk, or not at all. The process writes and
-//! syncs it under an unguessable name, renames it, and syncs the directory. All access goes through the open
-//! directory and follows no link. Another user with write access to a parent directory therefore cannot
+//! Every file appears under its name with its contents on the disk, or not at all. All access goes through
+//! the open directory and follows no link, so another user with write access to a parent directory cannot
 //! redirect this process (`sys::beneath`). Files of other users are never removed or adopted.
 
 use std::fs::File;
@@ -32,14 +31,11 @@ pub(super) const MAGIC: [u8; 8] = *b"LKSPJRNL";
 /// From version 2 on, the bytes of a body never look like a record, see [`super::mask`].
 pub const VERSION: u32 = 2;
 
-/// The content of the page at the beginning of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
     pub version: u32,
     pub id: JournalId,
-    /// The number of its first record, which is also its name.
     pub first: u64,
-    /// The time of its creation, ns since 1970.
     pub created: i64,
     /// The latest time of sending of all earlier records, ns since 1970. It never falls between segments.
     pub high: i64,
@@ -47,15 +43,11 @@ pub struct SegmentInfo {
 
 #[derive(Debug)]
 pub struct JournalFolder {
-    /// Its name, and the directory that contains it.
     pub place: Place,
-    /// Its path, for error texts.
     path: PathBuf,
     /// The open directory. All access to its files goes through it.
     handle: OwnedFd,
-    /// The mode of new files.
     mode: u32,
-    /// The group of new files, if the options name one.
     group: Option<u32>,
 }
 
@@ -136,7 +128,6 @@ impl JournalFolder {
         beneath::set_times(&self.handle).doing(format_args!("setting the time of {}", self.path.display()))
     }
 
-    /// Returns the path of a file, for error texts.
     pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -170,7 +161,6 @@ impl JournalFolder {
         Ok(all)
     }
 
-    /// Returns the names of its consumers in alphabetic order.
     pub fn consumers(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         self.beneath().each_name(|name| {
@@ -225,7 +215,6 @@ impl JournalFolder {
         Ok(file)
     }
 
-    /// Removes a file, if it exists.
     pub fn remove(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -247,7 +236,6 @@ impl JournalFolder {
         })
     }
 
-    /// Makes a segment's file with its page.
     pub fn make_segment(&self, segment: SegmentInfo) -> Result<File> {
         let numbers = [segment.first, segment.created.cast_unsigned(), segment.high.cast_unsigned()];
         let block = Block { version: segment.version, id: segment.id, numbers };

@@ -1,9 +1,8 @@
 //! A reader of a journal that may not exist yet, and that may be removed and created again.
 //!
-//! It has two states. While the journal is absent, it watches the parent directory. While it is present, a
-//! [`Reader`] reads. One epoll set has the descriptors of either state, so a program's event loop needs one
-//! descriptor. A reader that waited for the journal gets all records, including those written before it could
-//! open the journal.
+//! While the journal is absent, it watches the parent directory; then a [`Reader`] reads. One epoll set has
+//! the descriptors of either state. A reader that waited for the journal gets all records, including those
+//! written before it could open the journal.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -17,14 +16,11 @@ use crate::sys::environment;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest};
 
-/// Follows the journal at a place. One thread at a time uses it.
 pub struct Following {
     place: Place,
-    /// The name of this reader's stored position.
     name: Option<String>,
     /// The start in the next journal that is opened.
     start: Option<Start>,
-    /// The longest body in bytes.
     limit: u64,
     /// Has the descriptors to wait on: the directory while the journal is absent, then the committed word.
     epoll: Epoll,
@@ -54,14 +50,12 @@ impl Following {
         Ok(following)
     }
 
-    /// Sets the start to the oldest record, if the options ask for no number or time.
     fn start_at_oldest(&mut self) {
         if matches!(self.start, None | Some(Start::Newest)) {
             self.start = Some(Start::First);
         }
     }
 
-    /// Returns the reader, if the journal exists. Opens the journal after it has appeared.
     fn reader(&mut self) -> Result<Option<&mut Reader>> {
         if let JournalState::Absent(watch) = &self.state {
             let opened = Reader::open(&self.place, self.name.as_deref(), self.start, self.limit)?;
@@ -77,7 +71,6 @@ impl Following {
         }
     }
 
-    /// Returns whether the journal was present at the last check.
     pub fn is_present(&self) -> bool {
         matches!(self.state, JournalState::Present(_))
     }
@@ -120,7 +113,6 @@ impl Following {
         }
     }
 
-    /// Returns the error for a wait that ended without a journal.
     pub fn why_nothing(&self) -> Error {
         let text = format!(
             "there is no journal {}; a publisher makes it, {}",
@@ -158,7 +150,6 @@ fn present(reader: Reader, epoll: &Epoll) -> Result<JournalState> {
     Ok(JournalState::Present(Box::new(reader)))
 }
 
-/// Watches the directory that contains the journal.
 fn watch(place: &Place, epoll: &Epoll) -> Result<Watch> {
     let watch = Watch::new(&place.directory)?;
     for fd in watch.descriptors() {

@@ -2,8 +2,7 @@
 //!
 //! Recovery relies on the order of an append: write the records after the last safe one (`pwritev`), sync the
 //! segment (`fdatasync`), write the committed word, return. A crash between two steps leaves only
-//! unacknowledged records. The word itself is not synced; after a power cut it may be old, but never ahead of
-//! the disk.
+//! unacknowledged records.
 //!
 //! A failed write is undone by truncating the file after the last safe record. After `NoSpace` the log
 //! continues. After any other failure the state of the kernel's memory is unknown, so the log refuses records
@@ -42,7 +41,6 @@ const MAX_COPIED: usize = 16 << 10;
 /// The most pieces of one `pwritev` (IOV_MAX is 1,024).
 const MAX_PIECES: usize = 512;
 
-/// A message that waits to be written.
 #[derive(Clone, Debug)]
 pub struct RecordDraft {
     pub encoding: Encoding,
@@ -72,11 +70,8 @@ impl RecordDraft {
     }
 }
 
-/// The division of a journal into segments, and their retention.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Segmentation {
-    /// The length of a segment in bytes. `None` stands for the default, or the suggestion of the rule on
-    /// bytes.
     pub segment_bytes: Option<u64>,
     pub retention: Retention,
     /// The first 8 bytes of the fingerprint of the records' schema; 0 without a schema.
@@ -94,27 +89,18 @@ pub struct Segmentation {
 pub struct JournalLog {
     folder: JournalFolder,
     shape: Segmentation,
-    /// The journal's identity, which every file repeats.
     id: JournalId,
-    /// The writer's name, which each record carries.
     source: String,
-    /// The writer's incarnation, which each record carries.
     session: u64,
-    /// The last segment's file, open for writing.
     file: File,
-    /// The content of the last segment's page.
     segment: SegmentInfo,
-    /// The beginning of that segment.
     begun: Moment,
     /// The offset of the next record; everything before it is on the disk.
     end: u64,
-    /// The last safe record.
     committed: Committed,
     /// The latest time of sending of all records so far, ns since 1970.
     high: i64,
-    /// The file from which readers read the last safe record.
     word: Word,
-    /// The segments before the last one.
     kept: SealedSegments,
     /// The reason to refuse records, after a failure of unknown effect.
     failed: Option<Error>,
@@ -124,7 +110,6 @@ pub struct JournalLog {
     written: Option<u64>,
 }
 
-/// A piece of one write: a part of the scratch memory, or a body.
 enum Piece<'a> {
     Scratch(std::ops::Range<usize>),
     Body(&'a [u8]),
@@ -395,10 +380,7 @@ impl JournalLog {
         Ok(committed)
     }
 
-    /// Truncates unacknowledged bytes after a failed write.
-    ///
-    /// The log continues after a full disk. After any other failure the state of the kernel's memory is
-    /// unknown, so it refuses records.
+    /// Truncates unacknowledged bytes after a failed write; refuses further records except after `NoSpace`.
     fn undo(&mut self, error: Error) -> Error {
         let cut = self.file.set_len(self.end);
         let synced = cut.and_then(|()| self.file.sync_data());
@@ -415,7 +397,6 @@ impl JournalLog {
         Error::new(ErrorKind::Corrupt, text)
     }
 
-    /// Returns the path of the last segment, for error texts.
     fn file_name(&self) -> String {
         self.folder.path(&super::folder::segment_name(self.segment.first)).display().to_string()
     }

@@ -1,10 +1,9 @@
 //! The mask for bodies with bytes that look like a record.
 //!
 //! After a damaged record a search checks every multiple of 64 bytes for a record's first four bytes. A body
-//! that contains those bytes at such an offset, as a forgery or a copy of a journal, would look like a
-//! record. Such a body is stored with a mask: an exclusive or on the first four bytes of each 64. The mask is
-//! drawn such that no result is the beginning of a record; the record's extension holds it. Almost all bodies
-//! need no mask. A body begins at a multiple of 64, and so does each step.
+//! that contains those bytes at such an offset is stored with a mask: an exclusive or on the first four bytes
+//! of each 64. The mask is drawn such that no result is the beginning of a record; the record's extension
+//! holds it.
 
 use crate::error::Result;
 use crate::sys::random;
@@ -12,12 +11,9 @@ use crate::sys::random;
 /// Records begin and end at multiples of this many bytes.
 pub const ALIGN: u64 = 64;
 
-/// The mask for the first four bytes of each 64 of a body.
 pub type Mask = [u8; 4];
 
-/// The first bytes of a record.
 const MAGIC: [u8; 4] = *b"LKSP";
-/// The distance of the offsets that a search checks.
 const STEP: usize = ALIGN as usize;
 /// The size of the parts that are searched and then added to the checksum, while the processor's cache has
 /// them.

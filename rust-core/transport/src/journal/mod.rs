@@ -80,7 +80,6 @@ use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::value::Map;
 
-/// The driver of `journal:`; it has no state.
 pub struct Journal;
 
 /// `because` is the reason in errors about unsupported operations.
@@ -151,7 +150,6 @@ fn listing(place: &Place) -> Result<Option<Listing>> {
 }
 
 impl StoreDriver for Journal {
-    /// Opens the journal for writing. `AddressInUse` if a living process writes it.
     fn writer(
         &self,
         endpoint: &Endpoint,

@@ -1,11 +1,8 @@
 //! A reader of a journal: returns records on the disk in order, from any record on.
 //!
 //! It takes no lock on the journal. It watches the committed word for the last safe record; without a living
-//! writer it checks the files itself (`tail::without_writer`). The writer may delete segments between two
-//! reads. A reader that finds a segment missing reports its records as `Lagged`.
-//!
-//! Damage does not end a reader. It reports one record, or everything up to the next whole one, as `Corrupt`
-//! once, and then continues. Calls block only for the disk; `park` and `descriptor` are for waiting.
+//! writer it checks the files itself (`tail::without_writer`). It reports missing segments as `Lagged`, and
+//! damage once as `Corrupt`, and then continues. Calls block only for the disk.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -23,21 +20,17 @@ use crate::store::Start;
 use crate::sys::inotify::ContentWatch;
 use crate::sys::lock;
 
-/// Reads one journal. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Reader {
     folder: JournalFolder,
-    /// The file with the last safe record.
     word: Word,
     /// Wakes this reader when the word is written; `None` for a single read.
     watch: Option<ContentWatch>,
-    /// The last safe record at the last read of the word.
     committed: Committed,
     /// The longest body in bytes; a longer one is skipped with `TooLarge`.
     limit: u64,
     /// The open segment; `None` before the first.
     records: Option<Records>,
-    /// The number of the next returned record.
     next: u64,
     /// Skips records sent earlier than this (ns since 1970), until a later one is found.
     since: Option<i64>,
@@ -45,7 +38,6 @@ pub struct Reader {
     seeking: bool,
     /// The number of records that were deleted unread and are not reported yet.
     missed: u64,
-    /// Whether the journal was removed.
     gone: bool,
     /// The name under which this reader's position is stored, if any.
     consumer: Option<Consumer>,
@@ -145,7 +137,6 @@ impl Reader {
         Ok(Some(reader))
     }
 
-    /// Continues after the stored position of a named reader.
     fn resume(&mut self, position: Position) -> Result<()> {
         // The journal may have been truncated after the position was stored; numbers are then reused.
         self.next = position.sequence.min(self.committed.sequence) + 1;
@@ -161,7 +152,6 @@ impl Reader {
         Ok(())
     }
 
-    /// Sets the position of a reader without a stored position.
     fn begin(&mut self, start: Start) -> Result<()> {
         let oldest = self.folder.segments()?.first().copied().unwrap_or(1);
         match start {
@@ -364,7 +354,7 @@ impl Reader {
         loop {
             let newest = self.committed;
             let Some(mut records) = self.at(newest.segment, newest.at)? else {
-                // Deleted, because there are newer records.
+                // There are newer records.
                 if self.refresh()? {
                     continue;
                 }
@@ -397,8 +387,6 @@ impl Reader {
         Ok(self.gone)
     }
 
-    /// Returns the descriptor that becomes readable when the committed word is written or the journal
-    /// removed.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(AsFd::as_fd)
     }

@@ -39,13 +39,10 @@ const MASK: &[u8; 6] = b"\x64mask\x44";
 pub struct Stamp<'a> {
     pub id: &'a JournalId,
     pub sequence: u64,
-    /// The time of sending, ns since 1970.
     pub sent: i64,
     /// Every record up to this number was on the disk when this one was written.
     pub after: u64,
-    /// The writer's incarnation.
     pub session: u64,
-    /// The writer's name.
     pub source: &'a str,
     /// The first 8 bytes of the fingerprint of its schema; 0 without a schema.
     pub schema: u64,
@@ -118,7 +115,6 @@ pub fn end(at: u64, header: &Header) -> Option<u64> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordExtension<'a> {
-    /// See [`Stamp::after`].
     pub after: u64,
     pub session: u64,
     pub source: &'a str,

@@ -1,9 +1,8 @@
 //! The records of one segment in order, and their schema.
 //!
-//! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. It does not
-//! know the safe records: its callers (`reader`, `tail`) decide how far they read and how they treat a broken
-//! record. Every length comes from a file that may be forged or damaged. It is compared with the file's
-//! length before any allocation, and no sum of offsets overflows (see `block::LARGEST`).
+//! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. Every length
+//! comes from a file that may be forged or damaged: it is compared with the file's length before any
+//! allocation, and no sum of offsets overflows (see `block::LARGEST`).
 
 use std::fs::File;
 use std::io::ErrorKind::UnexpectedEof;
@@ -20,15 +19,11 @@ use crate::extension::Sender;
 use crate::frame::{HEADER, Header};
 use crate::place::{Access, Place};
 
-/// How many bytes are read ahead.
 const AHEAD: usize = 64 << 10;
-/// The fault of a record that ends after the end of every possible file.
 const TOO_LONG: &str = "it announces more bytes than a file can have";
 
-/// The parts of a record that a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts {
-    /// The header and the sender.
     Head,
     /// Also whether the body is complete and has the right check sum. The body is not kept.
     Check,
@@ -36,12 +31,10 @@ pub enum Parts {
     Body(u64),
 }
 
-/// The content at an offset.
 #[derive(Debug)]
 pub enum RecordAt {
     /// A record whose read parts are whole.
     Record(JournalRecord),
-    /// The end of the segment.
     End,
     /// Bytes that are not a whole record, and the reason.
     Broken(String),
@@ -61,36 +54,27 @@ pub enum Walked {
 
 #[derive(Debug)]
 pub struct JournalRecord {
-    /// The message header; its sequence is the record's number.
     pub header: Header,
     pub extension: Bytes,
     /// The body without its mask, if it was requested and is not too long.
     pub body: Option<Bytes>,
-    /// The writer's name and incarnation.
     pub sender: Sender,
-    /// See [`record::Stamp::after`].
     pub after: u64,
     /// The mask of the stored body; `None` for an unmasked body.
     pub mask: Option<Mask>,
-    /// The offset of the record in the segment.
     pub at: u64,
     /// The offset of the next record.
     pub end: u64,
 }
 
-/// Reads one segment, from any record on. One thread at a time uses it.
 #[derive(Debug)]
 pub struct Records {
     file: File,
-    /// The content of the segment's page.
     pub segment: SegmentInfo,
     /// The offset of the next record. Callers set it to move.
     pub at: u64,
-    /// Bytes that were read ahead.
     window: Vec<u8>,
-    /// The offset of the window in the file.
     window_at: u64,
-    /// The number of valid bytes in the window.
     filled: usize,
     /// The sender of the previous record, shared because the next record usually has an equal sender.
     sender: Sender,
@@ -110,7 +94,6 @@ impl Records {
         segment_name(self.segment.first)
     }
 
-    /// Returns the current length of the file in bytes.
     pub fn length(&self) -> Result<u64> {
         Ok(self.file.metadata().doing(format_args!("looking at {}", self.name()))?.len())
     }

@@ -23,15 +23,12 @@ use crate::store::{History, OriginalRecord, Replicates};
 use crate::sys::lock::{self, Lock};
 use crate::value::Map;
 
-/// The ending of the directory of a journal.
 const ENDING: &str = ".journal";
-/// The suffix of the name of a replaced replica.
 const REPLACED: &str = ".replaced";
 
 /// The writing end of a replica. It holds the journal's lock for its lifetime.
 #[derive(Debug)]
 pub struct Replica {
-    /// The log, which takes numbers and times from the drafts.
     log: JournalLog,
     /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,

@@ -1,9 +1,7 @@
 //! Deletes segments of a journal by size, by age, or after every consumer has consumed them.
 //!
-//! Only whole segments are deleted, oldest first, never the last. Each rule acts separately. Deletion follows
-//! the order of numbers and syncs the directory between two segments, so a power cut never leaves a gap. The
-//! writer applies the rules at opening and with each new segment. Readers notice missing segments and report
-//! `Lagged`.
+//! Only whole segments are deleted, oldest first, never the last; the directory is synced between two
+//! segments, so a power cut never leaves a gap. Readers notice missing segments and report `Lagged`.
 //!
 //! A running writer measures ages by the time since boot, which nobody sets. Segments of earlier writers have
 //! only times of the wall clock. The time between two of those counts at most a quarter of the rule, because
@@ -54,18 +52,13 @@ impl Moment {
     }
 }
 
-/// The segments before the last one, oldest first.
 #[derive(Debug)]
 pub struct SealedSegments(Vec<Sealed>);
 
-/// A segment that gets no more records.
 #[derive(Clone, Copy, Debug)]
 struct Sealed {
-    /// The number of its first record.
     first: u64,
-    /// The number of its last record.
     last: u64,
-    /// The length of its file.
     bytes: u64,
     /// The time of its sealing, at or after the sending of its last record.
     sealed: Moment,
@@ -145,7 +138,6 @@ impl SealedSegments {
     }
 }
 
-/// Deletes a segment, after `gone` others.
 fn remove(folder: &JournalFolder, sealed: &Sealed, gone: usize) -> Result<()> {
     // One at a time: a power cut could otherwise undo the first deletion but not the second, and leave a gap.
     if gone > 0 {

@@ -10,14 +10,11 @@ use super::folder::{JournalFolder, PAGE};
 use super::records::{JournalRecord, Parts, RecordAt, Records};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The end of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
     /// The number of the last good record, or one less than the segment's first number.
     pub sequence: u64,
-    /// The offset of that record; 0 if the segment is empty.
     pub at: u64,
-    /// The offset of the next record.
     pub end: u64,
     /// The latest time of sending of all records up to here, ns since 1970.
     pub high: i64,

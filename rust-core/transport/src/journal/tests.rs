@@ -52,7 +52,6 @@ impl Fixture {
         self.writer_with(Segmentation::default()).unwrap()
     }
 
-    /// Opens a writer whose segments have a few records each.
     fn short(&self) -> JournalWriter {
         self.writer_with(Segmentation { segment_bytes: Some(PAGE + 1000), ..Segmentation::default() })
             .unwrap()
@@ -77,7 +76,6 @@ fn write(writer: &JournalWriter, from: u64, to: u64) {
     }
 }
 
-/// Reads to the end and checks each body; returns the numbers.
 fn read(reader: &mut Reader) -> Vec<u64> {
     let mut numbers = Vec::new();
     while let Some((frame, sender)) = reader.try_recv().unwrap() {
@@ -276,7 +274,6 @@ fn reader_continues_behind_damage() {
     fs::write(&first, &whole).unwrap();
     fs::remove_file(journal.path(&segment_name(31))).unwrap();
     fs::remove_file(journal.path("committed")).unwrap();
-    // The segment is truncated, and then missing.
     fs::write(&first, &whole[..whole.len() - record]).unwrap();
     for gone in [false, true] {
         if gone {

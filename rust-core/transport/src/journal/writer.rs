@@ -2,11 +2,8 @@
 //!
 //! A thread that finds no running round takes all waiting messages, writes and syncs them, and wakes the
 //! others. Messages that arrive during a round wait for the next round, which one of their threads runs. So
-//! no message waits for a timer, and a round has the messages that arrived during the previous round.
-//!
-//! `queue` is locked for a few instructions. The thread of a round locks `log` for the time of a write and a
-//! sync. A waiting thread sleeps on `round_ended` without a deadline, because a system call on a disk cannot
-//! keep one.
+//! no message waits for a timer. A waiting thread sleeps without a deadline, because a system call on a disk
+//! cannot keep one.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -26,31 +23,22 @@ use crate::value::Map;
 #[derive(Clone, Debug, Default)]
 pub struct WriterOptions {
     pub source: String,
-    /// The writer's incarnation.
     pub session: u64,
-    /// The users that may open the files.
     pub access: Access,
-    /// The division into segments and the retention.
     pub shape: Segmentation,
-    /// The additional fields of the owner record, for listings.
     pub owner_record: Map,
 }
 
-/// The one writer of a journal. It holds the lock of the name for its lifetime.
 #[derive(Debug)]
 pub struct JournalWriter {
-    /// The messages that wait for the next round.
     queue: Mutex<WriteQueue>,
-    /// Notified at the end of each round.
     round_ended: Condvar,
-    /// The log, used by the thread that runs a round.
     log: Mutex<JournalLog>,
     /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
     _lock: Lock,
 }
 
-/// The waiting messages, with the places for their outcomes.
 #[derive(Debug, Default)]
 struct WriteQueue {
     waiting: Vec<(RecordDraft, Arc<WriteOutcome>)>,
@@ -158,7 +146,6 @@ impl JournalWriter {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the log, after the round that uses it.
     fn log(&self) -> MutexGuard<'_, JournalLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,7 +32,6 @@ pub static KIND: Kind = Kind {
     },
 };
 
-/// Returns the endpoint of an address, in numbers.
 pub fn endpoint_of(address: SocketAddr) -> Endpoint {
     Endpoint::of_address(Transport::of(&KIND), address)
 }
@@ -91,7 +90,6 @@ impl Address {
         Ok(known.map(|addresses| self.connectable(addresses)))
     }
 
-    /// Begins to query a name server.
     pub fn look_up(&self) -> Result<Lookup> {
         Lookup::begin(&self.host, self.port)
     }
@@ -139,7 +137,6 @@ impl Address {
     }
 }
 
-/// Returns the address to connect to: loopback for a listener at "all addresses".
 fn connectable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -56,15 +56,11 @@ struct TcpCall {
 }
 
 enum Stage {
-    /// A name server is queried.
     Resolving(Lookup),
-    /// The connection is not established yet.
     Connecting(Guarded, SocketAddr),
     /// The listener must prove that it has the token.
     Proving(Exchange, proof::Caller, SocketAddr),
-    /// The hello was sent.
     Awaiting(Exchange),
-    /// There is an outcome.
     Over,
 }
 
@@ -116,7 +112,6 @@ impl TcpCall {
         Ok(Some(Call::NotListening))
     }
 
-    /// Sends the first frame over a connection.
     fn send(&mut self, stream: Stream, at: SocketAddr) -> Result<()> {
         if !is_loopback_address(at.ip()) {
             let exchange = Exchange::begin(stream, &self.hello, &[])?;
@@ -127,7 +122,6 @@ impl TcpCall {
         self.enter(Stage::Proving(exchange, caller, at))
     }
 
-    /// Takes one step, if it need not wait.
     fn step_once(&mut self) -> Result<Step> {
         match &mut self.stage {
             Stage::Resolving(lookup) => match lookup.take() {
@@ -189,7 +183,6 @@ impl TcpCall {
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 enum Step {
     Next,
-    /// Nothing before the descriptor is readable.
     Wait,
     Over(Call),
 }

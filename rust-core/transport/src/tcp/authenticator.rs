@@ -21,7 +21,6 @@ use crate::sys::directory::Directory;
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 
-/// The authenticator of a TCP listener, with the directory of the token.
 #[derive(Debug)]
 pub struct TcpAuthenticator(pub Arc<Directory>);
 
@@ -54,10 +53,6 @@ impl Authenticator for TcpAuthenticator {
     }
 }
 
-/// Refuses peers of other users of this machine.
-///
-/// # Errors
-/// `PermissionDenied`.
 fn check_user(socket: &Guarded, own: SocketAddr) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
     match inet::user_calling(inet::peer_address(socket)?, own) {
@@ -67,10 +62,6 @@ fn check_user(socket: &Guarded, own: SocketAddr) -> Result<()> {
 }
 
 impl Proof for Proving {
-    /// Takes the next frame of the proof.
-    ///
-    /// # Errors
-    /// `PermissionDenied` for a peer without the token.
     fn receive(&mut self, frame: &Incoming, stream: &Stream) -> Result<bool> {
         // Read again for each peer, so a removed token is replaced without a restart.
         let token = TcpToken::of(&self.directory)?;

@@ -29,7 +29,6 @@ pub fn connect(
     Ok(first(address, wakers, waiting)?.map_or(Call::NotListening, Call::Answered))
 }
 
-/// Connects to the first of its addresses at which a process listens.
 fn first(address: &Address, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
     let addresses = match address.resolve(wakers, waiting) {
         Ok(addresses) => addresses.unwrap_or_default(),
@@ -61,7 +60,6 @@ fn connect_to(
     socket.map_or(Ok(None), |socket| connected(socket, at))
 }
 
-/// Checks the requirements for addresses beyond this machine.
 pub fn may_connect(at: SocketAddr, expects_hello: bool) -> Result<()> {
     if is_loopback_address(at.ip()) {
         return Ok(());
@@ -70,7 +68,6 @@ pub fn may_connect(at: SocketAddr, expects_hello: bool) -> Result<()> {
     remote::check(&format!("a connection to {at}"))
 }
 
-/// Returns the stream over an established connection, if a process listens there.
 pub fn connected(socket: Guarded, at: SocketAddr) -> Result<Option<Stream>> {
     // For an unused port of the ephemeral range, the kernel may assign that port to this socket and connect
     // it to itself.
@@ -81,7 +78,6 @@ pub fn connected(socket: Guarded, at: SocketAddr) -> Result<Option<Stream>> {
     Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::connecting(socket, at)? }))
 }
 
-/// Waits until a connection is established or has failed.
 fn finish(
     socket: Guarded,
     at: SocketAddr,

@@ -55,7 +55,6 @@ fn place_of(directory: &Arc<Directory>, address: SocketAddr) -> Place {
     Place { directory: directory.clone(), file: endpoint_of(address).file_name() }
 }
 
-/// Adds the process that listens at the address to the error, if it uses this library.
 fn named(error: Error, place: &Place) -> Error {
     let is_ours = || lock::is_held(&place.directory, &place.file).unwrap_or(false);
     if error.kind() != ErrorKind::AddressInUse || !is_ours() {

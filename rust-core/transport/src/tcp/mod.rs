@@ -1,9 +1,8 @@
 //! TCP: the frames of a Unix socket, with a token against other users and keys against other machines.
 //!
-//! On a loopback address both sides first prove, by challenge and response, that they have the token of the
-//! runtime directory. Beyond this machine everything is TLS 1.3 with raw public keys, and each side accepts
-//! only keys that its user trusts. The kernel chooses the port; a record in the runtime directory has it for
-//! listings and waiting clients.
+//! On a loopback address both sides first prove that they have the token of the runtime directory. Beyond
+//! this machine everything is TLS 1.3 with raw public keys, and each side accepts only keys that its user
+//! trusts. A record in the runtime directory has the port, for listings and waiting clients.
 //!
 //! | topic | module |
 //! |---|---|
@@ -12,7 +11,6 @@
 //! | listening, and the proof of a new connection | `listen`, `authenticator` |
 //! | connecting, with and without waiting | `call`; `asking` |
 //! | other machines: keys, and TLS between them | `remote`, `tls` |
-//! | the traits of a transport | here |
 
 pub mod address;
 mod asking;
@@ -115,7 +113,6 @@ impl ConnectionDriver for Tcp {
     }
 }
 
-/// An address at which a process listens or will listen.
 struct Remote {
     address: Address,
 }

@@ -27,20 +27,15 @@ const PROOF: usize = 32;
 
 type Nonce = [u8; NONCE];
 
-/// The side that makes a proof.
 #[derive(Clone, Copy)]
 enum Prover {
     Caller,
     Listener,
 }
 
-/// The input of the HMAC.
 struct ProofInput {
-    /// The listener's address, as this side sees it.
     address: SocketAddr,
-    /// The connecting side's number.
     caller: Nonce,
-    /// The listener's number.
     listener: Nonce,
 }
 
@@ -120,7 +115,6 @@ impl Caller {
     }
 }
 
-/// The listening side of one connection.
 #[derive(Default)]
 pub enum ListenerProof {
     /// The peer's number has not arrived.
@@ -134,9 +128,7 @@ pub struct ProofRequested {
     input: ProofInput,
 }
 
-/// The next action of a listener after a frame.
 pub enum ProofStep {
-    /// Send this frame, and wait for another frame.
     Send(Vec<u8>),
     /// The peer has the token; its hello follows.
     Proven,

@@ -27,14 +27,12 @@ pub fn check(what: &str) -> Result<()> {
     tls::check_keys(&Keyring::new()?, what)
 }
 
-/// Returns the stream of an accepted connection from another machine.
 #[cfg(feature = "tls")]
 pub fn accepted(socket: Guarded) -> Result<Stream> {
     let other = inet::peer_address(&socket)?;
     Ok(Stream::Other(Arc::new(Tls::server(socket, other, &Keyring::new()?)?)))
 }
 
-/// Returns the stream of a connection to a listener on another machine.
 #[cfg(feature = "tls")]
 pub fn connecting(socket: Guarded, other: SocketAddr) -> Result<Stream> {
     Ok(Stream::Other(Arc::new(Tls::client(socket, other, &Keyring::new()?)?)))

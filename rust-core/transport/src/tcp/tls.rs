@@ -1,8 +1,7 @@
 //! TLS 1.3 between two machines that trust each other's keys.
 //!
-//! Both sides prove theirs as raw public keys (RFC 7250), without certificates, names or authorities. [`Tls`]
-//! is a byte stream over a socket. Both halves of a link share it; every operation takes its mutex, and never
-//! blocks with it. rustls implements the protocol; this file moves bytes and verifies keys ([`Pinned`]). The
+//! Both sides prove theirs as raw public keys (RFC 7250), without certificates, names or authorities. Both
+//! halves of a link share one [`Tls`]; every operation takes its mutex, and never blocks with it. The
 //! handshake runs inside `read` and `write`. Bytes written earlier wait in rustls until the peer's key is
 //! trusted.
 
@@ -38,13 +37,10 @@ use crate::sys::{inet, socket};
 /// The protocol name that both sides negotiate (ALPN).
 const PROTOCOL: &[u8] = b"linkspan/1";
 
-/// A connection under TLS, shared by the two halves of its link.
 pub struct Tls {
     socket: Guarded,
     state: Mutex<TlsState>,
-    /// The verifier, which has the peer's key after the handshake.
     pinned: Arc<Pinned>,
-    /// The peer's address, for texts.
     other: SocketAddr,
 }
 
@@ -59,11 +55,8 @@ struct TlsState {
 struct Pinned {
     /// The trusted keys; read at each handshake, so that changes need no restart.
     keyring: Keyring,
-    /// This machine's own key, for texts.
     own: PublicKey,
-    /// The peer's key, trusted or not.
     seen: OnceLock<PublicKey>,
-    /// The name of that key, if it is trusted.
     name: OnceLock<String>,
     provider: Arc<CryptoProvider>,
 }
@@ -89,16 +82,12 @@ pub fn check_keys(keyring: &Keyring, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// The parts of a configuration that depend on this machine.
 struct OwnKey {
     pinned: Arc<Pinned>,
     certified: Arc<CertifiedKey>,
 }
 
-/// Loads this machine's key and makes a verifier for one connection.
-///
-/// # Errors
-/// `PermissionDenied` without a key, `Corrupt` for an unusable one.
+/// Fails with `PermissionDenied` without a key, with `Corrupt` for an unusable one.
 fn own_key(keyring: &Keyring, what: &str) -> Result<OwnKey> {
     check_keys(keyring, what)?;
     let unusable =
@@ -111,7 +100,6 @@ fn own_key(keyring: &Keyring, what: &str) -> Result<OwnKey> {
     Ok(OwnKey { pinned: Arc::new(Pinned { keyring: keyring.clone(), own, seen, name, provider }), certified })
 }
 
-/// Wraps an error of building a configuration, which is a defect of this file.
 fn unbuilt(error: rustls::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("TLS could not be set up: {error}"))
 }
@@ -136,7 +124,6 @@ impl Tls {
         Ok(Tls { socket, state, pinned, other })
     }
 
-    /// Starts TLS on the side that listens.
     pub fn server(socket: Guarded, other: SocketAddr, keyring: &Keyring) -> Result<Tls> {
         let OwnKey { pinned, certified } = own_key(keyring, &format!("a connection from {other}"))?;
         let mut config = ServerConfig::builder_with_provider(pinned.provider.clone())
@@ -222,7 +209,6 @@ impl Tls {
         Ok(Some(taken).filter(|n| *n > 0))
     }
 
-    /// Sends the bytes in rustls' buffer; returns true if nothing is left.
     pub fn flush(&self) -> Result<bool> {
         self.send_buffered(&mut self.state())
     }
@@ -244,7 +230,6 @@ impl Tls {
         socket::disconnect(&self.socket);
     }
 
-    /// Sends the bytes in rustls' buffer; false if the socket has no room.
     fn send_buffered(&self, state: &mut TlsState) -> Result<bool> {
         while state.connection.wants_write() {
             match state.connection.write_tls(&mut SocketIo(&self.socket)) {
@@ -321,7 +306,7 @@ impl ByteStream for Tls {
         Tls::disconnect(self);
     }
 
-    /// False: rustls keeps bytes that the socket has no room for.
+    /// rustls keeps bytes that the socket has no room for.
     fn writes_reach_kernel(&self) -> bool {
         false
     }
@@ -417,7 +402,6 @@ impl Pinned {
     }
 }
 
-/// Refuses TLS 1.2, which is never negotiated.
 fn no_tls12() -> Verified<HandshakeSignatureValid> {
     Err(rustls::Error::General("TLS 1.2 is not supported".into()))
 }

@@ -16,7 +16,6 @@ use crate::sys::{environment, lock, random, staging};
 
 pub const NAME: &str = ".token";
 pub const LENGTH: usize = 32;
-/// The most bytes that are read of the file, to report its length.
 const LIMIT: usize = 4096;
 
 /// The secret that the programs of one user share; in a shared directory, the programs of one group.
@@ -103,7 +102,6 @@ fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Explains the owner of the token and the remedy.
 fn unreadable(path: &std::path::Path) -> Error {
     use std::os::unix::fs::MetadataExt;
     let me = rustix::process::geteuid().as_raw();

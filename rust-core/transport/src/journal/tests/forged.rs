@@ -73,7 +73,6 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
     }
 }
 
-/// Returns the end of the record that begins here.
 fn third_of(segment: &[u8], at: usize) -> usize {
     let header = super::super::record::read_header(segment[at..at + 64].try_into().unwrap()).unwrap();
     super::super::record::end(at as u64, &header).unwrap() as usize
@@ -127,7 +126,6 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         listing(&journal.place).unwrap().unwrap();
         assert_eq!(journal.writer().last(), 3, "{numbers:?}");
     }
-    // A consumer's position.
     for numbers in [[u64::MAX; 4], [u64::MAX, 1, 1, 4096], [1, u64::MAX, 1, 4096], [1, 2, 1, u64::MAX]] {
         let block = Block { version: 1, id, numbers };
         fs::write(journal.path("logger.consumer"), block::write(*b"LKSPREAD", &block, BLOCK)).unwrap();
@@ -136,7 +134,6 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         assert!(error.text().contains("logger.consumer"), "{error}");
     }
     fs::remove_file(journal.path("logger.consumer")).unwrap();
-    // A segment's name.
     for number in [0, u64::MAX, (1 << 62) + 1] {
         let path = journal.path(&segment_name(number));
         fs::write(&path, b"").unwrap();
@@ -271,7 +268,6 @@ fn segment_of_a_newer_wire_version_among_the_vectors_is_a_mismatch_and_stays() {
     }
     let segment = fs::read(NEWER_SEGMENT).unwrap();
     let journal = Fixture::new();
-    // Replaces the segment of a journal.
     drop(journal.writer());
     let path = journal.path(&segment_name(1));
     fs::write(&path, &segment).unwrap();

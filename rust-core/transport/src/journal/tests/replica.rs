@@ -5,7 +5,6 @@ use super::super::replica::{Replica, history};
 use super::*;
 use crate::store::{History, OriginalRecord, Replicates};
 
-/// A record as [`super::Fixture::reader`] returns it.
 #[derive(Debug, PartialEq)]
 struct Read {
     sequence: u64,
@@ -38,7 +37,6 @@ fn copied(fixture: &Fixture, from: u64) -> Vec<(OriginalRecord, Encoding, Bytes)
     read(fixture, from).into_iter().map(copied).collect()
 }
 
-/// Returns the history of a journal as another machine receives it.
 fn of(fixture: &Fixture) -> History {
     History { machine: Some("north".into()), ..history(&fixture.place).unwrap().unwrap() }
 }
