@@ -31,9 +31,7 @@ use linkspan_value::value::{DType, Map, NdArrayRef, Order, Value};
 /// machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// The fields in the order of the description, without padding.
     fields: Vec<LayoutField>,
-    /// Whether numbers are big-endian.
     big: bool,
     /// The offset after the last byte of any field.
     end: usize,
@@ -48,7 +46,6 @@ struct LayoutField {
     /// Its dimensions; empty for a single number.
     shape: Vec<u64>,
     at: usize,
-    /// The number of its bytes.
     length: usize,
 }
 
@@ -104,7 +101,6 @@ impl Layout {
         }
     }
 
-    /// Returns whether a counter with these bytes means that no write is in progress.
     pub(super) fn is_even(&self, counter: &[u8]) -> bool {
         let lowest = if self.big { counter.last() } else { counter.first() };
         lowest.is_some_and(|byte| byte % 2 == 0)
@@ -120,7 +116,6 @@ impl Layout {
         Ok(Value::Map(map))
     }
 
-    /// Returns the value of one field.
     fn value(&self, field: &LayoutField, bytes: &[u8]) -> Result<Value> {
         let dtype = match field.what {
             FieldType::Bytes => return Ok(Value::Bytes(Bytes::copy_from_slice(bytes))),
@@ -268,7 +263,6 @@ fn malformed(text: &str, at: usize) -> Error {
     Error::new(ErrorKind::Malformed, text).at(at)
 }
 
-/// Returns the ranges between semicolons and line ends, without comments.
 fn statements(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut start = 0;
     text.split_inclusive('\n').flat_map(move |line| {
@@ -286,17 +280,13 @@ fn statements(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
     })
 }
 
-/// A statement, read from left to right.
 struct Words<'a> {
     text: &'a str,
-    /// The offset of the next character.
     at: usize,
-    /// The offset of the statement's end.
     end: usize,
 }
 
 impl<'a> Words<'a> {
-    /// Skips white space and returns the rest of the statement.
     fn rest(&mut self) -> &'a str {
         let rest = &self.text[self.at..self.end];
         self.at = self.end - rest.trim_start().len();
@@ -307,7 +297,6 @@ impl<'a> Words<'a> {
         malformed(what, self.at)
     }
 
-    /// Takes a name, if one is next.
     fn word(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
@@ -350,7 +339,6 @@ impl<'a> Words<'a> {
         Ok(Some(number))
     }
 
-    /// Checks that the statement ends here.
     fn expect_end(&mut self) -> Result<()> {
         match self.rest() {
             "" => Ok(()),

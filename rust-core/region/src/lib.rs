@@ -43,7 +43,6 @@ pub use layout::Layout;
 /// word is never torn. For a file the kernel guarantees nothing. Any number of threads may read one region.
 #[derive(Debug)]
 pub struct Region {
-    /// The text that opened it, for errors.
     source: String,
     memory: RegionMemory,
 }
@@ -51,7 +50,6 @@ pub struct Region {
 /// The most bytes in a search for the end of a text.
 const LONGEST_TEXT: u64 = 16 << 20;
 
-/// The number of attempts to read a struct during writes.
 const TRIES: u32 = 64;
 
 impl Region {
@@ -88,7 +86,7 @@ impl Region {
         self.copy(offset, length).map_err(|e| e.on(&self.source))
     }
 
-    /// As [`Region::bytes`], with errors that do not name the region.
+    /// Errors do not name the region.
     fn copy(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let there = self.memory.len()?;
         // Checked before the memory is allocated.
@@ -110,7 +108,7 @@ impl Region {
         self.find_text(offset).map_err(|e| e.on(&self.source))
     }
 
-    /// As [`Region::text`], with errors that do not name the region.
+    /// Errors do not name the region.
     fn find_text(&self, offset: u64) -> Result<String> {
         const STEP: u64 = 4096;
         let there = self.memory.len()?;
@@ -164,9 +162,7 @@ impl Region {
         self.try_read_stable(offset, layout, counter).map_err(|e| e.on(&self.source))
     }
 
-    /// As [`Region::read_stable`], with errors that do not name the region.
-    ///
-    /// This is a sequence lock, read through system calls.
+    /// A sequence lock, read through system calls. Errors do not name the region.
     fn try_read_stable(&self, offset: u64, layout: &Layout, counter: &str) -> Result<Value> {
         let (at, length) = layout.counter(counter)?;
         let place = offset

@@ -55,7 +55,6 @@ impl RegionMemory {
         RegionMemory::of_file(path, 0)
     }
 
-    /// Opens a regular file, with `flags` besides the usual ones.
     fn of_file(path: &str, flags: i32) -> Result<RegionMemory> {
         // Without NONBLOCK a FIFO, or a file with another process's lease, would block.
         let flags = flags | libc::O_NONBLOCK;
@@ -117,7 +116,6 @@ impl RegionMemory {
     }
 }
 
-/// Returns the error of a text that names no memory.
 fn invalid(source: &str, what: &str) -> Error {
     Error::new(
         ErrorKind::InvalidEndpoint,
@@ -125,7 +123,6 @@ fn invalid(source: &str, what: &str) -> Error {
     )
 }
 
-/// Returns the error with advice.
 fn explained(error: Error, what: &str) -> Error {
     Error::new(error.kind(), format!("{}; {what}", error.text()))
 }

@@ -35,16 +35,13 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 pub struct RelayLink {
     tx: Tx,
     rx: Rx,
-    /// The pages of the two sides, over shared memory.
     ack_words: Option<Arc<AckWords>>,
     epoll: Epoll,
-    /// Whether the link's descriptors are in the epoll set.
     reads: bool,
     /// The descriptor that reports room, while it is in the epoll set.
     room: Option<OwnedFd>,
     /// Whether the link must wake this side.
     parked: bool,
-    /// The number of the last message sent to the program.
     sent: u64,
     /// The relayed number up to which the program has consumed.
     acked: u64,
@@ -220,14 +217,12 @@ impl RelayLink {
         self.rx.park()
     }
 
-    /// Takes back the request for a wake-up.
     fn unpark(&mut self) {
         if std::mem::take(&mut self.parked) {
             self.rx.unpark();
         }
     }
 
-    /// Returns an acknowledgement frame if the program's page has a higher number than the relayed one.
     fn new_acknowledgement(&mut self) -> Option<Vec<u8>> {
         let acknowledged = self.ack_words.as_ref()?.acknowledged();
         if acknowledged <= self.acked {
@@ -268,7 +263,6 @@ impl fmt::Debug for RelayLink {
     }
 }
 
-/// Waits for [`RETRY_INTERVAL`] within the deadline.
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
     waiting.sleep()?;
     sleeping::sleep(RETRY_INTERVAL);

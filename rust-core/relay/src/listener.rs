@@ -27,7 +27,6 @@ use crate::link::RelayLink;
 ///
 /// Dropping it removes the name.
 pub struct RelayListener {
-    /// Callers that wait for an answer of the other machine.
     queue: Arc<Queue<RelayCaller>>,
     _registration: ListenerRegistration,
 }

@@ -61,7 +61,6 @@ fn step(from: &mut RelayLink, to: &mut RelayLink, stop: &AtomicBool) -> Option<u
     Some(1)
 }
 
-/// Runs a test while links from the first name to the second are relayed.
 fn while_handed_on(near: &str, far: &str, cut_after: usize, test: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     let listener = RelayListener::listen(near, &Options::default().with_machine("north")).unwrap();

@@ -36,7 +36,6 @@ pub use own_names::{BRIDGE_STATUS, GATEWAY_STATUS, is_own_name};
 pub(crate) use places::named;
 pub use schemas::{reply_schema, schema, schema_of, schemas};
 
-/// The most threads that read the files of stores at once.
 const MAX_READERS: usize = 8;
 
 /// Returns the runtime directory of this process, created on demand.
@@ -105,7 +104,6 @@ pub fn machine(endpoint: &str) -> Result<Option<String>> {
     Ok(examine_all(&places, Stale::Remove)?.into_iter().find_map(|listed| listed.machine))
 }
 
-/// Examines all names, sorted by endpoint.
 fn examine_all(places: &[ListedName], stale: Stale) -> Result<Vec<Listed>> {
     let files = |found: &ListedName| match found.endpoint.transport().driver().listing_source() {
         ListingSource::Files { owned } => Some(owned),

@@ -105,7 +105,6 @@ pub struct Connection<M, P> {
     pub outbox: Outbox<M>,
     /// The receiving side.
     pub inbox: Inbox,
-    /// The number of the newest link; 0 before the first.
     newest: u64,
     /// Whether the newest link may need earlier messages first.
     replays: bool,
@@ -126,7 +125,6 @@ pub struct Connection<M, P> {
     peer_page: Option<P>,
     /// The peer must wake a waiting thread at this number; 0 without a thread. It outlasts the link.
     wanted: u64,
-    /// The error of an impossible number in `peer_page`.
     violation: Option<Error>,
     /// Withdrawn requests that the peer does not know of.
     withdrawn: Vec<u64>,

@@ -105,7 +105,6 @@ pub struct Inbox {
     ack_mode: Acknowledge,
     /// The session of the peer being received; 0 before the first.
     session: u64,
-    /// The number of the last received message.
     received: u64,
     /// The lowest number neither received nor counted as missed; 0 while any number may be the first.
     expected: u64,
@@ -115,7 +114,6 @@ pub struct Inbox {
     window: VecDeque<WindowEntry>,
     /// The number of delivered, unconsumed entries of `window`.
     delivered: usize,
-    /// The number up to which everything was consumed.
     consumed: u64,
     /// The number last acknowledged to the sender on this link.
     acked: u64,
@@ -123,7 +121,6 @@ pub struct Inbox {
     ///
     /// The two sides are then in a dialogue, and the next message carries the number again.
     has_replied: bool,
-    /// The consumed, unacknowledged messages.
     unacked: Unacked,
     duplicates: u64,
     missed: u64,
@@ -132,7 +129,6 @@ pub struct Inbox {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Unacked {
-    /// Whether any of the messages is [`AckUrgency::Prompt`].
     prompt: bool,
     count: u64,
     bytes: usize,
@@ -386,7 +382,6 @@ impl Inbox {
         self.window.get_mut(at)
     }
 
-    /// Marks all delivered messages up to this number as consumed.
     fn consume_delivered(&mut self, up_to: u64) {
         if self.window.len() == 1
             && let Some(front) = self.window.front().copied()

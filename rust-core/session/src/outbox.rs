@@ -29,7 +29,6 @@ pub struct Outbox<M> {
     session: u64,
     /// The replay limits; `None` for best effort, which keeps nothing.
     limits: Option<ReplayLimits>,
-    /// The number of the last sent message; 0 before the first.
     last: u64,
     /// The highest number whose frame was or is passed to the link.
     ///
@@ -45,18 +44,15 @@ pub struct Outbox<M> {
     /// They have a separate window, because a sender of data does not wait for them.
     requests: Places<KeptMessage<M>>,
     request_bytes: usize,
-    /// The number up to which peers have taken all requests.
     taken: u64,
     /// The numbers of the requests that this link repeats.
     resent: Vec<u64>,
-    /// The number up to which the peer has consumed everything.
     acknowledged: u64,
     peer: Option<(Identity, u64)>,
     /// Kept messages up to this number were sent over this link, or need not be.
     replayed_to: u64,
     /// Unkept data sent over this link: an upper bound of the messages, and the number of the last.
     unkept: (u64, u64),
-    /// Counts replayed messages.
     replayed: u64,
     /// Counts kept messages that no peer will receive.
     dropped: u64,
@@ -561,7 +557,6 @@ impl<M: Reuse> Outbox<M> {
         }
     }
 
-    /// Keeps the messages for which `keep` is true. Returns the number of removed messages.
     fn retain(&mut self, mut keep: impl FnMut(&KeptMessage<M>) -> bool) -> usize {
         let before = self.kept.len();
         let mut bytes = 0;

@@ -12,7 +12,6 @@ pub struct Places<T> {
     places: Vec<T>,
     /// Counts removed items: the low bits are the place of the first item.
     first: usize,
-    /// The number of items.
     count: usize,
 }
 
@@ -35,7 +34,6 @@ impl<T: Reuse> Default for Places<T> {
 }
 
 impl<T: Reuse> Places<T> {
-    /// The number of places allocated at first.
     const FEW: usize = 4;
 
     /// Returns an empty queue, without memory.

@@ -31,7 +31,6 @@ use crate::histories::{Seed, given_seed};
 
 const HISTORIES: u64 = 100_000;
 
-/// How often each interesting case happened, over all histories.
 #[derive(Debug, Default)]
 struct Coverage {
     given: u64,
@@ -58,7 +57,6 @@ struct Coverage {
     gone: u64,
 }
 
-/// Runs the history of this seed.
 fn run(seed: u64, seen: &mut Coverage, traces: bool) {
     let seed = Seed(seed);
     let mut world = World::new(seed.0, seen, traces);

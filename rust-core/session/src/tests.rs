@@ -48,7 +48,6 @@ fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'st
     next
 }
 
-/// Returns the number of kept messages, and their bytes.
 fn kept<M: Reuse>(outbox: &Outbox<M>) -> (usize, usize) {
     (outbox.kept_count(), outbox.unacknowledged().bytes)
 }

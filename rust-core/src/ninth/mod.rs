@@ -10,7 +10,6 @@ use crate::{Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber
 use linkspan_transport::endpoint::Endpoint;
 use linkspan_transport::table;
 
-/// Bounds every wait.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn endpoint(name: &str) -> String {

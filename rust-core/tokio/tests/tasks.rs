@@ -18,7 +18,6 @@ use support::{SOON, name};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-/// The kinds of runtime in programs.
 fn runtimes() -> [(&'static str, Runtime); 2] {
     [
         ("current thread", Builder::new_current_thread().enable_all().build().unwrap()),

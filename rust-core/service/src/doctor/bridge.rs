@@ -10,7 +10,6 @@ use super::names;
 use crate::registry::{BRIDGE_STATUS, Listed};
 use crate::value::{Timestamp, Value};
 
-/// The time for a connection to an address of the bridge.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The greatest harmless difference of clocks, in seconds.
 const MAX_CLOCK_DIFFERENCE: f64 = 1.0;
@@ -39,7 +38,6 @@ fn entries<'a>(state: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'
     map.into_iter().flat_map(|map| map.iter().map(|(name, value)| (&**name, value)))
 }
 
-/// Returns which bridges are reached; if none, why each address is not.
 fn reached(state: &Value) -> Vec<Finding> {
     let (bridges, connect, listen) =
         (texts(state, "bridges"), texts(state, "connect"), texts(state, "listen"));
@@ -120,7 +118,6 @@ fn clocks(state: &Value) -> Vec<Finding> {
     ahead.filter(|(_, by)| *by > MAX_CLOCK_DIFFERENCE).map(finding).collect()
 }
 
-/// Returns findings about names that the bridge does not carry, with its reasons.
 fn refused(state: &Value) -> Vec<Finding> {
     let finding = |(name, why): (&str, &Value)| {
         let what =

@@ -26,13 +26,11 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// The advice for a runtime directory that this user may not use.
 const SHARING: &str =
     "or have root run `linkspan setup --group NAME`, for a directory that several users share";
 
 /// The purpose of a directory: the actions that fail without a right to write in it, or without space.
 struct Use {
-    /// The action that a process may not do.
     denied: &'static str,
     without_blocks: &'static str,
     without_inodes: &'static str,
@@ -138,7 +136,6 @@ fn usable(path: &Path, found: Result<Option<Directory>>, advice: &str, purpose: 
     }
 }
 
-/// Checks that this process may create names in a directory.
 fn writable(directory: &Path) -> rustix::io::Result<()> {
     // A file instead of the directory gives the error of a directory.
     let inside = directory.join(".");
@@ -157,7 +154,6 @@ pub(super) fn obstacle(directory: &Path) -> Option<(String, String)> {
     ))
 }
 
-/// Checks the owner of the directory, and whether this process may create names in it.
 fn rights(path: &Path, purpose: &Use) -> Finding {
     let facts = match path.metadata() {
         Ok(facts) => facts,
@@ -229,7 +225,6 @@ fn candidates() -> Vec<PathBuf> {
     candidates
 }
 
-/// Returns a finding about another directory, if it has names.
 fn other(path: &Path) -> Option<Finding> {
     let facts = path.metadata().ok()?;
     let remedy = environment::advice(

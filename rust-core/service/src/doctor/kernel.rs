@@ -61,7 +61,6 @@ fn memory_file() -> Result<()> {
     MemoryFile::create("linkspan-doctor", 4096).map(drop)
 }
 
-/// Takes a lock that the kernel releases when its owner ends.
 fn locks() -> Result<()> {
     lock::try_kernel()
 }
@@ -118,7 +117,6 @@ fn inotify_limits() -> Vec<Finding> {
     minimum.into_iter().filter_map(read).collect()
 }
 
-/// The memory for the rings of a publisher and a few channels, in bytes.
 const MIN_MEMORY: u64 = 64 << 20;
 
 /// Checks that the memory limits of this process leave room for rings.

@@ -70,7 +70,6 @@ fn held(listed: &Listed) -> Vec<Finding> {
     findings
 }
 
-/// Describes the process that holds a name, or says why its number is unknown.
 fn holder(listed: &Listed) -> String {
     let process = match listed.pid {
         Some(pid) => format!("process {pid}"),
@@ -88,7 +87,6 @@ fn holder(listed: &Listed) -> String {
     format!("{process}{program}{of_user}")
 }
 
-/// Returns the findings about a name without a process, including files of a dead process.
 fn free(endpoint: &Endpoint, left: Option<&Leftover>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let directory = match (endpoint.absolute(), endpoint.transport().names()) {

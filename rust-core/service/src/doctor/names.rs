@@ -73,7 +73,6 @@ pub(super) fn leftover(left: &Leftover) -> Finding {
     Finding::note(what, remedy)
 }
 
-/// Returns a finding about a caller whose schema does not fit the name's.
 pub(super) fn mismatch(listed: &Listed) -> Option<Finding> {
     let report = listed.mismatch.as_ref()?;
     let what = format!("a program called {} whose schema does not fit: {report}", listed.endpoint);
@@ -84,14 +83,12 @@ pub(super) fn mismatch(listed: &Listed) -> Option<Finding> {
     Some(Finding::problem(what, remedy))
 }
 
-/// Returns a finding about a name whose holder could not be queried, with the remedy.
 pub(super) fn problem(listed: &Listed) -> Option<Finding> {
     let problem = listed.problem.as_ref()?;
     let what = format!("{} cannot be queried: {}", listed.endpoint, problem.text());
     Some(Finding::problem(what, for_problem(listed, problem)))
 }
 
-/// Returns the remedy for a name that could not be queried.
 pub(super) fn for_problem(listed: &Listed, problem: &Error) -> String {
     let otherwise = match problem.kind() {
         ErrorKind::PermissionDenied => "have the listener's mode, group or allow_uids admit this user",

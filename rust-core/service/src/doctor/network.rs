@@ -37,7 +37,6 @@ fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Findi
     }
 }
 
-/// Returns a finding about this machine's key and the trusted keys.
 fn keys() -> Finding {
     let Some(read) = table::drivers().find_map(|driver| driver.keys()) else {
         let what = "this build has no TLS: TCP does not go beyond this machine";
@@ -58,7 +57,6 @@ fn known(keys: &MachineKeys) -> Finding {
     }
 }
 
-/// Returns the finding about unreadable keys.
 fn unread(error: Error) -> Finding {
     let what = format!("TCP does not go beyond this machine: {}", error.text());
     let remedy = environment::advice(

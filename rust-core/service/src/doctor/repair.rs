@@ -17,18 +17,13 @@ use crate::sys::beneath::{self, Beneath, DoingByKernelPath, Opened};
 use crate::sys::directory::{self, DirectoryReason, runtime_path};
 use crate::sys::{environment, lock};
 
-/// The fault of a file or directory, and its proper state.
 struct Fault {
     path: PathBuf,
     /// The examined file, even if its name now leads elsewhere.
     handle: OwnedFd,
-    /// The fault, as one sentence.
     what: String,
-    /// The proper mode, if the file's is wrong.
     mode: Option<u32>,
-    /// The proper owner, if the file's is wrong.
     owner: Option<u32>,
-    /// The proper group, if the file's is wrong.
     group: Option<u32>,
 }
 
@@ -151,7 +146,6 @@ fn directory(path: &Path, origin: DirectoryReason) -> Option<Fault> {
     Some(Fault { path: path.to_owned(), handle, what, mode: Some(wanted), owner: None, group: None })
 }
 
-/// Returns the proper mode for a directory with this mode.
 fn wanted_of_directory(mode: u32, origin: DirectoryReason) -> u32 {
     let mut wanted = mode | 0o700;
     if origin == DirectoryReason::Temporary {

@@ -19,11 +19,8 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
-/// The entry of tmpfiles.d.
 const ENTRY: &str = "etc/tmpfiles.d/linkspan.conf";
-/// The first line of the entry.
 const COMMENT: &str = "# Where programs of several users meet; written by `linkspan setup`.";
-/// The most files that an error names.
 const MAX_NAMES: usize = 5;
 
 /// Creates `/run/linkspan` for the members of a group, and its entry of tmpfiles.d for restarts.

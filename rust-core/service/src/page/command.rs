@@ -8,7 +8,6 @@ use crate::error::{ErrorKind, quoted};
 use crate::service::{Answer, Command, CommandRequest, Outcome};
 use crate::value::{Map, Value};
 
-/// The members of a command's body.
 const MEMBERS: [&str; 5] = ["command", "arguments", "id", "within", "wait"];
 
 /// The command in the body of a request.

@@ -19,7 +19,6 @@ struct Details {
     /// The kind's name, or the name of a service's or server's own error.
     name: String,
     detail: String,
-    /// The answer of a service that refused or failed, as in [`Answer::to_value`].
     answer: Option<Value>,
     allow: Option<String>,
 }

@@ -17,7 +17,6 @@ use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::hello::Asked;
 
-/// The most time of a name for its answer.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 /// The least time of a name for its answer.
 ///
@@ -29,18 +28,12 @@ const MIN_ANSWER_TIME: Duration = Duration::from_millis(20);
 const SILENCE: Duration = Duration::from_secs(1);
 /// The time that each answer adds to it, because answers take time as well.
 const TIME_OF_ANSWER: Duration = Duration::from_millis(1);
-/// The most names that are queried at once.
 const MAX_ASKED: usize = 128;
-/// A listing takes for each name this part of the process's descriptors: one in eight.
+/// A listing queries one name at once per this number of descriptors of the process.
 ///
 /// A query over TCP takes two descriptors.
 const DESCRIPTORS: u64 = 8;
 
-/// Queries these names.
-///
-/// # Errors
-///
-/// Those of the kernel for a set of descriptors.
 pub(super) fn ask_all<'a>(
     names: impl IntoIterator<Item = &'a ListedName>,
     stale: Stale,
@@ -62,7 +55,6 @@ pub(super) fn ask_all<'a>(
     Ok(asking.listed)
 }
 
-/// Returns the number of names that are queried at once.
 pub(super) fn places() -> usize {
     let places = usize::try_from(headroom::descriptor_limit() / DESCRIPTORS);
     places.map_or(MAX_ASKED, |places| places.clamp(1, MAX_ASKED))
@@ -74,7 +66,6 @@ struct Question<'a> {
     since: Instant,
 }
 
-/// A listing in progress.
 struct Asking<'a> {
     hello: Vec<u8>,
     stale: Stale,
@@ -168,14 +159,11 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// The time of each name for its answer.
 struct Times {
     began: Instant,
-    /// Names that are queried at once.
     places: usize,
     /// The names that have answered or ended the connection.
     answers: u32,
-    /// The names that have not answered.
     silent: u32,
 }
 

@@ -35,7 +35,6 @@ pub(crate) fn tidy() -> Result<Cleaned> {
     Ok(remove_stale(existing_places()?, sweep::sweep))
 }
 
-/// Calls `remove` for each name; it returns the removed and the remaining files.
 fn remove_stale(found: Vec<ListedName>, remove: fn(&Place, bool) -> Result<Swept>) -> Cleaned {
     let mut cleaned = Cleaned::default();
     // All files of a journal are kept.

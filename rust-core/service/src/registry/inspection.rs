@@ -15,9 +15,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
-/// The result of an inspection.
 pub(crate) struct Inspection {
-    /// The names, as in [`list`](super::list).
     pub(crate) listed: Vec<Listed>,
     /// The names with files of a dead process.
     pub(crate) left: Vec<Leftover>,
@@ -25,7 +23,6 @@ pub(crate) struct Inspection {
 
 pub(crate) struct Leftover {
     pub(crate) endpoint: String,
-    /// The paths of this user's files.
     pub(crate) ours: Vec<PathBuf>,
     /// The paths of other users' files, with the numbers of these users.
     pub(crate) of_others: Vec<(PathBuf, u32)>,

@@ -104,7 +104,6 @@ impl Listed {
         }
     }
 
-    /// Reads the titles of the schemas stored with a spool or a journal.
     pub(super) fn read_stored(&mut self, place: &Place) {
         match stored::titles(place) {
             Ok(titles) => [self.schema, self.reply_schema] = titles,
@@ -156,7 +155,6 @@ impl Listed {
     }
 }
 
-/// Returns the name of a user, else its number.
 pub(super) fn user_name(uid: u32) -> String {
     user::name_of_user(uid).unwrap_or_else(|| uid.to_string())
 }

@@ -19,7 +19,6 @@ pub(super) struct ListedName {
 }
 
 impl ListedName {
-    /// Returns whether the name has a temporary file, perhaps of a dead process.
     pub(super) fn has_temporary(&self) -> bool {
         self.files.iter().any(|file| place::of_temporary(file).is_some())
     }
@@ -57,7 +56,6 @@ pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     }
 }
 
-/// Returns the names in a directory whose transport is `wanted`.
 fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<ListedName>> {
     let directory = Arc::new(directory);
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -16,9 +16,7 @@ use crate::value::Value;
 /// The treatment of stale files of this user's dead processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
-    /// Removes them.
     Remove,
-    /// Changes nothing.
     Keep,
 }
 
@@ -52,7 +50,6 @@ pub(super) struct Query<'a> {
     held: Option<(bool, Option<Error>)>,
 }
 
-/// The start of a query.
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 pub(super) enum Start<'a> {
     /// The holder was queried.
@@ -63,7 +60,6 @@ pub(super) enum Start<'a> {
     NoDescriptor(Query<'a>, Error),
 }
 
-/// The result of a query.
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 pub(super) enum Outcome {
     /// The record of the name has everything.
@@ -72,7 +68,6 @@ pub(super) enum Outcome {
     Ended(Result<Call>, Option<Credentials>),
     /// The listener cannot take another connection.
     Full,
-    /// No connection was made.
     Unreached(Error),
     /// No answer came in time: the error, and the listening process.
     Silent(Error, Option<Credentials>),
@@ -191,7 +186,6 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Takes over the listening process that the kernel reports.
     fn listen_by(&mut self, credentials: Option<Credentials>) {
         if let Some(credentials) = credentials {
             self.listed.pid = credentials.pid;
@@ -212,7 +206,6 @@ enum There {
     Record,
     /// An object that cannot be connected to.
     Unknown,
-    /// No listening process.
     Nobody,
 }
 

@@ -16,7 +16,6 @@ use crate::transport::hello::Call;
 use crate::transport::kind::NameDirectory;
 use crate::transport::place::Place;
 
-/// The time of a listener for sending its whole schema.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Returns the canonical form of an endpoint's schema.

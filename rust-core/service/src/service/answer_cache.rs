@@ -10,9 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use super::command::Answer;
 use crate::value::Value;
 
-/// The most answers.
 const COUNT: usize = 1024;
-/// The most bytes of the kept answers, approximately.
 const BYTES: usize = 8 << 20;
 
 /// The newest final answers by id.
@@ -20,7 +18,6 @@ const BYTES: usize = 8 << 20;
 pub struct AnswerCache {
     /// Each answer with its approximate size in bytes.
     known: HashMap<Box<str>, (Answer, usize)>,
-    /// Their ids, the oldest first.
     order: VecDeque<Box<str>>,
     bytes: usize,
 }

@@ -55,15 +55,12 @@ pub struct Controller {
     channel: Channel,
     /// The options of the request channel; the event channel derives from them.
     options: Options,
-    /// The endpoint as text, for errors.
     shown: String,
     /// The incarnation of the controller that answered first.
     first_controller: AtomicU64,
     /// The subscription to events; `None` before [`Controller::watch`].
     watching: OfProcess<Mutex<Option<Arc<Watching>>>>,
-    /// Serializes the requests of several threads.
     turns: Turns,
-    /// The process that connected.
     born: Born,
 }
 
@@ -131,7 +128,6 @@ impl Controller {
         &self.shown
     }
 
-    /// Receives the hello of the controller.
     fn receive_hello(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let hello = step(waiting, |wait| self.channel.recv(wait))?;
         self.note_hello(&hello);
@@ -159,7 +155,6 @@ impl Controller {
         Waiting::start(wait.into(), self.options.timeout)
     }
 
-    /// Sends a request in turn with other threads, and returns the reply.
     fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
         self.check()?;
         let _turn = self.turns.acquire("asks", waiting).map_err(|e| e.on(&self.shown))?;
@@ -294,7 +289,6 @@ impl Controller {
         self.send_command(service, request, "accepted", &mut self.start(wait))
     }
 
-    /// Sends a command and waits until it is `accepted` or `done`.
     fn send_command(
         &self,
         service: &str,
@@ -422,7 +416,6 @@ impl Controller {
         self.watched()?.channel.fileno()
     }
 
-    /// Returns the subscription; `InvalidState` if there is none.
     fn watched(&self) -> Result<Arc<Watching>> {
         self.check()?;
         self.watching().clone().ok_or_else(|| {
@@ -477,7 +470,6 @@ fn request_map<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
     Value::map([("what", what.into())].into_iter().chain(with))
 }
 
-/// Returns a random id for a command: 16 hexadecimal digits.
 fn id() -> Result<Box<str>> {
     random::digits::<8>().map(Into::into)
 }

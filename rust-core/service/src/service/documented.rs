@@ -13,7 +13,6 @@ use crate::error::{Error, ErrorKind};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::value::{Timestamp, Value};
 
-/// The incarnation in the examples.
 const EPOCH: u64 = 0x0102_0304_0506_0709;
 
 fn at(seconds: i64) -> Timestamp {

@@ -104,20 +104,16 @@ pub struct Setup {
 pub struct Lifecycle {
     setup: Setup,
     state: State,
-    /// When it entered the state.
     since: Duration,
     settled: State,
     queue: VecDeque<AcceptedCommand>,
-    /// The fetched, unfinished task.
     running: Option<RunningTask>,
     /// The id of the open command that changes the state; `None` for SHUTDOWN by a signal.
     transition: Option<Box<str>>,
     /// Whether the running task, or the start of the program, should be cancelled.
     cancelled: bool,
     shutdown_again: bool,
-    /// The time of the next periodic step.
     next_step: Duration,
-    /// Final answers by id.
     answers: AnswerCache,
     /// Final answers to GET_DATA. They may be many and large, so they must not displace other answers.
     data_answers: AnswerCache,
@@ -272,7 +268,6 @@ impl Lifecycle {
         actions
     }
 
-    /// Returns the queued commands and the running command.
     fn open(&self) -> impl Iterator<Item = &AcceptedCommand> {
         self.queue.iter().chain(self.running.as_ref().map(|running| &running.what))
     }
@@ -287,7 +282,6 @@ impl Lifecycle {
         changed.then_some(Action::Changed)
     }
 
-    /// Ends the service and answers the queued commands.
     fn end(&mut self, ended: Result<()>) -> Vec<Action> {
         let why = Error::new(ErrorKind::Cancelled, "the service has ended before it was begun");
         (self.ended, self.cancelled) = (true, false);
@@ -348,7 +342,6 @@ impl Lifecycle {
     }
 }
 
-/// Returns an error as one line for people.
 fn reason_of(why: &Error) -> String {
     match why.remote_failure() {
         Some(failure) if !failure.kind.is_empty() => {

@@ -91,29 +91,22 @@ pub struct ControllerLink {
 pub(super) struct LinkInner {
     pub(super) lifecycle: Lifecycle,
     pub(super) log: ServiceLog,
-    /// Messages for the controller, in order.
     pub(super) queued: VecDeque<ToController>,
     /// The connection after the controller's welcome.
     pub(super) channel: Option<Arc<Channel>>,
     /// The connection before the welcome, for closing it.
     pub(super) connecting: Option<Arc<Channel>>,
-    /// Whether an introduction was queued on this connection.
     pub(super) introduced: bool,
     /// The period of reports that the controller requested.
     pub(super) heartbeat: Duration,
-    /// The number of steps at the last answer.
     steps_at_answer: u64,
-    /// The time of the last report.
     pub(super) last_report: Instant,
-    /// The number of steps in the last report.
     pub(super) reported_steps: u64,
     /// The time of the last received message; `None` until the controller has sent a beat.
     pub(super) last_received: Option<Instant>,
     /// When the writer checks again for a long task; `None` while the program is idle.
     pub(super) busy_check: Option<Instant>,
-    /// The time of `task_timer`.
     task_due: Option<Duration>,
-    /// Why the last connection failed.
     pub(super) problem: Option<Error>,
     /// The error that ended one of the threads. Without that thread the service cannot hear or answer.
     broken: Option<Error>,
@@ -240,7 +233,6 @@ impl ControllerLink {
         cancels
     }
 
-    /// Arms `task_timer` for the next task of the program.
     fn time_next_task(&self, inner: &mut LinkInner) {
         let due = inner.lifecycle.next_task_due();
         if std::mem::replace(&mut inner.task_due, due) == due {
@@ -257,7 +249,6 @@ impl ControllerLink {
         }
     }
 
-    /// Returns the status for the controller.
     pub(super) fn report(&self, inner: &LinkInner) -> Report {
         let lifecycle = &inner.lifecycle;
         let running = lifecycle.running();
@@ -289,7 +280,6 @@ impl ControllerLink {
         }
     }
 
-    /// Returns the answer to a command that the library answers itself.
     fn answer_internally(&self, inner: &LinkInner, request: &CommandRequest) -> Value {
         match request.command {
             Command::Log => {
@@ -344,7 +334,6 @@ impl ControllerLink {
         self.writer_waker.wake();
     }
 
-    /// Returns the error that ended one of the threads.
     pub(super) fn broken(&self) -> Option<Error> {
         self.inner().broken.clone()
     }

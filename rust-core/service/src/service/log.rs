@@ -9,18 +9,15 @@ use super::protocol::{LogLine, cut};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{Timestamp, Value};
 
-/// The most kept lines.
 const LINES: usize = 1000;
 /// The most bytes of a line; the rest is cut off and marked.
 const LENGTH: usize = 4096;
-/// The most lines in one message.
 const BATCH: usize = 100;
 
 /// The newest lines, numbered from 0.
 #[derive(Default)]
 pub struct ServiceLog {
     lines: VecDeque<LogLine>,
-    /// The number of the oldest kept line.
     first: u64,
     /// The lines below this number were sent.
     sent: u64,

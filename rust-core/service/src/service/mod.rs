@@ -57,7 +57,6 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 
-/// The period of steps if the options have none.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The hooks of a service, which run in the thread that calls [`run`].
@@ -122,7 +121,6 @@ pub trait Service {
     }
 }
 
-/// Returns the error for a command that the service declares but does not implement.
 fn not_known(command: &Command) -> Error {
     let text = format!("the service names {} among its commands and does not carry it out", command.name());
     Error::new(ErrorKind::Unsupported, text)

@@ -27,7 +27,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct NotifySocket {
     socket: UnixDatagram,
-    /// The supervisor's address.
     address: SocketAddr,
     name: String,
     /// The supervisor acts after this time without a notification; `None` if it does not watch this process.
@@ -109,7 +108,6 @@ fn address(name: &OsStr) -> Result<SocketAddr> {
     })
 }
 
-/// Reads the watchdog time-out for this process.
 fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Option<Duration>> {
     let number = |name: &str| -> Result<Option<u64>> {
         let Some(text) = variable(name) else { return Ok(None) };
@@ -132,7 +130,6 @@ fn status_line(text: &str) -> String {
     format!("STATUS={}\n", one_line(&text[..end]))
 }
 
-/// Keeps the last assignment to each name.
 fn newest(assignments: &str) -> String {
     let name = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
     let lines: Vec<&str> = assignments.lines().collect();
@@ -143,14 +140,11 @@ fn newest(assignments: &str) -> String {
 /// Decides which notifications are due. Times count from the service's start.
 #[derive(Clone, Debug, Default)]
 pub struct NotifyState {
-    /// The watchdog time-out.
     watchdog: Option<Duration>,
-    /// Whether READY was sent.
     ready: bool,
     stopping: bool,
     /// The last status, as an assignment.
     status: String,
-    /// The time of the last watchdog notification.
     last: Option<Duration>,
 }
 

@@ -24,7 +24,6 @@ struct Sample {
 }
 
 impl Sample {
-    /// Returns the lower bound of the other clock when the local clock is at `ours`.
     fn least(self, ours: Duration) -> Duration {
         match ours.checked_sub(self.ours) {
             Some(since) => self.theirs.saturating_add(since - since / DRIFT),
@@ -42,7 +41,6 @@ pub struct PeerClock {
     /// The best sample of this window, then of the previous window.
     best: Option<Sample>,
     previous: Option<Sample>,
-    /// The beginning of this window by the local clock.
     begun: Duration,
 }
 

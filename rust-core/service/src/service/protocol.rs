@@ -172,7 +172,6 @@ impl LogLine {
     }
 }
 
-/// Reads a text that may be absent.
 fn optional_text(value: &Value, key: &str) -> Result<Option<String>> {
     value.at(key).ok().map(|text| text.as_text().map(str::to_owned)).transpose()
 }

@@ -24,7 +24,6 @@ use crate::value::Value;
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 impl ControllerLink {
-    /// Runs the reader thread: connects again after each lost connection, until the service ends.
     pub(super) fn receive(&self, options: &Options) {
         let mut redial = Redial::default();
         while !self.is_ended() {

@@ -92,7 +92,6 @@ impl fmt::Debug for ServiceOptions {
 }
 
 impl ServiceOptions {
-    /// The names of the options that are not the link's.
     const NAMES: [&str; 5] = ["controller", "every", "paused", "description", "commands"];
 
     /// Sets an option by name.
@@ -114,7 +113,6 @@ impl ServiceOptions {
         set.map_err(|e| e.under_key(name))
     }
 
-    /// Sets the period from seconds; null for no period.
     fn set_every(&mut self, value: &Value) -> Result<()> {
         self.every = match value {
             Value::Null => None,
@@ -132,7 +130,6 @@ impl ServiceOptions {
         Ok(())
     }
 
-    /// Sets the service's own commands from an array of texts.
     fn set_commands(&mut self, value: &Value) -> Result<()> {
         let commands = value.as_array()?.iter().map(|name| name.as_text().map(str::to_owned));
         self.commands = commands.collect::<Result<_>>()?;
@@ -250,7 +247,6 @@ impl ServiceLoop {
         }
     }
 
-    /// Ends the service without reporting an error.
     fn close_quietly(&self, waiting: &mut Waiting<'_>) {
         // Without a controller, the end of the link reports this error.
         let _ = self.link.end(waiting);
@@ -390,7 +386,6 @@ pub struct Task {
 }
 
 impl Task {
-    /// Returns the work, which exists until the task is consumed.
     fn work(&self) -> &Work {
         // Only the methods that consume the task take it.
         self.work.as_ref().unwrap_or_else(|| unreachable!("a task holds its work until it ends"))

@@ -19,7 +19,6 @@ use crate::value::{Limits, Value};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The controller's end of a service's link.
 struct TestController(Channel);
 
 fn listener(endpoint: &str) -> Listener {

@@ -38,11 +38,9 @@ pub struct ServiceWriter {
     /// The number of handled signals. The count of arrived signals is global to the process.
     signals: u32,
     supervisor: Supervisor,
-    /// Whether the last report said that the program is busy.
     reported_busy: bool,
 }
 
-/// Tokens in the epoll set.
 const WAKE: u64 = 1;
 const STOP: u64 = 2;
 
@@ -118,7 +116,6 @@ impl ServiceWriter {
         [busy_check, due].into_iter().flatten().min()
     }
 
-    /// Passes each arrived signal to the lifecycle.
     fn handle_signals_received(&mut self, link: &ControllerLink) {
         if !link.identity.handle_signals {
             return;
@@ -166,7 +163,6 @@ impl ControllerLink {
         inner.introduced && (!inner.queued.is_empty() || inner.log.has_unsent())
     }
 
-    /// Returns the time of the next deadline, heartbeat or silence check.
     fn next_due(&self) -> Option<Duration> {
         let inner = self.inner();
         let due = inner.lifecycle.next_due().map(|due| due.saturating_sub(self.now()));
@@ -258,7 +254,6 @@ impl ControllerLink {
     }
 }
 
-/// Returns the failed answer that replaces an unsendable answer.
 fn failed_answer(message: &ToController, why: &Error) -> Option<ToController> {
     let ToController::Answer(answer) = message else { return None };
     let failure = failure_of(why);

@@ -21,7 +21,6 @@ const ACK_CHECK_INTERVAL: usize = 64;
 /// This many kept bytes still fit the processor's caches, and the check costs little compared with their copy.
 const ACK_CHECK_BYTES: usize = 64 << 10;
 
-/// Returns whether to check for acknowledgements while `kept` messages are kept.
 fn is_ack_check_due(kept: usize) -> bool {
     kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
 }
@@ -92,7 +91,6 @@ pub struct Ticket {
     pub acked: u64,
     length: usize,
     class: RetransmitClass,
-    /// The link of its admission.
     link: u64,
     /// The peer's session, if the acknowledgement that the message carries is recorded; else 0.
     noted: u64,

@@ -25,7 +25,6 @@ impl World<'_> {
         }
     }
 
-    /// The sending half of this end notices the end of its link.
     fn drop_tx(&mut self, i: usize) {
         self.look(i);
         if let Some(tx) = self.ends[i].tx.take() {

@@ -136,7 +136,6 @@ impl World<'_> {
         }
     }
 
-    /// A message was admitted: no thread waits for room.
     fn has_room(&mut self, i: usize) {
         self.ends[i].connection.want(0);
         self.ends[i].waits_for_room = None;
@@ -251,7 +250,6 @@ impl World<'_> {
         }
     }
 
-    /// Sends the control messages that are due at this trigger.
     fn say(&mut self, i: usize, trigger: AckTrigger) {
         if !self.ends[i].connection.has_to_say(trigger) && trigger != AckTrigger::Requested {
             return;
@@ -407,7 +405,6 @@ impl World<'_> {
         );
     }
 
-    /// Handles an answer. Returns whether the program waits for it.
     fn take_answer(&mut self, i: usize, message: ReceivedFrame) -> bool {
         let end = &mut self.ends[i];
         let (request, asker) = message.content.answers;

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 
 use super::end::Frame;
 
-/// Bytes of a header.
 const HEADER: u64 = 8;
 
 /// A direction of a link. Offsets are from its beginning.
@@ -24,9 +23,7 @@ pub struct Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     Whole,
-    /// A part was written; the frame counts as sent.
     Started,
-    /// Nothing was written.
     Full,
 }
 

@@ -10,7 +10,6 @@ pub struct Truth {
 
 #[derive(Default)]
 struct Sent {
-    /// The number before the first.
     base: u64,
     facts: Vec<Fact>,
     /// The number of messages whose acknowledgement was checked.
@@ -22,7 +21,6 @@ struct Fact {
     class: RetransmitClass,
     /// Whether a program has received and consumed it.
     consumed: bool,
-    /// The number of programs that received it.
     given: u32,
     /// The session of the last inbox that took it.
     received_by: u64,

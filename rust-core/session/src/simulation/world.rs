@@ -42,9 +42,7 @@ pub struct World<'a> {
     is_publisher: bool,
     /// The absent clients of a server.
     pub absent: DisconnectedPeers<usize>,
-    /// The number before the first message of each session.
     base: u64,
-    /// The rarity of faults.
     calm: usize,
     /// The bytes that a link holds in one direction.
     pub capacity: u64,

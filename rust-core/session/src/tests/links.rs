@@ -3,14 +3,12 @@
 use super::*;
 use crate::connection::NoPage;
 
-/// A connection with its first link to a client of this name.
 fn linked(name: Option<&str>) -> Connection<&'static str, NoPage> {
     let mut connection = Connection::new(OWN_SESSION, Some(LIMITS), Acknowledge::Auto);
     next_link(&mut connection, PEER_SESSION, name);
     connection
 }
 
-/// Makes a link and sends over it.
 fn next_link(connection: &mut Connection<&'static str, NoPage>, peer: u64, name: Option<&str>) {
     let link = connection.link_made(true, false);
     let identity = Identity::of_dialler(Owner::Anyone, name, peer);

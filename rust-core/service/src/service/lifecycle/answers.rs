@@ -93,7 +93,6 @@ impl Lifecycle {
         vec![Action::Answer(answer)]
     }
 
-    /// Returns the latest data if the command is GET_DATA.
     pub(super) fn latest_data_for(&self, command: &AcceptedCommand) -> Option<Value> {
         self.data.clone().filter(|_| command.request.command == Command::GetData)
     }

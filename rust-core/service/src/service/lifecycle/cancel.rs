@@ -14,7 +14,6 @@ use crate::service::state::State;
 use crate::value::Value;
 
 impl Lifecycle {
-    /// Cancels the queued commands that would change the state, with this reason.
     pub(super) fn cancel_queued_transitions(&mut self, why: &str) -> Vec<Action> {
         let (leads, kept): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.queue).into_iter().partition(|command| {

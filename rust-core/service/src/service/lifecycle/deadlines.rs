@@ -80,7 +80,6 @@ impl Lifecycle {
         self.answer(&running.what, Err(&late))
     }
 
-    /// Returns the error of an unfinished command without remaining time.
     pub(super) fn still_under_way(&self, request: &CommandRequest, now: Duration) -> Error {
         match &self.running {
             Some(running) if running.what.request.id == request.id => {
@@ -110,7 +109,6 @@ impl Lifecycle {
     }
 }
 
-/// Returns the error of a command that continues after its deadline.
 fn still_under_way(request: &CommandRequest, begun: Duration, now: Duration) -> Error {
     let text = format!(
         "{} is still under way after {:.1} s; it continues, and the state shows when it is done",

@@ -11,14 +11,12 @@ use super::*;
 use crate::histories::{Random, Seed, given_seed};
 use model::{Model, count_event};
 
-/// Histories in one run of the test.
 const HISTORIES: u64 = 10_000;
 
 fn millis(ms: usize) -> Duration {
     Duration::from_millis(ms as u64)
 }
 
-/// A service and its model, which receive equal events.
 struct World {
     random: Random,
     lifecycle: Lifecycle,

@@ -21,7 +21,6 @@ fn within(id: &str, command: Command, within: Duration) -> CommandRequest {
     CommandRequest { within, ..request(id, command) }
 }
 
-/// Returns CANCEL for this command, or for the running task.
 fn cancel(id: &str, wanted: Option<&str>) -> CommandRequest {
     let arguments = wanted.map_or(Value::Null, |id| Value::map([("id", id)]));
     CommandRequest { arguments, ..request(id, Command::Cancel) }

@@ -8,7 +8,6 @@ fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A supervisor at this address, and its environment.
 struct FakeSupervisor {
     socket: UnixDatagram,
     variables: Vec<(&'static str, OsString)>,

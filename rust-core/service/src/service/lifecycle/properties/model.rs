@@ -23,14 +23,12 @@ enum Progress {
     Queued,
     /// Fetched, but not finished.
     UnderWay,
-    /// Finished or withdrawn.
     Over,
 }
 
 #[derive(Debug)]
 struct AcceptedModel {
     command: Command,
-    /// The end of its deadline.
     due: Duration,
     /// The time that its sender gave it.
     within: Duration,
@@ -56,19 +54,15 @@ pub struct Model {
     /// By id, in the order of their arrival.
     commands: Vec<(String, AcceptedModel)>,
     answers: BTreeMap<String, Answer>,
-    /// The state that the program has reached.
     settled: State,
     /// The program's task: a step, or the index of a command.
     task: Option<Option<usize>>,
-    /// Whether the service failed during the task.
     failed_meanwhile: bool,
     cancelled: bool,
     /// Whether a second SHUTDOWN found an idle program.
     shutdown_again: bool,
     data: Option<Value>,
-    /// The state in which the service has ended.
     ended: Option<State>,
-    /// The time from which steps are due.
     running_since: Duration,
     periods_done: BTreeSet<u128>,
     steps: u64,
@@ -94,7 +88,6 @@ impl Model {
         }
     }
 
-    /// Returns whether such a command is open and leads to another state.
     fn has_open(&self, command: &Command) -> bool {
         self.commands.iter().any(|(_, one)| one.is_transition && one.command == *command)
     }

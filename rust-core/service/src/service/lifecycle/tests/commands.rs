@@ -22,7 +22,6 @@ const TABLE: [(&str, &str); 13] = [
     ("CANCEL", "  * * * * * * * * *"),
 ];
 
-/// Returns the state that a finished command has led to.
 fn leads_to(command: &Command, from: State) -> Option<State> {
     match command {
         Command::Pause => Some(State::Paused),

@@ -139,7 +139,6 @@ impl Model {
         self.task.is_some() || self.settled == State::Starting && self.ended.is_none()
     }
 
-    /// Checks that the running task, or the start, is cancelled.
     pub(super) fn cancel_task(&mut self, actions: &[Action]) {
         let busy = self.is_busy();
         self.cancelled |= busy;

@@ -80,7 +80,6 @@ impl Model {
         }
     }
 
-    /// Records that the service runs from now on.
     pub(super) fn arrive_running(&mut self, now: Duration) {
         self.settled = State::Running;
         self.running_since = now;
@@ -93,7 +92,6 @@ impl Model {
         self.failed(now, actions);
     }
 
-    /// Checks the actions of a failed step.
     pub(super) fn failed(&mut self, now: Duration, actions: &[Action]) {
         assert!(actions.contains(&Action::Changed), "the reason is another one");
         if self.ended.is_some() {
