@@ -41,7 +41,6 @@ fn main() -> Outcome {
     }
 }
 
-/// Opens a session that listens at the address or connects to it.
 fn session(address: &str, listens: bool) -> Result<zenoh::Session, Box<dyn Error + Send + Sync>> {
     let mut config = zenoh::Config::default();
     let (ours, other) = if listens {
@@ -128,7 +127,6 @@ fn zenoh_names(address: &str, count: usize, milliseconds: usize) -> Outcome {
     })
 }
 
-/// Receives everything until killed.
 fn zenoh_take(address: &str) -> Outcome {
     let session = session(address, false)?;
     let _subscriber = session.declare_subscriber("bench/name/**").callback(|_| ()).wait()?;
@@ -189,7 +187,6 @@ fn count(name: &str, milliseconds: usize) -> Outcome {
     Ok(())
 }
 
-/// Runs `count` publishers with one message each per period.
 fn names(prefix: &str, count: usize, milliseconds: usize) -> Outcome {
     let publisher = |at: usize| Publisher::new(&format!("{prefix}/{at}"), &Options::default());
     let publishers = (0..count).map(publisher).collect::<Result<Vec<_>, _>>()?;
@@ -200,7 +197,6 @@ fn names(prefix: &str, count: usize, milliseconds: usize) -> Outcome {
     })
 }
 
-/// Calls a function once per period until killed.
 fn each_period(milliseconds: usize, mut work: impl FnMut(i64) -> Outcome) -> Outcome {
     let period = Duration::from_millis(milliseconds as u64);
     for number in 0.. {
@@ -211,7 +207,6 @@ fn each_period(milliseconds: usize, mut work: impl FnMut(i64) -> Outcome) -> Out
     Ok(())
 }
 
-/// Serves until killed.
 fn serve() -> Outcome {
     println!("ready");
     loop {
@@ -219,7 +214,6 @@ fn serve() -> Outcome {
     }
 }
 
-/// Returns the nanoseconds of each call.
 fn measured(
     count: usize,
     mut call: impl FnMut() -> Outcome,

@@ -78,12 +78,10 @@ struct Keys {
     tokens: Vec<String>,
 }
 
-/// Returns the key expressions of a machine's names that match these patterns.
 fn keys(realm: &str, machine: &str, patterns: &[String]) -> Keys {
     let names = |pattern: &String| format!("linkspan/{realm}/{}", key_expression(pattern));
     let tokens =
         |pattern: &String| format!("linkspan/{realm}/@alive/*/{machine}/*/{}", key_expression(pattern));
-    // The token of its bridge.
     let here = format!("linkspan/{realm}/@alive/bridge/{machine}/*/bridge");
     Keys {
         names: patterns.iter().map(names).collect(),

@@ -52,7 +52,6 @@ enum Outcome {
 struct Sender<R>(VecDeque<Message<R>>);
 
 struct Message<R> {
-    /// The message's number at its sender.
     number: u64,
     outcome: Outcome,
     /// `None` if its connection has ended; it can be acknowledged after it is sent again.
@@ -135,7 +134,6 @@ pub struct Acknowledgements {
 
 #[derive(Default)]
 struct Name {
-    /// Senders by incarnation.
     senders: BTreeMap<u64, Sender<Request>>,
     /// When the name is taken again after its server was missing.
     again: Option<Instant>,
@@ -167,7 +165,6 @@ impl Acknowledgements {
         engine.request(presence, call, self.timeout, Box::new(respond))
     }
 
-    /// Returns the messages to send again now, and marks them as waiting.
     pub fn repeats(&self) -> Vec<Repeat> {
         let now = Instant::now();
         let (mut names, mut repeats) = (self.names(), Vec::new());
@@ -183,7 +180,6 @@ impl Acknowledgements {
         repeats
     }
 
-    /// Returns the state, even after a panic of another thread.
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -273,12 +269,10 @@ impl Acknowledgements {
         }
     }
 
-    /// Returns when a name must be taken again or messages must be sent again.
     pub fn deadline(&self) -> Option<Instant> {
         self.names().values().flat_map(|name| [name.again, name.repeat]).flatten().min()
     }
 
-    /// Returns the names to take again now.
     pub fn due(&self) -> Vec<String> {
         let now = Instant::now();
         let names = self.names();
@@ -304,7 +298,6 @@ mod tests {
     use super::Outcome::{Failed, Handled, Unknown};
     use super::*;
 
-    /// Returns a sender with these messages on their way.
     fn with(numbers: &[u64]) -> Sender<u64> {
         let mut sender = Sender(VecDeque::new());
         for number in numbers {

@@ -26,12 +26,10 @@ pub fn after(from: Instant, distance: Duration) -> Instant {
 /// Bridges in order of appearance, each with its clock once it is known.
 type Known = Vec<(Bridge, Option<PeerClock>)>;
 
-/// The clocks of all known bridges; clones share them.
 #[derive(Clone, Default)]
 pub struct Clocks(Rc<RefCell<Known>>);
 
 impl Clocks {
-    /// Adds a bridge with an unknown clock.
     pub fn add(&self, bridge: &Bridge) {
         self.remove(bridge.id);
         self.0.borrow_mut().push((bridge.clone(), None));
@@ -111,7 +109,6 @@ mod tests {
         let second = Duration::from_secs(1);
         let after = clocks.after("north", 10 * second).unwrap();
         assert!(after > shown + 9 * second && after < shown + 11 * second, "{after:?}");
-        // The bridge was restarted.
         clocks.add(&bridge(2, "north"));
         assert!(clocks.is_awaited("north") && clocks.after("north", second) > Some(shown));
         clocks.remove(1);

@@ -28,21 +28,15 @@ use crate::tls::{CERTIFICATE, Folder, certificate};
 /// The default of `retain_total`, if it is at least four times `retain`.
 const RETAIN_TOTAL: usize = 1 << 30;
 
-/// The settings of a bridge.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The realm. Bridges exchange names only within a realm.
     pub realm: String,
-    /// The name of this machine, as others show it.
     pub machine: Option<String>,
-    /// Patterns of names to export to other machines.
     pub export: Vec<String>,
-    /// Patterns of names to import from other machines.
     pub import: Vec<String>,
-    /// The name under which the bridge publishes its status.
     pub status: String,
-    /// The name of the bridge as a service.
     pub service: String,
     /// The longest wait of a local request for a remote answer, in seconds.
     pub request_timeout: f64,
@@ -57,13 +51,10 @@ pub struct Config {
     /// The rights of other machines. They require certificates, which identify the machines.
     pub machines: BTreeMap<String, May>,
     pub engine: Engine,
-    /// Addresses for the engine zenoh.
     pub zenoh: Zenoh,
-    /// Servers for the engine NATS.
     pub nats: Nats,
 }
 
-/// The engine between the machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
@@ -84,7 +75,6 @@ impl Engine {
     }
 }
 
-/// The encoding of values on the engine's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Written {
@@ -104,9 +94,7 @@ pub struct Tls {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct May {
-    /// Exported names that it may have.
     pub export: Vec<String>,
-    /// Imported names that it may give.
     pub import: Vec<String>,
 }
 
@@ -141,7 +129,6 @@ impl Default for Config {
 /// The prefix of names and patterns of journals.
 const JOURNAL: &str = "journal:";
 
-/// The most bytes of a configuration file.
 const LONGEST: u64 = 1 << 20;
 
 impl Config {
@@ -305,7 +292,6 @@ impl Config {
         lines
     }
 
-    /// Returns the addresses to connect to, and the addresses to listen at.
     pub fn addresses(&self) -> (Vec<String>, Vec<String>) {
         match self.engine {
             Engine::Nats => (self.nats.servers.clone(), Vec::new()),
@@ -388,7 +374,6 @@ impl Config {
         self.retain_total.map_or_else(|| RETAIN_TOTAL.max(each.saturating_mul(4)), |Size(bytes)| bytes)
     }
 
-    /// Returns whether a name's values are JSON on the engine's side.
     pub fn is_json(&self, name: &str) -> bool {
         self.encoding.keys().any(|pattern| registry::matches(pattern, name))
     }
@@ -411,7 +396,6 @@ impl Config {
     }
 }
 
-/// Checks a pattern of exports or imports.
 fn validate_pattern(pattern: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/*?".contains(c);
     let names = pattern.strip_prefix(JOURNAL).unwrap_or(pattern);
@@ -428,7 +412,6 @@ fn matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| registry::matches(pattern, name))
 }
 
-/// Returns whether a name or pattern belongs to journals.
 pub fn is_journal(name: &str) -> bool {
     name.starts_with(JOURNAL)
 }
@@ -445,7 +428,6 @@ fn carries(patterns: &[String], name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Returns the error of a configuration, or the configuration.
     fn parse_error(text: &str) -> String {
         let read =
             Config::parse(text, &"b.toml").and_then(|config| Ok(config.validate().map(|()| config)?));

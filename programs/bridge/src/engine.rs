@@ -18,9 +18,7 @@ use linkspan::{Encoding, Error, Map, RemoteFailure, Result, Value, codec};
 /// The use of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
-    /// A publisher has it.
     Publish,
-    /// A server has it.
     Request,
     /// A listener or one end of a channel has it.
     Channel,
@@ -73,7 +71,6 @@ pub struct Bridge {
 /// Identifies a published message among all publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The publisher's incarnation.
     pub incarnation: u64,
     /// The message's number there, from 1.
     pub sequence: u64,
@@ -94,7 +91,6 @@ impl Origin {
 /// The most bytes of a message from another machine.
 pub const LONGEST: u64 = 256 << 20;
 
-/// An encoded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     pub encoding: Encoding,
@@ -110,17 +106,14 @@ impl Body {
     }
 }
 
-/// A published message in transit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The name under which it was published.
     pub name: String,
     /// `None` for a program without Linkspan.
     pub origin: Option<Origin>,
     pub body: Body,
 }
 
-/// A request in transit to a server of another machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub body: Body,
@@ -137,18 +130,14 @@ pub struct Call {
 /// Identifies a message among all machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageId {
-    /// The sender's incarnation, a random number.
     pub incarnation: u64,
-    /// The message's number there.
     pub number: u64,
 }
 
-/// Identifies a request among all machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId {
     /// The bridge of the caller's machine: see [`Bridge::id`].
     pub bridge: u64,
-    /// The request's number there.
     pub number: u64,
 }
 
@@ -199,7 +188,6 @@ impl Call {
     }
 }
 
-/// The outcome of a request.
 pub type Reply = std::result::Result<Body, RemoteFailure>;
 
 /// Answers a request of another machine, from the loop's thread or an engine's.
@@ -209,9 +197,7 @@ pub type Respond = Box<dyn FnOnce(Reply) + Send>;
 pub enum Arrival {
     /// A name of another machine has appeared. It may already be known.
     Appeared(Presence),
-    /// A name of another machine has gone.
     Gone(Presence),
-    /// A message of an imported name.
     Sample(Sample),
     /// A publisher's newest message: the answer to [`Engine::newest`].
     Newest(Presence, Newest),
@@ -228,7 +214,6 @@ pub enum Arrival {
     Malformed(String, Error),
     /// An engine event for the log, with level and line. An operator may have to act.
     Note(&'static str, String),
-    /// A request for an exported server.
     Request(String, Call, Respond),
 }
 
@@ -329,7 +314,6 @@ impl Drop for Answering {
     }
 }
 
-/// Returns the failure of a request whose server disappeared before answering.
 pub fn went_away() -> RemoteFailure {
     failure("Disconnected", "the server's machine disconnected before it answered")
 }
@@ -337,12 +321,10 @@ pub fn went_away() -> RemoteFailure {
 /// The code of failures that are not the handler's; JSON-RPC reserves its range for servers.
 pub const UNHANDLED: i64 = -32001;
 
-/// Returns the failure of a request that no handler has answered.
 pub fn failure(kind: &str, text: &str) -> RemoteFailure {
     RemoteFailure::new(UNHANDLED, kind, text)
 }
 
-/// Encodes a failure as a CBOR map.
 pub fn failure_bytes(failure: &RemoteFailure) -> Vec<u8> {
     let map = Value::map([
         ("code", Value::from(failure.code)),

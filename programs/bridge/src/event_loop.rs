@@ -51,7 +51,6 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// The approximate number of descriptors per name, with some subscribers or callers.
 const DESCRIPTORS: usize = 16;
-/// The most names of one machine.
 const NAMES: usize = 10_000;
 
 /// Carries names until a command or a signal ends the program.
@@ -65,7 +64,6 @@ pub fn run(config: &Config) -> Result<()> {
     carry_until_end(config, &service).inspect_err(|error| service.fail(error))
 }
 
-/// Runs one session with the engine after the other.
 fn carry_until_end(config: &Config, service: &Service) -> Result<()> {
     let (mut status, mut shown) = (Status::default(), Shown::new(&config.status)?);
     (status.connect, status.listen) = config.addresses();
@@ -185,15 +183,10 @@ struct Bridge<'a> {
     clock: Schedule,
     status: &'a mut Status,
     shown: &'a mut Shown,
-    /// Lists the names of this machine.
     lookout: Lookout,
-    /// When the names were last requested.
     looked: Instant,
-    /// Whether the watch has reported a change in this turn.
     is_told: bool,
-    /// When the loop ends, after the answer to the last command.
     ends: Option<Instant>,
-    /// The most names of one machine here.
     most: usize,
 }
 

@@ -16,10 +16,8 @@ use linkspan::{
 use crate::clocks::after;
 use crate::engine::{self, Body, Call, MessageId, RequestId, Respond};
 
-/// The outcome of a message from another machine.
 type Outcome = Result<(), RemoteFailure>;
 
-/// The number of kept outcomes.
 const HANDLED: usize = 4096;
 /// A wait that ends at once and withdraws the request. A zero wait would only check for an answer.
 const GIVE_UP: Duration = Duration::from_nanos(1);
@@ -28,7 +26,6 @@ const GIVE_UP: Duration = Duration::from_nanos(1);
 pub struct ExportedServer {
     channel: Channel,
     pending: Vec<Pending>,
-    /// Recently handled messages with their outcomes.
     handled: VecDeque<(MessageId, Outcome)>,
     /// Withdraws the name on drop.
     _exported: Box<dyn Any>,
@@ -36,17 +33,13 @@ pub struct ExportedServer {
 
 struct Pending {
     pending_reply: PendingReply,
-    /// Answers the other machine.
     respond: Respond,
-    /// The deadline; `None` for a message.
     until: Option<Instant>,
-    /// Identifies a message; `None` for a request.
     message: Option<MessageId>,
     /// Identifies a request that its caller may withdraw.
     request: Option<RequestId>,
 }
 
-/// The outcome of sending a call to the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Called {
     /// The server has or had it, or an error of this call alone was returned.
@@ -172,7 +165,6 @@ impl ExportedServer {
         had_no_answer
     }
 
-    /// Answers a call and keeps the outcome of a handled message.
     fn finish(&mut self, pending: Pending, reply: engine::Reply) {
         let Some(id) = pending.message else { return (pending.respond)(reply) };
         let outcome = reply.map(drop);
@@ -187,7 +179,6 @@ impl ExportedServer {
     }
 }
 
-/// Returns the empty answer to a message.
 fn nothing() -> Body {
     Body { encoding: Encoding::Raw, bytes: bytes::Bytes::new() }
 }

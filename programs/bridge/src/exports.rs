@@ -34,7 +34,6 @@ const IN_TURN: usize = 256;
 const EARLY: usize = 1024;
 
 pub struct Exports {
-    /// Exported names without their transport.
     names: BTreeMap<String, Exported>,
     /// Names whose programs have not answered yet.
     joining: Joining,
@@ -46,7 +45,6 @@ pub struct Exports {
 }
 
 struct Exported {
-    /// Its presence on other machines.
     presence: Presence,
     /// Readable when there is work. For a channel or controller, a pidfd that is readable after the program's end.
     ///
@@ -54,18 +52,15 @@ struct Exported {
     descriptor: Option<OwnedFd>,
     /// Whether its program has ended. The next program with this name is another incarnation.
     has_ended: bool,
-    /// Whether its values are JSON on the engine's side.
     is_json: bool,
     forwarding: Forwarding,
 }
 
-/// How a name is exported.
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Forwarding {
     /// Messages from the publisher go to the engine.
     Publisher {
         subscriber: Subscriber,
-        /// A message that came with the connection.
         first: Option<Message>,
         outlet: Box<dyn Outlet>,
         /// The last sent number, and when other bridges get it.
@@ -96,14 +91,12 @@ impl Exports {
         self.names.get(&presence.name).is_some_and(|exported| exported.presence == *presence)
     }
 
-    /// Returns the descriptors to wait for, with their names.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         let exported =
             self.names.iter().filter_map(|(name, it)| Some((name.as_str(), it.descriptor.as_ref()?)));
         exported.chain(self.joining.descriptors())
     }
 
-    /// Returns the endpoint of an exported channel or controller.
     pub fn channel(&self, name: &str) -> Option<String> {
         match &self.names.get(name)?.forwarding {
             Forwarding::Channel { endpoint, .. } => Some(endpoint.clone()),
@@ -111,7 +104,6 @@ impl Exports {
         }
     }
 
-    /// Returns a publisher's kept messages, if it has any.
     pub fn kept(&self, name: &str) -> Option<&Kept> {
         match &self.names.get(name)?.forwarding {
             Forwarding::Publisher { kept, .. } => kept.as_ref(),
@@ -129,7 +121,6 @@ impl Exports {
         self.names.values().filter_map(of).min()
     }
 
-    /// Returns the newest numbers that are due.
     pub fn newest_numbers(&mut self) -> Vec<NewestNumber> {
         let now = Instant::now();
         let mut numbers = Vec::new();
@@ -302,7 +293,6 @@ impl Exports {
         Ok(())
     }
 
-    /// Updates the status with the exported names.
     fn show(&self, status: &mut Status) {
         let names: Vec<_> = self.names.keys().cloned().collect();
         if status.exported != names {
@@ -417,7 +407,6 @@ impl Exports {
     }
 }
 
-/// Returns the failure of a request for a name that is not an exported server.
 fn gone() -> RemoteFailure {
     failure(&Error::new(ErrorKind::NotFound, "the server has gone"))
 }
@@ -512,7 +501,6 @@ impl Exported {
     }
 }
 
-/// Returns a listed name's presence for other machines.
 fn presence(name: String, pattern: Pattern, listed: &Listed, config: &Config) -> Result<Presence> {
     // Without an incarnation, the process number distinguishes two programs.
     let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);

@@ -18,15 +18,12 @@ use crate::engine::{Arrival, failure};
 /// The most queued bytes of droppable items. Gaps in the numbers show a loss to subscribers.
 const MOST: usize = 64 << 20;
 
-/// The queue; clones share it.
 #[derive(Clone)]
 pub struct Inbox(Arc<Shared>);
 
 struct Shared {
-    /// The items, and the bytes of droppable ones.
     waiting: Mutex<(VecDeque<Arrival>, usize)>,
     waker: OwnedFd,
-    /// Dropped samples and packets.
     dropped: AtomicU64,
 }
 
@@ -66,7 +63,6 @@ impl Inbox {
         self.wake();
     }
 
-    /// Wakes the loop, which takes the queued items.
     pub fn wake(&self) {
         // Any number makes it readable. The write fails only with a full counter, which is already readable.
         let _ = rustix::io::write(&self.0.waker, &[1; 8]);

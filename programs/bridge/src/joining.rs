@@ -28,16 +28,13 @@ const IS_SILENT: Duration = Duration::from_secs(1);
 /// A finished connection.
 #[expect(clippy::large_enum_variant, reason = "it is moved once")]
 pub enum Joined {
-    /// To a publisher, with a message that came with it, if any.
     Publisher { subscriber: Subscriber, descriptor: OwnedFd, first: Option<Message> },
-    /// To a server.
     Server(Channel),
 }
 
 /// The outcome of a connection: the name, its listing, and the connection or error.
 pub type Outcome = (String, Listed, Result<Joined>);
 
-/// A publisher that has not answered.
 struct Publisher {
     listed: Listed,
     subscriber: Subscriber,
@@ -47,22 +44,17 @@ struct Publisher {
     is_shown: bool,
 }
 
-/// All pending connections by name.
 pub struct Joining {
     publishers: BTreeMap<String, Publisher>,
-    /// Servers with a connecting thread.
     servers: BTreeSet<String>,
     /// Silent servers: when they are tried again, and the next pause.
     silent: HashMap<String, (Instant, Duration)>,
-    /// Whether a server waits for a thread.
     has_waiting: bool,
-    /// Outcomes of the threads.
     made: Arc<Mutex<Vec<Outcome>>>,
     inbox: Inbox,
 }
 
 impl Joining {
-    /// Creates an empty set. The threads wake the loop through the inbox.
     pub fn new(inbox: Inbox) -> Joining {
         Joining {
             publishers: BTreeMap::new(),
@@ -74,7 +66,6 @@ impl Joining {
         }
     }
 
-    /// Returns the publishers' descriptors, with their names.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
         self.publishers.iter().map(|(name, it)| (name.as_str(), &it.descriptor))
     }
@@ -132,7 +123,6 @@ impl Joining {
         })
     }
 
-    /// Returns when the next publisher becomes silent.
     pub fn next_silent(&self) -> Option<Instant> {
         let waiting = self.publishers.values().filter(|it| !it.is_shown);
         waiting.map(|it| after(it.since, IS_SILENT)).min()
@@ -181,7 +171,6 @@ impl Joining {
         (made, is_free)
     }
 
-    /// Returns when a silent server is tried again.
     pub fn deadline(&self) -> Option<Instant> {
         self.silent.values().map(|(until, _)| *until).filter(|until| *until > Instant::now()).min()
     }

@@ -24,11 +24,8 @@ const STREAM: &str = "publish:";
 /// The limits of kept messages, and the memory of all publishers' messages. Clones share the count.
 #[derive(Clone)]
 pub struct Bounds {
-    /// The most bytes of one publisher's messages.
     each: usize,
-    /// The most bytes in total.
     all: usize,
-    /// The current bytes in total.
     held: Arc<AtomicUsize>,
 }
 
@@ -45,7 +42,6 @@ impl Bounds {
 
 pub struct Kept {
     samples: VecDeque<(Origin, Body)>,
-    /// Their memory in bytes.
     bytes: usize,
     bounds: Bounds,
 }
@@ -91,7 +87,6 @@ impl Kept {
         true
     }
 
-    /// Counts added and removed bytes.
     fn change(&mut self, added: usize, removed: usize) {
         self.bytes = self.bytes.saturating_add(added).saturating_sub(removed);
         self.bounds.held.fetch_add(added, Ordering::Relaxed);
@@ -117,7 +112,6 @@ impl Drop for Kept {
     }
 }
 
-/// Returns the name of the stream for a publisher's kept messages.
 pub fn stream_name(name: &str) -> String {
     format!("{STREAM}{name}")
 }
@@ -149,7 +143,6 @@ pub fn sample_of(bytes: &Bytes, name: &str, incarnation: u64) -> Option<Sample> 
     Some(Sample { name: name.to_owned(), origin, body: Body { encoding, bytes: body } })
 }
 
-/// Returns the stream message for a kept message.
 pub fn bytes_of((origin, body): &(Origin, Body)) -> Bytes {
     let fields = [
         ("sequence", Value::from(origin.sequence)),

@@ -24,7 +24,6 @@ use crate::config::is_word;
 use crate::stdout;
 use crate::tls::{self, AUTHORITY, CERTIFICATE, Certificate, KEY, LAST, REVOKED};
 
-/// The file with the authority's private key.
 const AUTHORITY_KEY: &str = "authority.key";
 
 /// The folder with copies of issued certificates, one file per name.
@@ -200,7 +199,6 @@ fn is_had(folder: &Path, revoked: &[String], name: &str) -> bool {
     copy_of(folder, name).exists() || folder.join(name).exists() || revoked.iter().any(|it| it == name)
 }
 
-/// Lists the certificates with their state, ordered by machine and number.
 fn list(folder: &Path) -> Result<()> {
     let revoked = tls::revoked(&folder.join(REVOKED))?;
     let of_folder = |entry: PathBuf| entry.join(CERTIFICATE);

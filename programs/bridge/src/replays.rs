@@ -14,7 +14,6 @@ const IN_TURN: usize = 64;
 #[derive(Default)]
 pub struct Replays(BTreeMap<Id, Replay>);
 
-/// A stream that sends kept messages.
 struct Replay {
     name: String,
     machine: String,

@@ -18,9 +18,7 @@ const WARNING: Duration = Duration::days(30);
 
 /// The list at the time when the session opened.
 pub struct Revocations {
-    /// The path of the list.
     list: PathBuf,
-    /// The certificates that were revoked then.
     known: Vec<String>,
 }
 

@@ -19,7 +19,6 @@ use linkspan::{Command, Controller, Error, ErrorKind, Result, Value};
 
 use crate::status::Status;
 
-/// The event loop's part of a command.
 pub enum LoopTask {
     /// Withdraw every name until the command `run`, then finish the task.
     Pause(Task),
@@ -50,7 +49,6 @@ impl Service {
         Ok(Service { service: ServiceLoop::start(name, &options)?, controller })
     }
 
-    /// Reports to the controller why the bridge ends.
     pub fn fail(&self, error: &Error) {
         self.service.fail(error);
     }

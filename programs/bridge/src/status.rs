@@ -23,23 +23,17 @@ const CLOCKS: f64 = 1.0;
 /// The most listed refused names, and the most listed machines with bridges.
 const MAX_LISTED: usize = 1_000;
 
-/// The counters of one name.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
-    /// Messages in either direction.
     pub carried: u64,
     /// Messages that were overwritten here before they could be sent, or that never came.
     pub lost: u64,
-    /// Requests in either direction.
     pub requests: u64,
 }
 
-/// The state of the bridge.
 #[derive(Default)]
 pub struct Status {
-    /// Messages sent to other machines.
     pub sent: u64,
-    /// Messages of other machines published here.
     pub received: u64,
     /// Messages of other machines dropped because they were already published here.
     pub repeated: u64,
@@ -55,9 +49,7 @@ pub struct Status {
     pub malformed: u64,
     /// Kept messages dropped because of the total limit.
     pub unretained: u64,
-    /// Requests of other machines.
     pub requests_in: u64,
-    /// Requests to other machines.
     pub requests_out: u64,
     /// Requests of other machines refused because they arrived after their deadline.
     pub late: u64,
@@ -65,28 +57,21 @@ pub struct Status {
     pub expired: u64,
     /// Requests of other machines that their callers withdrew before an answer.
     pub withdrawn: u64,
-    /// Links between local and remote programs.
     pub links: u64,
     pub exported: Vec<String>,
-    /// Imported names with their machines.
     pub imported: BTreeMap<String, String>,
     pub exported_journals: Vec<String>,
-    /// Imported journals with their machines.
     pub imported_journals: BTreeMap<String, String>,
     /// Names that are not carried, with the reason.
     pub refused: BTreeMap<String, String>,
-    /// This machine's certificate name, and its expiry.
     pub certificate: Option<(String, OffsetDateTime)>,
     /// The machines of known bridges, with their number of bridges.
     pub bridges: BTreeMap<String, usize>,
-    /// The addresses that the bridge connects to.
     pub connect: Vec<String>,
-    /// The addresses at which it listens.
     pub listen: Vec<String>,
     /// Seconds by which other machines' clocks are ahead, if they are.
     ahead: BTreeMap<String, f64>,
     names: BTreeMap<String, Counts>,
-    /// Log lines that were not taken, with their levels.
     notes: Vec<(&'static str, String)>,
     /// The time of the last log line about counters, and the counters then.
     reported: Option<(Instant, [u64; 4])>,
@@ -99,7 +84,6 @@ pub struct Status {
     unretained_noted: Option<Instant>,
     /// Whether the refused names have changed since the reason was taken.
     reason_changed: bool,
-    /// Whether there is something to publish.
     changed: bool,
 }
 
@@ -225,7 +209,6 @@ impl Status {
         self.names.entry(name.to_owned()).or_default()
     }
 
-    /// Records that a machine's bridge has appeared or gone.
     pub fn meet(&mut self, machine: &str, is_there: bool) {
         if self.bridges.len() >= MAX_LISTED && !self.bridges.contains_key(machine) {
             return;
@@ -321,7 +304,6 @@ impl Status {
         })
     }
 
-    /// Marks the status as changed.
     pub fn touch(&mut self) {
         self.changed = true;
     }
@@ -337,7 +319,6 @@ impl Status {
         }
     }
 
-    /// Records that a name is carried, or no longer wanted.
     pub fn allow(&mut self, name: &str) {
         let was_refused = self.refused.remove(name).is_some();
         self.changed |= was_refused;
@@ -403,7 +384,6 @@ impl Status {
 /// The publisher of the status, for other local programs.
 pub struct Shown {
     publisher: Publisher,
-    /// When the status was last published.
     at: Option<Instant>,
 }
 

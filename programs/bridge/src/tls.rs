@@ -16,9 +16,7 @@ use x509_parser::prelude::X509Certificate;
 
 /// The authority's certificate, which verifies other machines' certificates.
 pub const AUTHORITY: &str = "authority.pem";
-/// The machine's certificate.
 pub const CERTIFICATE: &str = "machine.pem";
-/// Its private key.
 pub const KEY: &str = "machine.key";
 /// The names of revoked certificates, one per line; lines with # are comments.
 pub const REVOKED: &str = "revoked";
@@ -28,7 +26,6 @@ const LONGEST: u64 = 1 << 20;
 /// The prefix of certificates' common names. Public authorities do not issue such names.
 const PREFIX: &str = "linkspan:";
 
-/// The fields of a certificate that a bridge uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     pub machine: String,
@@ -39,7 +36,6 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Returns the name of a machine's certificate, such as north.1.
     pub fn name_of(machine: &str, number: u32) -> String {
         format!("{machine}.{number}")
     }
@@ -66,12 +62,10 @@ impl Certificate {
     }
 }
 
-/// A machine's folder after reading and checking.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
     pub certificate: Certificate,
-    /// The names of the revoked certificates.
     pub revoked: Vec<String>,
 }
 

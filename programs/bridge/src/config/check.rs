@@ -28,12 +28,9 @@ pub fn place(text: &str, at: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// A step of the path to a value in a configuration.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A key of a table.
     Key(String),
-    /// An index of a list.
     Index(usize),
 }
 
@@ -66,12 +63,10 @@ pub struct Invalid {
 pub type Checked = Result<(), Invalid>;
 
 impl Invalid {
-    /// Creates an error for the value at this path.
     pub fn at<const N: usize>(path: [Step; N], error: Error) -> Invalid {
         Invalid { error, path: path.into() }
     }
 
-    /// Prefixes the path with a table.
     pub fn within(mut self, table: &str) -> Invalid {
         self.path.insert(0, table.into());
         self

@@ -128,7 +128,6 @@ impl Nats {
         self.servers.iter().all(|address| address.starts_with("tls://"))
     }
 
-    /// Returns the configured files with their keys.
     fn files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
         let files = [
             ("credentials", &self.credentials),
@@ -192,7 +191,6 @@ impl Nats {
         shown.collect::<Vec<_>>().join(" and ")
     }
 
-    /// Returns the credentials files, each with a word for it.
     fn shown(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let files =
             [("credentials", &self.credentials), ("token", &self.token_file), ("nkey", &self.nkey_file)];

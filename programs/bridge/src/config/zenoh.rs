@@ -8,13 +8,10 @@ use super::check::{Checked, Invalid, is_here, wrong};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Zenoh {
-    /// Addresses at which other bridges may connect.
     pub listen: Vec<String>,
-    /// Addresses of other bridges.
     pub connect: Vec<String>,
     /// Addresses of routers. With any router, the bridge connects only to routers, which forward everything.
     pub routers: Vec<String>,
-    /// Whether bridges discover each other by multicast.
     pub scouting: bool,
     /// Whether addresses beyond this machine may be used without encryption.
     pub trusted_network: bool,

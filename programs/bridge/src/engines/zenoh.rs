@@ -55,9 +55,7 @@ pub struct Zenoh {
     realm: String,
     machine: String,
     inbox: Inbox,
-    /// The presence of this bridge.
     _here: LivelinessToken,
-    /// The number of this bridge's incarnation.
     id: u64,
     imported: Mutex<Vec<Subscriber<()>>>,
 }
@@ -460,7 +458,6 @@ fn origin_of(bytes: &[u8]) -> Option<Origin> {
     })
 }
 
-/// Returns a message under the name that the caller took from the key.
 fn sample_of(name: &str, sample: &zenoh::sample::Sample) -> Sample {
     let origin = sample.attachment().and_then(|attached| origin_of(&attached.to_bytes()));
     Sample { name: name.to_owned(), origin, body: body_of(sample) }

@@ -27,7 +27,6 @@ pub enum Local {
         /// Whether its bridge keeps messages to send them again.
         is_kept: bool,
     },
-    /// A server that forwards requests.
     Server {
         presence: Presence,
         server: Box<Server>,
@@ -47,7 +46,6 @@ pub enum Local {
 }
 
 impl Local {
-    /// Returns its presence; `None` for a program without Linkspan.
     pub fn presence(&self) -> Option<&Presence> {
         match self {
             Local::Publisher { presence, .. }
@@ -57,7 +55,6 @@ impl Local {
         }
     }
 
-    /// Returns the machine that listings show.
     pub fn machine(&self) -> &str {
         match self {
             Local::Publisher { presence, .. }

@@ -35,12 +35,10 @@ use crate::status::Status;
 use local::{Local, Name};
 use recovery::Recovery;
 
-/// The most presences of one name.
 const PRESENCES: usize = 64;
 /// The most departed publishers whose last number is remembered.
 const LEFT: usize = 10_000;
 
-/// All imported names of other machines.
 pub struct Imports {
     /// Names with or without a local end.
     names: BTreeMap<String, Name>,
@@ -54,7 +52,6 @@ pub struct Imports {
     left: BTreeMap<String, Left>,
     /// Requests without an answer in time, kept until their caller's time-out has certainly passed.
     given_up: Arc<Mutex<Vec<GivenUp>>>,
-    /// The number of the last request to another machine.
     last_request: u64,
     /// Wakes the loop when a request was given up.
     inbox: Inbox,
@@ -63,13 +60,10 @@ pub struct Imports {
 /// A request without an answer in time, and when its caller's time-out has certainly passed.
 type GivenUp = (Instant, Arc<Request>);
 
-/// A departed publisher.
 #[derive(Clone, Copy)]
 struct Left {
     incarnation: u64,
-    /// The number of its last message here.
     last: u64,
-    /// Its number of subscribers here.
     subscribers: usize,
 }
 
@@ -245,7 +239,6 @@ impl Imports {
         self.update_status(status);
     }
 
-    /// Updates the status with the names that have a local end, and their machines.
     fn update_status(&self, status: &mut Status) {
         let machine = |it: &Name| Some(it.local.as_ref()?.machine().to_owned());
         let names = self.names.iter().filter_map(|(name, it)| Some((name.clone(), machine(it)?)));
@@ -257,12 +250,10 @@ impl Imports {
     }
 }
 
-/// Returns a name of one machine among several, for the status.
 fn shown(presence: &Presence) -> String {
     format!("{} of {}", presence.name, presence.machine)
 }
 
-/// Returns why a name could not be bound, for the status.
 fn refusal(error: &Error) -> String {
     match error.kind() {
         ErrorKind::AddressInUse => "a program of this machine has the name, and keeps it".into(),

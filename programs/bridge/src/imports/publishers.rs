@@ -72,7 +72,6 @@ impl Imports {
         }
     }
 
-    /// Recovers missed messages and publishes them.
     pub fn recover(&mut self, links: &mut Links, status: &mut Status) {
         let names: Vec<_> = self.recoveries.keys().cloned().collect();
         for name in names {
@@ -179,7 +178,6 @@ impl Imports {
         Ok(())
     }
 
-    /// Removes a name that a program without Linkspan has withdrawn.
     pub fn ended(&mut self, name: &str, status: &mut Status) {
         if self.names.get(name).is_some_and(|it| matches!(it.local, Some(Local::Foreign(..)))) {
             self.names.remove(name);

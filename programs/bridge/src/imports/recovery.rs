@@ -25,12 +25,10 @@ const HELD: usize = 16 << 20;
 const AT_ONCE: usize = 128 << 10;
 /// How long to wait for subscribers that have unread messages or have not returned.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The interval of checks for them.
 const LOOK: Duration = Duration::from_millis(2);
 /// How long to wait for a bridge to which a stream can be opened.
 const BRIDGE: Duration = Duration::from_secs(5);
 
-/// The result of one step.
 pub enum Step {
     /// Publish this message now.
     Publish(Sample),
@@ -60,7 +58,6 @@ pub struct Recovery {
     next: Option<Instant>,
 }
 
-/// The stream of a recovery.
 enum Stream {
     /// To be opened until this time.
     Opening(Instant),

@@ -44,7 +44,6 @@ impl Imports {
         self.withdraw(name, engine, links)
     }
 
-    /// Forwards a server's arrived requests.
     fn forward(
         &mut self,
         name: &str,
@@ -145,7 +144,6 @@ impl Imports {
         Ok(())
     }
 
-    /// Answers and removes requests whose callers have given up.
     pub fn drop_given_up(&self) {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let text = "the server's machine gave no answer in time";

@@ -22,22 +22,18 @@ use crate::status::Status;
 /// The most records of one journal per turn.
 const IN_TURN: usize = 64;
 
-/// Exported journals, and the machines that read them.
 #[derive(Default)]
 pub struct Exports {
     /// Exported journals, with the value that withdraws each on drop.
     names: BTreeMap<String, (Presence, Box<dyn Any>)>,
-    /// The reading machines by stream.
     sources: BTreeMap<Id, Source>,
 }
 
-/// The state of sending one journal to one machine.
 struct Source {
     name: String,
     machine: String,
     /// The subscriber and its descriptor; `None` until a first record is requested.
     reader: Option<(Subscriber, OwnedFd)>,
-    /// Whether all records were sent.
     is_at_end: bool,
     /// Whether an unreadable record precedes the next one, which then begins a segment of the replica.
     follows_gap: bool,
@@ -112,7 +108,6 @@ impl Exports {
         self.sources.iter().any(sends).then(Instant::now)
     }
 
-    /// Marks a source with something to read.
     pub fn wake(&mut self, stream: Id) {
         if let Some(source) = self.sources.get_mut(&stream) {
             source.is_at_end = false;

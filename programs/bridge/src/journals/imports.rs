@@ -25,11 +25,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 const REFUSED: Duration = Duration::from_secs(5);
 /// The most replicas; each has a thread.
 const REPLICAS: usize = 256;
-/// The most presences of one journal.
 const PRESENCES: usize = 64;
 
 pub struct Imports {
-    /// The replicas' threads wake it.
     inbox: Inbox,
     /// Journals by endpoint, which is equal on both machines.
     names: BTreeMap<String, Name>,
@@ -37,7 +35,6 @@ pub struct Imports {
     streams: u64,
 }
 
-/// A journal of other machines.
 struct Name {
     /// Presences in order of appearance.
     presences: Vec<Presence>,
@@ -51,7 +48,6 @@ struct Name {
     retry: Instant,
 }
 
-/// A stream from one machine.
 struct Stream {
     id: Id,
     number: u64,
@@ -104,7 +100,6 @@ impl Imports {
         }
     }
 
-    /// Returns when to open the next stream.
     pub fn deadline(&self) -> Option<Instant> {
         self.names.values().filter(|name| name.stream.is_none()).map(|name| name.retry).min()
     }
@@ -131,7 +126,6 @@ impl Imports {
         Ok(())
     }
 
-    /// Updates the status with the replicas being written, and their machines.
     fn update_status(&self, status: &mut Status) {
         let machine = |name: &Name| Some(name.stream.as_ref()?.presence.machine.clone());
         let imported =
@@ -145,7 +139,6 @@ impl Imports {
 }
 
 impl Name {
-    /// Opens a stream to the next machine. Returns whether that was possible.
     fn open(&mut self, endpoint: &str, number: u64, links: &mut Links, status: &mut Status) -> Result<bool> {
         self.retry = after(Instant::now(), AGAIN);
         let Some(presence) =

@@ -22,7 +22,6 @@ pub enum Message {
     Journal(History),
     /// The number of the first requested record.
     From(u64),
-    /// The canonical form of a schema.
     Schema(Bytes),
     Record(ReplicaRecord),
     /// The records below this number are deleted.

@@ -70,17 +70,14 @@ impl Journals {
         self.exports.has(presence)
     }
 
-    /// Adds a journal of another machine.
     pub fn appeared(&mut self, presence: Presence, status: &mut Status) {
         self.imports.appeared(presence, status);
     }
 
-    /// Removes another machine's journal and ends its stream.
     pub fn gone(&mut self, presence: &Presence, links: &mut Links, status: &mut Status) {
         self.imports.gone(presence, links, status);
     }
 
-    /// Returns the descriptors to wait for, with their streams.
     pub fn descriptors(&self) -> impl Iterator<Item = (Id, &OwnedFd)> {
         self.exports.descriptors()
     }
@@ -90,7 +87,6 @@ impl Journals {
         self.exports.deadline(links).into_iter().chain(self.imports.deadline()).min()
     }
 
-    /// Marks a stream whose descriptor is readable.
     pub fn wake(&mut self, stream: Id) {
         self.exports.wake(stream);
     }

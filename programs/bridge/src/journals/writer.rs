@@ -33,12 +33,10 @@ enum Job {
     /// Keep this schema, before the first record that names it.
     Schema(Bytes),
     Record(ReplicaRecord),
-    /// Delete the records below this number.
     RetireBefore(u64),
 }
 
 impl Job {
-    /// Returns its counted bytes in the queue.
     fn size(&self) -> usize {
         match self {
             Job::Record(record) => {
@@ -66,7 +64,6 @@ pub struct Progress {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// The counted bytes of the jobs.
     bytes: usize,
     progress: Progress,
     /// Whether the thread must end after the current write.
@@ -75,7 +72,6 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
-    /// Notified of a job or the end.
     changed: Condvar,
     inbox: Inbox,
 }
@@ -114,7 +110,6 @@ impl Writer {
         self.push(Job::Record(record));
     }
 
-    /// Deletes the records below this number.
     pub fn retire_before(&self, number: u64) {
         self.push(Job::RetireBefore(number));
     }
@@ -152,7 +147,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the progress and wakes the loop.
     fn report(&self, what: impl FnOnce(&mut Progress)) {
         what(&mut self.state().progress);
         self.inbox.wake();
@@ -181,7 +175,6 @@ impl Shared {
         }
     }
 
-    /// Runs jobs until the end.
     fn run(&self, endpoint: &str) {
         let mut replica: Option<Replica> = None;
         while let Some(jobs) = self.next() {

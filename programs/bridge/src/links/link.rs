@@ -46,7 +46,6 @@ const LONGEST: usize = engine::LONGEST as usize + (1 << 16);
 /// The most units of one link per turn.
 const IN_TURN: usize = 128;
 
-/// The result of receiving from a stream.
 pub enum Received {
     Message(Bytes),
     /// Nothing more yet.
@@ -55,33 +54,25 @@ pub enum Received {
     End,
 }
 
-/// The outcome of connecting to a local program.
 pub enum CallOutcome {
-    /// No program answered.
     NoProgram,
     /// The answering frame, and the link if the caller was admitted.
     Answered(Vec<u8>, Option<Box<RelayLink>>),
 }
 
-/// The local program and the state of its connection.
 enum LocalEnd {
     /// It has connected, and waits for the answer of this machine.
     Caller(Box<RelayCaller>, String),
     /// The bridge is connecting to it.
     BeingCalled,
-    /// It is connected.
     Open(Box<RelayLink>, OwnedFd),
     /// No program: the bridges exchange messages themselves.
     Stream,
-    /// It has disconnected.
     Gone,
 }
 
-/// A link, or a stream.
 pub struct Link {
-    /// The bridge of the other machine.
     pub peer: Bridge,
-    /// The units exchanged with it.
     pub order: Order,
     local_end: LocalEnd,
     /// Whether the other side has ended the link: nothing more is sent to it.

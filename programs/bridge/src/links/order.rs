@@ -28,7 +28,6 @@ const IN_FLIGHT: usize = 512 << 10;
 const BURST: usize = 128 << 10;
 /// Delivered bytes after which an acknowledgement is sent at once.
 const ACK_BYTES: usize = 64 << 10;
-/// The first retransmission time-out.
 const FIRST_RETRY: Duration = Duration::from_millis(300);
 /// The longest retransmission time-out, after doubling.
 const MAX_RETRY: Duration = Duration::from_secs(2);
@@ -43,35 +42,26 @@ pub type Unit = (u8, Bytes);
 pub struct Order {
     /// Unacknowledged units in order; the last has the number `next - 1`.
     kept: VecDeque<Unit>,
-    /// The number of the next new unit.
     next: u64,
     /// The number of the next unit to send: below `next` if units were lost or wait.
     resend: u64,
     /// Whether units are being repeated, which makes bursts smaller.
     resending: bool,
-    /// The last number that the other side has received.
     peer_received: u64,
     /// The last number that the other side has delivered to its program.
     peer_delivered: u64,
     /// The sizes of units that the other side has not delivered.
     open: VecDeque<usize>,
-    /// The sum of `open`.
     open_bytes: usize,
-    /// When the retransmission time-out expires.
     retry: Option<Instant>,
-    /// The current retransmission time-out.
     retry_timeout: Duration,
     /// The number of the last unit received in order.
     received_last: u64,
     /// Received units that are not delivered.
     inward: VecDeque<Unit>,
-    /// The sum of their sizes.
     inward_bytes: usize,
-    /// Bytes delivered since the last acknowledgement.
     delivered_unacked: usize,
-    /// Bytes received since the last acknowledgement.
     received_unacked: usize,
-    /// When the next acknowledgement is due.
     ack_due: Option<Instant>,
     /// The last received number at the last request for retransmission, and its time.
     requested: Option<(u64, Instant)>,
@@ -147,7 +137,6 @@ impl Order {
         )
     }
 
-    /// Returns the received and undelivered bytes.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.inward_bytes
@@ -174,7 +163,6 @@ impl Order {
         self.kept.clear();
     }
 
-    /// Sends an acknowledgement with the next packets.
     pub fn ack_now(&mut self, now: Instant) {
         self.ack_within(Duration::ZERO, now);
     }
@@ -288,7 +276,6 @@ impl Order {
         packets
     }
 
-    /// Returns how many kept units have been sent.
     fn sent(&self) -> usize {
         self.resend.saturating_sub(self.peer_received).saturating_sub(1) as usize
     }
@@ -298,7 +285,6 @@ impl Order {
         self.received_last.saturating_sub(self.inward.len() as u64)
     }
 
-    /// Returns a packet with the current acknowledgement.
     fn packet(&self, what: What) -> Packet {
         Packet {
             received: self.received_last,

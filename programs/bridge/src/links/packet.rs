@@ -25,7 +25,6 @@ use bytes::Bytes;
 
 use crate::newest_numbers::NewestNumber;
 
-/// The bytes of the header.
 const HEAD: usize = 56;
 
 /// Identifies a link between two bridges.
@@ -51,13 +50,10 @@ pub struct Packet {
 /// A packet's content in addition to its acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A unit: its number, kind and bytes.
     Unit(u64, u8, Bytes),
-    /// Only an acknowledgement.
     State,
 }
 
-/// A message between bridges, in one packet of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgeMessage {
     /// A unit or an acknowledgement of a link.
@@ -75,7 +71,6 @@ pub enum BridgeMessage {
 }
 
 impl BridgeMessage {
-    /// Encodes the message; `from` is the sending bridge.
     pub fn to_bytes(&self, from: u64) -> Vec<u8> {
         let none = Id { caller: 0, number: 0 };
         let (what, id, packet) = match self {

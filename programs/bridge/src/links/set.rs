@@ -33,44 +33,33 @@ const CALLS: usize = 64;
 /// The most newest numbers in a packet; with names of 255 bytes they take 27 KiB.
 const NUMBERS: usize = 100;
 
-/// Pending connections to local programs.
 #[derive(Default)]
 struct Calls {
-    /// The running threads.
     under_way: usize,
-    /// The outcomes that the loop has not taken.
     answered: Vec<(Id, CallOutcome)>,
 }
 
-/// A stream that another bridge has opened.
 pub struct Opened {
     pub id: Id,
-    /// The machine of the other bridge.
     pub machine: String,
-    /// The stream's name.
     pub name: String,
 }
 
 pub struct Links {
     /// The number of this bridge's incarnation.
     own: u64,
-    /// The name of this machine.
     machine: String,
     /// Wakes the loop when a program has answered.
     inbox: Inbox,
     /// The other bridges in order of appearance.
     pub(super) bridges: Vec<Bridge>,
-    /// The clocks of their machines.
     clocks: Clocks,
-    /// The links of both directions.
     pub(super) links: BTreeMap<Id, Link>,
     /// The number of the last link that began here.
     last: u64,
-    /// Shared with the connecting threads.
     calls: Arc<Mutex<Calls>>,
     /// The links to handle in the next round.
     pub(super) ready: BTreeSet<Id>,
-    /// Streams that other bridges have opened.
     pub(super) opened: Vec<Opened>,
     /// Requests withdrawn by other bridges, which the loop has not taken.
     withdrawn: Vec<RequestId>,
@@ -182,12 +171,10 @@ impl Links {
         Ok(())
     }
 
-    /// Takes the received newest numbers with their machines.
     pub fn take_newest(&mut self) -> Vec<(String, NewestNumber)> {
         std::mem::take(&mut self.newest)
     }
 
-    /// Takes the requests that other bridges have withdrawn.
     pub fn take_withdrawn(&mut self) -> Vec<RequestId> {
         std::mem::take(&mut self.withdrawn)
     }
@@ -356,7 +343,6 @@ impl Links {
         missing
     }
 
-    /// Marks a link whose descriptor is readable.
     pub fn wake(&mut self, id: Id) {
         self.ready.insert(id);
     }

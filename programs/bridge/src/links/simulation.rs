@@ -22,12 +22,9 @@ impl Chance {
     }
 }
 
-/// One end of a link, with its program's counts.
 struct End {
     order: Order,
-    /// Units that the program has sent.
     sent: u64,
-    /// Units delivered to the program.
     given: u64,
     /// The most bytes that waited for the program.
     waiting: usize,

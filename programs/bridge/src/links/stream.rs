@@ -22,7 +22,6 @@ impl Links {
         Some(id)
     }
 
-    /// Returns the streams that other bridges have opened since the last call.
     pub fn take_opened(&mut self) -> Vec<Opened> {
         std::mem::take(&mut self.opened)
     }

@@ -22,7 +22,6 @@ pub struct Bucket {
     pub name: String,
     /// One message per name bounds the memory of a slow server.
     waiting: Mutex<HashMap<String, (HeaderMap, Bytes)>>,
-    /// Notified when there is something to write.
     pub filled: Notify,
 }
 
@@ -39,14 +38,12 @@ impl Bucket {
         self.filled.notify_one();
     }
 
-    /// Queues the deletion of a name's message.
     pub fn delete(&self, name: &str) {
         let mut headers = HeaderMap::new();
         headers.insert(OPERATION, DELETE);
         self.put(name, headers, Bytes::new());
     }
 
-    /// Removes and returns a message to write.
     pub fn next(&self) -> Option<(String, (HeaderMap, Bytes))> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let name = waiting.keys().next()?.clone();

@@ -19,7 +19,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub async fn fill(shared: Arc<Shared>) {
     let Some(bucket) = &shared.bucket else { return };
     let context = jetstream::new(shared.client.clone());
-    // The last logged error.
     let mut last_logged = String::new();
     let mut is_open = false;
     loop {

@@ -78,7 +78,6 @@ impl Nats {
         Ok(nats)
     }
 
-    /// Runs a task until the engine ends.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {
             runtime.spawn(task);
@@ -119,7 +118,6 @@ impl Nats {
         self.keep(subject, Box::new(on_request));
     }
 
-    /// Subscribes for the life of the engine.
     fn keep(&self, subject: String, handler: Handler) {
         let end = self.subscribe(subject.clone(), None, handler);
         self.imported.lock().unwrap_or_else(PoisonError::into_inner).push((subject, end));

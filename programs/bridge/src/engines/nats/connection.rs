@@ -18,13 +18,11 @@ use crate::engine::Arrival;
 use crate::inbox::Inbox;
 use crate::tls::text;
 
-/// The most queued messages of one subscription.
 const WAITING: usize = 16_384;
 /// The capacity of the client's queue. More messages wait in `outgoing`, which can drop them.
 const COMMANDS: usize = 256;
 /// The ping interval, which detects an unreachable server.
 const PING: Duration = Duration::from_secs(3);
-/// The time-out of one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The client's error text if the server refuses the credentials.
 const REFUSED: &str = "authorization violation";
@@ -125,9 +123,7 @@ fn malformed(file: &Path, text: &str) -> Error {
 /// Logs connection events without repetition: an unreachable server fails every attempt alike.
 struct Notes {
     inbox: Inbox,
-    /// The bridge's identity at the server, for errors.
     identity: String,
-    /// The last logged line.
     last: Mutex<String>,
 }
 

@@ -11,7 +11,6 @@ use crate::engine::{Outlet, Sample};
 /// An exported publisher. Dropping it withdraws the name and deletes its message from the bucket.
 pub struct Exported {
     pub shared: Arc<Shared>,
-    /// The subject of its messages.
     pub subject: String,
     /// The answer to queries for the newest message.
     pub newest: Arc<Mutex<Option<Sample>>>,

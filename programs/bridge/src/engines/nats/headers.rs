@@ -24,7 +24,6 @@ const ENDED: &str = "Linkspan-Ended";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
 const ERROR: &str = "Nats-Service-Error";
 
-/// The error code for "nothing has been published yet".
 const NOTHING: &str = "404";
 /// The most characters of a failure's text in a header; the payload has the whole text.
 const TEXT: usize = 500;
@@ -67,7 +66,6 @@ pub fn of_question(incarnation: u64) -> HeaderMap {
     headers
 }
 
-/// Returns the headers of the answer "nothing has been published yet".
 pub fn of_nothing() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ERROR_CODE, NOTHING);
@@ -113,7 +111,6 @@ pub fn sample(name: String, message: &Message) -> Sample {
     Sample { name, origin: origin(), body: body(message) }
 }
 
-/// Returns whether a program withdraws its messages.
 pub fn is_end(message: &Message) -> bool {
     text(message, ENDED).is_some()
 }

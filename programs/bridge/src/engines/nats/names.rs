@@ -82,7 +82,6 @@ impl List {
     }
 }
 
-/// Returns the request for the page that begins at this index.
 pub fn question(from: usize) -> Bytes {
     let map = Value::map([("from", Value::from(from as u64))]);
     codec::encode(&map, Encoding::Cbor).unwrap_or_default().into()
@@ -123,7 +122,6 @@ struct Page {
     count: usize,
     /// The number of entries in the page, including unknown ones.
     read: usize,
-    /// The understood names.
     names: Vec<Presence>,
 }
 

@@ -14,7 +14,6 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::engine::Presence;
 
-/// The most queued bytes of samples.
 const SAMPLES: usize = 16 << 20;
 /// The most queued bytes of answers and packets.
 const URGENT: usize = 32 << 20;
@@ -48,11 +47,9 @@ pub struct Outgoing(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// Notified when there is something to send.
     filled: Notify,
 }
 
-/// The lanes in their order.
 #[derive(Default)]
 struct Waiting {
     steps: VecDeque<Step>,

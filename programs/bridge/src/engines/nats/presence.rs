@@ -23,9 +23,7 @@ use crate::clocks::after;
 use crate::config::is_word;
 use crate::engine::{Arrival, Bridge, Presence};
 
-/// The interval of heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The interval of checks for missing heartbeats.
 const LOOK: Duration = Duration::from_millis(500);
 /// Changes within this time are announced together.
 const TOGETHER: Duration = Duration::from_millis(10);
@@ -37,9 +35,7 @@ const GONE: Duration = Duration::from_secs(7);
 const GRACE: Duration = Duration::from_secs(3);
 /// Reports of a missing subscriber after which a bridge counts as gone.
 const ABSENT: u32 = 2;
-/// The time-out of requests to a bridge.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most other bridges.
 const BRIDGES: usize = 1_000;
 
 struct Remote {
@@ -49,7 +45,6 @@ struct Remote {
     announced: Version,
     /// The version of `names`; `None` to report all names again.
     known: Option<Version>,
-    /// The names reported to the loop.
     names: HashSet<Presence>,
     /// Whether a request for its list is pending.
     is_requested: bool,
@@ -90,11 +85,8 @@ pub async fn run(shared: Arc<Shared>, mut presence_events: mpsc::UnboundedReceiv
 
 struct Watch {
     shared: Arc<Shared>,
-    /// Other bridges by number.
     remotes: HashMap<u64, Remote>,
-    /// Services of programs without Linkspan.
     services: HashSet<Presence>,
-    /// When the last heartbeat was sent.
     last_sent: Option<Instant>,
     /// Until when reports of a missing subscriber are ignored.
     grace_until: Instant,
@@ -270,7 +262,6 @@ impl Watch {
 /// A heartbeat of a bridge: a map in CBOR.
 struct Heartbeat {
     bridge: Bridge,
-    /// The version of its list of names.
     version: Version,
     /// Whether other bridges should send their heartbeats at once.
     asks: bool,

@@ -18,7 +18,6 @@ struct UnderWay {
     _end: oneshot::Sender<()>,
 }
 
-/// All pending requests, by number.
 #[derive(Default)]
 pub struct Requests(Mutex<(u64, HashMap<u64, UnderWay>)>);
 

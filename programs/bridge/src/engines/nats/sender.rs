@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 use super::outgoing::{Handler, Outbound, Step};
 use super::shared::Shared;
 
-/// Executes the queued steps in order until the runtime ends.
 pub async fn run(shared: Arc<Shared>) {
     let client = &shared.client;
     loop {

@@ -29,7 +29,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const MISSED: u32 = 2;
 const SERVICES: usize = 10_000;
 
-/// Discovers services until the runtime ends.
 pub async fn watch(shared: Arc<Shared>) {
     let mut known: HashMap<Presence, u32> = HashMap::new();
     loop {
@@ -67,7 +66,6 @@ async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> 
     Some(there)
 }
 
-/// Returns the servers in a service's JSON answer.
 fn presences(answer: &[u8], subjects: &Subjects) -> Option<Vec<Presence>> {
     let map = codec::decode(answer, Encoding::Json).ok()?;
     // The service's id replaces an incarnation.

@@ -26,11 +26,9 @@ pub struct Shared {
     pub machine: String,
     /// The number of this bridge's incarnation.
     pub id: u64,
-    /// The queue of operations on the server.
     pub outgoing: Outgoing,
     /// This bridge's names, as other bridges read them.
     pub list: Mutex<List>,
-    /// Notified when the list has changed.
     pub changed: Notify,
     pub presence_events: mpsc::UnboundedSender<PresenceEvent>,
     pub requests: Requests,
@@ -73,7 +71,6 @@ impl Shared {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a heartbeat with one more field.
     pub async fn send_heartbeat(&self, version: Version, more: Option<(&'static str, bool)>) {
         if self.client.connection_state() != async_nats::connection::State::Connected {
             return;

@@ -21,7 +21,6 @@ impl Subjects {
         Subjects(format!("linkspan.{}", escaped(realm)))
     }
 
-    /// Returns the subject of a publisher's messages.
     pub fn publish(&self, name: &str) -> String {
         format!("{}.publish.{}", self.0, escaped(name))
     }
@@ -40,7 +39,6 @@ impl Subjects {
         self.name_after("publish", subject)
     }
 
-    /// Returns the subject of requests to a server.
     pub fn request(&self, name: &str) -> String {
         format!("{}.request.{}", self.0, escaped(name))
     }
@@ -50,7 +48,6 @@ impl Subjects {
         self.name_after("request", subject)
     }
 
-    /// Returns the subject of queries for a publisher's newest message.
     pub fn newest(&self, name: &str) -> String {
         format!("{}.newest.{}", self.0, escaped(name))
     }
@@ -59,7 +56,6 @@ impl Subjects {
         format!("{}.presence", self.0)
     }
 
-    /// Returns the subject of requests for a bridge's names.
     pub fn names(&self, bridge: u64) -> String {
         format!("{}.bridge.{bridge:x}.names", self.0)
     }
