@@ -1,9 +1,7 @@
-//! Arguments of another type than a function expects, and texts that are no UTF-8: the `TypeError` says what is
-//! expected and what was given.
+//! Rewrites the `TypeError` for a wrong argument, or text that is not UTF-8, in PHP's own form.
 //!
-//! The macros of ext-php-rs throw it with the argument's name alone. What the function takes is in its argument table,
-//! and what was given in its frame, which is the current one while the exception is thrown: there the text is written
-//! again, in PHP's own form.
+//! The macros of ext-php-rs throw it with only the argument's name. The expected type is in the function's argument
+//! table. The given value is in the frame of the function, which is the current frame while the exception is thrown.
 
 use std::ffi::CStr;
 use std::mem::size_of;
@@ -24,12 +22,12 @@ unsafe extern "C" {
     fn zend_zval_type_name(value: *const Zval) -> *const std::ffi::c_char;
 }
 
-/// The hook of another extension that was there before, which is called, too; null for none.
+/// The earlier hook of another extension, which is called first; null for none.
 static BEFORE: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Registers the hook while the module starts.
+/// Registers the hook at the start of the module.
 pub fn register() {
-    // SAFETY: the engine starts its modules one after the other, before there are other threads.
+    // SAFETY: the engine starts its modules one after the other, before other threads exist.
     unsafe {
         let hook = &raw mut ext_php_rs::ffi::zend_throw_exception_hook;
         if let Some(before) = hook.replace(Some(thrown)) {
@@ -38,14 +36,14 @@ pub fn register() {
     }
 }
 
-/// What the text of the macros is, in front of the name and behind it.
+/// The text of the macros before and after the name.
 const TEXT: (&str, &str) = ("Invalid value given for argument `", "`.");
 
-/// Called by the engine with each exception before it is thrown; null where one is thrown again.
+/// The engine calls this with each exception before it throws; with null for a rethrown exception.
 unsafe extern "C" fn thrown(exception: *mut ZendObject) {
     let before = BEFORE.load(Ordering::Acquire);
     if !before.is_null() {
-        // SAFETY: a function of this type was stored there, whose extension stays loaded as long as the engine has the
+        // SAFETY: `register` stored a function of this type. Its extension stays loaded as long as the engine has the
         // hook.
         unsafe { std::mem::transmute::<*mut std::ffi::c_void, Hook>(before)(exception) };
     }
@@ -55,7 +53,7 @@ unsafe extern "C" fn thrown(exception: *mut ZendObject) {
         && let Some(frame) = current_frame()
         && let Some(text) = rewritten(exception, frame)
     {
-        // The engine allocates: an error that is fatal must not leak the text.
+        // The engine allocates: a fatal error there must not leak the text.
         let text = BailoutGuard::new(text);
         if let Ok(text) = text.as_str().into_zval(false) {
             zend::set_property(ce::type_error(), exception, "message", text);
@@ -63,17 +61,17 @@ unsafe extern "C" fn thrown(exception: *mut ZendObject) {
     }
 }
 
-/// The frame of the function that runs.
+/// The frame of the running function.
 fn current_frame() -> Option<&'static ExecuteData> {
     // SAFETY: the frame is live while its function throws, and is not kept.
     unsafe { ExecutorGlobals::get().current_execute_data.as_ref() }
 }
 
-/// The text of an exception about an argument of ours, in PHP's own form; `None` for another exception.
+/// Returns the text for an exception about an argument of ours; `None` for another exception.
 fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     let mut room = Zval::new();
     let object = std::ptr::from_ref(exception).cast_mut();
-    // SAFETY: the object is live and of the class in whose scope the property is read; `room` outlives the result.
+    // SAFETY: the object is live, its class is the scope of the property, and `room` outlives the result.
     let message = unsafe {
         ext_php_rs::ffi::zend_read_property(
             std::ptr::from_ref(ce::type_error()).cast_mut(),
@@ -100,7 +98,7 @@ fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     // SAFETY: the table has an entry for each argument.
     let table = unsafe { std::slice::from_raw_parts(function.arg_info, function.num_args as usize) };
     let (position, info) = table.iter().enumerate().find(|(_, info)| is_named(info))?;
-    // SAFETY: arguments lie behind the frame, which is as long as some values; there are as many as it says.
+    // SAFETY: the arguments follow the frame at the distance of its length in values; the frame has their number.
     let given = unsafe {
         if position >= frame.This.u2.num_args as usize {
             return None;
@@ -110,11 +108,11 @@ fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
             .add(size_of::<ExecuteData>().div_ceil(size_of::<Zval>()));
         &*first.add(position)
     };
-    // SAFETY: the type is that of the table; the engine returns a new string.
+    // SAFETY: the type is from the table; the engine returns a new string.
     let expected = unsafe { zend_type_to_string(info.type_).as_mut() }?;
     let expected_text = String::from_utf8_lossy(expected.as_bytes()).into_owned();
     ext_php_rs::boxed::ZBoxable::free(expected);
-    // The only argument of any type that is refused is one of names, and tables of arguments have no unions.
+    // Only arguments with endpoint names refuse values of type `mixed`; argument tables have no unions.
     let expected_text = if expected_text == "mixed" { "array|string".to_owned() } else { expected_text };
     // SAFETY: the class of a method lives as long as the method.
     let class = unsafe { function.scope.as_ref() }.and_then(|class| class.name());
@@ -125,14 +123,15 @@ fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     Some(format!("{called}(): Argument #{} (${name}){}", position + 1, refusal(given, &expected_text)))
 }
 
-/// What is wrong with a value, behind the name of its argument: its type, or that of an entry; or a text that is no
-/// UTF-8.
+/// Says why a value is refused: its type, the type of an entry, or text that is not UTF-8.
+///
+/// The text follows the name of the argument.
 fn refusal(given: &Zval, expected: &str) -> String {
     let given = given.dereference();
     if let Some(why) = given.zend_str().and_then(|text| utf8::refusal(text.as_bytes())) {
         return format!(" {why}");
     }
-    // One name or several.
+    // One name, or several in an array.
     let names = given.array().filter(|_| expected == "array|string");
     for (key, entry) in names.into_iter().flat_map(Entries::new) {
         let entry = entry.dereference();
@@ -150,7 +149,7 @@ fn refusal(given: &Zval, expected: &str) -> String {
     format!(" must be of type {expected}, {} given", type_of(given))
 }
 
-/// The type of a value, or its class, as PHP's own errors name it.
+/// Returns the type or class of a value, as PHP's own errors name it.
 pub fn type_of(value: &Zval) -> String {
     let value = value.dereference();
     if let Some(object) = value.object() {

@@ -1,4 +1,4 @@
-//! `Linkspan\BytesLoan`: memory that is lent for opaque bytes, into which a program copies strings piece by piece.
+//! `Linkspan\BytesLoan`: lent memory, into which a program copies bytes piece by piece.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,6 @@ use crate::edge::{PhpResult, edge};
 use crate::scalars::{AnyString, base64_of};
 use crate::zend::{self, Made, try_made};
 
-/// `Linkspan\BytesLoan`.
 #[php_class]
 #[php(name = "Linkspan\\BytesLoan", flags = zend::FINAL)]
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]
@@ -20,18 +19,17 @@ use crate::zend::{self, Made, try_made};
 pub struct BytesLoan(RefCell<Content>);
 
 enum Content {
-    /// The program writes it.
+    /// The program writes into it.
     Written(linkspan::BytesLoan),
     /// A message took it.
     Sent(bytes::Bytes),
 }
 
-/// Returns a loan as a PHP object.
 pub fn lent(lend: impl FnOnce() -> Result<linkspan::BytesLoan>) -> Result<Made<BytesLoan>> {
     try_made(|| Ok(BytesLoan(RefCell::new(Content::Written(lend()?)))))
 }
 
-/// Returns a length. `OutOfRange` for a negative one.
+/// Converts a length. `OutOfRange` for a negative one.
 pub fn length(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|_| {
         Error::new(ErrorKind::OutOfRange, format!("a length of {number} bytes: give a number from 0 upwards"))
@@ -39,7 +37,7 @@ pub fn length(number: i64) -> Result<usize> {
 }
 
 impl BytesLoan {
-    /// Sends the bytes where they were written: they cannot be written any more.
+    /// Sends the bytes from the loan, which refuses further writes.
     pub fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         let taken = self.0.replace(Content::Sent(bytes::Bytes::new()));
         let bytes = match taken {
@@ -50,7 +48,7 @@ impl BytesLoan {
         sink.bytes(&bytes)
     }
 
-    /// Runs what changes a loan that was not sent.
+    /// Runs a change of a loan that was not sent.
     fn change(&self, change: impl FnOnce(&mut linkspan::BytesLoan) -> Result<()>) -> Result<()> {
         match &mut *self.0.borrow_mut() {
             Content::Written(lent) => change(lent),

@@ -7,13 +7,14 @@ use ext_php_rs::zend::{CatchError, ExecutorGlobals, try_catch};
 use linkspan::{Error, ErrorKind, Result};
 
 thread_local! {
-    /// Whether a fatal error is held back until the Rust frames have returned.
+    /// Whether a fatal error waits for the Rust frames to return.
     static FATAL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls into PHP below Rust frames that own memory: a fatal error in PHP (memory_limit, say) ends the call
-/// with an error that unwinds these frames, and `edge` continues the fatal error afterwards. An exception
-/// unwinds them in the same way and stays pending.
+/// Calls into PHP from Rust frames that own memory.
+///
+/// A fatal error in PHP, such as memory_limit, becomes an error that unwinds these frames; `edge` continues the fatal
+/// error afterwards. An exception unwinds them in the same way and stays pending.
 pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     let result = try_catch(AssertUnwindSafe(call));
     if ExecutorGlobals::has_exception() {
@@ -29,8 +30,9 @@ pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     }
 }
 
-/// Returns whether [`call_php`] has held back a fatal error since the last call of this function. The caller
-/// then continues it.
+/// Returns whether [`call_php`] has held back a fatal error since the last call of this function.
+///
+/// The caller must continue that error.
 pub fn take_fatal_error() -> bool {
     FATAL.take()
 }

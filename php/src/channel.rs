@@ -24,7 +24,7 @@ use crate::stream;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made};
 
-/// `Linkspan\Channel`: one of two ends.
+/// `Linkspan\Channel`: one end of a channel.
 #[php_class]
 #[php(name = "Linkspan\\Channel", modifier = with_destructor, flags = zend::FINAL)]
 pub struct Channel {
@@ -32,7 +32,7 @@ pub struct Channel {
     waiter: Waiter,
 }
 
-/// `Linkspan\PendingReply`: a request that was sent, whose reply `finishCall` gives.
+/// `Linkspan\PendingReply`: a sent request, whose reply `finishCall` returns.
 #[php_class]
 #[php(name = "Linkspan\\PendingReply", flags = zend::FINAL)]
 pub struct PendingReply(linkspan::PendingReply);
@@ -45,15 +45,16 @@ impl PendingReply {
     }
 }
 
-/// Messages that are taken at once where `memory_limit` is close, at most.
+/// The most messages to take at once close to `memory_limit`.
 const FEW: usize = 64;
 
-/// Bytes of an object in a list, at least.
+/// The minimum size of an object in a list, in bytes.
 const LEAST: usize = 80;
 const _: () = assert!(is_roughly_object::<Message>());
 
-/// Receives up to `max` messages as a list of objects; a negative number is refused like zero. What was received is
-/// lost with no exception: where `memory_limit` is close, fewer are taken, for which there is room before.
+/// Receives up to `max` messages as a list of objects; refuses a negative number like zero.
+///
+/// No exception loses received messages: close to `memory_limit`, it first reserves memory for fewer messages.
 pub fn receive_many(
     max: i64,
     take: impl FnOnce(usize) -> Result<Vec<linkspan::Message>>,
@@ -72,7 +73,7 @@ pub fn receive_many(
     }))
 }
 
-/// Returns this number if there is room for so many objects in a list.
+/// Returns `count` if memory for a list of so many objects is free.
 fn has_room(count: usize) -> Result<usize> {
     let least = count.saturating_mul(LEAST);
     let refused = |least, left| {
@@ -82,14 +83,13 @@ fn has_room(count: usize) -> Result<usize> {
     };
     let make = || {
         let mut list = ZendHashTable::with_capacity(u32::try_from(count).unwrap_or(u32::MAX));
-        // Freed at once: they are there for the ones that are received.
+        // The probe is freed at once; the received messages then take its memory.
         (0..count).for_each(|_| drop(list.push(zend::shell::<Message>())));
         list
     };
     within_limit(Size::Roughly(count.saturating_mul(OBJECT)), || least, refused, make).map(|_| count)
 }
 
-/// Receives a message as a PHP object.
 pub fn receive(take: impl FnOnce() -> Result<linkspan::Message>) -> Result<Made<Message>> {
     try_made(|| take().map(Message))
 }
@@ -250,8 +250,9 @@ impl Channel {
     }
 }
 
-/// Adds the destructor, which the engine also calls for objects without a Rust part: where a connect fails or a clone
-/// is refused. Methods of `php_impl` throw for those.
+/// Adds the destructor. Methods of `php_impl` throw for objects without a Rust part.
+///
+/// The engine also destructs those, after a failed connect or a refused clone.
 fn with_destructor(class: ClassBuilder) -> ClassBuilder {
     class.method(FunctionBuilder::new("__destruct", destruct), MethodFlags::Public)
 }
@@ -267,7 +268,6 @@ zend_fastcall! {
     }
 }
 
-/// `Linkspan\Listener`: accepts peers one by one.
 #[php_class]
 #[php(name = "Linkspan\\Listener", flags = zend::FINAL)]
 pub struct Listener {
@@ -322,7 +322,6 @@ impl Listener {
     }
 }
 
-/// `Linkspan\Event`: an event of an object.
 #[php_class]
 #[php(name = "Linkspan\\Event", flags = zend::FINAL)]
 pub struct Event(linkspan::Event);
@@ -351,7 +350,6 @@ impl Event {
     }
 }
 
-/// Events as a list of objects.
 pub fn events(events: Vec<linkspan::Event>) -> ZBox<ZendHashTable> {
     let mut list = ZendHashTable::with_capacity(events.len() as u32);
     let events = BailoutGuard::new(events);

@@ -1,8 +1,8 @@
-//! The plans by which values become instances of generated classes, created from the classes' constants once
-//! per request.
+//! The plans that turn values into instances of generated classes.
 //!
-//! Besides `LINKSPAN_FIELDS`, see `classes`: `LINKSPAN_VARIANTS` has the classes of a union, and the method
-//! `linkspanDefaults` returns the values of properties whose keys may be missing.
+//! They are created from the classes' constants once per request. Besides `LINKSPAN_FIELDS` (see `classes`), a union
+//! has its classes in `LINKSPAN_VARIANTS`. The method `linkspanDefaults` returns the values of properties whose keys
+//! may be missing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -21,7 +21,6 @@ use crate::call::call_php;
 use crate::classes::{Class, ClassPlan, Numbers, Row, wrong};
 use crate::zend::{self, Entries};
 
-/// An argument with the name of a class.
 pub struct ClassName<'a>(&'a ZendStr);
 
 impl<'a> FromZval<'a> for ClassName<'a> {
@@ -33,7 +32,7 @@ impl<'a> FromZval<'a> for ClassName<'a> {
 }
 
 impl ClassName<'_> {
-    /// The class; PHP may have to load it.
+    /// Returns the class; PHP may have to load it.
     pub fn entry(&self) -> Result<&'static ClassEntry> {
         let at = std::ptr::from_ref(self.0);
         if let Some((name, entry)) = NAMED.get()
@@ -42,8 +41,8 @@ impl ClassName<'_> {
             return Ok(entry);
         }
         let entry = class(self.0.as_str().unwrap_or_default())?;
-        // The text of `self::class` keeps its address until the request ends; other text may be freed and its
-        // address reused.
+        // The text of `self::class` keeps its address until the request ends. Other text may be freed and its address
+        // reused.
         if zend::is_interned(self.0) {
             NAMED.set(Some((at, entry)));
         }
@@ -51,12 +50,12 @@ impl ClassName<'_> {
     }
 }
 
-/// The name that was looked up last, and its class.
+/// The name of the last lookup, and its class.
 type Named = (*const ZendStr, &'static ClassEntry);
 
 thread_local! {
     static NAMED: Cell<Option<Named>> = const { Cell::new(None) };
-    /// The plan that was looked up last, which is also in `PLANS`.
+    /// The plan of the last lookup, which is also in `PLANS`.
     static LAST: Cell<Option<(*const ClassEntry, *const ClassPlan)>> = const { Cell::new(None) };
     static PLANS: RefCell<HashMap<*const ClassEntry, Rc<ClassPlan>>> = RefCell::default();
 }
@@ -69,8 +68,7 @@ pub fn forget() {
     drop(PLANS.take());
 }
 
-/// Returns the plan by which values become instances of this class; `WrongType` if the class has no valid
-/// constants for it.
+/// Returns the plan for instances of this class; `WrongType` if its constants are invalid.
 pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
     let at = std::ptr::from_ref(entry);
     let known = match LAST.get() {
@@ -83,29 +81,27 @@ pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
             let mut maker = Maker::default();
             let shape = maker.class(entry)?;
             let made = Rc::new(ClassPlan { shape, classes: maker.classes, members: maker.members });
-            // PHP code that ran meanwhile may have created the same plan, which may be in use: that one
-            // stays.
+            // PHP code may meanwhile have created this plan and use it: keep the existing plan.
             PLANS.with_borrow_mut(|plans| Rc::as_ptr(plans.entry(at).or_insert(made)))
         }
     };
     LAST.set(Some((at, found)));
-    // SAFETY: a plan in the table stays there until the request ends, as classes do. It is not
-    // reference-counted, because a fatal error would leak the count.
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. It has no reference count,
+    // because a fatal error would leak the count.
     Ok(unsafe { &*found })
 }
 
-/// The class with this name; PHP may have to load it.
+/// Returns the class with this name; PHP may have to load it.
 pub fn class(name: &str) -> Result<&'static ClassEntry> {
     call_php(|| ClassEntry::try_find(name))?
         .ok_or_else(|| Error::new(ErrorKind::WrongType, format!("there is no class {name}")))
 }
 
-/// Creates a plan.
 #[derive(Default)]
 struct Maker {
     classes: Vec<Class>,
     members: Vec<Zval>,
-    /// The shapes of classes; `None` while one is being created.
+    /// The shapes of classes; `None` during the creation of a shape.
     known: HashMap<*const ClassEntry, Option<Arc<Shape<Numbers>>>>,
 }
 
@@ -188,7 +184,7 @@ impl Maker {
         }))
     }
 
-    /// The cases of a backed enum, by value.
+    /// Returns the cases of a backed enum, by value.
     fn cases(&mut self, entry: &'static ClassEntry, default: Option<&str>) -> Result<Shape<Numbers>> {
         let mut members = HashMap::new();
         for case in cases(entry)? {
@@ -202,7 +198,7 @@ impl Maker {
     }
 }
 
-/// The cases of an enum, in order.
+/// Returns the cases of an enum, in order.
 pub fn cases(entry: &'static ClassEntry) -> Result<Vec<Zval>> {
     let cases = match entry.ce_flags & ext_php_rs::ffi::ZEND_ACC_ENUM {
         0 => None,
@@ -212,7 +208,6 @@ pub fn cases(entry: &'static ClassEntry) -> Result<Vec<Zval>> {
     Ok(Entries::new(cases).map(|(_, case)| case.shallow_clone()).collect())
 }
 
-/// The type with this name.
 fn named(name: &str) -> Option<Shape<Numbers>> {
     Some(match name {
         "any" => Shape::Any,

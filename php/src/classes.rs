@@ -1,9 +1,8 @@
-//! Generated classes as their constants describe them: the key of each property of an instance, and the data
-//! of a plan of instances. Looked up once per request, because classes end with it.
+//! Reads the constants of generated classes: the keys of properties, and the data of plans.
 //!
-//! `LINKSPAN_FIELDS` has a row for each property in the order of the schema: its keys, its type, and whether
-//! null is left out. A type is the name of a type, or a list: `['list', type]`, `['map', type]`, `['ndarray',
-//! dtype, lengths, order]`, `['class', name]`, `['enum', name, default]`.
+//! Looked up once per request, because classes end with it. `LINKSPAN_FIELDS` has a row for each property in the order
+//! of the schema: its keys, its type, and whether null is left out. A type is a name, or a list: `['list', type]`,
+//! `['map', type]`, `['ndarray', dtype, lengths, order]`, `['class', name]`, `['enum', name, default]`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -28,7 +27,7 @@ impl Handles for Numbers {
     type Member = u32;
 }
 
-/// The plan by which values become instances of a class.
+/// The plan that turns values into instances of a class.
 pub struct ClassPlan {
     pub shape: Arc<Shape<Numbers>>,
     pub classes: Vec<Class>,
@@ -42,19 +41,18 @@ pub struct Class {
     pub properties: Vec<(Property, Option<Zval>)>,
 }
 
-/// The fields of a class that are encoded.
+/// The encoded fields of a class.
 pub struct SentClass {
     pub fields: Vec<SentField>,
-    /// False once an instance had a value that a flat record cannot hold: later instances are walked without
-    /// an attempt.
+    /// False after an instance with a value beyond a flat record: later instances are walked at once.
     pub is_flat: Cell<bool>,
 }
 
-/// A property, the key under which it is sent, and how.
+/// A property with its key and form in a message.
 pub struct SentField {
     pub name: String,
     pub key: String,
-    /// The same key for flat records; `None` if it is too long for any message.
+    /// The key for flat records; `None` if it is too long for any message.
     pub encoded: Option<FlatKey>,
     pub property: Property,
     /// Whether null is left out.
@@ -62,19 +60,17 @@ pub struct SentField {
     pub form: Form,
 }
 
-/// How a property is sent: arrays of PHP are lists or maps.
+/// The form of a sent property: PHP arrays are lists or maps.
 pub enum Form {
-    /// Unchanged.
     Plain,
     ListOf(Box<Form>),
     MapOf(Box<Form>),
 }
 
-/// A class and its encoded fields.
 type Known = (*const ClassEntry, Rc<SentClass>);
 
 thread_local! {
-    /// The class of the last object that was sent: most objects have the same one.
+    /// The class of the previous sent object, which most objects share.
     static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
     static SENT: RefCell<HashMap<*const ClassEntry, Option<Rc<SentClass>>>> = RefCell::default();
 }
@@ -85,7 +81,7 @@ pub fn forget() {
     drop((LAST.take(), SENT.take()));
 }
 
-/// Returns the encoded fields of the instance if the previous instance was of the same class.
+/// Returns the encoded fields of the instance if its class is that of the previous instance.
 pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     LAST.with_borrow(|last| {
         let (entry, sent) = last.as_ref()?;
@@ -140,7 +136,6 @@ fn form(of: &Zval) -> Form {
     }
 }
 
-/// One row of `LINKSPAN_FIELDS`.
 pub struct Row<'a> {
     pub name: &'a str,
     pub property: Property,
@@ -169,7 +164,6 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The error for a class with invalid constants.
 #[cold]
 pub fn wrong(entry: &ClassEntry, what: &str) -> Error {
     let name = entry.name().unwrap_or("?");

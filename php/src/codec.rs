@@ -1,4 +1,4 @@
-//! The codecs alone: `Linkspan\encode`, `decode` and `transcode`; the canonical form of a schema.
+//! The functions `Linkspan\encode`, `decode` and `transcode`, and the canonical form of a schema.
 
 use ext_php_rs::convert::{FromZval, StubLiteral};
 use ext_php_rs::flags::DataType;
@@ -17,11 +17,10 @@ use crate::scratch;
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 
-/// An encoding as an argument: a case of the enum, or its value as in options; CBOR by default.
+/// An encoding argument: a case of the enum, or its value as in options; CBOR by default.
 #[derive(Clone, Copy)]
 pub struct Named<'a>(Option<&'a Zval>);
 
-/// The default of a parameter.
 const CBOR: Named<'static> = Named(None);
 
 impl Named<'_> {
@@ -57,7 +56,6 @@ impl StubLiteral for Named<'_> {
     }
 }
 
-/// `Linkspan\encode`: encodes a value.
 #[php_function]
 #[php(name = "Linkspan\\encode", defaults(encoding = CBOR))]
 pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
@@ -70,20 +68,18 @@ pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
     })
 }
 
-/// `Linkspan\decode`: decodes bytes.
 #[php_function]
 #[php(name = "Linkspan\\decode", defaults(encoding = CBOR))]
 pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     edge(|| {
-        // A copy, which arrays and bytes then share instead of copying their parts.
+        // Arrays and bytes share this copy instead of copying their parts.
         let bytes = bytes::Bytes::from(linkspan::copy_bytes(bytes.0)?);
         let tape = Tape::sharing(bytes.clone());
         from_wire::zval(codec::decode_into(&bytes, encoding.encoding()?, &Limits::default(), tape)?)
     })
 }
 
-/// `Linkspan\schema`: the schema of an endpoint, or the one that a message of it was written with, in its
-/// canonical form.
+/// `Linkspan\schema`: the canonical form of the schema of an endpoint, or of a message.
 #[php_function]
 #[php(name = "Linkspan\\schema")]
 pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
@@ -95,21 +91,19 @@ pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
     })
 }
 
-/// `Linkspan\reply_schema`: the same for the replies.
+/// `Linkspan\reply_schema`: the schema of the replies.
 #[php_function]
 #[php(name = "Linkspan\\reply_schema")]
 pub fn reply_schema(endpoint: &str) -> PhpResult<Zval> {
     edge(|| canonical(linkspan::registry::reply_schema(endpoint)?))
 }
 
-/// The canonical form as a value.
 fn canonical(form: Vec<u8>) -> Result<Zval> {
     let bytes = bytes::Bytes::from(form);
     let tape = Tape::sharing(bytes.clone());
     from_wire::zval(codec::decode_into(&bytes, linkspan::Encoding::Cbor, &Limits::default(), tape)?)
 }
 
-/// `Linkspan\transcode`: converts bytes of one encoding to another.
 #[php_function]
 #[php(name = "Linkspan\\transcode")]
 pub fn transcode(bytes: AnyString<'_>, from: Named<'_>, to: Named<'_>) -> PhpResult<Text> {
@@ -119,7 +113,6 @@ pub fn transcode(bytes: AnyString<'_>, from: Named<'_>, to: Named<'_>) -> PhpRes
     })
 }
 
-/// The functions of this file.
 pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module
         .function(wrap_function!(encode))

@@ -23,7 +23,6 @@ use crate::zend::{self, Made, into_zval, try_made};
 /// The default number of lines of a log.
 const LINES: i64 = 100;
 
-/// The state that a controller and its service handles share.
 struct Controlling {
     inner: Arc<service::Controller>,
     options: Options,
@@ -40,8 +39,9 @@ impl Controlling {
     }
 }
 
-/// A connection for one object alone: one that was left by an object of an earlier request, if any. No two
-/// objects share one, because a fiber may call through the second while the first waits.
+/// Returns a connection for a single object, left by an object of an earlier request if possible.
+///
+/// No two objects share a connection, because a fiber may call through the second while the first waits.
 fn connection(endpoint: &str, options: &Options, waiter: &Waiter) -> Result<Arc<service::Controller>> {
     const KEPT_AND_OURS: usize = 2;
     let kept =
@@ -53,7 +53,7 @@ fn connection(endpoint: &str, options: &Options, waiter: &Waiter) -> Result<Arc<
     Ok(Arc::new(own))
 }
 
-/// The time-out of a command for this time-out argument.
+/// Returns the time-out of a command for this time-out argument.
 fn within(timeout: Seconds, options: &Options) -> Result<Duration> {
     match timeout.or(options.timeout)? {
         Timeout::After(within) => Ok(within),
@@ -61,7 +61,6 @@ fn within(timeout: Seconds, options: &Options) -> Result<Duration> {
     }
 }
 
-/// `Linkspan\Controller`.
 #[php_class]
 #[php(name = "Linkspan\\Controller", flags = zend::FINAL)]
 pub struct Controller(Rc<Controlling>);
@@ -106,7 +105,7 @@ impl Controller {
                     data_every: data_every.map(seconds).transpose()?,
                 };
                 let Controlling { inner, options, waiter } = &*self.0;
-                // Pushed events would come between the answers on a connection that a later request reuses.
+                // On a shared connection, pushed events would arrive among the answers of a later request.
                 let own = waiter.wait(Seconds::DEFAULT, |wait| {
                     service::Controller::connect(inner.endpoint(), options, wait)
                 })?;
@@ -160,8 +159,8 @@ impl ServiceHandle {
                 drop((command, arguments));
                 return zval_from(value);
             }
-            // The time-out is for its completion; acceptance does not wait, and a missed deadline arrives as
-            // an answer.
+            // The time-out is that of the completion. The acceptance arrives at once, and a missed deadline as an
+            // answer.
             let within = within(timeout, &self.controller.options)?;
             let what = BailoutGuard::new((command, arguments));
             let begin = |it: &service::Controller, wait: Wait<'_>| {
@@ -303,12 +302,12 @@ impl ServiceHandle {
     }
 }
 
-/// A PHP value as a core value; null if it is missing.
+/// Converts a PHP value to a core value; null if it is missing.
 fn value(given: Option<&Zval>) -> Result<Value> {
     given.map_or(Ok(Value::Null), |zval| PhpValue(zval).to_value())
 }
 
-/// A case of the enum, or the name of a service's own command.
+/// Reads a case of the enum, or the name of a service's own command.
 fn command_of(given: &Zval) -> Result<Command> {
     let name = PhpValue(given).to_value()?;
     Command::from_name(name.as_text().map_err(|e| e.under_key("command"))?)

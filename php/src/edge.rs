@@ -13,15 +13,15 @@ thread_local! {
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// The error of a function that PHP calls, thrown as the object that `exception` creates.
+/// The error of a function that PHP calls, thrown as an object of `exception`.
 pub struct Failure(pub Error);
 
-/// The result of a function that PHP calls.
 pub type PhpResult<T> = std::result::Result<T, Failure>;
 
-/// Runs the body of a function that PHP calls. An error is thrown as its exception, a panic as
-/// `InternalException`; a fatal error that [`call::call_php`] held back continues once no Rust frame owns
-/// anything.
+/// Runs the body of a function that PHP calls.
+///
+/// An error is thrown as its exception, a panic as `InternalException`. A fatal error that [`call::call_php`] held
+/// back continues when no Rust frame owns memory.
 pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     let result = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
@@ -29,21 +29,22 @@ pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     };
     if call::take_fatal_error() {
         drop(result);
-        // SAFETY: the body has returned and its result is dropped, so the jump skips no frame that owns anything.
+        // SAFETY: the body has returned and its result is dropped: the jump skips only frames that own nothing.
         unsafe { bailout() }
     }
     result.map_err(Failure)
 }
 
-/// Returns the error of a panic; here, since `edge` is compiled for each function.
+/// Returns the error of a panic; outside `edge`, which is compiled for each function.
 #[cold]
 fn panicked() -> Error {
     let text = PANIC.take().unwrap_or_else(|| "a panic without a text".to_owned());
     Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}"))
 }
 
-/// Keeps the text and place of a panic for the exception instead of printing it. This affects only our own
-/// copy of the standard library, no other extension.
+/// Keeps the text and place of a panic for the exception instead of printing it.
+///
+/// This affects only this extension's copy of the standard library.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|info| PANIC.set(Some(info.to_string()))));
 }

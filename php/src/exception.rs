@@ -31,13 +31,13 @@ static BASE_CLASS: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 static KIND_CLASSES: [AtomicPtr<ClassEntry>; ErrorKind::ALL.len()] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; ErrorKind::ALL.len()];
 
-/// Argument tables to which the engine keeps pointers as long as the process lives.
+/// Argument tables, to which the engine keeps pointers for the life of the process.
 struct Kept(#[expect(dead_code, reason = "held for the engine, never read back")] ArgInfoTables);
-// SAFETY: filled while the module starts, before there are other threads, and never read back.
+// SAFETY: filled at the start of the module, before other threads exist, and never read again.
 unsafe impl Send for Kept {}
 static ARGUMENT_TABLES: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
-/// The methods of an exception besides message and code: method, its property, type, whether it may be null.
+/// The methods of an exception besides message and code: method, property, type, may be null.
 const GETTERS: [(&str, &str, DataType, bool); 11] = [
     ("getKind", "kind", DataType::String, false),
     ("isRetryable", "retryable", DataType::Bool, false),
@@ -60,8 +60,7 @@ zend_fastcall! {
             let found = GETTERS.iter().find(|g| name.is_some_and(|n| n.as_bytes() == g.0.as_bytes()));
             let (Some((_, property, ..)), Some(object)) = (found, ex.get_self()) else { return };
             let mut room = Zval::new();
-            // SAFETY: the object is live, the class is its own, and `room` outlives the result, which is
-            // copied.
+            // SAFETY: the object is live and of this class, and `room` outlives the result, which is copied.
             unsafe {
                 let read = ext_php_rs::ffi::zend_read_property(
                     BASE_CLASS.load(Ordering::Acquire),
@@ -80,7 +79,7 @@ zend_fastcall! {
 }
 
 fn base_class() -> &'static ClassEntry {
-    // SAFETY: `register` ran when the module started, and class entries live until it ends.
+    // SAFETY: `register` ran at the start of the module, and class entries live until its end.
     unsafe { &*BASE_CLASS.load(Ordering::Acquire) }
 }
 
@@ -108,7 +107,7 @@ fn property(name: &str, default: Option<Zval>) -> ClassProperty {
     }
 }
 
-/// Registers the classes while the module starts. Names and codes come from the core's table.
+/// Registers the classes at the start of the module, with names and codes from the core's table.
 pub fn register() -> ext_php_rs::error::Result<()> {
     let mut base = ClassBuilder::new(BASE)
         .extends((zend::runtime_exception, "\\RuntimeException"))
@@ -150,14 +149,14 @@ pub fn register() -> ext_php_rs::error::Result<()> {
 fn class_of(kind: ErrorKind) -> &'static ClassEntry {
     let class =
         ErrorKind::ALL.iter().position(|k| *k == kind).map(|i| KIND_CLASSES[i].load(Ordering::Acquire));
-    // SAFETY: `register` ran when the module started, and class entries live until it ends.
+    // SAFETY: `register` ran at the start of the module, and class entries live until its end.
     class.and_then(|class| unsafe { class.as_ref() }).unwrap_or_else(|| base_class())
 }
 
-/// Bytes of a text for which there is no room.
+/// The bytes to keep of a text that exceeds memory_limit.
 const CUT: usize = 1_024;
 
-/// A text of an exception, or its beginning where memory_limit leaves no room for more: it must not hide the error.
+/// Returns an exception's text; at memory_limit its beginning, so that the error is not hidden.
 fn shown(text: &str) -> Zval {
     let beginning = || {
         let end = (0..=CUT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
@@ -166,10 +165,9 @@ fn shown(text: &str) -> Zval {
     Text::within_limit(text).unwrap_or_else(|_| beginning()).into_value()
 }
 
-/// The exception of this error as an object.
 pub fn object_of(error: Error) -> ZBox<ZendObject> {
     let class = class_of(error.kind());
-    // PHP allocates from here on, so the error must not leak if a fatal error occurs.
+    // PHP allocates from here on; the error must not leak in a fatal error.
     let error = BailoutGuard::new(error);
     let mut object = ZendObject::new(class);
     let mut set = |name: &str, value: ext_php_rs::error::Result<Zval>| {
@@ -179,7 +177,6 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     };
     let text = BailoutGuard::new(error.to_string());
     set("message", Ok(shown(&text)));
-    // The class has the default of its kind.
     if error.retryable() != error.kind().retryable() {
         set("retryable", error.retryable().into_zval(false));
     }
@@ -202,8 +199,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
         set("remoteCode", failure.code.into_zval(false));
         set("remoteType", failure.kind.as_str().into_zval(false));
         set("remoteText", Ok(shown(&failure.text)));
-        // Bytes that do not decode, or whose value exceeds memory_limit, must not hide the peer's error: they
-        // are omitted.
+        // Bytes that do not decode, or a value beyond memory_limit, must not hide the peer's error: they are omitted.
         let data = codec::decode_into(&failure.data, Encoding::Cbor, &Limits::default(), Tape::default());
         if let Some(zval) =
             data.ok().filter(|_| !failure.data.is_empty()).and_then(|tape| from_wire::zval(tape).ok())
@@ -214,8 +210,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     object
 }
 
-/// Makes the exception of this error, which the caller throws. If one is pending already (an `on_wait` that threw),
-/// that one stays.
+/// Makes the exception of this error for the caller to throw. A pending exception (of `on_wait`) stays.
 fn from_error(error: Error) -> PhpException {
     let class = class_of(error.kind());
     if ExecutorGlobals::has_exception() {
@@ -240,14 +235,15 @@ pub fn throw(error: Error) {
     from_error(error).throw();
 }
 
-/// The error for the peer from a thrown object: its class and text, or the error that a nested call received
-/// from a handler.
+/// Returns the error for the peer: the class and text of a thrown object.
+///
+/// If a nested call received the error from a handler, returns that error.
 pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
     let read = |name: &str| -> Option<Zval> {
         let mut room = Zval::new();
         let object = std::ptr::from_ref(thrown).cast_mut();
         let (scope, name, length) = (BASE_CLASS.load(Ordering::Acquire), name.as_ptr().cast(), name.len());
-        // SAFETY: the object is live and of the class in whose scope it is read; `room` outlives the result.
+        // SAFETY: the object is live, its class is the scope of the read, and `room` outlives the result.
         unsafe {
             let value = ext_php_rs::ffi::zend_read_property(scope, object, name, length, true, &raw mut room);
             value.as_ref().map(Zval::shallow_clone)
@@ -261,7 +257,7 @@ pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
             code: read("remoteCode").and_then(|v| v.long()).unwrap_or(HANDLER_FAILED),
             kind,
             text: read("remoteText").as_ref().and_then(any_text).unwrap_or_default(),
-            // Data that cannot be sent is left out: the failure itself matters more.
+            // Data that cannot be sent is left out: the failure matters more.
             data: data
                 .and_then(|data| codec::encode(&PhpValue(&data), Encoding::Cbor).ok())
                 .unwrap_or_default(),
@@ -272,14 +268,14 @@ pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
     Ok(RemoteFailure::new(HANDLER_FAILED, class_name(thrown), text))
 }
 
-/// A string as text, whatever it holds: what is not UTF-8 becomes the replacement character.
+/// Converts a string to text; the replacement character stands for bytes that are not UTF-8.
 fn any_text(value: &Zval) -> Option<String> {
     value.zend_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
-/// The name of an object's class, which may be any bytes.
+/// Returns the name of an object's class, which may be any bytes.
 fn class_name(object: &ZendObject) -> String {
-    // SAFETY: the name of a class lives as long as the class, which lives as long as its objects.
+    // SAFETY: the name of a class lives as long as the class, and the class as long as its objects.
     let name = unsafe { object.get_class_entry().name.as_ref() };
     name.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()).unwrap_or_default()
 }

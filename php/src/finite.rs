@@ -7,10 +7,10 @@ use ext_php_rs::zend::ClassEntry;
 
 use crate::zend::{Entries, Key, insert};
 
-/// What an object of a class of its own becomes; none for one that stays as it is.
+/// Replaces an object of a class by another value; `None` keeps the object.
 pub type Replaced<'a> = &'a dyn Fn(&ZendObject) -> Option<Zval>;
 
-/// A value with null in the place of each NAN and INF.
+/// Replaces each NAN and INF by null.
 pub fn without_special_floats(value: &Zval, replaced: Replaced<'_>) -> Zval {
     if value.double().is_some_and(|number| !number.is_finite()) {
         return Zval::null();
@@ -28,13 +28,13 @@ pub fn without_special_floats(value: &Zval, replaced: Replaced<'_>) -> Zval {
         (true, Ok(properties)) => {
             let mut made = ZendObject::new_stdclass();
             for (key, property) in Entries::new(properties) {
-                // The keys of a map that is no PHP array are numbers from 0, which any object takes.
+                // Other keys are numbers from 0, which any object accepts.
                 let key = match key {
                     Key::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                     Key::Number(number) => number.to_string(),
                 };
                 if made.set_property(&key, without_special_floats(property, replaced)).is_err() {
-                    // As it is: `json_encode` shows what it can of it.
+                    // Unchanged: `json_encode` shows the parts that it can.
                     return value.shallow_clone();
                 }
             }
@@ -49,7 +49,7 @@ fn entries_without_special_floats(table: &ZendHashTable, replaced: Replaced<'_>)
     for (key, value) in Entries::new(table) {
         match key {
             Key::Text(bytes) => insert(&mut made, bytes, without_special_floats(value, replaced)),
-            // Only a full table refuses, and this one is as long as the other.
+            // Only a full table fails, and this table is as long as the other.
             Key::Number(number) => {
                 drop(made.insert_at_index(number, without_special_floats(value, replaced)))
             }

@@ -6,8 +6,9 @@ use linkspan::codec::{FlatKey, FlatRecord};
 use crate::classes::SentClass;
 use crate::scalars::{Bytes, Timestamp};
 
-/// Appends an instance of this class in CBOR. Returns false, and appends nothing, if it has to be walked,
-/// also if the walk will fail.
+/// Appends an instance of this class in CBOR; appends nothing and returns false if it must be walked.
+///
+/// Also if the walk will fail.
 pub fn append(object: &ZendObject, class: &SentClass, out: &mut Vec<u8>) -> bool {
     if !class.is_flat.get() {
         return false;

@@ -1,5 +1,6 @@
-//! Converts core values to PHP values. No Rust memory is owned here while PHP allocates: a fatal error may
-//! jump out.
+//! Converts core values to PHP values.
+//!
+//! No frame here owns Rust memory while PHP allocates: a fatal error may jump out.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
@@ -16,7 +17,7 @@ use crate::tape::{Node, Tape};
 use crate::utf8;
 use crate::zend::{self, insert, into_zval, made};
 
-/// The PHP memory that one event of a tape takes, in bytes, roughly: at most an object.
+/// The approximate PHP memory of one event of a tape, in bytes: at most an object.
 const ROUGHLY_PER_NODE: usize = room::OBJECT;
 const _: () = assert!(
     is_roughly_object::<Bytes>()
@@ -27,31 +28,29 @@ const _: () = assert!(
         && is_roughly_object::<BigInt>()
 );
 
-/// Converts the value on this tape to PHP, or returns `OutOfMemory` if memory_limit cannot hold it.
+/// Converts the value on this tape to PHP; `OutOfMemory` if it exceeds memory_limit.
 pub fn zval(tape: Tape) -> Result<Zval> {
     with_room_for(tape, |tape| Reader::new(tape, &[], &[]).zval())
 }
 
-/// Converts the value on this tape to an instance of a class of the plan, in the same way.
+/// Converts the value on this tape to an instance of a class of the plan; `OutOfMemory` likewise.
 pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
     with_room_for(tape, |tape| Reader::new(tape, &plan.classes, &plan.members).zval())
 }
 
-/// Converts the value of a message to PHP.
 pub fn zval_of_message(message: &Message) -> Result<Zval> {
-    // PHP gets it without a tape.
+    // PHP gets a single text without a tape.
     if let Some(text) = message.text_alone().filter(|text| utf8::is_valid(text)) {
         return Text::within_limit(text).map(Text::into_value);
     }
     zval(message.walk_into(Tape::sharing(message.memory().clone()))?)
 }
 
-/// Converts a core value to PHP.
 pub fn zval_of(value: &Value) -> Result<Zval> {
     zval(tape_of(value)?)
 }
 
-/// The same, but drops the core value before PHP allocates.
+/// Converts a core value to PHP; drops it before PHP allocates.
 pub fn zval_from(value: Value) -> Result<Zval> {
     let tape = tape_of(&value)?;
     drop(value);
@@ -76,7 +75,7 @@ fn tape_of(value: &Value) -> Result<Tape> {
     Ok(tape)
 }
 
-/// Makes what is on a tape, which outlives a fatal error, with the room that memory_limit leaves.
+/// Makes the value of a tape within memory_limit. The tape outlives a fatal error.
 fn with_room_for<T>(tape: Tape, make: impl FnOnce(&Tape) -> T) -> Result<T> {
     let size = Size::Roughly(tape.text.len() + tape.nodes.len() * ROUGHLY_PER_NODE);
     let tape = BailoutGuard::new(tape);
@@ -101,7 +100,6 @@ fn array_of(tape: Tape) -> Result<ZBox<ZendHashTable>> {
     })?
 }
 
-/// Reads a tape from its beginning to its end.
 struct Reader<'a> {
     nodes: std::slice::Iter<'a, Node>,
     text: &'a str,
@@ -131,7 +129,7 @@ impl<'a> Reader<'a> {
     fn zval(&mut self) -> Zval {
         let mut zval = Zval::new();
         match self.nodes.next() {
-            // The last three occur only before values or in records, where they are read.
+            // The last three occur only before values or in records, and are read there.
             None | Some(Node::Null | Node::Field(_) | Node::Absent(_) | Node::EndRecord) => zval.set_null(),
             Some(Node::Bool(v)) => zval.set_bool(*v),
             Some(Node::Int(v)) => zval.set_long(*v),
@@ -141,7 +139,7 @@ impl<'a> Reader<'a> {
             }
             Some(Node::Array(len)) => zval.set_hashtable(self.list(*len)),
             Some(Node::Map { len, like_a_list: true }) => {
-                // A stdClass accepts any property except one that begins with NUL, and these are digits.
+                // A stdClass accepts any property name that does not begin with NUL; these are digits.
                 let _ = self.object(*len).set_zval(&mut zval, false);
             }
             Some(Node::Map { len, like_a_list: false }) => zval.set_hashtable(self.array(*len)),
@@ -203,7 +201,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An object of the PHP class for this kind of value.
+/// Creates an object of the PHP class for this kind of value.
 fn of_a_class(value: &Value) -> Zval {
     match value {
         Value::Bytes(v) => into_zval(made(|| Bytes::new(v.clone()))),
@@ -219,7 +217,7 @@ fn table_for(len: usize) -> ZBox<ZendHashTable> {
     ZendHashTable::with_capacity(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
-/// The integer that PHP converts such a key to: decimal text of a 64-bit integer in its shortest form.
+/// Returns the integer to which PHP converts such a key: the shortest decimal text of a 64-bit integer.
 fn integer(key: &str) -> Option<i64> {
     let digits = key.strip_prefix('-').unwrap_or(key);
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {

@@ -12,8 +12,9 @@ use crate::from_wire;
 use crate::received::{Message, Request};
 use crate::tape::{Node, Tape};
 
-/// `Linkspan\decode_instance`: the instance of a generated class from a message; null if the message does not
-/// fit: `fromWire` then throws the reason.
+/// `Linkspan\decode_instance`: creates an instance of a generated class from a message.
+///
+/// Null if the message does not fit: `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\decode_instance")]
 pub fn decode_instance(class: ClassName<'_>, message: &Zval) -> PhpResult<Zval> {
@@ -56,7 +57,6 @@ impl Instances<'_, Numbers> for Tape {
     }
 }
 
-/// The functions of this file.
 pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module.function(wrap_function!(decode_instance))
 }

@@ -11,19 +11,19 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::edge::{PhpResult, edge};
 use crate::zend;
 
-/// The source of an iteration's items.
 pub trait Feed {
     /// Waits for the next item; `None` at the end.
     fn next_item(&self) -> Result<Option<Zval>>;
 
-    /// Goes back to the first item, if the source keeps its items.
+    /// Goes back to the first item; false if the source does not keep its items.
     fn begin_again(&self) -> bool {
         false
     }
 }
 
-/// `Linkspan\Iteration`: waits for each item for ever, or for the time-out of a watch; ends at `close`, and
-/// over a server or a subscriber also at a stop signal.
+/// `Linkspan\Iteration`: waits for each item for ever, or for the time-out of a watch.
+///
+/// It ends at `close`, and over a server or a subscriber also at a stop signal.
 #[php_class]
 #[php(name = "Linkspan\\Iteration", flags = zend::FINAL)]
 #[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
@@ -34,13 +34,12 @@ pub struct Iteration {
 }
 
 impl Iteration {
-    /// An iteration that has not begun.
     pub fn over(feed: Rc<dyn Feed>) -> Iteration {
         Iteration { feed, now: RefCell::new(None), count: std::cell::Cell::new(-1) }
     }
 
     fn advance(&self) -> PhpResult<()> {
-        // The last item is dropped first: an unanswered request is answered before the wait for the next.
+        // Drops the last item first: an unanswered request is answered before the wait for the next.
         drop(self.now.take());
         let next = edge(|| self.feed.next_item())?;
         self.count.set(self.count.get() + 1);

@@ -1,4 +1,4 @@
-//! JSON for people: what `echo $message` prints, as PHP's own `json_encode` writes it, with text as it is.
+//! JSON for people, the text of `echo $message`, as PHP's own `json_encode` writes it.
 
 use ext_php_rs::types::{ZendCallable, ZendClassObject, Zval};
 use linkspan::{Error, ErrorKind, Result};
@@ -10,17 +10,17 @@ use crate::room::{Size, within_limit};
 use crate::scalars::Text;
 use crate::zend;
 
-/// The JSON of a value. What has no form in JSON is null in it: bytes that are no text, NAN and INF.
+/// Returns the JSON of a value; null replaces NAN, INF and bytes other than text.
 pub fn printed(value: &Zval) -> Result<Text> {
     with_room_for_text(|| {
-        // JSON_PARTIAL_OUTPUT_ON_ERROR makes null of bytes that are no text, and 0 of NAN and INF.
+        // JSON_PARTIAL_OUTPUT_ON_ERROR turns bytes other than text into null, and NAN and INF into 0.
         let json = encoded(value)?;
         let is_whole = zend::call_function("json_last_error").is_some_and(|code| code.long() == Some(0));
         if is_whole { Ok(json) } else { encoded(&finite(value)) }
     })?
 }
 
-/// Makes what JSON shows of a message with the room that memory_limit leaves.
+/// Makes the JSON of a message within memory_limit.
 pub fn with_room_for_text<T>(make: impl FnOnce() -> T) -> Result<T> {
     let refused = |_, left| {
         format!(
@@ -40,7 +40,7 @@ fn encoded(value: &Zval) -> Result<Text> {
     Ok(Text::of(encoded.str().unwrap_or("null")))
 }
 
-/// A value of a message with null in the place of each NAN and INF; arrays of numbers as lists.
+/// Replaces each NAN and INF of a message's value by null, and arrays of numbers by lists.
 pub fn finite(value: &Zval) -> Zval {
     without_special_floats(value, &|object| {
         let array = ZendClassObject::<NdArray>::from_zend_obj(object)?;

@@ -1,4 +1,5 @@
-//! The PHP extension `linkspan`: the PHP interface of the core, without logic of its own;
+//! The PHP extension `linkspan`: a PHP interface of the core without further logic.
+//!
 //! stubs/linkspan.stub.php has the PHP declarations.
 #![allow(
     missing_docs,
@@ -58,7 +59,7 @@ static INI: IniEntryDefs<2> = IniEntryDefs::new([
     IniEntryDef::end(),
 ]);
 
-/// Registers what the macros cannot. Opens nothing: FPM's master runs this as root.
+/// Registers the ini entry, the hook and the exceptions. Opens nothing: FPM's master runs this as root.
 pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     edge::keep_panics_quiet();
     arguments::register();
@@ -69,7 +70,7 @@ pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     }
 }
 
-/// Removes the data of classes, which do not exist when the next request begins.
+/// Removes the data of classes, which end with the request.
 pub extern "C" fn request_ends(_type: i32, _module: i32) -> i32 {
     class_plan::forget();
     classes::forget();
@@ -87,7 +88,7 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
     zend::print_ini_entries(module);
 }
 
-/// Returns the entry of the module, which the engine reads when it loads the extension.
+/// Returns the entry of the module, which the engine reads at load.
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {

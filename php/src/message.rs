@@ -22,18 +22,16 @@ use crate::to_wire::PhpValue;
 use crate::zend::{Made, made};
 
 impl Request {
-    /// Replies with a PHP value.
     pub fn answer(&self, value: &Zval) -> Result<()> {
         self.settle(|request| request.reply(&PhpValue(value)))
     }
 
-    /// Replies with an error.
     pub fn refuse(&self, failure: &RemoteFailure) -> Result<()> {
         self.settle(|request| request.fail(failure))
     }
 }
 
-/// The methods of a message for each of the two classes: PHP cannot share methods between final classes.
+/// The methods of a message for both classes: PHP cannot share methods between final classes.
 macro_rules! reads_as_a_message {
     ($class:ident { $($own:tt)* }) => {
         #[php_impl]
@@ -150,7 +148,7 @@ reads_as_a_message!(Request {
     }
 });
 
-/// The number of entries or items of a value, or the length of its first dimension.
+/// Returns the number of entries or items of a value, or the length of its first dimension.
 fn count(value: &Value) -> Result<i64> {
     let count = match value {
         Value::Map(map) => Some(map.len() as u64),
@@ -165,7 +163,6 @@ fn count(value: &Value) -> Result<i64> {
     })
 }
 
-/// A `\ArrayIterator` as a result.
 pub struct ArrayIterator(Zval);
 
 impl ArrayIterator {
@@ -199,7 +196,7 @@ impl ArrayIterator {
     }
 }
 
-/// The values of `$array[0]`, `$array[1]` and so on.
+/// Returns the values of `$array[0]`, `$array[1]` and the other positions.
 fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
     let object =
         whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is not an object"))?;
@@ -249,7 +246,7 @@ fn read_only() -> Error {
     Error::new(ErrorKind::InvalidState, "a message is read-only: change its value and send that")
 }
 
-/// The value of `$message[offset]`: one key or one position, never a path.
+/// Returns the value of `$message[offset]`: one key or one position, never a path.
 fn member<'m>(value: &'m Value, offset: &Zval) -> Result<&'m Value> {
     let mut digits = itoa::Buffer::new();
     let key = match (offset.long(), offset.str()) {

@@ -17,7 +17,7 @@ use crate::room::{OBJECT, Size, within_limit};
 use crate::scalars::{AnyString, BigInt, Text, exported};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
-/// `Linkspan\NdArray`: element type, shape, order, and the elements as one block that is shared, not copied.
+/// `Linkspan\NdArray`: element type, shape, order, and the elements as one shared block.
 #[php_class]
 #[php(name = "Linkspan\\NdArray", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -133,7 +133,7 @@ impl NdArray {
     }
 }
 
-/// The element behind so many positions, or the array of the dimensions that follow.
+/// Returns the element at these positions, or the array of the remaining dimensions.
 fn item(array: &linkspan::NdArray, dimension: usize, at: usize) -> Zval {
     if dimension == array.shape.len() {
         return element(array, at);
@@ -141,7 +141,7 @@ fn item(array: &linkspan::NdArray, dimension: usize, at: usize) -> Zval {
     into_zval(made(|| NdArray(below(array, dimension, at))))
 }
 
-/// The items of an array, `$array[0]` and those that follow, one after the other.
+/// Iterates over the items of an array from `$array[0]`.
 struct Items {
     array: linkspan::NdArray,
     at: Cell<u64>,
@@ -195,16 +195,16 @@ fn shape_of(table: &ZendHashTable) -> Result<Vec<u64>> {
     lengths.collect()
 }
 
-/// A length as a PHP integer; only an empty array can have a longer one.
+/// Converts a length to a PHP integer; only an empty array can have a longer one.
 fn count(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Makes nested lists with the room that memory_limit leaves. An empty array may have any number of empty lists.
+/// Makes nested lists within memory_limit. An empty array may have any number of empty lists.
 fn with_room_for_lists<T>(array: &linkspan::NdArray, make: impl FnOnce() -> T) -> Result<T> {
     const LIST: u64 = 56;
     const ITEM: u64 = 16;
-    // The most if the script has no limit.
+    // The limit for a script without memory_limit.
     const MOST: u64 = 1 << 40;
     // A complex number is a list of two.
     let pair = matches!(array.dtype, DType::C64 | DType::C128).then_some(&2);
@@ -223,13 +223,13 @@ fn with_room_for_lists<T>(array: &linkspan::NdArray, make: impl FnOnce() -> T) -
     if needed > MOST {
         return Err(Error::new(ErrorKind::OutOfMemory, refused(needed as usize, MOST as usize)));
     }
-    // Numbers of 64 bits without a sign may be objects, of which the lower bound does not know.
+    // Unsigned 64-bit numbers may be objects, which the lower bound omits.
     let objects = if array.dtype == DType::U64 { lists.saturating_mul(OBJECT as u64) } else { 0 };
     let size = Size::Roughly(needed.saturating_add(objects) as usize);
     within_limit(size, || needed as usize, refused, make)
 }
 
-/// The distance in elements between neighbours along each dimension; zeros for an empty array.
+/// Returns the distance in elements between neighbours along each dimension; zeros for an empty array.
 fn strides(array: &linkspan::NdArray) -> [usize; MAX_RANK] {
     let mut strides = [0; MAX_RANK];
     if array.data.is_empty() {
@@ -256,7 +256,7 @@ fn nested(array: &linkspan::NdArray, strides: &[usize; MAX_RANK], dimension: usi
     zval
 }
 
-/// The dimension and the element of an offset, `$a[1]` or `$a[[1, 2]]`.
+/// Returns the dimension and the element of an offset, `$a[1]` or `$a[[1, 2]]`.
 fn locate(array: &linkspan::NdArray, offset: &Zval) -> Result<(usize, usize)> {
     let strides = strides(array);
     let step = |dimension: usize, at: usize, index: &Zval| {
@@ -284,11 +284,11 @@ fn locate(array: &linkspan::NdArray, offset: &Zval) -> Result<(usize, usize)> {
     }
 }
 
-/// The sub-array at the first `dimension` positions: a view if its elements are contiguous.
+/// Returns the sub-array at the first `dimension` positions: a view if its elements are contiguous.
 fn below(array: &linkspan::NdArray, dimension: usize, at: usize) -> linkspan::NdArray {
     let size = array.dtype.size();
     let shape = array.shape[dimension..].to_vec();
-    // An empty array may have other lengths of any size, whose product may overflow.
+    // The other lengths of an empty array may be huge, and their product may overflow.
     let count = if array.data.is_empty() { 0 } else { shape.iter().product::<u64>() as usize };
     let data = match array.order {
         Order::Row => array.data.slice(at * size..(at + count) * size),
@@ -343,7 +343,7 @@ fn pair(real: f64, imaginary: f64) -> ext_php_rs::boxed::ZBox<ZendHashTable> {
     table
 }
 
-/// The shape of nested lists, from their first items; [`gather`] checks the others against it.
+/// Returns the shape of nested lists from their first items; [`gather`] checks the others against it.
 fn measure(items: &ZendHashTable, dtype: DType) -> Result<Vec<u64>> {
     let mut shape = vec![items.len() as u64];
     let mut first = Entries::new(items).next();
@@ -354,7 +354,7 @@ fn measure(items: &ZendHashTable, dtype: DType) -> Result<Vec<u64>> {
         shape.push(inner.len() as u64);
         first = Entries::new(inner).next();
     }
-    // The innermost lists of two are the numbers themselves.
+    // The innermost lists of two are complex numbers.
     if matches!(dtype, DType::C64 | DType::C128) && shape.last() == Some(&2) {
         shape.pop();
     }

@@ -32,12 +32,12 @@ impl Seconds {
         })
     }
 
-    /// This time-out, or `other` if it was not given.
+    /// Returns this time-out, or `other` if it was not given.
     pub fn or_else(self, other: Seconds) -> Seconds {
         if self.0.is_none() { other } else { self }
     }
 
-    /// The core's time-out; that of the object's options if it was not given.
+    /// Returns the core's time-out; that of the object's options if it was not given.
     pub fn or(self, options: Timeout) -> Result<Timeout> {
         self.timeout().map(|given| if given == Timeout::Default { options } else { given })
     }
@@ -69,14 +69,13 @@ impl StubLiteral for Seconds {
     }
 }
 
-/// For ever, as the default of a parameter.
 pub const FOREVER: Seconds = Seconds(Some(f64::INFINITY));
 
-/// No wait.
 pub const NOT_AT_ALL: Seconds = Seconds(Some(0.0));
 
-/// How the calls of one object wait: with the option `on_wait`, and with signals if the script handles them
-/// immediately.
+/// The way in which the calls of one object wait.
+///
+/// They run the option `on_wait`, and signal handlers if the script handles signals immediately.
 #[derive(Default)]
 pub struct Waiter {
     on_wait: Option<Zval>,
@@ -87,15 +86,15 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// A copy for another object.
     pub fn again(&self) -> Waiter {
         let again = |callback: &Option<Zval>| callback.as_ref().map(Zval::shallow_clone);
         Waiter { on_wait: again(&self.on_wait), on_unconsumed: again(&self.on_unconsumed), asked: self.asked }
     }
 
-    /// Ends a channel by `linger`, and gives the callback the number of messages that its peer has not consumed. For a
-    /// destructor, which the engine runs while the script still can, and not after a fatal error: then the core reports
-    /// alone.
+    /// Ends a channel by `linger`, and gives the callback the number of unconsumed messages.
+    ///
+    /// For a destructor: the engine runs it while the script can still run code, and not after a fatal error. In that
+    /// case only the core reports.
     pub fn report(&self, linger: impl FnOnce() -> u64) -> Result<()> {
         let Some(callback) = &self.on_unconsumed else { return Ok(()) };
         let missed = i64::try_from(linger()).unwrap_or(i64::MAX);
@@ -108,7 +107,6 @@ impl Waiter {
             .map_err(|e| Error::new(ErrorKind::Internal, format!("on_unconsumed could not be called: {e}")))
     }
 
-    /// Runs a call that may wait.
     pub fn wait<T>(&self, timeout: Seconds, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
         let timeout = timeout.timeout()?;
         if timeout == Timeout::Forever {
@@ -134,7 +132,7 @@ impl Waiter {
 
     /// Runs a publisher's call; its options have [`between`].
     pub fn publishing<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        // A nested call of a callback has its own entry.
+        // A nested call of a callback has a separate entry.
         let before = PUBLISHING.replace((Some(self.again()), None));
         let done = call();
         match PUBLISHING.replace(before) {
@@ -149,7 +147,7 @@ thread_local! {
     static PUBLISHING: RefCell<(Option<Waiter>, Option<Error>)> = const { RefCell::new((None, None)) };
 }
 
-/// The callback while a publisher waits for a lock, since its calls take no `Wait`.
+/// Returns the callback for the wait of a publisher for a lock, because its calls take no `Wait`.
 pub fn between() -> OnWait {
     Arc::new(|| {
         let waiter = PUBLISHING.with_borrow(|(waiter, _)| waiter.as_ref().map(Waiter::again));
@@ -175,7 +173,7 @@ fn ask(on_wait: &Zval) -> Result<()> {
     }
 }
 
-/// The options of the object that the running function creates: its named arguments, and arrays of them.
+/// Reads the options of the new object: the running function's named arguments, and arrays of them.
 pub fn of_call(given: &[&Zval]) -> Result<(Options, Waiter)> {
     let mut options = Options::default();
     let mut waiter = Waiter::default();
@@ -215,7 +213,7 @@ fn set_all(
             // Asks the core for the report; `Waiter::report` makes the call.
             options.on_unconsumed = waiter.on_unconsumed.as_ref().map(|_| Arc::new(|_| ()) as OnUnconsumed);
         } else {
-            // A value of a message could be given as bytes; an option cannot.
+            // Text in a message may be replaced by bytes; an option must be UTF-8.
             if let Some(why) = zval.dereference().zend_str().and_then(|text| utf8::refusal(text.as_bytes())) {
                 return Err(Error::new(ErrorKind::Unsupported, format!("{name} {why}")).under_key(&name));
             }
@@ -226,7 +224,7 @@ fn set_all(
     Ok(())
 }
 
-/// The callable of the option with this name; none for null.
+/// Returns the callable of the option with this name; `None` for null.
 fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
     if zval.is_null() {
         Ok(None)
@@ -237,7 +235,7 @@ fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
     }
 }
 
-/// The error of an option that is given as another type than it expects, in the words of PHP's own errors.
+/// Returns the error of an option of a wrong type, in the words of PHP's own errors.
 fn wrong_type(name: &str, expected: &str, given: &Zval) -> Error {
     let text = format!("{name} must be of type {expected}, {} given", type_of(given));
     Error::new(ErrorKind::WrongType, text).under_key(name)

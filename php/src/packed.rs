@@ -1,8 +1,8 @@
-//! Packed records: converts the properties of an instance to the bytes of a message, and back. The constant
-//! `LINKSPAN_PACKED` of a generated class has for each property its first byte and its type, as in
-//! `LINKSPAN_FIELDS`; the root's constant `SIZE` is the total size.
+//! Packed records: converts the properties of an instance to the bytes of a message, and back.
 //!
-//! The functions return null for a value that does not fit; the methods of the classes then throw the reason.
+//! The constant `LINKSPAN_PACKED` of a generated class has for each property its first byte and its type, as in
+//! `LINKSPAN_FIELDS`. The constant `SIZE` of the root is the total size. The functions return null for a value that
+//! does not fit; the methods of the classes then throw the reason.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::scalars::{BigInt, Bytes, Text, Timestamp, Uuid};
 use crate::scratch;
 use crate::zend::{self, Entries, Key, Property, into_zval, made};
 
-/// The plan by which instances of a class are packed.
+/// The plan for packing instances of a class.
 struct Packing {
     size: usize,
     record: Record,
@@ -63,8 +63,9 @@ pub fn forget() {
     drop(PACKINGS.take());
 }
 
-/// `Linkspan\pack_instance`: the bytes of an instance of a generated class; null if it does not fit: its
-/// `pack` then throws the reason.
+/// `Linkspan\pack_instance`: packs an instance of a generated class to bytes.
+///
+/// Null if it does not fit: its `pack` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\pack_instance")]
 pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
@@ -81,8 +82,9 @@ pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
     })
 }
 
-/// `Linkspan\unpack_instance`: the instance of a generated class from these bytes; null if they do not fit:
-/// `fromWire` then throws the reason.
+/// `Linkspan\unpack_instance`: creates an instance of a generated class from bytes.
+///
+/// Null if they do not fit: `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\unpack_instance")]
 pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
@@ -92,7 +94,7 @@ pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
         let bytes =
             object.map(|object| object.bytes()).or_else(|| block.zend_str().map(|text| text.as_bytes()));
         let Some(bytes) = bytes.filter(|bytes| bytes.len() == packing.size) else { return Ok(Zval::null()) };
-        // Checked before the object is created: no code may see an object with only some of its properties.
+        // Checked before the creation of the object: no code may see an object with only some properties.
         if !packing.record.fits(bytes) {
             return Ok(Zval::null());
         }
@@ -102,19 +104,17 @@ pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
                 bytes.len()
             )
         };
-        // A property a field of one byte at least, and texts as long as the record at most.
+        // Each property takes at least one byte, and text is at most as long as the record.
         let size = Size::Roughly(bytes.len().saturating_mul(OBJECT));
         within_limit(size, || 0, refused, || packing.record.instance(bytes))
     })
 }
 
-/// The functions of this file.
 pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module.function(wrap_function!(pack_instance)).function(wrap_function!(unpack_instance))
 }
 
-/// Returns the plan by which instances of this class are packed; `WrongType` if the class has no valid
-/// constants for it.
+/// Returns the plan for packing instances of this class; `WrongType` if its constants are invalid.
 fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
     let at = std::ptr::from_ref(class);
     let known = PACKINGS.with_borrow(|packings| packings.get(&at).map(Rc::as_ptr));
@@ -130,8 +130,8 @@ fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
             known
         }
     };
-    // SAFETY: a plan in the table stays there until the request ends, as classes do. It is not
-    // reference-counted, because a fatal error would leak the count.
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. It has no reference count,
+    // because a fatal error would leak the count.
     Ok(unsafe { &*found })
 }
 
@@ -145,7 +145,7 @@ fn record(class: &'static ClassEntry, start: usize, size: usize) -> Result<Recor
     Ok(Record { class, members: Entries::new(rows).map(row).collect::<Result<_>>()? })
 }
 
-/// A property and its offset; `None` for an invalid row.
+/// Reads a property and its offset; `None` for an invalid row.
 fn member(
     entry: &'static ClassEntry,
     name: Key<'_>,
@@ -190,7 +190,6 @@ fn member(
     Ok(FieldPosition::new(form, offset, size).ok().map(|place| (property, Member::Field(place, parts))))
 }
 
-/// The form of a type without parts.
 fn number(name: &str) -> Option<Form> {
     Some(match name {
         "bool" => Form::Bool,
@@ -232,7 +231,7 @@ impl Record {
         Some(())
     }
 
-    /// Whether the bytes of each field are a valid value of it.
+    /// Returns whether the bytes of each field are a valid value of that field.
     fn fits(&self, bytes: &[u8]) -> bool {
         self.members.iter().all(|(_, member)| match member {
             Member::Record(record) => record.fits(bytes),
@@ -259,7 +258,7 @@ impl Record {
     }
 }
 
-/// The value of a property for a field; `None` for a value that no field has.
+/// Converts the value of a property for a field; `None` for a value that does not fit any field.
 fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<FieldValue<'a>> {
     let value = value.dereference();
     if let Some(number) = value.double() {
@@ -295,7 +294,6 @@ fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<FieldValue<'a>> {
         .then_some(FieldValue::Bytes(&array.data))
 }
 
-/// The PHP value of a field's value.
 fn value(held: FieldValue<'_>, parts: &Parts) -> Zval {
     let mut zval = Zval::new();
     match (held, parts) {

@@ -1,5 +1,4 @@
-//! `Linkspan\ControllerPage` and `Linkspan\Problem`: the core's rules of the controller's page, for pages in
-//! PHP.
+//! `Linkspan\ControllerPage` and `Linkspan\Problem`: the core's rules of the controller's page for PHP.
 
 use std::path::Path;
 
@@ -17,12 +16,11 @@ use crate::scalars::{AnyString, Text};
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, into_zval, made, try_made, try_made_some};
 
-/// `Linkspan\Problem`: an error as an HTTP response.
 #[php_class]
 #[php(name = "Linkspan\\Problem", flags = zend::FINAL)]
 pub struct Problem(page::Problem);
 
-/// The result of an exception's getter; `None` for null.
+/// Returns the result of an exception's getter; `None` for null.
 fn got(error: &ZendObject, getter: &str) -> Result<Option<Value>> {
     let called = call_php(|| error.try_call_method(getter, Vec::new()))?;
     let zval = called.map_err(|_| {
@@ -136,7 +134,7 @@ fn headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<
     table_from(Value::Map(map))
 }
 
-/// A text variable of `$_SERVER`; `None` if it is missing.
+/// Returns a text variable of `$_SERVER`; `None` if it is missing.
 fn variable<'a>(server: &'a ZendHashTable, name: &str) -> Option<&'a str> {
     server.get(name).and_then(Zval::str)
 }
@@ -145,7 +143,7 @@ fn answered(problem: std::result::Result<(), page::Problem>) -> PhpResult<Option
     edge(|| try_made_some(|| Ok(problem.err().map(Problem))))
 }
 
-/// `Linkspan\ControllerPage`: decides which requests are allowed, and decodes their commands.
+/// `Linkspan\ControllerPage`: decides on requests, and decodes their commands.
 #[php_class]
 #[php(name = "Linkspan\\ControllerPage", flags = zend::FINAL)]
 pub struct ControllerPage {
@@ -180,7 +178,7 @@ impl ControllerPage {
             // PHP's servers put the host of an absolute-form target into HTTP_HOST.
             authority: None,
             is_https: get("HTTPS") == Some("on"),
-            // An address that cannot be parsed is not this machine's.
+            // An address that does not parse is not this machine's.
             peer: Some(get("REMOTE_ADDR").and_then(|peer| peer.parse().ok()).unwrap_or([0, 0, 0, 0].into())),
             host: get("HTTP_HOST"),
             origin: get("HTTP_ORIGIN"),
@@ -195,7 +193,7 @@ impl ControllerPage {
     pub fn check_token(&self, server: &ZendHashTable) -> PhpResult<Option<Made<Problem>>> {
         let check = || {
             let shown = page::bearer(variable(server, "HTTP_AUTHORIZATION").map(str::as_bytes))?;
-            // If the file cannot be used, no request is allowed.
+            // An unusable file allows no request.
             let refused = |text: String| page::Problem::new(403, ErrorKind::PermissionDenied, text);
             let token =
                 Token::from_file(Path::new(&self.token_file)).map_err(|e| refused(e.text().to_owned()))?;
@@ -214,7 +212,7 @@ impl ControllerPage {
         edge(|| headers(page::SECURITY_HEADERS))
     }
 
-    /// The command as a map, or the problem.
+    /// Returns the command as a map, or the problem.
     pub fn decode_command(server: &ZendHashTable, body: AnyString<'_>) -> PhpResult<Zval> {
         let decode = || {
             let kind = variable(server, "CONTENT_TYPE").unwrap_or("");
@@ -236,7 +234,7 @@ impl ControllerPage {
         })
     }
 
-    /// A number of lines, or the problem.
+    /// Returns a number of lines, or the problem.
     #[php(optional = parameter)]
     pub fn log_lines(parameter: Option<&Zval>) -> PhpResult<Zval> {
         // A parameter that is not text, such as lines[]=1, is not a number either.
@@ -251,7 +249,7 @@ impl ControllerPage {
         i64::from(page::answer_status(&answer.0))
     }
 
-    /// The name and the JSON of an event; `None` for one that the page does not show.
+    /// Returns the name and the JSON of an event; `None` if the page does not show it.
     pub fn event(event: &Zval) -> PhpResult<Option<ZBox<ZendHashTable>>> {
         edge(|| {
             let Some(Event { name, json }) = Event::of(&PhpValue(event).to_value()?)? else {

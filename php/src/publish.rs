@@ -23,7 +23,6 @@ use crate::stream;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made, try_made_some};
 
-/// `Linkspan\Publisher`.
 #[php_class]
 #[php(name = "Linkspan\\Publisher", flags = zend::FINAL)]
 pub struct Publisher {
@@ -32,7 +31,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher with the options of the running function.
+    /// Opens a publisher with the options of the running function.
     pub fn at(endpoint: &str, options: &[&Zval]) -> Result<Publisher> {
         let (mut options, waiter) = options::of_call(options)?;
         options.on_wait = Some(options::between());
@@ -89,14 +88,13 @@ impl Publisher {
     }
 }
 
-/// The state that a subscriber object and an iteration over it share.
 pub struct SharedSubscriber {
     inner: linkspan::Subscriber,
     waiter: Waiter,
 }
 
 impl SharedSubscriber {
-    /// The next message; `None` once the subscriber is closed or at a stop signal.
+    /// Returns the next message; `None` after close or at a stop signal.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Message>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Message)))
     }
@@ -108,7 +106,6 @@ impl Feed for SharedSubscriber {
     }
 }
 
-/// `Linkspan\Subscriber`.
 #[php_class]
 #[php(name = "Linkspan\\Subscriber", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
@@ -193,7 +190,6 @@ impl<'a> FromZval<'a> for Names {
     }
 }
 
-/// `Linkspan\subscribe`: does not wait for the publisher.
 #[php_function]
 #[php(name = "Linkspan\\subscribe")]
 pub fn subscribe(endpoint: Names, options: &[&Zval]) -> PhpResult<Made<Subscriber>> {
@@ -224,7 +220,6 @@ pub fn latest(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Message>> {
     })
 }
 
-/// `Linkspan\names`: what is open on this machine, a map for each name.
 #[php_function]
 #[php(name = "Linkspan\\names")]
 pub fn names() -> PhpResult<ZBox<ZendHashTable>> {
@@ -251,7 +246,6 @@ pub fn names() -> PhpResult<ZBox<ZendHashTable>> {
     })
 }
 
-/// The functions of this file.
 pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module
         .function(wrap_function!(subscribe))

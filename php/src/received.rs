@@ -1,5 +1,6 @@
-//! The classes of received objects: messages, requests, answers to commands. Their methods are in `message`
-//! and `service`.
+//! The classes of received objects: messages, requests, answers to commands.
+//!
+//! Their methods are in `message` and `service`.
 
 use std::cell::Cell;
 
@@ -9,7 +10,6 @@ use linkspan::{Result, service};
 
 use crate::zend;
 
-/// `Linkspan\Message`: a received message.
 #[php_class]
 #[php(name = "Linkspan\\Message", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -18,7 +18,7 @@ use crate::zend;
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct Message(pub linkspan::Message);
 
-/// `Linkspan\Request`: a message that waits for its reply; freed without one, it is answered `Remote`.
+/// `Linkspan\Request`: a message that waits for its reply. Freed without one, it is answered `Remote`.
 #[php_class]
 #[php(name = "Linkspan\\Request", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -32,40 +32,35 @@ pub struct Request {
 }
 
 impl Message {
-    /// The core's message.
     pub fn message(&self) -> &linkspan::Message {
         &self.0
     }
 }
 
 impl Request {
-    /// A request that waits for its reply, or a message that needs none.
     pub fn new(inner: linkspan::Request) -> Request {
         Request { answered: Cell::new(!inner.wants_reply()), inner }
     }
 
-    /// The core's message.
     pub fn message(&self) -> &linkspan::Message {
         self.inner.message()
     }
 
-    /// The core's request.
     pub fn request(&self) -> &linkspan::Request {
         &self.inner
     }
 
-    /// Whether no reply is expected any more.
+    /// Returns whether it needs no further reply.
     pub fn is_settled(&self) -> bool {
         self.answered.get()
     }
 
-    /// Answers with this function; the request is settled if that succeeds.
+    /// Answers with this function; success settles the request.
     pub fn settle(&self, send: impl FnOnce(&linkspan::Request) -> Result<()>) -> Result<()> {
         send(&self.inner).inspect(|()| self.answered.set(true))
     }
 }
 
-/// `Linkspan\Answer`: the answer to a command.
 #[php_class]
 #[php(name = "Linkspan\\Answer", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]

@@ -14,7 +14,6 @@ use crate::from_wire::table;
 use crate::scalars::Text;
 use crate::zend;
 
-/// `Linkspan\Region`.
 #[php_class]
 #[php(name = "Linkspan\\Region", flags = zend::FINAL)]
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]

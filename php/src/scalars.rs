@@ -14,17 +14,16 @@ use crate::edge::{PhpResult, edge};
 use crate::room::{Size, within_limit};
 use crate::zend::{self, Made, made, try_made};
 
-/// A string that PHP owns already; any bytes.
+/// A string that PHP owns; any bytes.
 pub struct Text(pub ext_php_rs::boxed::ZBox<ZendStr>);
 
 impl Text {
-    /// Copies these bytes, which are few, to PHP. PHP allocates, so their owner must be a PHP object or on the stack.
+    /// Copies a few bytes to PHP. PHP allocates, so a PHP object or the stack must own them.
     pub fn of(bytes: impl AsRef<[u8]>) -> Text {
         Text(ZendStr::new(bytes, false))
     }
 
-    /// The same of bytes that may be many: refuses what memory_limit leaves no room for, where PHP would end the
-    /// script.
+    /// Copies any number of bytes to PHP; an error beyond memory_limit, which would end the script.
     pub fn within_limit(bytes: impl AsRef<[u8]>) -> Result<Text> {
         let length = bytes.as_ref().len();
         let refused = |length, left| {
@@ -35,19 +34,18 @@ impl Text {
         within_limit(Size::Bytes(length), || length, refused, || Text::of(bytes))
     }
 
-    /// The string as a value.
     pub fn into_value(self) -> Zval {
         let mut zval = Zval::new();
         zval.set_zend_string(self.0);
         zval
     }
 
-    /// The text of a number or a timestamp, at most 64 bytes, written without Rust memory.
+    /// Returns the text of a number or a timestamp, at most 64 bytes, without Rust memory.
     fn short(value: impl std::fmt::Display) -> Text {
         use std::io::Write;
         let mut room = [0u8; 64];
         let mut rest = &mut room[..];
-        // A text longer than the buffer is cut, never written out of bounds.
+        // The buffer cuts a longer text instead of overflowing.
         let _ = write!(rest, "{value}");
         let left = rest.len();
         Text::of(&room[..64 - left])
@@ -75,7 +73,6 @@ impl<'a> FromZval<'a> for AnyString<'a> {
     }
 }
 
-/// An argument that is a `\DateTimeInterface`.
 pub struct DateTime<'a>(&'a ZendObject);
 
 impl<'a> FromZval<'a> for DateTime<'a> {
@@ -86,7 +83,6 @@ impl<'a> FromZval<'a> for DateTime<'a> {
     }
 }
 
-/// A `\DateTimeImmutable` as a result.
 pub struct DateTimeImmutable(Zval);
 
 impl IntoZval for DateTimeImmutable {
@@ -99,7 +95,7 @@ impl IntoZval for DateTimeImmutable {
     }
 }
 
-/// The property with this name among those that `var_export` wrote, for `__set_state`.
+/// Returns the property with this name from the output of `var_export`, for `__set_state`.
 pub fn exported<'a, T>(
     properties: &'a ZendHashTable,
     name: &str,
@@ -112,7 +108,7 @@ pub fn exported<'a, T>(
     })
 }
 
-/// `Linkspan\Bytes`: bytes that are not text.
+/// `Linkspan\Bytes`: bytes other than text.
 #[php_class]
 #[php(name = "Linkspan\\Bytes", flags = zend::FINAL)]
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]
@@ -121,12 +117,10 @@ pub fn exported<'a, T>(
 pub struct Bytes(bytes::Bytes);
 
 impl Bytes {
-    /// Holds these bytes.
     pub fn new(bytes: bytes::Bytes) -> Bytes {
         Bytes(bytes)
     }
 
-    /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -159,7 +153,7 @@ impl Bytes {
     }
 }
 
-/// What JSON shows of bytes.
+/// Returns the base64 text that JSON shows of bytes.
 pub fn base64_of(bytes: &[u8]) -> Result<Zval> {
     let text = base64::engine::general_purpose::STANDARD.encode(bytes);
     Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes()).map(Text::into_value)
@@ -241,7 +235,7 @@ impl Timestamp {
     }
 }
 
-/// `Linkspan\BigInt`: an integer that PHP's int cannot hold.
+/// `Linkspan\BigInt`: an integer beyond PHP's int.
 #[php_class]
 #[php(name = "Linkspan\\BigInt", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]

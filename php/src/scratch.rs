@@ -1,5 +1,7 @@
-//! A buffer per thread for bytes that become a PHP string. A fatal error while PHP allocates jumps over Rust
-//! frames, which must own nothing then: the thread's buffer survives for the next use.
+//! A buffer per thread for bytes that become a PHP string.
+//!
+//! A fatal error while PHP allocates jumps over Rust frames, which then must own nothing: the thread's buffer survives
+//! for the next use.
 
 use std::cell::RefCell;
 
@@ -9,7 +11,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A longer buffer is freed.
+/// Longer buffers are freed.
 const LONGEST: usize = 1 << 20;
 
 /// Lets `write` fill an empty buffer, and `copy` create a PHP string from it.
@@ -18,14 +20,14 @@ pub fn written<T>(
     copy: impl FnOnce(&[u8]) -> T,
 ) -> Result<T> {
     SCRATCH.with(|scratch| {
-        // Taken out of its cell: PHP code that runs while a value is written may encode another one.
+        // Taken out of its cell: PHP code that runs during the write may encode another value.
         let mut bytes = scratch.take();
         bytes.clear();
         let done = write(&mut bytes);
         scratch.replace(bytes);
         done?;
-        // SAFETY: no other code uses the thread's buffer while PHP allocates and copies; a counted borrow
-        // would stay counted after a jump.
+        // SAFETY: no other code uses the thread's buffer while PHP allocates and copies. A jump would leave a counted
+        // borrow counted.
         let text = copy(unsafe { scratch.try_borrow_unguarded() }.map_or(&[][..], Vec::as_slice));
         if scratch.borrow().capacity() > LONGEST {
             scratch.take();

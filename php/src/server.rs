@@ -21,16 +21,13 @@ use crate::scalars::Text;
 use crate::stream;
 use crate::zend::{self, Made, made, try_made, try_made_some};
 
-/// The state that a server object and an iteration over it share.
 pub struct SharedServer {
-    /// The core's server.
     pub inner: linkspan::Server,
-    /// How it waits.
     pub waiter: Waiter,
 }
 
 impl SharedServer {
-    /// The next request; `None` once the server is closed or at a stop signal.
+    /// Returns the next request; `None` after close or at a stop signal.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Request>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Request::new)))
     }
@@ -42,7 +39,6 @@ impl Feed for SharedServer {
     }
 }
 
-/// `Linkspan\Server`.
 #[php_class]
 #[php(name = "Linkspan\\Server", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
@@ -105,8 +101,10 @@ impl Server {
     }
 }
 
-/// Calls the handler with a request and replies with its result. An exception is answered `Remote` with its
-/// class and text, and shown as a warning, since the loop continues; `exit` and fatal errors end the loop.
+/// Calls the handler with a request and replies with its result.
+///
+/// An exception is answered `Remote` with its class and text, and shown as a warning: the loop continues. `exit` and
+/// fatal errors end the loop.
 fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
     let request = argument.object().and_then(ZendClassObject::<Request>::from_zend_obj);
     let Some(request) = request else {
@@ -131,8 +129,7 @@ fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
     }
     let warning = format!("the handler threw {}: {}", failure.kind, failure.text).replace('\0', "\\0");
     match call_php(|| ext_php_rs::error::php_error(&ErrorType::Warning, &warning)) {
-        // A handler of the program makes an exception of the warning: the caller has its answer, and the loop goes on
-        // for the others.
+        // An error handler of the program throws for the warning. The caller has its answer, and the loop continues.
         Err(_) if ExecutorGlobals::has_exception() && !zend::exit_is_pending() => {
             drop(ExecutorGlobals::take_exception());
             Ok(())

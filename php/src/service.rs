@@ -1,5 +1,4 @@
-//! The protocol between a service and its controller as enums, and `Linkspan\Answer`: the answer to a
-//! command.
+//! The enums of the protocol between services and controllers, and `Linkspan\Answer`.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::prelude::*;

@@ -7,10 +7,11 @@ use linkspan::Result;
 use crate::call::call_php;
 use crate::zend;
 
-/// Whether the script's signal handlers run asynchronously: then they run in waits too. It is asked in each wait,
-/// because a script may change it at any time.
+/// Returns whether the script's signal handlers run asynchronously, and so also in waits.
+///
+/// Each wait asks again, because a script may change it at any time.
 pub fn are_handled_at_once() -> bool {
-    // This calls an internal PHP function, which runs no script code and allocates nothing.
+    // An internal PHP function, which runs no script code and allocates nothing.
     static FUNCTION: OnceLock<zend::Builtin> = OnceLock::new();
     const NAME: &str = "pcntl_async_signals";
     let answer = match FUNCTION.get().copied().or_else(|| zend::builtin(NAME)) {
@@ -25,13 +26,14 @@ pub fn dispatch() -> Result<()> {
     call_php(|| zend::call_function("pcntl_signal_dispatch")).map(drop)
 }
 
-/// Restores the default action of SIGINT and SIGTERM if the engine only defers it, so that the core sees that
-/// the script does not handle them and lets them end a loop without a deadline.
+/// Restores the default action of SIGINT and SIGTERM if only the engine defers it.
+///
+/// The core then sees that the script does not handle them, and lets them end a loop without a deadline.
 pub fn let_stop_through() {
     type ZendSigaction = unsafe extern "C" fn(libc::c_int, *const libc::sigaction, *mut libc::sigaction);
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the name is a C string; the function, where the engine has it, is of this type; the sigactions live
+        // SAFETY: the name is a C string; if the engine has the function, it has this type; the sigactions live
         // through the calls.
         unsafe {
             let deferred = libc::dlsym(libc::RTLD_DEFAULT, c"zend_sigaction".as_ptr());

@@ -1,4 +1,4 @@
-//! Streams of PHP over the descriptors of objects, on which event loops wait.
+//! PHP streams over the descriptors of objects, for event loops.
 
 use std::os::fd::RawFd;
 
@@ -8,10 +8,11 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::call::call_php;
 use crate::zend;
 
-/// Returns a stream that is readable while the object of this descriptor has something to give. PHP duplicates the
-/// descriptor for it, so either may be closed first.
+/// Returns a stream that is readable while the object of this descriptor has messages or events.
+///
+/// PHP duplicates the descriptor, so either may be closed first.
 pub fn of(descriptor: RawFd) -> Result<Zval> {
-    // Another program of PHP's would warn, and open none.
+    // Other PHP programs would warn, and open no stream.
     if zend::call_function("php_sapi_name").and_then(|name| name.string()).as_deref() != Some("cli") {
         let text =
             "stream() is for PHP's command-line program: PHP opens a descriptor as a stream there alone";

@@ -1,71 +1,66 @@
-//! A decoded value as a flat list of events, from which PHP values are built.
+//! A decoded value as a flat list of events, which become PHP values.
 //!
-//! A decoder drives this Sink, and PHP allocates only after it has finished: a fatal error of PHP's, such as
-//! `memory_limit`, jumps over the frames of Rust, and what they own would never be dropped.
+//! A decoder drives this Sink, and PHP allocates only after the decoder has finished. A fatal error of PHP, such as
+//! `memory_limit`, jumps over Rust frames, which would leak their memory.
 
 use std::cell::Cell;
 
 use linkspan::value::{NdArrayRef, Sink};
 use linkspan::{BigInt, Decimal, Error, ErrorKind, Result, Timestamp, Value};
 
-/// Below this many bytes a copy is cheaper than keeping the whole message alive.
+/// Below this size in bytes, a copy is cheaper than keeping the whole message alive.
 const SHARE_FROM: usize = 512;
 
-/// One event.
 pub enum Node {
-    /// Null.
     Null,
-    /// A boolean.
     Bool(bool),
     /// An integer that fits PHP's int.
     Int(i64),
-    /// A float.
     Float(f64),
-    /// Text: the end position in [`Tape::text`]; it begins at the end of the previous one.
+    /// Text, as its end position in [`Tape::text`]; it begins at the end of the previous text.
     Text(usize),
-    /// The key of the next value, in the same way.
+    /// The key of the next value, as an end position.
     Key(usize),
-    /// That many values follow.
+    /// The number of values that follow.
     Array(usize),
-    /// That many keys, each with its value, follow.
+    /// The number of keys that follow, each with its value.
     Map {
-        /// How many.
         len: usize,
         /// Whether the keys are 0 to n-1 in order, or there are none.
         like_a_list: bool,
     },
     /// A value with a PHP class; the bytes of arrays are shared.
     Other(Box<Value>),
-    /// An instance of the class with this number in a plan begins: its fields follow.
+    /// The beginning of an instance of the class with this number in a plan: its fields follow.
     Record(u32),
-    /// The next value is that of the property at this position.
+    /// The position of the property of the next value.
     Field(usize),
-    /// The property at this position has its default.
+    /// The position of a property with its default.
     Absent(usize),
-    /// The instance ends.
+    /// The end of an instance.
     EndRecord,
     /// The case of an enum with this number in a plan.
     Member(u32),
 }
 
-/// The events of one value.
 #[derive(Default)]
 pub struct Tape {
-    /// In the order of arrival, without the ends.
+    /// The events in the order of arrival, without the ends.
     pub nodes: Vec<Node>,
-    /// All text and keys, one after the other.
+    /// All text and keys in sequence.
     pub text: String,
-    /// The open maps: the position of each in the nodes, and the number of its keys 0, 1, … so far, for maps
-    /// that become objects if all keys are such.
+    /// The open maps: the position of each in the nodes, and the number of its keys 0, 1, … so far.
+    ///
+    /// A map becomes an object if all its keys are such.
     open: Vec<(usize, Option<usize>)>,
-    /// The memory that is being decoded; its blocks are shared instead of copied.
+    /// The memory of the message, whose blocks are shared instead of copied.
     origin: linkspan::Body,
 }
 
 thread_local! {
-    /// The tape of the previous value on this thread, to reuse its lists. `None` while it is in use, since
-    /// PHP code that runs while a value is read may decode another one.
-    /// decode another one.
+    /// The previous tape of this thread, whose lists are reused.
+    ///
+    /// `None` while in use: PHP code that runs during the read of a value may decode another value.
     static SPARE: Cell<Option<Tape>> = const { Cell::new(None) };
 }
 
@@ -73,12 +68,12 @@ thread_local! {
 const LONGEST: usize = 4096;
 
 impl Tape {
-    /// A tape whose arrays and bytes share `origin` if they are inside it.
+    /// Creates a tape whose arrays and bytes share `origin` if they are inside it.
     pub fn sharing(origin: impl Into<linkspan::Body>) -> Tape {
         Tape { origin: origin.into(), ..SPARE.take().unwrap_or_default() }
     }
 
-    /// Keeps the lists for the next value; the events are dropped, and the message that they share.
+    /// Keeps the lists for the next value; drops the events and the shared message.
     pub fn recycle(mut self) {
         if self.nodes.capacity() > LONGEST || self.text.capacity() > LONGEST {
             return;
@@ -109,7 +104,6 @@ impl Tape {
         self.text.len() + self.nodes.iter().map(of).sum::<usize>()
     }
 
-    /// Appends an event.
     pub fn put(&mut self, node: Node) -> Result<()> {
         self.nodes.push(node);
         Ok(())
@@ -126,7 +120,6 @@ impl Tape {
         view.map_or_else(|| linkspan::copy_bytes(data).map(Into::into), Ok)
     }
 
-    /// Appends a text to that of all events.
     fn append(&mut self, text: &str) -> Result<()> {
         self.text.try_reserve(text.len()).map_err(|_| {
             let bytes = self.text.len().saturating_add(text.len());
@@ -195,7 +188,7 @@ impl Sink for Tape {
         self.put(Node::Map { len, like_a_list: false })
     }
     fn key(&mut self, key: &str) -> Result<()> {
-        // Only a key that begins with a digit can be the next of 0, 1, …
+        // Only a key that begins with a digit can continue 0, 1, …
         if key.starts_with(|c: char| c.is_ascii_digit())
             && let Some((_, Some(counted))) = self.open.last_mut()
             && itoa::Buffer::new().format(*counted) == key

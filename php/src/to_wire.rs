@@ -1,4 +1,4 @@
-//! PHP values as a Source. No user code runs during a walk, so the values cannot change meanwhile.
+//! PHP values as a Source. A walk runs no user code, so the values cannot change meanwhile.
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::{ClassEntry, ce};
@@ -20,9 +20,9 @@ use crate::zend::{self, Entries, Key};
 pub struct PhpValue<'a>(pub &'a Zval);
 
 impl PhpValue<'_> {
-    /// The value as a tree of the core.
+    /// Converts the value to a tree of the core.
     pub fn to_value(&self) -> Result<Value> {
-        // Limited in depth as in size: with references, an array can contain itself.
+        // Limits depth and size: with references, an array can contain itself.
         let mut meter = Meter::new(ValueBuilder::new(), Limits::default(), Keys::Trust);
         self.walk(&mut meter)?;
         meter.into_inner().finish()
@@ -77,7 +77,7 @@ fn text<'a>(bytes: &'a [u8], otherwise: &str) -> Result<&'a str> {
         .map_err(|e| unsupported(format!("{otherwise} (byte {} of it)", e.valid_up_to())))
 }
 
-/// Whether the keys are 0 to n-1 in order; an empty array is a list too.
+/// Returns whether the keys are 0 to n-1 in order; an empty array is also a list.
 fn is_list(table: &ZendHashTable) -> bool {
     Entries::new(table).enumerate().all(|(i, (key, _))| matches!(key, Key::Number(n) if n == i as i64))
 }
@@ -94,7 +94,7 @@ fn walk_map<S: Sink + ?Sized>(table: &ZendHashTable, sink: &mut S) -> Result<()>
     walk_entries(table, sink, |value, sink| PhpValue(value).walk(sink))
 }
 
-/// An array as a map, whatever its keys.
+/// Sends an array as a map, whatever its keys.
 fn walk_entries<S: Sink + ?Sized>(
     table: &ZendHashTable,
     sink: &mut S,
@@ -158,7 +158,7 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
     if class.instance_of(zend::date_time_interface()) {
         return sink.timestamp(timestamp_of(object)?);
     }
-    // No method of the program is called while its value is read: it may change that.
+    // The walk calls no method of the program, which could change the value.
     for (interface, instead) in [
         (zend::json_serializable(), "give $object->jsonSerialize()"),
         (ce::traversable(), "give iterator_to_array($object), or a list of its items"),
@@ -179,7 +179,7 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
     )))
 }
 
-/// Sends an instance: its properties under their keys.
+/// Sends the properties of an instance under their keys.
 fn walk_instance<S: Sink + ?Sized>(object: &ZendObject, class: &SentClass, sink: &mut S) -> Result<()> {
     let is_left_out = |field: &SentField| field.is_optional && field.property.of(object).is_null();
     let left_out = class.fields.iter().filter(|field| is_left_out(field)).count();
@@ -224,7 +224,7 @@ fn walk_as<S: Sink + ?Sized>(value: &Zval, form: &Form, sink: &mut S) -> Result<
     }
 }
 
-/// Whether the class has this name, or one that it extends.
+/// Returns whether the class has this name, or extends a class with it.
 fn is_or_extends(class: &ClassEntry, wanted: &str) -> bool {
     let mut class = Some(class);
     while let Some(each) = class {

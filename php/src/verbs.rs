@@ -9,42 +9,36 @@ use crate::publish::Publisher;
 use crate::server::Server;
 use crate::zend::{Made, try_made};
 
-/// `Linkspan\open`.
 #[php_function]
 #[php(name = "Linkspan\\open")]
 pub fn open(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Channel>> {
     Channel::open(endpoint, options)
 }
 
-/// `Linkspan\connect`.
 #[php_function]
 #[php(name = "Linkspan\\connect")]
 pub fn connect(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Channel>> {
     Channel::connect(endpoint, options)
 }
 
-/// `Linkspan\listen`.
 #[php_function]
 #[php(name = "Linkspan\\listen")]
 pub fn listen(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Listener>> {
     Listener::listen(endpoint, options)
 }
 
-/// `Linkspan\serve`.
 #[php_function]
 #[php(name = "Linkspan\\serve")]
 pub fn serve(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Server>> {
     Server::serve(endpoint, options)
 }
 
-/// `Linkspan\publisher`.
 #[php_function]
 #[php(name = "Linkspan\\publisher")]
 pub fn publisher(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Publisher>> {
     edge(|| try_made(|| Publisher::at(endpoint, options)))
 }
 
-/// The functions of this file.
 pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module
         .function(wrap_function!(open))

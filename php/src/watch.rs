@@ -17,9 +17,8 @@ use crate::options::{Seconds, Waiter};
 use crate::stream;
 use crate::zend::{self, Made, made};
 
-/// The state that a watch and an iteration over it share.
 pub struct SharedWatch {
-    /// A connection of its own, for no other requests.
+    /// A separate connection without other requests.
     inner: service::Controller,
     waiter: Waiter,
     /// The default time-out of a wait for the next event.
@@ -34,7 +33,7 @@ impl SharedWatch {
 }
 
 impl Feed for SharedWatch {
-    /// The next event; `None` once the watch is closed.
+    /// Returns the next event; `None` after close.
     fn next_item(&self) -> Result<Option<Zval>> {
         if self.closed.get() {
             return Ok(None);
@@ -43,14 +42,13 @@ impl Feed for SharedWatch {
     }
 }
 
-/// `Linkspan\Watch`.
 #[php_class]
 #[php(name = "Linkspan\\Watch", flags = zend::FINAL)]
 #[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
 pub struct Watch(Rc<SharedWatch>);
 
 impl Watch {
-    /// A watch over the events of this connection, which has subscribed already.
+    /// Creates a watch over the events of this connection, which has already subscribed.
     pub fn new(inner: service::Controller, waiter: Waiter, timeout: Seconds) -> Watch {
         Watch(Rc::new(SharedWatch { inner, waiter, timeout, closed: Cell::new(false) }))
     }

@@ -1,5 +1,6 @@
-//! Functions of the engine that ext-php-rs does not bind: hash walking by position, ini text, class entries of core
-//! extensions.
+//! Functions of the engine that ext-php-rs does not bind.
+//!
+//! They walk hashes by position, and read ini text and the class entries of core extensions.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::NonNull;
@@ -51,28 +52,30 @@ pub const FINAL: ClassFlags = ClassFlags::Final.union(ClassFlags::NoDynamicPrope
 /// A PHP object of one of our classes, created by [`made`] or [`try_made`].
 pub type Made<T> = ZBox<ZendClassObject<T>>;
 
-/// A new object of our class without its Rust part, which `initialize` adds. The allocation comes first
-/// because it may end in a fatal error, which jumps over Rust frames: no Rust value may be in flight then.
+/// Creates an object of our class without its Rust part, which `initialize` adds.
+///
+/// The allocation comes first because it may end in a fatal error, which jumps over Rust frames: these must own
+/// nothing then.
 pub fn shell<T: RegisteredClass>() -> Made<T> {
-    // SAFETY: callers fill the object before other code can reach it, and freeing an unfilled one is allowed.
+    // SAFETY: callers fill the object before other code can reach it; an unfilled object may be freed.
     unsafe { ZendClassObject::new_uninit(None) }
 }
 
-/// A filled object. `value` runs after PHP has allocated, so that a fatal error cannot leak its memory.
+/// Creates a filled object. `value` runs after PHP has allocated: a fatal error cannot leak its memory.
 pub fn made<T: RegisteredClass>(value: impl FnOnce() -> T) -> Made<T> {
     let mut object = shell::<T>();
     object.initialize(value());
     object
 }
 
-/// A filled object whose value may fail.
+/// Creates a filled object from a value that may fail.
 pub fn try_made<T: RegisteredClass>(value: impl FnOnce() -> Result<T>) -> Result<Made<T>> {
     let mut object = shell::<T>();
     object.initialize(value()?);
     Ok(object)
 }
 
-/// A filled object whose value may be absent.
+/// Creates a filled object from a value that may be absent.
 pub fn try_made_some<T: RegisteredClass>(
     value: impl FnOnce() -> Result<Option<T>>,
 ) -> Result<Option<Made<T>>> {
@@ -82,7 +85,7 @@ pub fn try_made_some<T: RegisteredClass>(
     Ok(Some(object))
 }
 
-/// The value that refers to this object and takes ownership of it.
+/// Returns a value that owns this object.
 pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
     // An object of ours is always accepted.
     object.into_zval(false).unwrap_or_default()
@@ -92,25 +95,24 @@ pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
 #[derive(Clone, Copy)]
 pub struct Builtin(NonNull<c_void>);
 
-// SAFETY: such a function is in memory that is written only while extensions are loaded; each thread calls it
-// with its own frame.
+// SAFETY: such a function is in memory that is written only during the load of extensions; each thread calls it with a
+// separate frame.
 unsafe impl Send for Builtin {}
 // SAFETY: as above.
 unsafe impl Sync for Builtin {}
 
-/// The function with this name; `None` if there is none.
+/// Returns the function with this name, if any.
 fn function(name: &str) -> Option<&'static ext_php_rs::ffi::zend_function> {
-    // SAFETY: the engine returns NULL or a live function; callers that may see it unloaded use it at once.
+    // SAFETY: the engine returns NULL or a live function. Callers use a function that may be unloaded at once.
     unsafe { ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()).as_ref() }
 }
 
-/// The function with this name; `None` if there is none, or if it may be unloaded when a request ends.
+/// Returns the function with this name; `None` also if it may be unloaded at the end of a request.
 pub fn builtin(name: &str) -> Option<Builtin> {
     const INTERNAL: u8 = 1;
     const PERSISTENT: c_int = 1;
     let function = function(name)?;
-    // SAFETY: the type byte selects the member of the union; the module of an internal function is NULL or
-    // live.
+    // SAFETY: the type byte selects the member of the union; the module of an internal function is NULL or live.
     let module = unsafe {
         if function.type_ != INTERNAL {
             return None;
@@ -120,7 +122,6 @@ pub fn builtin(name: &str) -> Option<Builtin> {
     (c_int::from(module.type_) == PERSISTENT).then(|| Builtin(NonNull::from(function).cast()))
 }
 
-/// Calls a function without arguments.
 pub fn call(function: Builtin) -> Zval {
     let mut answer = Zval::new();
     let none = std::ptr::null_mut::<c_void>();
@@ -139,16 +140,17 @@ pub fn call(function: Builtin) -> Zval {
     answer
 }
 
-/// Calls a function without arguments that reads a setting: in a frame of its own, and without the engine's
-/// preparations for any function, which take 90 instructions. It must not throw, call PHP code or look at the frames.
+/// Calls a function without arguments that reads a setting, without the engine's usual preparations.
+///
+/// They take 90 instructions. The function must not throw, call PHP code or look at the frames.
 pub fn ask(function: Builtin) -> Zval {
     let mut answer = Zval::new();
     let function = function.0.as_ptr().cast::<ext_php_rs::ffi::zend_function>();
     // SAFETY: null pointers and zeros are a frame without an object, arguments and extra arguments.
     let mut frame: ext_php_rs::ffi::zend_execute_data = unsafe { std::mem::zeroed() };
     frame.func = function;
-    // SAFETY: `builtin` found a live internal function; it reads that it has no arguments, and writes its result into a
-    // live zval.
+    // SAFETY: `builtin` found a live internal function. It reads that it has no arguments, and writes its result into
+    // a live zval.
     unsafe {
         if let Some(handler) = (*function).internal_function.handler {
             handler(&raw mut frame, &raw mut answer);
@@ -162,23 +164,20 @@ pub fn call_function(name: &str) -> Option<Zval> {
     function(name).map(|function| call(Builtin(NonNull::from(function).cast())))
 }
 
-/// The key of one entry of a PHP array.
 #[derive(Clone, Copy)]
 pub enum Key<'a> {
     /// A text key; any bytes.
     Text(&'a [u8]),
-    /// An integer key.
     Number(i64),
 }
 
-/// Iterates over a PHP array in its order, without changing its internal pointer and without allocating.
+/// Iterates over a PHP array in its order, without allocating or changing its internal pointer.
 pub struct Entries<'a> {
     table: &'a ZendHashTable,
     position: u32,
 }
 
 impl<'a> Entries<'a> {
-    /// Starts at the first entry.
     pub fn new(table: &'a ZendHashTable) -> Entries<'a> {
         Entries { table, position: 0 }
     }
@@ -193,7 +192,7 @@ impl<'a> Iterator for Entries<'a> {
         let table = std::ptr::from_ref(self.table).cast_mut();
         let mut text: *mut zend_string = std::ptr::null_mut();
         let mut number = 0u64;
-        // SAFETY: the table lives as long as 'a; these calls read it and change only our own position.
+        // SAFETY: the table lives as long as 'a; these calls read it and change only `self`'s position.
         unsafe {
             let key = match zend_hash_get_current_key_ex(
                 table,
@@ -213,18 +212,18 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// Whether this is PHP on the command line, where a process is one script.
+/// Returns whether PHP runs on the command line, where a process is one script.
 pub fn is_command_line() -> bool {
-    // SAFETY: the module's name is a C string for as long as the process lives.
+    // SAFETY: the module's name is a C string for the life of the process.
     let name = unsafe { CStr::from_ptr(SapiModule::get().name) };
     name == c"cli"
 }
 
-/// The text of an ini entry; `None` if there is no such entry.
+/// Returns the text of an ini entry; `None` for an unknown entry.
 pub fn ini_text(name: &CStr) -> Option<&'static str> {
     let mut exists = false;
-    // SAFETY: the name is NUL-terminated and its length is given; the result is a NUL-terminated text that
-    // lives until the entry is changed, and the caller reads it at once.
+    // SAFETY: the name is NUL-terminated and its length is given. The result is a NUL-terminated text that lives until
+    // the entry changes, and the caller reads it at once.
     unsafe {
         let text = zend_ini_string_ex(name.as_ptr(), name.count_bytes(), 0, &raw mut exists);
         if !exists || text.is_null() {
@@ -237,47 +236,43 @@ pub fn ini_text(name: &CStr) -> Option<&'static str> {
 /// Sets a property of an object with the access rights of the class `scope`.
 pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut value: Zval) {
     let mut name = ZendStr::new(name, false);
-    // SAFETY: all four are live; the engine copies the value and takes its own reference to the name.
+    // SAFETY: all four are live; the engine copies the value and takes a reference to the name.
     unsafe {
         zend_update_property_ex(std::ptr::from_ref(scope).cast_mut(), object, &raw mut *name, &raw mut value);
     }
 }
 
-/// Prints our ini entries into phpinfo().
 pub fn print_ini_entries(module: *mut ModuleEntry) {
     // SAFETY: the engine calls the info function with its own entry of this module.
     unsafe { display_ini_entries(module) }
 }
 
-/// `\DateTimeInterface`.
 pub fn date_time_interface() -> &'static ClassEntry {
-    // SAFETY: the date extension is part of every PHP and is started before any extension that is loaded.
+    // SAFETY: the date extension is part of every PHP and starts before all loaded extensions.
     unsafe { &*php_date_get_interface_ce() }
 }
 
-/// `\RuntimeException`.
 pub fn runtime_exception() -> &'static ClassEntry {
-    // SAFETY: SPL is part of every PHP and is started before any extension that is loaded.
+    // SAFETY: SPL is part of every PHP and starts before all loaded extensions.
     unsafe { &*spl_ce_RuntimeException }
 }
 
-/// `\JsonSerializable`.
 pub fn json_serializable() -> &'static ClassEntry {
-    // SAFETY: json is part of every PHP since 8.0 and is started before any extension that is loaded.
+    // SAFETY: json is part of every PHP since 8.0 and starts before all loaded extensions.
     unsafe { &*php_json_serializable_ce }
 }
 
 /// Returns whether an `exit` is pending, which PHP represents as an exception that no code may catch.
 pub fn exit_is_pending() -> bool {
-    // SAFETY: the pending exception, if there is one, is a live object.
+    // SAFETY: a pending exception is a live object.
     ExecutorGlobals::get().exception().is_some_and(|e| unsafe { zend_is_unwind_exit(e) })
 }
 
-/// The named arguments of the running function beyond those that it declares.
+/// Returns the named arguments of the running function beyond its declared ones.
 pub fn extra_named_arguments() -> Option<&'static ZendHashTable> {
     const HAS_EXTRA_NAMED: u32 = 1 << 27;
     let globals = ExecutorGlobals::get();
-    // SAFETY: while one of our functions runs, the current frame is its own; the table lives until it returns.
+    // SAFETY: while one of our functions runs, the current frame is its frame; the table lives until it returns.
     unsafe {
         let frame = globals.current_execute_data.as_ref()?;
         if frame.This.u1.type_info & HAS_EXTRA_NAMED == 0 {
@@ -291,11 +286,10 @@ pub fn extra_named_arguments() -> Option<&'static ZendHashTable> {
 #[derive(Clone, Copy)]
 pub struct Property(&'static zend_property_info);
 
-/// The declared instance property with this name.
 pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
     const STATIC: u32 = 1 << 4;
-    // SAFETY: the table of a class has pointers to its property infos, which live as long as the class: until
-    // the request ends.
+    // SAFETY: the table of a class has pointers to its property infos, which live as long as the class: until the
+    // request ends.
     let info = unsafe {
         let found = ext_php_rs::ffi::zend_hash_str_find(
             &raw const class.properties_info,
@@ -308,26 +302,25 @@ pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
 }
 
 impl Property {
-    /// The address of the property in an object of its class.
+    /// Returns the address of the property in an object of its class.
     fn place(self, object: *const ZendObject) -> *const Zval {
         object.wrapping_byte_add(self.0.offset as usize).cast()
     }
 
-    /// The value of the property.
     pub fn of(self, object: &ZendObject) -> &Zval {
-        // SAFETY: callers looked the property up in the class of the object, which has room for it there.
+        // SAFETY: callers found the property in the class of the object, which has memory for it there.
         unsafe { &*self.place(object) }
     }
 
-    /// Sets the property of a new object for the first time, as its constructor does, also if it is
-    /// read-only. A value that the property's type does not allow raises PHP's own exception, and the
-    /// property stays unset.
+    /// Sets the property of a new object for the first time, like its constructor, also if it is read-only.
+    ///
+    /// A value that the property's type does not allow raises PHP's own exception, and the property stays unset.
     pub fn set(self, object: &mut ZendObject, mut value: Zval) {
         let place = self.place(object).cast_mut();
         // SAFETY: as in `of`; the object is new and no other code has it. The old value needs no free.
         unsafe {
             if is_unset(&*place) && zend_verify_property_type(self.0, &raw mut value, true) {
-                // The second word, in which PHP marks an unset property, is overwritten by that of the value.
+                // PHP marks an unset property in the second word: the value's word replaces it.
                 value.u2.extra = 0;
                 place.write(value);
             }
@@ -335,14 +328,15 @@ impl Property {
     }
 }
 
-/// Whether a property is unset. `Zval::get_type` would try one type after the other.
+/// Returns whether a property is unset. `Zval::get_type` would try one type after the other.
 pub fn is_unset(value: &Zval) -> bool {
     // SAFETY: every value has a type byte.
     u32::from(unsafe { value.u1.v.type_ }) == ext_php_rs::ffi::IS_UNDEF
 }
 
-/// Creates an object without running its constructor; null, and a pending exception, for a class that cannot
-/// have objects.
+/// Creates an object without running its constructor.
+///
+/// Null, with a pending exception, for a class that cannot have objects.
 pub fn instance(class: &ClassEntry) -> Zval {
     let mut value = Zval::new();
     // SAFETY: the class is live; the engine writes an object or null.
@@ -350,7 +344,7 @@ pub fn instance(class: &ClassEntry) -> Zval {
     value
 }
 
-/// The value of a literal class constant; `None` if there is no such constant.
+/// Returns the value of a literal class constant; `None` for an unknown constant.
 pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval> {
     // SAFETY: the table of a class has pointers to its constants, which live as long as the class: until the request
     // ends.
@@ -365,11 +359,11 @@ pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval>
     }
 }
 
-/// Calls a static method without arguments; `None` if there is none with this name, which is in lower case.
+/// Calls a static method without arguments; `None` if there is none with this lower-case name.
 pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
     let mut answer = Zval::new();
-    // SAFETY: the function comes from the class's own table and takes no object; the result is written into a
-    // live zval.
+    // SAFETY: the function comes from the class's own table and takes no object; the result is written into a live
+    // zval.
     unsafe {
         let function = ext_php_rs::ffi::zend_hash_str_find_ptr_lc(
             &raw const class.function_table,
@@ -393,7 +387,7 @@ pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
     Some(answer)
 }
 
-/// Whether the text is interned: it keeps its address until the request ends.
+/// Returns whether the text is interned: it keeps its address until the request ends.
 pub fn is_interned(text: &ZendStr) -> bool {
     const INTERNED: u32 = 1 << 6;
     // SAFETY: every text begins with the word that has its flags.
@@ -401,17 +395,16 @@ pub fn is_interned(text: &ZendStr) -> bool {
     flags & INTERNED != 0
 }
 
-/// The value of a case of a backed enum: its second declared property, after the name.
+/// Returns the value of a case of a backed enum: its second declared property, after the name.
 pub fn enum_value(object: &ZendObject) -> Option<&Zval> {
     let class = object.get_class_entry();
-    // SAFETY: an object has room for all declared properties of its class.
+    // SAFETY: an object has memory for all declared properties of its class.
     (class.default_properties_count >= 2).then(|| unsafe { &*object.properties_table.as_ptr().add(1) })
 }
 
-/// Inserts a value with this text as its key, as it is.
+/// Inserts a value with this text as its unchanged key.
 pub fn insert(table: &mut ZendHashTable, key: &[u8], value: Zval) {
     let mut value = std::mem::ManuallyDrop::new(value);
-    // SAFETY: only this code uses the table; it copies the key and takes over the value, which is not dropped
-    // here.
+    // SAFETY: only this code uses the table; it copies the key and takes over the value, which is not dropped here.
     unsafe { zend_hash_str_update(table, key.as_ptr().cast(), key.len(), &raw mut *value) };
 }

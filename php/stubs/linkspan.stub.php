@@ -1,44 +1,56 @@
 <?php
 
 /**
- * The interface of the extension `linkspan`, for editors and analysers. Written by hand; tests/stubs.phpt
- * compares it with the extension's reflection.
+ * The interface of the extension `linkspan`, for editors and analysers.
  *
- * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, INF for ever),
- * client_id (a name that stays the same when the program starts again), buffer (bytes), max_message_size (bytes),
- * delivery ('latest', 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be
- * carried out twice), replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again),
- * absent_clients (for how many clients that are away), framing ('linkspan', 'lines',
- * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), linger (seconds that a channel which ends without
- * close waits until what it sent is consumed; what is not is reported on stderr), on_unconsumed (a callable that gets
- * that number, when the channel's destructor runs: with its last reference or at the end of the script, not after a
- * fatal error or in a forked child), on_wait (a callable that runs about every 100 ms of a wait; false ends it with
- * CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes, retain_bytes,
- * retain_seconds, retain_consumed; of a file locked; of servers shared (several processes may serve the name, each with
- * this option); publishers replace (take over the name of another publisher of this process); view_bytes (long byte
- * strings of received messages stay in the memory of the sender, from which each reading copies them); schema (what
- * messages mean: the path of a file, or a text of the notation; compared when both sides connect), reply_schema (of
- * servers and those who call them: the same for what is replied) and validate (which values are checked against them:
- * 'send', 'receive', 'both'). What a transport cannot do is UnsupportedException, with the reason. An array of them is
- * spread: `Channel::connect('lab/fft', ...$options)`.
+ * Written by hand; tests/stubs.phpt compares it with the extension's reflection.
  *
- * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says,
- * else the ini entry `linkspan.timeout` (30 s). Loops differ: `next` of a server and of a subscriber, foreach and `run`
- * go on for ever. On the command line the first SIGINT or SIGTERM ends such a loop, and the second one the script,
- * unless the script handles or ignores the signal itself; once the last such object is closed, a signal does again what
- * it did before.
+ * Options are named arguments with the same names in every language. Spread an array of options:
+ * `Channel::connect('lab/fft', ...$options)`. An option that a transport lacks raises UnsupportedException, with the
+ * reason.
  *
- * PHP without thread safety has one thread, so an object is used by one call at a time; a call from on_wait
- * or a signal handler, while another call of its kind on the same object is in progress, is
- * InvalidStateException.
+ * - encoding; client_id: a name that survives restarts of the program
+ * - timeout: in seconds, INF for ever
+ * - buffer, max_message_size: in bytes
+ * - delivery: 'latest', 'best_effort', 'at_least_once' or 'durable'
+ * - ack: 'auto' or 'manual'; idempotent: requests may be carried out twice
+ * - replay_count, replay_bytes: the most unacknowledged messages and bytes kept for replay
+ * - absent_clients: the most absent clients for which a listener keeps messages
+ * - framing: 'linkspan', 'lines' or 'raw'
+ * - durable: a send returns only after the message is on disk
+ * - mode, group, allow_uids, allow_gids: the access; spin: µs to poll before parking
+ * - linger: seconds that an unclosed channel waits at its end until the peer has consumed all messages; stderr
+ *   reports unconsumed ones
+ * - on_unconsumed: a callable that gets the number of unconsumed messages. The channel's destructor calls it, at its
+ *   last reference or at the end of the script, but not after a fatal error or in a forked child.
+ * - on_wait: a callable that runs about every 100 ms of a wait; false ends the wait with CancelledException
+ * - of a journal: from (a number, a Timestamp, 'first' or 'newest'), segment_bytes, retain_bytes, retain_seconds,
+ *   retain_consumed
+ * - of a file: locked, written in place under a lock of the file
+ * - of a server: shared, several processes, each with this option, may serve the endpoint
+ * - of a publisher: replace, takes over the endpoint from another publisher of this process
+ * - view_bytes: long byte strings of received messages stay in the sender's memory; each reading copies them from
+ *   there
+ * - schema: the schema of the messages, as the path of a file or as text; both sides compare their schemas when they
+ *   connect
+ * - reply_schema: the schema of the replies, for servers and their clients
+ * - validate: the values to check against the schemas: 'send', 'receive' or 'both'
  *
- * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:, spool:,
- * dgram:, file:, journal:, tcp://host:port.
+ * Time-outs are seconds: INF waits for ever, 0 never waits. The default, also for null, is the option `timeout`, else
+ * the ini entry `linkspan.timeout` (30 s). Loops wait for ever: `next` of a server and of a subscriber, foreach and
+ * `run`. On the command line the first SIGINT or SIGTERM ends such a loop, and the second one the script, unless the
+ * script handles or ignores the signal itself. Signals act as before after the last such object is closed.
  *
- * Values: null, bool, int, float, string (UTF-8), arrays (a list if the keys are 0 to n-1, else a map),
- * stdClass (always a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of
- * backed enums. A received map is an array, except one that would read back as a list (empty, or with the
- * keys 0 to n-1), which is a stdClass.
+ * PHP without thread safety has one thread, so an object carries out one call at a time. Callbacks of on_wait and
+ * signal handlers must not make a call of the same kind on the same object: InvalidStateException.
+ *
+ * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:,
+ * spool:, dgram:, file:, journal:, tcp://host:port.
+ *
+ * Values: null, bool, int, float, string (UTF-8), arrays (a list if the keys are 0 to n-1, else a map), stdClass
+ * (always a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of backed enums. A
+ * received map is an array. An empty map, and a map with the keys 0 to n-1, is a stdClass: an array would be sent back
+ * as a list.
  */
 
 namespace Linkspan;
@@ -58,8 +70,9 @@ function encode(mixed $value, mixed $encoding = Encoding::Cbor): string {}
 function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
 
 /**
- * The instance of a generated class from a message; null if the message does not fit. Generated classes call
- * it in `decode`, which throws the reason.
+ * Creates an instance of a generated class from a message; null if the message does not fit.
+ *
+ * Generated classes call it in `decode`, which throws the reason.
  * @internal
  * @template T of object
  * @param class-string<T> $class
@@ -70,16 +83,18 @@ function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
 function decode_instance(string $class, mixed $message): mixed {}
 
 /**
- * The bytes of a packed record; null if it does not fit. Generated classes call it in `pack`, which throws
- * the reason.
+ * Packs a record to its bytes; null if it does not fit.
+ *
+ * Generated classes call it in `pack`, which throws the reason.
  * @internal
  * @throws LinkspanException
  */
 function pack_instance(object $record): ?string {}
 
 /**
- * The packed record from bytes; null if they do not fit. Generated classes call it in `unpack`, which throws
- * the reason.
+ * Unpacks a record from its bytes; null if they do not fit.
+ *
+ * Generated classes call it in `unpack`, which throws the reason.
  * @internal
  * @template T of object
  * @param class-string<T> $class
@@ -101,7 +116,6 @@ function open(string $endpoint, mixed ...$options): Channel {}
 
 /**
  * Connects to the program that listens or serves at the endpoint; waits for one: Channel::connect.
- *
  * @throws LinkspanException
  */
 function connect(string $endpoint, mixed ...$options): Channel {}
@@ -116,39 +130,44 @@ function serve(string $endpoint, mixed ...$options): Server {}
 function publisher(string $endpoint, mixed ...$options): Publisher {}
 
 /**
- * Subscribes; does not wait for the publisher. Late subscribers first receive the latest value. Of a pattern (`lab/*`)
- * or of several names and patterns, names that appear later join, and messages have their names.
+ * Subscribes without waiting for the publisher. Late subscribers first receive the latest value.
+ *
+ * With a pattern (`lab/*`), or a list of names and patterns, endpoints that appear later join, and each message has
+ * its name.
  * @param string|list<string> $endpoint
  */
 function subscribe(mixed $endpoint, mixed ...$options): Subscriber {}
 
 /**
- * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the
- * option timeout it waits that long for a publisher and its first value.
- * @throws EmptyException where nothing was published, NotFoundException where no program publishes
+ * Returns the newest value of a publisher at once: `Linkspan\latest('lab/temperature')['celsius']`.
+ *
+ * With the option timeout it waits that long for a publisher and its first value.
+ * @throws EmptyException if nothing was published, NotFoundException if no program publishes
  */
 function latest(string $endpoint, mixed ...$options): Message {}
 
 /**
- * What is open on this machine, as `linkspan ls` lists it: a map for each name with `endpoint`, `pattern`, `pid`,
- * `program`, `messages` and others; null where it is unknown, and `problem` has the reason.
+ * Returns the open endpoints of this machine, as `linkspan ls` lists them.
+ *
+ * Each is a map with `endpoint`, `pattern`, `pid`, `program`, `messages` and others. An unknown value is null, and
+ * `problem` has the reason.
  * @return list<array<string, mixed>>
  */
 function names(): array {}
 
 /**
- * The schema of the endpoint from the program that listens there, or from its spool or journal:
- * `Linkspan\schema('lab/power')['type']['fields']` are the fields, arrays with name and type, where type has
- * kind and, as they apply, unit, range (two numbers), values, shape. The canonical form, without
- * descriptions. Waits at most 3 s. With a message of that endpoint it is the schema that the message was
- * written with: each record of a journal names its own.
- * @throws NotFoundException where no program listens, MissingException where no schema was given
+ * Returns the schema of the endpoint from the program that listens there, or from its spool or journal.
+ *
+ * `Linkspan\schema('lab/power')['type']['fields']` are the fields: arrays with name and type. A type has kind and, as
+ * they apply, unit, range (two numbers), values, shape. The schema is the canonical form, without descriptions. Waits
+ * at most 3 s. With a message of that endpoint, returns the schema of that message: records of a journal may differ.
+ * @throws NotFoundException if no program listens, MissingException if no schema was given
  */
 function schema(string $endpoint, ?Message $message = null): mixed {}
 
 /**
- * The schema of the replies, which the server gave as reply_schema; otherwise like schema().
- * @throws NotFoundException where no program listens, MissingException where no schema was given
+ * Returns the schema of the replies, the server's option reply_schema; otherwise like schema().
+ * @throws NotFoundException if no program listens, MissingException if no schema was given
  */
 function reply_schema(string $endpoint): mixed {}
 
@@ -164,7 +183,7 @@ enum Encoding: string
 /** The state of a service. */
 enum State: string
 {
-    /** It opens what it needs. */
+    /** It starts and opens its resources. */
     case Starting = 'STARTING';
     /** It is set up and waits for RUN. */
     case Ready = 'READY';
@@ -172,7 +191,7 @@ enum State: string
     case Running = 'RUNNING';
     /** It finishes its step, checkpoints and closes. */
     case Pausing = 'PAUSING';
-    /** What it writes is checkpointed and closed; it waits for RUN. */
+    /** Its output is checkpointed and closed; it waits for RUN. */
     case Paused = 'PAUSED';
     /** It does no step and checkpoints. */
     case Checkpointing = 'CHECKPOINTING';
@@ -239,12 +258,12 @@ enum Outcome: string
     case Rejected = 'REJECTED';
 }
 
-/** Bytes that are not text. JSON shows them in base64. */
+/** Bytes other than text. JSON shows them in base64. */
 final class Bytes implements \Countable, \JsonSerializable, \Stringable
 {
     public readonly string $data;
     public function __construct(string $data) {}
-    /** What var_export writes. */
+    /** Recreates it from the output of var_export. */
     public static function __set_state(array $properties): Bytes {}
     public function count(): int {}
     public function __toString(): string {}
@@ -252,16 +271,17 @@ final class Bytes implements \Countable, \JsonSerializable, \Stringable
 }
 
 /**
- * Memory that a channel, a publisher or a request lends for opaque bytes, into which strings are copied piece by piece,
- * so that a long message need not be a string. In a value it stands for its bytes. It cannot be written any more once
- * it was encoded.
+ * Memory that a channel, a publisher or a request lends for opaque bytes.
+ *
+ * The program copies strings into it piece by piece, so that a long message need not be one string. In a value it
+ * stands for its bytes. After it was encoded, it refuses writes.
  */
 final class BytesLoan implements \Countable, \JsonSerializable
 {
     private function __construct() {}
-    /** Copies a string into it. @throws OutOfRangeException where the loan has fewer bytes */
+    /** Copies a string into it. @throws OutOfRangeException if the loan has too few bytes */
     public function write(string $bytes, int $offset = 0): void {}
-    /** Shortens it to its first $length bytes, which alone are sent. */
+    /** Shortens it to its first $length bytes; only these are sent. */
     public function truncate(int $length): void {}
     public function count(): int {}
     /** The bytes as base64, as Bytes. */
@@ -274,24 +294,24 @@ final class Timestamp implements \JsonSerializable, \Stringable
     public readonly int $nanoseconds;
     public readonly float $seconds;
     public function __construct(int $nanoseconds) {}
-    /** What var_export writes. */
+    /** Recreates it from the output of var_export. */
     public static function __set_state(array $properties): Timestamp {}
     public static function now(): Timestamp {}
-    /** @throws MalformedException where the text is not RFC 3339 */
+    /** @throws MalformedException if the text is not RFC 3339 */
     public static function parse(string $text): Timestamp {}
     public static function fromDateTime(\DateTimeInterface $time): Timestamp {}
-    /** To the microsecond, in UTC. */
+    /** Rounds to the microsecond, in UTC. */
     public function toDateTime(): \DateTimeImmutable {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
 }
 
-/** An integer that int cannot hold, as decimal text; a value that fits 64 bits is sent as a plain integer. */
+/** An integer beyond int, as decimal text. A value that fits 64 bits is sent as a plain integer. */
 final class BigInt implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
-    /** What var_export writes. */
+    /** Recreates it from the output of var_export. */
     public static function __set_state(array $properties): BigInt {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
@@ -302,7 +322,7 @@ final class Decimal implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
-    /** What var_export writes. */
+    /** Recreates it from the output of var_export. */
     public static function __set_state(array $properties): Decimal {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
@@ -312,19 +332,21 @@ final class Uuid implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
-    /** What var_export writes. */
+    /** Recreates it from the output of var_export. */
     public static function __set_state(array $properties): Uuid {}
     /** Creates one from its 16 bytes. */
     public static function fromBytes(string $bytes): Uuid {}
-    /** Its 16 bytes. */
+    /** Returns its 16 bytes. */
     public function toBytes(): string {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
 }
 
 /**
- * The iterator of foreach over a server, a subscriber, a watch or an array: waits for each item for ever (a watch for
- * its own time-out), ends at close, and over a server or a subscriber at a stop signal.
+ * The iterator of foreach over a server, a subscriber, a watch or an array.
+ *
+ * Waits for each item for ever (a watch: for its time-out). It ends at close, and over a server or a subscriber also
+ * at a stop signal.
  */
 final class Iteration implements \Iterator
 {
@@ -337,9 +359,11 @@ final class Iteration implements \Iterator
 }
 
 /**
- * An N-d array of numbers: element type (bool, i8 … u64, f32, f64, c64, c128), shape, order (row or column),
- * and the elements, little-endian, as one string. `$a[1]` is a number of a vector, or a sub-array of an array
- * with more dimensions; `$a[[1, 2]]` indexes two dimensions. A complex number is a list of its two parts.
+ * An N-d array of numbers.
+ *
+ * It has an element type (bool, i8 … u64, f32, f64, c64, c128), a shape, an order (row or column), and its elements
+ * as one little-endian string. `$a[1]` is a number of a vector, or a sub-array of an array with more dimensions;
+ * `$a[[1, 2]]` indexes two dimensions. A complex number is a list of its two parts.
  */
 final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
@@ -349,11 +373,11 @@ final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly string $order;
     public readonly string $data;
     public function __construct(string $dtype, array $shape, string $data, string $order = 'row') {}
-    /** What var_export writes. */
+    /** Recreates it from the output of var_export. */
     public static function __set_state(array $properties): NdArray {}
     /** Creates one from nested lists, row by row. */
     public static function fromArray(array $items, string $dtype = 'f64'): NdArray {}
-    /** Nested lists; a number for an array without dimensions. */
+    /** Returns nested lists; a number for an array without dimensions. */
     public function toArray(): mixed {}
     /**
      * The numbers of a vector, or the sub-arrays of an array with more dimensions.
@@ -371,23 +395,24 @@ final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
 }
 
 /**
- * A received message. `$message['celsius']` is the value of a key, `$message[0]` an item,
- * `$message->get('rows/0/x')` the value at a path: keys and positions joined by `/`, with ~1 for a / and ~0
- * for a ~ in a key.
+ * A received message.
+ *
+ * `$message['celsius']` is the value of a key, `$message[0]` an item, `$message->get('rows/0/x')` the value at a path.
+ * A path joins keys and positions with `/`; in a key, ~1 stands for / and ~0 for ~.
  */
 final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable, \Stringable
 {
     public readonly mixed $value;
     /** Its number in the sender's session, from 1. */
     public readonly int $sequence;
-    /** When it was sent, by the sender's clock. */
+    /** The time of sending, by the sender's clock. */
     public readonly Timestamp $sent;
     /** The sender: its client_id, else the program's name and process number. */
     public readonly string $source;
-    /** The endpoint that it was published at, where the subscriber was given a pattern; null otherwise. */
+    /** The endpoint of the message, if the subscriber has a pattern; null otherwise. */
     public readonly ?string $name;
     public readonly Encoding $encoding;
-    /** How many messages were missed directly before this one. */
+    /** The number of messages missed directly before this one. */
     public readonly int $missed;
     private function __construct() {}
     /** @throws MissingException|WrongTypeException */
@@ -409,17 +434,16 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
     /**
-     * Checks that code which was generated from the schema with this fingerprint may decode the message; generated
-     * classes call it in `decode`.
-     * @throws SchemaMismatchException where the sender gave another schema, unless this side was opened with this one
+     * Checks that code generated from the schema with this fingerprint may decode the message.
+     *
+     * Generated classes call it in `decode`.
+     * @throws SchemaMismatchException if the sender gave another schema, unless this side was opened with this one
      */
     public function checkFingerprint(string $fingerprint): void {}
     /** Whether the sender waits for a reply. */
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
-    /**
-     * JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text.
-     */
+    /** Returns JSON for people, as json_encode($message) does; null for NAN, INF and bytes other than text. */
     public function __toString(): string {}
 }
 
@@ -451,22 +475,20 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
-    /** @throws SchemaMismatchException as that of a Message */
+    /** @throws SchemaMismatchException like Message::checkFingerprint */
     public function checkFingerprint(string $fingerprint): void {}
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
-    /**
-     * JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text.
-     */
+    /** Returns JSON for people, as json_encode($message) does; null for NAN, INF and bytes other than text. */
     public function __toString(): string {}
     public function reply(mixed $value): void {}
-    /** Lends memory for bytes of the reply, as Channel::loanBytes. */
+    /** Lends memory for bytes of the reply, like Channel::loanBytes. */
     public function loanBytes(int $length): BytesLoan {}
     /**
-     * Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too.
+     * Acknowledges it and all earlier messages of its sender, for a server with ack: 'manual'. A reply does it also.
      */
     public function ack(): void {}
-    /** Answers with an error: text for a human reader, a dotted type and a code for the program, and optional data. */
+    /** Answers with an error: text for people, a dotted type and a code for the program, and optional data. */
     public function fail(string $text, string $type = '', int $code = -32603, mixed $data = null): void {}
 }
 
@@ -481,8 +503,9 @@ final class Event
 }
 
 /**
- * A request that Channel::startCall sent, for finishCall of the same channel. One that is freed before that is
- * withdrawn.
+ * A request from Channel::startCall, for finishCall of the same channel.
+ *
+ * Freeing it before that withdraws the request.
  */
 final class PendingReply
 {
@@ -497,30 +520,33 @@ final class Channel
     public static function connect(string $endpoint, mixed ...$options): Channel {}
     /** Like connect; the connection outlives the request and serves the next one of this FPM worker. */
     public static function persistent(string $endpoint, mixed ...$options): Channel {}
-    /** Connects if a program listens, and listens otherwise. */
+    /** Connects if a program listens; listens otherwise. */
     public static function open(string $endpoint, mixed ...$options): Channel {}
     /** Returns the sequence number. */
     public function send(mixed $value, ?float $timeout = null): int {}
     /**
-     * Sends each value as a message of its own, with one wake-up or one system call for up to 64 short ones
-     * if the transport can; returns their number. getSent() of an exception is the number of messages that
-     * were sent before it.
+     * Sends each value as a separate message; returns their number.
+     *
+     * Up to 64 short messages share one wake-up or one system call, if the transport can. getSent() of an exception is
+     * the number of messages that were sent before it.
      * @param array<mixed> $values
      */
     public function sendMany(array $values, ?float $timeout = null): int {}
-    /** @throws FullException where there is no room, or no program is connected */
+    /** @throws FullException if no space is free or no program is connected */
     public function trySend(mixed $value): int {}
     /**
-     * Lends memory for $length opaque bytes, such as a frame of a camera: over `shm:`, with the encodings cbor and raw,
-     * they are sent where they lie, once, with at most 4 KiB of other values before and behind them. Elsewhere it is
-     * ordinary memory.
+     * Lends memory for $length opaque bytes, such as a camera frame.
+     *
+     * Over `shm:`, with the encodings cbor and raw, the bytes are sent from this memory without a copy, once, with at
+     * most 4 KiB of other values around them. Elsewhere it is ordinary memory.
      */
     public function loanBytes(int $length): BytesLoan {}
     /** @throws TimeoutException */
     public function recv(?float $timeout = null): Message {}
     /**
-     * Waits for a message and also takes those that have arrived behind it: at most $max. They count as
-     * consumed with the next call that receives.
+     * Waits for a message and takes it and the next ones that have arrived, at most $max.
+     *
+     * They count as consumed at the next call that receives.
      * @return list<Message>
      */
     public function recvMany(int $max = 64, ?float $timeout = null): array {}
@@ -529,58 +555,63 @@ final class Channel
     /** @throws RemoteException|DisconnectedException|TimeoutException */
     public function call(mixed $value, ?float $timeout = null): Message {}
     /**
-     * Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way.
-     * Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024
-     * requests that are not finished.
+     * Sends a request and returns without waiting for its reply; finishCall waits.
+     *
+     * Any number of requests may be under way. Replies arrive in any order, also while this end calls and receives.
+     * The channel keeps the replies to the newest 1,024 unfinished requests.
      */
     public function startCall(mixed $value, ?float $timeout = null): PendingReply {}
     /**
-     * The reply to a request that startCall sent. With a timeout of 0 it throws a TimeoutException while the reply has
-     * not arrived, and may be called again; a longer one that passes gives up the request.
+     * Returns the reply to a request from startCall.
+     *
+     * With a timeout of 0 it throws TimeoutException until the reply has arrived, and may be called again. If a longer
+     * timeout passes, the request is given up.
      * @throws RemoteException|DisconnectedException|TimeoutException
      */
     public function finishCall(PendingReply $pending, ?float $timeout = null): Message {}
     /** Replies to a message from recv that wants a reply. */
     public function reply(Message $request, mixed $value, ?float $timeout = null): void {}
-    /** Acknowledges all messages that were received: for a channel with ack: 'manual'. */
+    /** Acknowledges all received messages, for a channel with ack: 'manual'. */
     public function ack(): void {}
-    /** Whether a message can be received at once. */
+    /** Returns whether a message can be received at once. */
     public function poll(): bool {}
     public function writable(): bool {}
-    /** @return list<Event> what happened since the last call */
+    /** @return list<Event> the events since the last call */
     public function events(): array {}
     /** 'listener' or 'connector'. */
     public function role(): string {}
     public function endpoint(): string {}
-    /** A file descriptor that is readable while tryRecv would return at once. */
+    /** Returns a file descriptor that is readable while tryRecv would return at once. */
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
-     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
+     *
+     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
+     * programs.
      * @return resource
      */
     public function stream(): mixed {}
     /**
-     * sent, received, missed, dropped, connections; of the session acknowledged, unacknowledged, replayed, consumed,
-     * unconsumed, duplicates.
+     * Returns counters: sent, received, missed, dropped, connections.
+     *
+     * Of the session: acknowledged, unacknowledged, replayed, consumed, unconsumed, duplicates.
      * @return array<string, mixed>
      */
     public function stats(): array {}
     /**
-     * Waits until the peer has consumed what was sent; getMissed() of its exception is the number that it has not
-     * consumed. InvalidStateException where on_wait closes the channel meanwhile.
+     * Waits until the peer has consumed all sent messages.
+     *
+     * getMissed() of its exception is the number of unconsumed messages. If on_wait closes the channel meanwhile:
+     * InvalidStateException.
      */
     public function flush(?float $timeout = null): void {}
-    /** Waits until the peer has consumed what was sent, then closes. */
+    /** Waits until the peer has consumed all sent messages, then closes. */
     public function close(?float $timeout = null): void {}
-    /**
-     * Calls on_unconsumed, where that is given and the channel was not closed. An exception of it is one of a
-     * destructor.
-     */
+    /** Calls on_unconsumed, if the channel has one and was not closed; its exception leaves the destructor. */
     public function __destruct() {}
 }
 
-/** Accepts peers one by one, each as a channel of its own. */
+/** Accepts peers one by one, each as a separate channel. */
 final class Listener
 {
     private function __construct() {}
@@ -589,12 +620,14 @@ final class Listener
     public function endpoint(): string {}
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
-     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
+     *
+     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
+     * programs.
      * @return resource
      */
     public function stream(): mixed {}
-    /** @return list<Event> what happened since the last call */
+    /** @return list<Event> the events since the last call */
     public function events(): array {}
     public function stats(): array {}
     public function close(): void {}
@@ -605,11 +638,12 @@ final class Server implements \IteratorAggregate
 {
     private function __construct() {}
     public static function serve(string $endpoint, mixed ...$options): Server {}
-    /** The next request; null once the server is closed, or at SIGINT or SIGTERM. Waits for ever by default. */
+    /** Returns the next request; null after close, or at SIGINT or SIGTERM. Waits for ever by default. */
     public function next(?float $timeout = INF): ?Request {}
     /**
-     * Replies to each request with the result of the handler. An exception of the handler is answered with
-     * its class and text and shown as a warning, and the loop continues.
+     * Replies to each request with the result of the handler.
+     *
+     * An exception of the handler is answered with its class and text and shown as a warning; the loop continues.
      * @param callable(Request): mixed $handler
      */
     public function run(callable $handler): void {}
@@ -619,8 +653,10 @@ final class Server implements \IteratorAggregate
     public function endpoint(): string {}
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
-     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
+     *
+     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
+     * programs.
      * @return resource
      */
     public function stream(): mixed {}
@@ -629,27 +665,29 @@ final class Server implements \IteratorAggregate
 }
 
 /**
- * Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path.
+ * Reads memory that another program shares: `posix:/name`, `sysv:0x1234`, or an absolute path.
+ *
  * Every call copies the current bytes.
  */
 final class Region implements \Countable
 {
     /** @throws NotFoundException|PermissionDeniedException */
     public function __construct(string $source) {}
-    /** The distance in bytes between two structs of this layout in an array, as C's sizeof. */
+    /** Returns the bytes between two structs of this layout in an array, like C's sizeof. */
     public static function sizeof(string $layout): int {}
-    /** The source with which it was opened. */
+    /** Returns the source that was opened. */
     public function source(): string {}
-    /** The current length in bytes. */
+    /** Returns the current length in bytes. */
     public function count(): int {}
-    /** @throws OutOfRangeException if the region does not have all of them */
+    /** @throws OutOfRangeException if the region has fewer bytes */
     public function bytes(int $offset, int $length): string {}
-    /** The text at an offset, up to the first NUL or the end. */
+    /** Returns the text at an offset, up to the first NUL or the end. */
     public function text(int $offset = 0): string {}
     /**
-     * The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`; numbers with
-     * dimensions are NdArrays. `counter` names the field in which the owner counts its writes, odd while it
-     * writes: then all fields are of one write.
+     * Returns the fields of a struct such as `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`.
+     *
+     * Numbers with dimensions are NdArrays. `counter` names the field with the owner's count of writes, odd during a
+     * write: then all fields come from one write.
      * @return array<string, mixed>
      */
     public function read(string $layout, int $offset = 0, ?string $counter = null): array {}
@@ -658,8 +696,9 @@ final class Region implements \Countable
 }
 
 /**
- * Publishes to any number of subscribers and never waits for one. A `journal:` returns the sequence number
- * once the value is on disk; a `file:` waits for its lock.
+ * Publishes to any number of subscribers and never waits for a slow one.
+ *
+ * A send to a `journal:` returns the sequence number after the value is on disk. A `file:` waits for its lock.
  */
 final class Publisher
 {
@@ -667,48 +706,53 @@ final class Publisher
     /** Returns the sequence number. */
     public function send(mixed $value): int {}
     /**
-     * Publishes each value, with one wake-up or one system call per subscriber for up to 64 of them; returns
-     * their number. getSent() of an exception is the number of messages that were published before it.
+     * Publishes each value as a separate message; returns their number.
+     *
+     * Up to 64 messages share one wake-up or one system call per subscriber. getSent() of an exception is the number
+     * of messages that were published before it.
      * @param array<mixed> $values
      */
     public function sendMany(array $values): int {}
-    /** Lends memory for bytes to publish, as Channel::loanBytes. */
+    /** Lends memory for bytes to publish, like Channel::loanBytes. */
     public function loanBytes(int $length): BytesLoan {}
-    /** The current number of subscribers. */
+    /** Returns the current number of subscribers. */
     public function subscribers(): int {}
     public function endpoint(): string {}
     public function events(): array {}
     public function stats(): array {}
     /**
-     * Waits until this many subscribers are connected; TimeoutException if fewer connected, InvalidStateException where
-     * on_wait closes the publisher meanwhile.
+     * Waits until this many subscribers are connected.
+     *
+     * TimeoutException if fewer connected. If on_wait closes the publisher meanwhile: InvalidStateException.
      */
     public function waitForSubscribers(int $count, ?float $timeout = null): void {}
     /**
-     * Waits until every connected subscriber has been given what was published: over shm: it has read it, elsewhere the
-     * kernel has taken it. getMissed() of its exception is the number of messages that are left for the slowest, also
-     * of InvalidStateException, where on_wait closes the publisher meanwhile.
+     * Waits until every connected subscriber has all messages: over shm: read them, elsewhere the kernel took them.
+     *
+     * getMissed() of its exception is the number of messages left for the slowest subscriber. If on_wait closes the
+     * publisher meanwhile: InvalidStateException, with the same number.
      */
     public function flush(?float $timeout = null): void {}
-    /** Closes once waiting subscribers have connected and slow ones have received their pending messages. */
+    /** Closes after waiting subscribers have connected and slow ones have received their pending messages. */
     public function close(?float $timeout = null): void {}
 }
 
 /**
- * The result of subscribe(). After an overrun, LaggedException is thrown once, with the number of missed messages; the
- * next call continues.
+ * The result of subscribe().
+ *
+ * After an overrun it throws LaggedException once, with the number of missed messages. The next call continues.
  */
 final class Subscriber implements \IteratorAggregate
 {
     private function __construct() {}
     public function recv(?float $timeout = null): Message {}
     /**
-     * Waits for a message and also takes those that have arrived behind it: at most $max.
+     * Waits for a message and takes it and the next ones that have arrived, at most $max.
      * @return list<Message>
      */
     public function recvMany(int $max = 64, ?float $timeout = null): array {}
     public function tryRecv(): Message {}
-    /** The next message; null once the subscriber is closed, or at SIGINT or SIGTERM. Waits for ever by default. */
+    /** Returns the next message; null after close, or at SIGINT or SIGTERM. Waits for ever by default. */
     public function next(?float $timeout = INF): ?Message {}
     /** @return Iteration<int, Message> */
     public function getIterator(): Iteration {}
@@ -719,8 +763,10 @@ final class Subscriber implements \IteratorAggregate
     public function endpoint(): string {}
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
-     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
+     *
+     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
+     * programs.
      * @return resource
      */
     public function stream(): mixed {}
@@ -729,39 +775,44 @@ final class Subscriber implements \IteratorAggregate
 }
 
 /**
- * Sends commands and queries to services through the program `linkspan controller`, to which they connect:
- * `(new Linkspan\Controller)->service('power')->pause()`. Each object has a connection of its own, which
- * outlives the request and serves the next one of this FPM worker; after a restart of the controller, the
- * next call connects again.
+ * Sends commands and queries to services through the program `linkspan controller`.
+ *
+ * The services connect to that program: `(new Linkspan\Controller)->service('power')->pause()`. Each object has a
+ * separate connection, which outlives the request and serves the next one of this FPM worker. After a restart of the
+ * controller, the next call connects again.
  */
 final class Controller
 {
     /**
-     * Waits until the controller listens. The default endpoint is the environment's LINKSPAN_CONTROLLER, else
-     * `unix:controller`.
+     * Waits until the controller listens.
+     *
+     * The default endpoint is the environment variable LINKSPAN_CONTROLLER, else `unix:controller`.
      * @throws NotFoundException|TimeoutException|PermissionDeniedException
      */
     public function __construct(?string $endpoint = null, mixed ...$options) {}
     /**
-     * The controller's record of each service: name, view (a View's value), state (a State's value), since,
-     * busy (seconds, while it is working), doing, steps, reason (a problem that it reports), problem (one
-     * that the controller detects), epoch, pid, program, description, commands, every, source, first_seen,
-     * last_seen, connections, answered (accepted, done, failed, rejected), open (commands under way), and
-     * allowed: the commands that its state and view permit, for a page's buttons.
+     * Returns the controller's record of each service.
+     *
+     * - name, view (a View's value), state (a State's value), since, busy (seconds of the current work), doing, steps
+     * - reason (a problem that the service reports), problem (a problem that the controller detects)
+     * - epoch, pid, program, description, commands, every, source, first_seen, last_seen, connections
+     * - answered (accepted, done, failed, rejected), open (commands under way)
+     * - allowed: the commands that its state and view permit, for the buttons of a page
      * @return list<array<string, mixed>>
      */
     public function services(?float $timeout = null): array {}
-    /** A service by its name; each call looks the name up. */
+    /** Returns a service by its name; each call looks the name up. */
     public function service(string $name): ServiceHandle {}
     /**
-     * The last lines of the controller's event log.
+     * Returns the last lines of the controller's event log.
      * @return list<array{at: Timestamp, service: string, level: string, text: string}>
      */
     public function log(int $lines = 100, ?float $timeout = null): array {}
     /**
-     * Watches all services, or the named ones, over a connection of its own; data_every is the interval in
-     * seconds at which their data is read as well. timeout is the time-out of the wait for the next event,
-     * null for ever.
+     * Watches all services, or the named ones, over a separate connection.
+     *
+     * data_every is the interval in seconds at which it also reads their data. timeout is the time-out of the wait for
+     * the next event, null for ever.
      * @param ?list<string> $services
      */
     public function watch(?array $services = null, ?float $data_every = null, ?float $timeout = INF): Watch {}
@@ -770,14 +821,16 @@ final class Controller
     /** @return array<string, mixed> the controller's counters */
     public function stats(?float $timeout = null): array {}
     public function endpoint(): string {}
-    /** Closes the connection; commands under way are still carried out. */
+    /** Closes the connection; services still carry out commands under way. */
     public function close(): void {}
 }
 
 /**
- * One service of a controller. A command waits until the service has done it, and returns its result. With
- * wait: false it waits only until it is accepted, and returns an Answer, whose id answer() takes. timeout is
- * the command's own deadline: a command that was not begun by then is withdrawn.
+ * One service of a controller.
+ *
+ * A command waits until the service has done it, and returns its result. With wait: false it waits only until the
+ * service accepts it, and returns an Answer, whose id answer() takes. timeout is the deadline of the command: the
+ * controller withdraws a command that has not begun by then.
  *
  * @throws NotFoundException if the controller has no service of this name
  * @throws InvalidStateException if the service's state forbids the command; nothing was done
@@ -789,9 +842,9 @@ final class ServiceHandle
 {
     public readonly string $name;
     private function __construct() {}
-    /** The controller's record of it: see Controller::services. @return array<string, mixed> */
+    /** Returns the controller's record of it: see Controller::services. @return array<string, mixed> */
     public function status(?float $timeout = null): array {}
-    /** Its current data. */
+    /** Returns its current data. */
     public function getData(?float $timeout = null, bool $wait = true): mixed {}
     /** Makes it finish its step, checkpoint, close its files, and wait. */
     public function pause(?float $timeout = null, bool $wait = true): mixed {}
@@ -805,34 +858,35 @@ final class ServiceHandle
     public function config(mixed $settings = null, ?float $timeout = null, bool $wait = true): mixed {}
     /** Makes it write a backup copy of its data to this path on its machine. */
     public function backup(string $path, ?float $timeout = null, bool $wait = true): mixed {}
-    /** Withdraws or cancels the command with this id; without an id, the work in progress, also a step. */
+    /** Withdraws or cancels the command with this id; without an id, cancels the work in progress, also a step. */
     public function cancel(?string $id = null, ?float $timeout = null, bool $wait = true): mixed {}
-    /** Its description and the commands that it accepts. */
+    /** Returns its description and the commands that it accepts. */
     public function describe(?float $timeout = null, bool $wait = true): mixed {}
-    /** Its counters. */
+    /** Returns its counters. */
     public function stats(?float $timeout = null, bool $wait = true): mixed {}
     /**
-     * The last lines of its log that the controller has.
+     * Returns the controller's last lines of the service's log.
      * @return list<array{at: Timestamp, service: string, level: string, text: string}>
      */
     public function log(int $lines = 100, ?float $timeout = null): array {}
     /**
-     * Any command: one of the enum, or the name of the service's own.
+     * Sends any command: a case of the enum, or the name of a command of the service.
      * @param Command|string $command
      */
     public function command(mixed $command, mixed $arguments = null, ?float $timeout = null, bool $wait = true): mixed {}
     /**
-     * The full form: with an id of your own, 1 to 64 bytes. The same id is the same command, which is carried
-     * out once however often it is sent, and has the same answer for ten minutes: the token of a form, for
-     * example. epoch is the incarnation of the service that the command is for, as in status(); another
-     * incarnation refuses it. Waits for the final answer and returns it, whatever it is.
+     * Sends a command with an id of your choice, 1 to 64 bytes; returns the final answer, whatever it is.
+     *
+     * Orders with the same id are the same command: the service carries it out once and gives the same answer for ten
+     * minutes. The token of a form is such an id. epoch is the incarnation of the service, as in status(); another
+     * incarnation refuses the command.
      * @param Command|string $command
      * @param int|BigInt|null $epoch
      */
     public function order(string $id, mixed $command, mixed $arguments = null, mixed $epoch = null, ?float $timeout = null): Answer {}
-    /** Makes the controller forget it once it is disconnected. */
+    /** Makes the controller forget it after it is disconnected. */
     public function forget(?float $timeout = null): void {}
-    /** The answer to the command with this id: its final answer, or Accepted while it is under way. */
+    /** Returns the answer to the command with this id: its final answer, or Accepted while it is under way. */
     public function answer(string $id, ?float $timeout = null): Answer {}
 }
 
@@ -843,7 +897,7 @@ final class Answer implements \JsonSerializable
     public readonly Outcome $outcome;
     /** The state of the service when it answered. */
     public readonly State $state;
-    /** The result of the command, once it is Done. */
+    /** The result of the command, if it is Done. */
     public readonly mixed $value;
     /** The reason if it Failed or was Rejected. */
     public readonly ?LinkspanException $error;
@@ -852,27 +906,29 @@ final class Answer implements \JsonSerializable
 }
 
 /**
- * The events of services as they occur: arrays with `what`: 'service' (service: its record as in
- * Controller::services), 'gone' (name), 'data' (name, at, value), 'log' (entry), 'missed' (count: how many
- * events were dropped because they were not taken in time).
+ * The events of services as they occur.
+ *
+ * Arrays with `what`: 'service' (service: its record as in Controller::services), 'gone' (name), 'data' (name, at,
+ * value), 'log' (entry), 'missed' (count: the number of events dropped because the program did not take them in time).
  */
 final class Watch implements \IteratorAggregate
 {
     private function __construct() {}
     /**
-     * The next event; the default time-out is that of watch().
+     * Returns the next event; the default time-out is that of watch().
      * @return array<string, mixed>
      * @throws TimeoutException if none occurs in time
      */
     public function next(?float $timeout = null): array {}
     /** @return Iteration<int, array<string, mixed>> */
     public function getIterator(): Iteration {}
-    /** A file descriptor that is readable while next may return at once. */
+    /** Returns a file descriptor that is readable while next may return at once. */
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while there may be an event. It has a
-     * descriptor of its own. Take what is there with next(0) until TimeoutException before you wait again. Command-line
-     * programs alone.
+     * Returns a stream for an event loop or stream_select: readable while an event may be available.
+     *
+     * The stream has a separate descriptor. Call next(0) until TimeoutException before the next wait. Only for
+     * command-line programs.
      * @return resource
      */
     public function stream(): mixed {}
@@ -880,8 +936,10 @@ final class Watch implements \IteratorAggregate
 }
 
 /**
- * An error as an HTTP response as in RFC 9457: `application/problem+json` with type, title, status, detail,
- * code, kind, and answer if a service refused a command or failed.
+ * An error as an HTTP response by RFC 9457.
+ *
+ * `application/problem+json` with type, title, status, detail, code, kind, and answer if a service refused a command
+ * or failed.
  */
 final class Problem
 {
@@ -891,26 +949,28 @@ final class Problem
     public readonly string $kind;
     /** The text of the error. */
     public readonly string $detail;
-    /** The response's own headers by their names in lower case. @var array<string, string> */
+    /** The headers of the response by their names in lower case. @var array<string, string> */
     public readonly array $headers;
-    /** The response's body, in JSON. */
+    /** The body of the response, in JSON. */
     public readonly string $body;
     private function __construct() {}
     /** The problem of an error, with the status of its kind. @param LinkspanException $error */
     public static function of(object $error): Problem {}
     /** The problem of an answer that is Failed or Rejected; null for Done and Accepted. */
     public static function ofAnswer(Answer $answer): ?Problem {}
-    /** 503 for a controller that cannot be reached, whatever the error is. @param LinkspanException $error */
+    /** 503 for a controller that cannot be reached, for any error. @param LinkspanException $error */
     public static function unreachable(object $error): Problem {}
     /** 405 for an address that accepts only the method $allow. */
     public static function method(string $allow): Problem {}
-    /** @throws OutOfRangeException for a status that is none of an error, or a kind that is not in the table */
+    /** @throws OutOfRangeException for a status below 400 or above 599, or an unknown kind */
     public static function create(int $status, string $kind, string $detail): Problem {}
 }
 
 /**
- * The rules of the controller's page, those of `linkspan controller --http`: which requests are allowed, and
- * how they are decoded. $server is $_SERVER. examples/controller-page is a complete page.
+ * The rules of the controller's page: the allowed requests, and their decoding.
+ *
+ * They are the rules of `linkspan controller --http`. $server is $_SERVER. examples/controller-page is a complete
+ * page.
  */
 final class ControllerPage
 {
@@ -919,15 +979,17 @@ final class ControllerPage
     /** The lines of the log in the first event of a stream. */
     public const SNAPSHOT_LOG_LINES = 300;
     /**
-     * @param string $token_file a file of mode 0600 with the token, 64 hexadecimal digits, or the page's address with
-     * it
-     * @param list<string>|null $hosts authorities beside loopback under which browsers reach the page: `lab.example`;
-     * with one of them requests
-     *   come from other machines too
+     * @param string $token_file a file of mode 0600 with the token, 64 hexadecimal digits, or with the page's address
+     *     with the
+     *   token
+     * @param list<string>|null $hosts authorities besides loopback under which browsers reach the page, such as
+     *     `lab.example`;
+     *   with one, requests come also from other machines
      */
     public function __construct(string $token_file, ?array $hosts = null) {}
     /**
-     * Refuses a request for another name than the page's (DNS rebinding), and one from another site's page.
+     * Refuses a request for another name than the page's (DNS rebinding), and a request from another site's page.
+     *
      * Call it first.
      * @param array<string, mixed> $server
      */
@@ -937,18 +999,19 @@ final class ControllerPage
     /** The headers of every response. @return array<string, string> */
     public static function securityHeaders(): array {}
     /**
-     * The command in a body of JSON.
+     * Returns the command in a body of JSON.
      * @param array<string, mixed> $server
      * @return array{id: string, command: string, arguments: mixed, within: float, wait: bool}|Problem
      */
     public static function decodeCommand(array $server, string $body): mixed {}
-    /** The number of lines that a query asks for; 200 for null. @return int|Problem */
+    /** Returns the number of lines that a query asks for; 200 for null. @return int|Problem */
     public static function logLines(mixed $parameter = null): mixed {}
-    /** 202 for an answer that is Accepted, otherwise 200; for others ofAnswer has a Problem. */
+    /** Returns 202 for an answer that is Accepted, otherwise 200; for Failed and Rejected see Problem::ofAnswer. */
     public static function answerStatus(Answer $answer): int {}
     /**
-     * An event of Watch as one of a page's stream; null for an event that pages do not show. Long data is
-     * replaced by its size.
+     * Converts an event of Watch to an event of a page's stream; null for an event that pages do not show.
+     *
+     * The size replaces long data.
      * @param array<string, mixed> $event
      * @return array{name: string, json: string}|null
      */
@@ -956,7 +1019,9 @@ final class ControllerPage
 }
 
 /**
- * The base of all errors; the subclasses are the kinds of the common table, and getCode() is the kind's number in it.
+ * The base of all errors; getCode() is the number of its kind.
+ *
+ * Each subclass is a kind of the table of all languages.
  */
 class LinkspanException extends \RuntimeException
 {
@@ -976,13 +1041,13 @@ class LinkspanException extends \RuntimeException
     /** Whether the same call can succeed later without a change to the program. */
     final public function isRetryable(): bool {}
     final public function getEndpoint(): ?string {}
-    /** The path in the value: keys and positions joined by `/`. */
+    /** Keys and positions in the value, joined by `/`. */
     final public function getPath(): ?string {}
     /** The offset in the bytes. */
     final public function getOffset(): ?int {}
-    /** How many messages a subscriber missed. */
+    /** The number of messages that a subscriber missed. */
     final public function getMissed(): ?int {}
-    /** How many messages of a batch were sent before the error, for sendMany. */
+    /** The number of messages of a sendMany that were sent before the error. */
     final public function getSent(): ?int {}
     /** The code from the peer's handler. */
     final public function getRemoteCode(): ?int {}
