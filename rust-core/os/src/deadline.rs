@@ -22,8 +22,8 @@ use crate::sleeping::{self, InCall};
 pub enum Timeout {
     /// The time-out in the object's options; 30 s without one.
     ///
-    /// Loops differ: Some wait without end, until `close` or a signal that asks the program to stop: `run`, iterators,
-    /// and `next` of a server, subscriber, controller or service. `latest` does not wait for a publisher.
+    /// Some loops wait without end, until `close` or a signal that asks the program to stop: `run`, iterators, and
+    /// `next` of a server, subscriber, controller or service. `latest` does not wait for a publisher.
     #[default]
     Default,
     /// At most this long; zero never waits.

@@ -1,11 +1,12 @@
 //! Acknowledgement by words in each side's page, instead of frames.
 //!
-//! A side stores the number up to which its program has consumed the peer's messages. The page outlives its owner, so
+//! A side stores the number of the peer's last message that its program has consumed. The page outlives its owner, so
 //! the number is known after a SIGKILL. A sender loads it when it needs room in its store, at close, and after the link
 //! has ended. A dialogue therefore needs no acknowledgement frames.
 //!
-//! A sender that must sleep until an acknowledgement stores the number for which it needs a frame. Each side stores its
-//! word, makes a full fence, and then loads the other's word, so no wake-up is lost (`loom_tests.rs` has the model).
+//! A sender that must sleep until an acknowledgement stores the number to acknowledge with a frame. Each side stores
+//! its word, makes a full fence, and then loads the other's word, so no wake-up is lost (`loom_tests.rs` has the
+//! model).
 //!
 //! The third word is the newest request that a side has taken. Later requests go to the next incarnation; earlier ones
 //! may have been carried out.
@@ -55,12 +56,12 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
         }
     }
 
-    /// The number for which the peer needs an acknowledgement frame; 0 if it needs none.
+    /// The number that the peer needs acknowledged with a frame; 0 if none.
     pub fn wanted(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACK_WANTED) } else { 0 }
     }
 
-    /// The number up to which the peer's program has consumed our messages, as its page claims.
+    /// The number of our last message that the peer's program has consumed, as its page claims.
     pub fn acknowledged(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACKNOWLEDGED) } else { 0 }
     }
@@ -73,7 +74,7 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
         }
     }
 
-    /// The number up to which the peer has taken our requests, as its page claims.
+    /// The number of our last request that the peer has taken, as its page claims.
     pub fn taken(&self) -> u64 {
         if self.is_ours() { self.peer.load(at::TAKEN, Ordering::Acquire) } else { 0 }
     }

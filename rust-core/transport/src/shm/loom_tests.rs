@@ -49,14 +49,14 @@ fn ring() -> (Arc<Heap>, Arc<Heap>, Writing, Reading) {
     (writing, reading, writer, reader)
 }
 
-/// Writes the message of this number; false if there is no room.
+/// Writes the message of this number; false without room.
 fn write(writer: &mut Writing, sequence: u64) -> bool {
     let header = Header { sequence, sent: -1, ..Header::new(Kind::Data, Encoding::Raw) };
     let body = (sequence * 0x0101).to_le_bytes();
     writer.try_write(&Outgoing::new(header, &body)).unwrap() == Sent::Whole
 }
 
-/// The next frame, checked; false if there is none. Every second one is taken in place.
+/// The next frame, checked; false without one. Every second one is taken in place.
 fn read(reader: &mut Reading, sequence: u64) -> bool {
     if sequence % 2 == 0 {
         let Some(small) = reader.peek_small() else { return false };

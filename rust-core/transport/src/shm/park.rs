@@ -3,12 +3,12 @@
 //! | sleeper | waker |
 //! |---|---|
 //! | stores a new park word, full fence | makes its changes visible, full fence |
-//! | checks again for what it waits for | loads the park word |
+//! | checks its condition again | loads the park word |
 //! | sleeps | wakes it, once, if the word says that it sleeps |
 //!
-//! One of the two full fences comes second, and that side sees the other's store, so no wake-up is lost. A sleeper in
-//! the futex sleeps on the *waker's* wake word, which it maps read-only. The waker changes the word before it wakes, so
-//! a sleeper that is about to sleep returns at once. A byte over the socket wakes a sleeper in poll (`signals`).
+//! The side whose full fence comes second sees the other's store, so no wake-up is lost. A sleeper in the futex sleeps
+//! on the *waker's* wake word, which it maps read-only. The waker changes the word before it wakes, so a sleeper that
+//! is about to sleep returns at once. A byte over the socket wakes a sleeper in poll (`signals`).
 //!
 //! Each word is hostile input to the other side. Any value causes at most a superfluous wake-up or a longer sleep: a
 //! sleeper in the futex checks again after [`SHORT`].
@@ -78,12 +78,12 @@ impl Park {
         }
     }
 
-    /// Parks and sleeps in the futex for at most `at_most`, unless `ready` returns true.
+    /// Parks and sleeps in the futex for at most `at_most`, or returns at once if `ready` returns true.
     ///
     /// After [`Slept::TimedOut`] the caller checks again in the next stage.
     ///
     /// # Errors
-    /// Those of the futex call.
+    /// From the futex call.
     pub fn sleep_briefly(
         &mut self,
         mine: &impl OwnMemory,
@@ -133,7 +133,7 @@ impl Waker {
 
     /// Returns the stage of a sleeper for which [`Waker::is_due`] is true, and counts it as woken.
     ///
-    /// A sleeper gets one wake-up for each sleep, whatever it writes.
+    /// A sleeper gets one wake-up for each sleep; its writes cannot change that.
     pub fn take(&mut self, park: u64) -> Option<Stage> {
         self.woken = park;
         Stage::of(park)

@@ -1,9 +1,8 @@
 //! The layout of one side's memory file: a header page, then the ring.
 //!
-//! Only the owner of the file writes its words, so there are no locks, and a SIGKILL leaves nothing to repair. The
-//! owner allocates the whole file and seals it before sending. The peer checks seals, size and header, and maps it
-//! read-only. A peer may change its own words later; the code that reads a word treats any value as harmless or
-//! `Malformed`.
+//! Only the owner of the file writes its words, so it needs no locks, and a SIGKILL leaves nothing to repair. The owner
+//! allocates the whole file and seals it before sending. The peer checks seals, size and header, and maps it read-only.
+//! A peer may change its own words later; the code that reads a word treats any value as harmless or `Malformed`.
 //!
 //! | file | magic | ring | owner |
 //! |---|---|---|---|
@@ -50,9 +49,9 @@ pub(super) mod at {
     pub const DATA_PARK: usize = 256;
     /// How the owner sleeps until there is room in its ring.
     pub const ROOM_PARK: usize = 384;
-    /// The peer's head at which the owner wants to wake.
+    /// The peer's head that should wake the owner.
     pub const ROOM_WANTED: usize = 392;
-    /// The number of the owner's session for which it needs an acknowledgement frame; 0 for none.
+    /// The number that the owner needs acknowledged with a frame; 0 for none.
     pub const ACK_WANTED: usize = 400;
     pub const STATE: usize = 512;
     /// Broadcast: the end of the range that the writer may be overwriting.
@@ -61,7 +60,7 @@ pub(super) mod at {
     pub const TAIL: usize = 256;
     /// Broadcast: the position of the newest record.
     pub const LATEST: usize = 384;
-    /// Broadcast: the position at which an overtaken reader continues.
+    /// Broadcast: an overtaken reader continues from this position.
     pub const RESTART: usize = 392;
     pub const COUNT: usize = 400;
     /// The futex word of a peer that waits for something to read; changes before each wake-up.
@@ -74,7 +73,7 @@ pub(super) mod at {
     pub const FILES_TAKEN: usize = 144;
     /// Subscriber: its views of each of the publisher's slots, including a copy under way.
     ///
-    /// [`VIEW_BITS`] bits for each slot, so that one load is consistent.
+    /// [`VIEW_BITS`] bits for each slot, because one load is consistent.
     pub const VIEWS: usize = 768;
     /// Broadcast: not 0 once subscribers are no longer woken from the futex.
     pub const POLL_ONLY: usize = 648;
@@ -240,7 +239,7 @@ impl PeerSegment {
     }
 }
 
-/// The one descriptor of a hello. More are refused, because a call on any of them could block.
+/// The one descriptor of a hello. More are refused, because a call on each could block.
 pub(super) fn single_descriptor(descriptors: Vec<PeerFile>) -> Result<PeerFile> {
     match <[PeerFile; 1]>::try_from(descriptors) {
         Ok([memory]) => Ok(memory),

@@ -99,7 +99,7 @@ fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
         writable.into_first(first)
     };
     let bytes = lent(100 * KIB, 90 * KIB);
-    // Neither a part of them nor other bytes.
+    // The message has no part of them and no other bytes.
     assert!(slots.surround(&bytes[1..], b"<", b">").is_none());
     assert!(slots.surround(&bytes[..80 * KIB], b"<", b">").is_none());
     assert!(slots.surround(&[5; 90 * KIB], b"<", b">").is_none());
@@ -113,7 +113,7 @@ fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
     assert_eq!(whole, [&b"head"[..], &[5; 90 * KIB], b"end"].concat());
     assert!(slots.surround(&bytes, b"HEAD", b"END").is_none(), "the first may be under way");
     assert!(slots.surround(&whole[..4], b"<", b">").is_none() && whole.starts_with(b"head"));
-    // By itself it is still sent from its slot, and so are the surrounding bytes.
+    // Sent separately, it and the surrounding bytes still come from its slot.
     assert_eq!(slots.in_place(&whole, None).unwrap().as_ptr(), whole.as_ptr());
     drop((alone, bytes, whole));
     // The margins are full; the next loan of the file has its own.

@@ -153,7 +153,7 @@ fn is_readable(epoll: &Epoll) -> bool {
     poll::is_readable(epoll.as_fd())
 }
 
-/// Sends frames with numbers from `from` on until there is no room; returns how many.
+/// Sends frames with numbers from `from` on until the ring is full; returns how many.
 fn fill(tx: &mut ShmTx, from: u64, body: &[u8]) -> u64 {
     let mut sequence = from;
     while tx.try_send(&Outgoing::new(data(sequence), body)).unwrap() == Sent::Whole {
@@ -280,7 +280,7 @@ fn frame_over_the_limit_is_skipped_without_allocation() {
             let sender = s.spawn(|| send(&mut tx, &Outgoing::new(data(sequence), &body)));
             let got = recv(&mut rx);
             if got.is_err() {
-                // The rest of it is skipped while the receiver waits for the next frame.
+                // Its rest is skipped while the receiver waits for the next frame.
                 let epoll = watch(&rx);
                 while !sender.is_finished() {
                     assert!(rx.try_recv().unwrap().is_none());
@@ -324,7 +324,7 @@ fn closed_peer_is_drained_before_disconnected() {
 fn kill((tx, rx): Half) {
     let socket = rx.socket().clone();
     rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
-    // The static keeps the half, so that its page never says `CLOSED` and no leak is reported.
+    // The static keeps the half: its page never says `CLOSED`, and no leak is reported.
     static KILLED: Mutex<Vec<Half>> = Mutex::new(Vec::new());
     KILLED.lock().unwrap().push((tx, rx));
 }
@@ -495,7 +495,7 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
         };
         let scribbler = std::thread::spawn(move || {
             for sequence in 1..20_000 {
-                // Now and then a valid value, so that the reader makes progress.
+                // Sometimes a valid value, because the reader must make progress.
                 if sequence % 4 == 0 && their_tx.try_send(&Outgoing::new(data(sequence), &[1; 200])).is_err()
                 {
                     break;

@@ -6,8 +6,8 @@
 //! subscriber's.
 //!
 //! A hostile peer can still change elements, because it keeps write access to its file. A view therefore shows only
-//! numbers, for which every bit pattern is valid, and opaque bytes, which this library does not read. Text and
-//! structure are copied before decoding. Seals prevent the file from shrinking.
+//! numbers, where every bit pattern is valid, and opaque bytes, which this library does not read. Text and structure
+//! are copied before decoding. Seals prevent the file from shrinking.
 
 use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,7 +32,7 @@ pub enum BodyViews {
     None,
     /// The opaque bytes: a raw body, or CBOR's long byte strings. The reader copies the rest.
     Bytes,
-    /// The whole body as one part, for a layer above that copies it before it reads any of it.
+    /// The whole body as one part, for a layer above that copies it before reading.
     Whole,
 }
 
@@ -104,7 +104,7 @@ pub(super) struct SlotFiles<C> {
 enum PeerSlotFile<C> {
     /// Checked and mapped read-only.
     Mapped(ArcOwner<Mapped<C>>),
-    /// No reference into it has arrived, or this process had no memory to map it.
+    /// No reference into it has arrived, or this process lacked memory to map it.
     Unmapped(OwnedFd),
 }
 
@@ -176,7 +176,7 @@ impl<C: ViewCounter> SlotFiles<C> {
 
     /// Takes a peer's file instead of an earlier one, whose views stay valid.
     ///
-    /// `Malformed` if it is no slot's.
+    /// `Malformed` if it cannot be a slot's file.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
         let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
         // A file may arrive twice, and may then be mapped already.
@@ -221,7 +221,7 @@ impl<C: ViewCounter> SlotFiles<C> {
     /// The elements of a reference, after mapping the file if necessary.
     ///
     /// # Errors
-    /// `Malformed` if the file is missing, has no such elements, or is no sealed memory file of an allowed length.
+    /// `Malformed` if the file is missing, lacks such elements, or is not a sealed memory file of an allowed length.
     /// `OutOfMemory` if mapping fails.
     pub fn elements(&mut self, reference: &Reference) -> Result<Elements<C>> {
         let slot = usize::try_from(reference.slot).unwrap_or(SLOTS);

@@ -1,10 +1,9 @@
 //! The writing end of a channel's ring: frames become records, and large frames become pieces.
 //!
-//! The writer stores a zero in the place of the next header, then the content, then this record's header word with
-//! release order. A reader that finds a header therefore finds the whole record, and a zero after it. One granule
-//! always stays free, so the zero never overwrites an unread record. The zero comes first because another processor may
-//! have its cache line. A wait for that line between content and header would let the polling reader take the header's
-//! line away.
+//! The writer stores a zero as the next header, then the content, then this record's header word with release order. A
+//! reader that finds a header therefore finds the whole record, and a zero after it. One granule always stays free, so
+//! the zero never overwrites an unread record. The zero comes first because another processor may have its cache line.
+//! A wait for that line between content and header would let the polling reader take the header's line away.
 //!
 //! A head in the peer's page that goes back, exceeds the written records or is no multiple of 16 is `Malformed` and
 //! ends the link. If the peer never reads, `try_write` returns `Blocked`; no call blocks.
@@ -35,11 +34,11 @@ pub(super) struct Writer<M, P> {
     mine: M,
     /// The peer's page, with its head.
     peer: P,
-    /// The most bytes of one record: an eighth of the ring, so that writing and reading overlap.
+    /// The most bytes of one record: an eighth of the ring, because writing and reading should overlap.
     largest: u64,
     /// The position of the next record.
     tail: u64,
-    /// The peer's head at the last load; loaded again only when there seems to be no room.
+    /// The peer's head at the last load; loaded again only when the ring seems full.
     head: u64,
     /// The end of the room with this head: a ring ahead, minus the granule that stays free.
     room: u64,
@@ -50,7 +49,7 @@ pub(super) struct Writer<M, P> {
     fast_end: u64,
     /// The lap bits of a header word, valid while the tail is below `fast_end`.
     lap: u64,
-    /// The head at which the last blocked record will fit.
+    /// The last blocked record fits from this head on.
     needed: u64,
     frames: u64,
     consumed: u64,
@@ -85,7 +84,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         }
     }
 
-    /// [`Writer::new`] with records of up to half of the ring, so that a model with few words laps it.
+    /// [`Writer::new`] with records of up to half of the ring: a model with few words laps it.
     #[cfg(all(test, loom))]
     pub fn in_halves(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
@@ -117,7 +116,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         ring::record_of(frame, frame.header.sequence == self.sequence.wrapping_add(1))
     }
 
-    /// Writes a record except its header word. False if there is no room.
+    /// Writes a record except its header word. False without room.
     fn write_content(&mut self, frame: &Outgoing<'_>, record: Record) -> Result<bool> {
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         ring::store_content(&self.mine, at, record, frame, |at, bytes| self.mine.copy_in(at, bytes));
@@ -131,7 +130,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Makes room for a record of `size` bytes, after a pad if it does not fit this lap.
     ///
-    /// Returns the offset of its content. `None` if there is no room; `needed` is then the head to wait for.
+    /// Returns the offset of its content. `None` without room; `needed` is then the head to wait for.
     #[inline]
     fn reserve(&mut self, size: u64) -> Result<Option<usize>> {
         let left = self.ring.left(self.tail);
@@ -237,7 +236,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(self.head == self.tail)
     }
 
-    /// The peer's head at which this side wants to wake: the room that it needs.
+    /// The peer's head that should wake this side: it then has the room that it needs.
     ///
     /// Within a large frame it is half a ring, because the reader continues in parallel.
     pub fn wake_threshold(&self) -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! The subscriber counts its view in its own page, makes a full fence, and then checks the slot's filling number. The
 //! publisher stores a new filling number in the slot's file, makes a full fence, and then checks the page of every
-//! subscriber. At least one of them sees the other's store, and neither waits.
+//! subscriber. At least one side sees the other's store, and neither waits.
 //!
 //! One word has the views of all slots, because the publisher ignores a subscriber that claims too many. Counts in
 //! several words could add up an honest subscriber's earlier and later views.
@@ -36,7 +36,7 @@ pub(super) fn end_view(page: &impl OwnMemory, slot: usize) {
     page.subtract(at::VIEWS, one_view(slot), Ordering::Release);
 }
 
-/// Whether copied bytes are those of `filling`, whose word was checked before the copy.
+/// Whether the copied bytes belong to `filling`, whose word was checked before the copy.
 pub(super) fn was_whole(file: &impl Memory, word: usize, filling: u64) -> bool {
     // A reader that has seen a byte of the next filling sees that filling's word in this load.
     fence(Ordering::Acquire);

@@ -93,7 +93,7 @@ fn broadcast_intact_copy_is_whole() {
     });
 }
 
-/// Four records; every second one is reserved with the one before it.
+/// Four records, each reserved together with its neighbor.
 ///
 /// `step` is the publisher's or a mutant.
 fn records_reserved_ahead(step: fn(&mut RingWriter<Arc<Heap>>, &Heap, u64)) {
@@ -123,7 +123,7 @@ fn broadcast_reserved_ahead_intact_copy_is_whole() {
     records_reserved_ahead(write);
 }
 
-/// A mutant that reserves a record after writing a part of it.
+/// A mutant that writes a part of a record before it reserves the record.
 fn write_then_reserve(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
     memory.store(place_of(number + 1), 0, Ordering::Relaxed);
@@ -195,8 +195,8 @@ fn broadcast_two_records_committed_together_intact_copy_is_whole() {
 
 /// A subscriber polls the next record's first word, and sleeps until two messages were published.
 ///
-/// It sleeps in the futex, whose time may pass at any moment with `time_passes`, then in poll, for which a `Notify`
-/// stands. A lost wake-up is a deadlock, which loom reports.
+/// It sleeps in the futex, whose time may pass at any moment with `time_passes`, then in poll, which a `Notify` models.
+/// A lost wake-up is a deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
     let (memory, page) = (Heap::new(PAGE + 128), Heap::new(at::STATE + 8));
     let (mut ring_writer, mut ring_reader) = ends(&memory, 128);

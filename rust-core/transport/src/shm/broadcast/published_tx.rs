@@ -22,7 +22,7 @@ use crate::{LongBodies, Sent};
 /// The half that writes a ring, and its subscribers. It never waits: there is always room.
 pub struct PublishedTx {
     ring: Broadcast,
-    /// By the fan-out's number for a subscriber. Ordered, so that wake-ups have a fixed order.
+    /// By the fan-out's number for a subscriber. Ordered, for a fixed order of wake-ups.
     subscribers: IndexMap<u64, Subscription>,
     slots: Arc<PublishedSlots>,
     without_slots: HashSet<u64>,
@@ -64,7 +64,7 @@ impl PublishedTx {
     /// Sends frames in order and wakes parked subscribers once. Returns how many frames were sent.
     ///
     /// # Errors
-    /// Those of the first frame, without a change: `TooLarge` above the largest ring, `OutOfMemory`.
+    /// If the first frame cannot be sent; nothing has then changed: `TooLarge` above the largest ring, `OutOfMemory`.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         let (mut count, mut put) = (0, Ok(()));
         for frame in frames {
@@ -95,7 +95,7 @@ impl PublishedTx {
         if frame.split.is_none() && frame.body.len() < PLACED_FROM {
             return self.ring.append(frame).inspect(|()| self.newest = None);
         }
-        // Frames that refer to slots are rare, so each is published by itself.
+        // Frames that refer to slots are rare, so each is its own batch.
         self.ring.commit();
         if frame.split.is_some() { self.publish_split(frame) } else { self.publish_long(frame) }
     }
@@ -130,7 +130,7 @@ impl PublishedTx {
         let Some((split, reference)) = self.place(frame) else {
             self.ring.publish(frame)?;
             self.newest = None;
-            // While a reader has no slots, none is wanted.
+            // A reader without slots gets none.
             self.long_bodies.without_slot += u64::from(self.without_slots.is_empty());
             return Ok(());
         };
@@ -162,7 +162,7 @@ impl Newest {
     }
 }
 
-/// References to the long arrays of a frame; `None` unless all are in slots.
+/// References to the long arrays of a frame; `None` if one is not in a slot.
 fn references(slots: &PublishedSlots, frame: &Outgoing<'_>) -> Option<Rest> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
     Some(references::to_bytes(&slots.refer(split)?))
@@ -206,7 +206,7 @@ impl Readers for PublishedTx {
         self.without_slots.insert(id);
         let Some(newest) = self.newest.take() else { return Ok(()) };
         let Newest { header, split } = &newest;
-        // Publishes it again under the same number; readers that have it skip it.
+        // Publishes it again with its number; readers that have it skip it.
         let frame =
             Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split), owner: None };
         let published = self.ring.publish(&frame.in_one_block());

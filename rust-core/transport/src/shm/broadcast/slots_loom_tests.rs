@@ -24,7 +24,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     builder.check(check);
 }
 
-/// The steps of both sides: those of `claims`, or a mutant's.
+/// The steps of both sides: from `claims`, or from a mutant.
 #[derive(Clone, Copy)]
 struct Steps {
     begin_view: fn(&Heap, &Heap, u64) -> bool,
@@ -40,7 +40,7 @@ const STEPS: Steps = Steps {
     looks_again: true,
 };
 
-/// A publisher fills a slot twice more unless it is viewed, and a subscriber views what it finds.
+/// A publisher fills a slot twice more if it is not viewed; a subscriber views the slot's message.
 ///
 /// Loom reports an access to the elements that is concurrent with a write.
 fn slot_reuse(steps: Steps) {

@@ -1,4 +1,4 @@
-//! The guarantees of a publisher's slots to its subscribers and to itself, whatever either side writes.
+//! A publisher's slots keep their guarantees to both sides, for any writes of either side.
 
 use std::cell::RefCell;
 use std::iter;
@@ -189,7 +189,7 @@ fn files_are_sent_once_and_no_more_than_the_subscriber_takes() {
         publish(&slots, 64 * KIB);
     }
     assert_eq!(subscriber.files(), 4);
-    // Files of one length replace those of another, so each round has new files.
+    // Files of one length replace files of another, so each round has new files.
     let round = || {
         for (count, length) in [(SLOTS, 64 * KIB), (4, LIMIT as usize)] {
             let lent: Vec<Bytes> = (0..count).map(|_| slots.lend(&vec![1; length]).unwrap()).collect();
@@ -331,7 +331,7 @@ fn file_that_is_not_a_slots_is_malformed() {
     assert_eq!(refused.kind(), ErrorKind::Malformed);
 }
 
-/// A publisher sends one array; returns what its only subscriber receives.
+/// A publisher sends one array; returns the message that its only subscriber receives.
 fn read(writer: &mut Box<PublishedTx>, id: u64, knows_slots: bool) -> Incoming {
     let mut descriptors = writer.descriptors_for_peer(id).unwrap();
     let ring = descriptors.remove(0);

@@ -65,7 +65,7 @@ struct Counts {
 }
 
 impl ViewCount {
-    /// The count for this session; an earlier incarnation's views keep none of its slots.
+    /// The count for this session; an earlier incarnation's views do not protect its slots.
     pub(super) fn of(&mut self, session: u64) -> &ViewCount {
         if self.session != session {
             *self = ViewCount { session, counts: Arc::default() };
@@ -99,7 +99,7 @@ impl ViewCounter for Option<Viewing> {
             && fork::generation() == shared.generation
         {
             claims::end_view(&*shared.page, slot);
-            // In this order, so that the count in the page never exceeds the share.
+            // In this order the count in the page never exceeds the share.
             shared.views.counts.ended.fetch_add(1, Ordering::Release);
         }
     }
@@ -134,7 +134,7 @@ impl PublishedFiles {
         SlotFiles::new(session, max_file_length(limit).saturating_mul(MAX_OVERSIZE), viewing)
     }
 
-    /// Returns the frame with views of its elements, or copies if the subscriber has no more views.
+    /// Returns the frame with views of its elements, or copies if the subscriber has used up its views.
     ///
     /// A whole body is copied, except the bytes that `body_views` leaves in its slot. `fetch` reads files from the
     /// socket. `Malformed` if a reference is invalid; `OutOfMemory` if this process cannot map or copy the elements.
@@ -173,7 +173,7 @@ impl PublishedFiles {
         Ok(frame.map_or(Resolved::Overtaken, Resolved::Frame))
     }
 
-    /// The body with these arrays. `None` if one of their slots was overwritten.
+    /// The body with these arrays. `None` if a slot was overwritten.
     fn arrays(&mut self, rest: Rest, references: &[Reference]) -> Result<Option<Body>> {
         let mut parts = OneOrMany::new();
         for reference in references {
@@ -209,7 +209,7 @@ impl PublishedFiles {
             };
             return held.map(copy).transpose();
         }
-        // A reader of only the newest message has no page with its views.
+        // A reader of only the newest message counts its views in no page.
         let memory = &elements.file.memory;
         if memory.load(word, Ordering::Acquire) != filling {
             return Ok(None);

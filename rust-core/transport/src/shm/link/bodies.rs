@@ -24,13 +24,13 @@ use crate::sys::memory::MemoryFile;
 use crate::{LongBodies, Sent};
 
 impl ShmTx {
-    /// Writes a frame with a long body as a reference to its slot, or through the ring if there is no slot.
+    /// Writes a frame with a long body: a reference to its slot or, without a free slot, the whole frame.
     #[cold]
     pub(super) fn try_write_long(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if self.slots.is_none() || !self.writer.accepts_placed(frame.extension.len()) {
             return self.writer.try_write(frame);
         }
-        // Before the copy, so that a retry does not repeat it.
+        // Before the copy, because a retry must not repeat it.
         if !self.writer.has_room_for_placed(frame.extension.len())? {
             return Ok(Sent::Blocked);
         }
@@ -43,9 +43,9 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Writes a record, for which the ring has room, with a reference to the body in a slot.
+    /// Copies the body to a slot and writes a record that refers to it; the ring has room.
     ///
-    /// False if there is no slot, or if the peer cannot be sent its file.
+    /// False without a free slot, or if the peer cannot be sent its file.
     fn try_place(&mut self, frame: &Outgoing<'_>) -> Result<bool> {
         let Some(slots) = &self.slots else { return Ok(false) };
         let Some(bytes) = slots.in_place_or_copy(frame.body, None) else { return Ok(false) };
@@ -129,7 +129,7 @@ impl ShmRx {
         Ok(Incoming { header, extension, body })
     }
 
-    /// Skips the message for which memory was lacking, if `may` allows that. Returns its header.
+    /// Skips the message that did not fit the memory, if `may` allows that. Returns its header.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.

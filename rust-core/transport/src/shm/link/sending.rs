@@ -104,8 +104,7 @@ impl ShmTx {
 
     /// Sends a message with its long arrays in slots whose files the peer has already.
     ///
-    /// The message has no correlation, flags or extension map. False, with nothing sent, if [`ShmTx::try_send`] is
-    /// needed.
+    /// Correlation, flags and extension map are absent. False, with nothing sent, if [`ShmTx::try_send`] is needed.
     pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
             return false;
@@ -134,7 +133,7 @@ impl ShmTx {
         if self.writer.has_rest() && !self.write_rest(sent)? {
             return Ok(0);
         }
-        // A long body goes into a slot, by itself.
+        // A long body goes into its own slot.
         let has_slots = self.slots.is_some();
         let frames = frames.take_while(|frame| !has_slots || frame.body.len() < PLACED_FROM);
         let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
@@ -146,7 +145,7 @@ impl ShmTx {
         Ok(count)
     }
 
-    /// The contract's `flush`: writes more of the last frame; returns true when nothing of it is left.
+    /// The contract's `flush`: writes more of the last frame; returns true when it is complete.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         self.check()?;
         if !self.writer.has_rest() {
@@ -184,7 +183,7 @@ impl ShmTx {
         self.shared.hang_up(error.clone());
     }
 
-    /// Whether the link has ended by a defect, after which this half sends nothing more.
+    /// Whether a defect has ended the link; this half then sends nothing more.
     pub(crate) fn has_defect(&self) -> bool {
         self.shared.check_defect().is_err()
     }
@@ -231,7 +230,7 @@ impl ShmTx {
         let slept = match self.park_in_poll() {
             Ok(true) => Ok(()),
             Ok(false) => self.sleep(waiting),
-            // This process has no descriptor for a sleep in poll now.
+            // This process cannot get a descriptor for a sleep in poll now.
             Err(error) if error.kind() == ErrorKind::OutOfMemory => self.sleep_without_descriptor(waiting),
             Err(error) => Err(error),
         };

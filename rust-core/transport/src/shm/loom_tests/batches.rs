@@ -38,8 +38,8 @@ fn batches_arrive_whole_and_in_order_while_the_ring_is_lapped() {
 
 /// A mutant's change in the header words of a batch.
 ///
-/// The model repeats the writer's stores around two records of a header and a word each, so that one store can be
-/// weakened or moved.
+/// The model repeats the writer's stores around two records of a header and a word each, because a mutant weakens or
+/// moves one store.
 #[derive(Clone, Copy, PartialEq)]
 enum Batch {
     Whole,

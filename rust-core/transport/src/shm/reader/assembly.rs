@@ -84,9 +84,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(ReadStep::Assembled)
     }
 
-    /// Drops a large frame for which memory was lacking, if `may` allows that, and skips its rest.
+    /// Drops a large frame that did not fit the memory, if `may` allows that, and skips its rest.
     ///
-    /// Returns its header; `None` if there is no such frame. `Malformed` ends the link.
+    /// Returns its header; `None` without such a frame. `Malformed` ends the link.
     #[cold]
     pub fn give_up_assembly(&mut self, may: impl Fn(&Header) -> bool) -> Result<Option<Header>> {
         if let Some(assembly) = &mut self.assembly {

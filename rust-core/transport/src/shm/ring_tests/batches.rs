@@ -1,4 +1,4 @@
-//! Batches: visible as a whole, as far as there is room.
+//! A batch becomes visible as a whole; it ends where the room ends.
 
 use std::cell::RefCell;
 

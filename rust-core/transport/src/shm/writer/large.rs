@@ -39,7 +39,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.tail_of_frame.is_some()
     }
 
-    /// Writes more of the last large frame; returns true when nothing of it is left.
+    /// Writes more of the last large frame; returns true when it is complete.
     pub fn flush(&mut self) -> Result<bool> {
         let Some(mut tail) = self.tail_of_frame.take() else { return Ok(true) };
         let (extension, body, done) = tail.parts();

@@ -31,7 +31,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.has_room_to(end)
     }
 
-    /// Writes a frame that [`Writer::accepts_placed`] accepts. False if there is no room.
+    /// Writes a frame that [`Writer::accepts_placed`] accepts. False without room.
     pub fn try_write_placed(
         &mut self,
         header: &Header,
@@ -49,7 +49,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(true)
     }
 
-    /// Writes a frame that [`Writer::accepts_references`] accepts. False if there is no room.
+    /// Writes a frame that [`Writer::accepts_references`] accepts. False without room.
     pub fn try_write_references(
         &mut self,
         header: &Header,

@@ -48,7 +48,7 @@ fn fast_record_that_was_overwritten_is_reported_as_lagged() {
 }
 
 proptest! {
-    /// Two rings get equal messages, one of them by the fast path if possible.
+    /// Two rings get equal messages; the second by the fast path if possible.
     #[test]
     fn broadcast_short_path_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
         let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
