@@ -1,9 +1,8 @@
 //! Bounds the connections that wait for admission, per user, key or address.
 //!
-//! If all places are taken, the peer with the most connections loses its oldest. So a peer that opens
-//! connections and sends nothing can neither keep others out nor take all descriptors of the process. The
-//! acceptor counts connections without a complete hello; `partial` counts the memory of incomplete messages
-//! by this identity.
+//! A peer that opens connections and sends nothing can neither keep others out nor take all descriptors of
+//! the process. The acceptor counts connections without a complete hello; `partial` counts the memory of
+//! incomplete messages by this identity.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,10 +12,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::sys::peer::Credentials;
 
-/// The peer of a connection, known without trusting its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PeerIdentity {
-    /// A user of this machine, by number.
     User(u32),
     /// The owner of a key that is trusted under this name.
     Key(Arc<str>),
@@ -25,17 +22,14 @@ pub enum PeerIdentity {
     /// Not an [`IpAddr`]: for its nested tag, optimized code hashes bytes that another variant never wrote
     /// and drops the result, which valgrind reports.
     Address(Ipv6Addr),
-    /// None is known.
     Unknown,
 }
 
 impl PeerIdentity {
-    /// Returns the user that the kernel names.
     pub fn of(who: Option<&Credentials>) -> PeerIdentity {
         who.map_or(PeerIdentity::Unknown, |who| PeerIdentity::User(who.uid))
     }
 
-    /// Returns the identity of a peer at this address.
     pub fn at(ip: IpAddr) -> PeerIdentity {
         PeerIdentity::Address(match ip {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -44,16 +38,11 @@ impl PeerIdentity {
     }
 }
 
-/// The bounds of connections that wait for admission.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The bound of all connections together.
     pub all: usize,
-    /// The bound of one user or address.
     pub each: usize,
-    /// The bound of the user that runs this process.
     pub own: usize,
-    /// The user that runs this process.
     pub own_uid: u32,
 }
 

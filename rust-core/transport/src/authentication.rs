@@ -1,8 +1,7 @@
 //! Checks of a peer before its hello is read, and sources of hellos without a listening socket.
 //!
-//! The acceptor calls [`Authenticator::admit`] for each accepted connection, and then [`Proof::receive`] for
-//! each frame until the proof is complete. A Unix socket needs no proof: the kernel and the file modes have
-//! already decided. TCP requires a token or a key (`tcp/authenticator.rs`).
+//! A Unix socket needs no proof: the kernel and the file modes have already decided. TCP requires a token or
+//! a key (`tcp/authenticator.rs`).
 
 use std::fmt::Debug;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -2,8 +2,7 @@
 //!
 //! The process takes the lock of the name, removes a dead owner's files, and makes the socket in a private
 //! directory. It sets the mode, listens, and renames the socket to its name. So a process that sees the name
-//! can connect, and the name never leads to a socket with another mode. The lock is held until the name is
-//! removed; the kernel releases it at the process's death.
+//! can connect, and the name never leads to a socket with another mode.
 //!
 //! A sweep, or an ending process, holds the lock for milliseconds. So a name is refused only after it is
 //! certain that a living process owns it.
@@ -34,7 +33,6 @@ const EXIT_TIME: Duration = Duration::from_millis(500);
 const SWEEP_TIME: Duration = Duration::from_secs(1);
 
 impl Access {
-    /// Returns the shorter of this time and the caller's patience.
     fn within(&self, time: Duration) -> Duration {
         self.patience.map_or(time, |patience| patience.min(time))
     }
@@ -74,7 +72,6 @@ impl Place {
         }
     }
 
-    /// Returns the process that listens here, if the kernel reports it.
     fn listening_process(&self) -> Option<u32> {
         let socket = self.connect(Carries::Bytes, Duration::ZERO).ok()??;
         peer::credentials(&socket).ok()?.pid
@@ -211,7 +208,6 @@ impl Place {
         self.in_use_by(None)
     }
 
-    /// Returns the refusal, with the owner's process number if known.
     fn in_use_by(&self, process: Option<u32>) -> Error {
         owner::in_use(process, "listens at", self.path().display(), "connect to it, or end it first")
     }
@@ -271,14 +267,10 @@ impl Place {
 /// there.
 #[derive(Debug)]
 pub struct BoundName {
-    /// The listening socket.
     pub socket: Arc<Guarded>,
-    /// The authenticator of its connections.
     pub authenticator: Arc<dyn Authenticator>,
     place: Place,
-    /// The fork generation of the process that took the name.
     born: u64,
-    /// Whether other processes may listen at this socket.
     is_shared: bool,
     /// The record for listings; declared before the lock, so it is removed while the lock is held.
     _owner_record: Option<OwnerRecord>,

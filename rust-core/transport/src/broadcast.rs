@@ -1,10 +1,9 @@
 //! The ring of a publisher for all its subscribers: the interface of shared memory to `publish`.
 //!
-//! The publisher writes to one [`Tx`], which knows its subscribers as `Readers`. A subscriber makes a
-//! [`SubscriberOffer`], sends its descriptors with the hello, and turns it into an [`Rx`] after the
-//! publisher's answer. The publisher never waits: it overtakes a slow subscriber, which counts missed
-//! messages by their sequence numbers. For a message that does not fit, the publisher moves to a larger ring.
-//! Its readers notice that ([`Rx::has_moved`]) and join again.
+//! A subscriber makes a [`SubscriberOffer`], sends its descriptors with the hello, and turns it into an
+//! [`Rx`] after the publisher's answer. The publisher never waits: it overtakes a slow subscriber, which
+//! counts missed messages by their sequence numbers. For a message that does not fit, the publisher moves to
+//! a larger ring. Its readers notice that ([`Rx::has_moved`]) and join again.
 
 pub mod received;
 

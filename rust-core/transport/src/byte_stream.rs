@@ -1,8 +1,8 @@
 //! A stream of bytes that is not a plain socket: two pipes, or TLS over a socket.
 //!
-//! [`super::stream::Stream`] calls this trait for everything but sockets. Both halves of a link share one
-//! object, so every method takes `&self`, and an implementation guards its own state. Only
-//! [`ByteStream::wait_room`] blocks. Methods without a comment are described at [`super::stream::Stream`].
+//! Both halves of a link share one object, so every method takes `&self`, and an implementation guards its
+//! own state. Only [`ByteStream::wait_room`] blocks. Methods without a comment are described at
+//! [`super::stream::Stream`].
 
 use std::fmt::Debug;
 use std::io::IoSlice;
@@ -12,12 +12,9 @@ use super::admission::PeerIdentity;
 use crate::deadline::Waiting;
 use crate::error::Result;
 
-/// Bytes in order, in both directions.
 pub trait ByteStream: Debug + Send + Sync {
-    /// Reads the available bytes. `Some(0)` is the end; `None` means that nothing is available yet.
     fn read(&self, into: &mut [u8]) -> Result<Option<usize>>;
 
-    /// Appends at most `most` available bytes to a list, which must have that much room.
     fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
         read_zeroed(into, most, |room| self.read(room))
     }
@@ -28,7 +25,6 @@ pub trait ByteStream: Debug + Send + Sync {
     /// `Disconnected` if the peer has ended.
     fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>>;
 
-    /// Returns the descriptor that is readable when there is something to read.
     fn reader(&self) -> BorrowedFd<'_>;
 
     /// Returns whether that descriptor shows everything that can be read, and a read takes all that fits.
@@ -36,7 +32,6 @@ pub trait ByteStream: Debug + Send + Sync {
         false
     }
 
-    /// Returns the descriptor that is writable when there is room.
     fn writer(&self) -> BorrowedFd<'_>;
 
     /// Sleeps until there is room.
@@ -45,23 +40,16 @@ pub trait ByteStream: Debug + Send + Sync {
     /// `Disconnected` if only another descriptor shows that the peer has ended; `Timeout`.
     fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()>;
 
-    /// Refuses to begin a message for a peer that has closed the connection, if writes do not report that.
-    ///
-    /// # Errors
-    /// `Disconnected`.
     fn check_peer(&self) -> Result<()>;
 
     fn is_peer_gone(&self) -> bool;
 
-    /// Ends the connection at once for both sides, and for its other holders. Sent bytes still arrive.
     fn disconnect(&self);
 
-    /// Returns whether accepted bytes are already in the kernel instead of in a buffer of this process.
     fn writes_reach_kernel(&self) -> bool {
         true
     }
 
-    /// Passes buffered bytes on to the kernel; returns true if nothing is left.
     fn flush(&self) -> Result<bool> {
         Ok(true)
     }
@@ -70,9 +58,6 @@ pub trait ByteStream: Debug + Send + Sync {
         false
     }
 
-    /// Returns a descriptor that is also readable when the peer may have ended.
-    ///
-    /// The caller then calls [`ByteStream::has_ended`].
     fn liveness(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -39,7 +39,6 @@ impl Endpoint {
         self.transport
     }
 
-    /// Returns the name after the colon.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -107,7 +106,6 @@ impl Endpoint {
     }
 }
 
-/// Makes the `InvalidEndpoint` error, to which the caller adds the whole text of the endpoint.
 fn invalid(text: String) -> Error {
     Error::new(ErrorKind::InvalidEndpoint, text)
 }

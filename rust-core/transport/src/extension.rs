@@ -15,7 +15,6 @@ use crate::codec::{self, Encoding};
 use crate::error::Result;
 use crate::value::{Map, Value};
 
-/// The name of the deadlines' clock in the map.
 const BOOT: &str = "boottime";
 
 /// The sender of a frame, as it names itself.

@@ -1,9 +1,8 @@
 //! The 64-byte message header, followed by extension and body.
 //!
-//! A transport moves [`Outgoing`] and returns [`Incoming`]; it never decodes a body. Tests compare the layout
-//! in `docs/wire-format.md` with this code; `tests/vectors/headers.json` has the bytes for other
-//! implementations. Reading checks a header completely (magic, version, checksum, reserved bits), because the
-//! peer may be hostile or newer.
+//! A transport never decodes a body. Tests compare the layout in `docs/wire-format.md` with this code;
+//! `tests/vectors/headers.json` has the bytes for other implementations. Reading checks a header completely
+//! (magic, version, checksum, reserved bits), because the peer may be hostile or newer.
 
 use bytes::Bytes;
 
@@ -13,7 +12,6 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The length of the header, in bytes.
 pub const HEADER: usize = 64;
-/// The number of words in a header.
 pub(crate) const WORDS: usize = HEADER / 8;
 /// The bits of word 1 above this one are the checksum.
 const CHECK: u32 = 32;
@@ -288,7 +286,6 @@ impl Header {
             && (words[1] >> CHECK) as u32 == check_sum(&unchecked)
     }
 
-    /// Parses the words of a header that [`Header::from_words`] has accepted before.
     fn of_valid_words(words: &[u64; WORDS]) -> Option<Header> {
         let [.., kind, encoding, _] = words[0].to_le_bytes();
         Some(Header {
@@ -479,7 +476,6 @@ mod tests {
         std::array::from_fn(|i| u64::from_le_bytes(bytes[i * 8..][..8].try_into().unwrap()))
     }
 
-    /// Any fields, most of them valid.
     fn header() -> impl Strategy<Value = Header> {
         let numbers = any::<([u64; 4], i64, u32)>();
         let small = (0..9u8, 0..5u8, 0..64u16, 0..600usize);

@@ -1,9 +1,8 @@
 //! The traits for link halves that one folder of a transport defines; [`super::Tx`] and [`super::Rx`] hold
 //! them.
 //!
-//! A spool and a mailslot implement both traits; the readers of a file and a journal implement the receiving
-//! trait. Streams and shared memory have their own variants, which saves a virtual call per message. The
-//! contract in `lib.rs` describes the methods further.
+//! Streams and shared memory have their own variants, which saves a virtual call per message. The contract in
+//! `lib.rs` describes the methods further.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! Reads one hello from a new connection and no later byte; and the connecting side of the handshake.
 //!
 //! A hello is one frame of at most 16 KiB. Descriptors may come only with it. They are taken after the whole
-//! frame has been checked, so a refused peer cannot fill this process with descriptors. The acceptor calls
-//! [`HelloReader`]. The connecting side makes an [`Asked`], or calls `connect` without a hello. Later bytes
-//! stay in the socket's queue for the link that takes over the connection.
+//! frame has been checked, so a refused peer cannot fill this process with descriptors. Later bytes stay in
+//! the socket's queue for the link that takes over the connection.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -28,17 +27,13 @@ const MAX_BODY: u64 = 16 << 10;
 
 /// The most descriptors with a caller's hello: one memory file, or one listening socket.
 const MAX_DESCRIPTORS: usize = 1;
-/// The length of the longest hello.
 const LONGEST: usize = HEADER + MAX_EXTENSION + MAX_BODY as usize;
 
 /// A hello that may be incomplete, owned by a pending handshake or a connecting call.
 pub struct HelloReader {
-    /// The received bytes of the frame.
     bytes: Vec<u8>,
-    /// The header, if complete and valid.
     header: Option<Header>,
     descriptors: Vec<OwnedFd>,
-    /// The greatest number of descriptors.
     most: usize,
     /// Whether a listening socket is accepted instead of a memory file.
     wants_socket: bool,
@@ -163,12 +158,10 @@ enum HelloRead {
     Descriptors,
 }
 
-/// Reads the available bytes, except if descriptors come with them.
 fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<HelloRead> {
     Ok(match rights::peek(socket, into)? {
         None => HelloRead::Nothing,
         Some((_, true)) => HelloRead::Descriptors,
-        // The end of the stream.
         Some((0, _)) => HelloRead::Bytes(0),
         Some((seen, _)) => {
             socket::receive(socket, &mut into[..seen])?.map_or(HelloRead::Nothing, HelloRead::Bytes)
@@ -311,21 +304,16 @@ pub struct Asked(Box<dyn PendingCall>);
 
 /// The steps of a connection, up to the answer to its hello.
 pub(crate) trait PendingCall: Send {
-    /// Takes the steps that are possible now; returns the outcome when it is known.
     fn step(&mut self) -> Result<Option<Call>>;
 
-    /// Returns the descriptor that is readable when another step is possible.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
-    /// Returns the address, for texts.
     fn shown(&self) -> String;
 
-    /// Returns whether a program is known to listen there.
     fn is_reached(&self) -> bool {
         true
     }
 
-    /// Returns the process that listens there, if the kernel reports it before an answer.
     fn credentials(&self) -> Option<Credentials> {
         None
     }
@@ -394,7 +382,6 @@ impl PendingCall for SocketCall {
     }
 }
 
-/// Makes the outcome of a call from the answer to its hello.
 pub(crate) fn answered(answer: Call<(HelloAnswer, Stream)>) -> Result<Call> {
     Ok(match answer {
         Call::Answered((answer, stream)) => Call::Answered(answer.over(stream)?),
@@ -518,7 +505,6 @@ mod tests {
     use crate::frame::Outgoing;
     use crate::sys::memory::MemoryFile;
 
-    /// Both ends of a connection, the first as a listener reads it.
     fn connection() -> (Stream, UnixStream) {
         let (local, peer) = UnixStream::pair().unwrap();
         (Stream::Socket(Arc::new(socket::of_caller(local.into()).unwrap())), peer)

@@ -41,7 +41,6 @@ const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
 const END: &str = "\n-----END PRIVATE KEY-----\n";
 /// The reason in the error for trusted keys that other users may have written.
 const WRITABLE: &str = "so that others may add keys; remove what you do not know, then chmod go-w";
-/// The name under which our own key is trusted.
 const SELF: &str = "self";
 
 /// The public half of a key, which others trust.
@@ -230,7 +229,6 @@ impl Keyring {
         Ok(self.trusted()?.into_iter().find(|(_, trusted)| trusted == key).map(|(name, _)| name))
     }
 
-    /// Creates a directory that only this user may enter, with its parents.
     fn make_directory(&self, path: &Path) -> Result<()> {
         let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
         made.doing(format_args!("making the directory {}", path.display()))
@@ -242,7 +240,6 @@ fn secret_in(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(body.replace(['\n', '\r'], "")).ok()
 }
 
-/// Checks a name; `InvalidEndpoint` if it is not allowed.
 fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let fits = (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.');
@@ -290,14 +287,12 @@ fn open(path: &Path, doing: &str) -> Result<Option<(File, Metadata)>> {
     if metadata.is_file() { Ok(Some((file, metadata))) } else { Err(no_key(path)) }
 }
 
-/// Reads a file of keys, up to a limit.
 fn read(path: &Path, file: File) -> Result<String> {
     const LIMIT: u64 = 65_536;
     let bytes = linkspan_value::files::read(file, path, LIMIT + 1)?;
     String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT).ok_or_else(|| no_key(path))
 }
 
-/// Reads the file of our own key, which no other user may access.
 fn read_secret(path: &Path) -> Result<Option<String>> {
     let doing = format!("reading the key {}", path.display());
     let Some((file, metadata)) = open(path, &doing)? else { return Ok(None) };

@@ -1,8 +1,7 @@
 //! A link between two ends, over any transport.
 //!
-//! [`Tx`] and [`Rx`] are the two halves. They are enums, because the latency-critical variants should cost no
-//! virtual call. `Offer` is one side's part of the handshake; [`Offer::join`] makes the link. `lib.rs` has
-//! the contract of every method; comments here describe only the differences between variants.
+//! [`Tx`] and [`Rx`] are enums, because the latency-critical variants should cost no virtual call. `lib.rs`
+//! has the contract of every method; comments here describe only the differences between variants.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

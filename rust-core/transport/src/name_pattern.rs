@@ -84,9 +84,7 @@ impl NamePattern {
         self.transport
     }
 
-    /// Returns whether the pattern fits an endpoint.
-    ///
-    /// Files and journals need a pattern of their transport.
+    /// Returns whether the pattern fits an endpoint. Files and journals need a pattern of their transport.
     pub fn is_like(&self, endpoint: &Endpoint) -> bool {
         let transport = endpoint.transport();
         let is_meant = self.transport.map_or(!transport.capabilities().store, |only| only == transport);

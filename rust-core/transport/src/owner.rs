@@ -2,8 +2,8 @@
 //!
 //! It exists if the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose address has no
 //! file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`, `pattern` and the transport's
-//! additions. It is written under the lock of the name and removed with it; a dead process's record is swept
-//! with the name. A reader trusts only the file's user, which the kernel provides.
+//! additions. It is written and removed under the lock of the name. A reader trusts only the file's user,
+//! which the kernel provides.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +18,6 @@ use crate::sys::peer;
 use crate::sys::staging::{self, Swept};
 use crate::value::{Map, Value};
 
-/// The key of the PID namespace of the process.
 const NAMESPACE: &str = "pid_namespace";
 
 const PREFIX: &str = ".owner.";
@@ -29,11 +28,9 @@ static WRITTEN: Own<Mutex<Vec<PathBuf>>> = Own::new();
 /// The record of this process; its drop removes the file.
 #[derive(Debug)]
 pub struct OwnerRecord {
-    /// The name that it belongs to.
     place: Place,
     /// The fork generation of its writer: a forked child leaves the file.
     born: u64,
-    /// Whether the file stays after the drop.
     stays: bool,
 }
 
@@ -42,7 +39,6 @@ pub fn file_of_record(file: &str) -> Option<&str> {
     file.strip_prefix(PREFIX)
 }
 
-/// Returns the file name of the record of a name.
 pub(crate) fn record_of_file(file: &str) -> String {
     [PREFIX, file].concat()
 }
@@ -111,7 +107,6 @@ pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     Ok(Some(OwnerInfo { map, owner: facts.st_uid }))
 }
 
-/// Like [`read`], with `None` for an unreadable record.
 pub(crate) fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
 }

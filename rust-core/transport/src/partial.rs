@@ -1,7 +1,6 @@
 //! Memory of large messages that have arrived in part: it grows with the bytes, within one budget per
 //! process.
 //!
-//! A peer may announce a message up to `max_message_size`, send most of it and then stop; so may many peers.
 //! The budget counts the bytes of all such messages per sender: a user, or the owner of a key. If a message
 //! needs more than is left, the sender with the most bytes loses its largest message, and that link ends. A
 //! correct peer connects again and repeats the message. So a sender with less than an even share loses
@@ -33,7 +32,6 @@ const GROWTH: usize = 8;
 
 static BUDGET: Own<PartialBudget> = Own::new();
 
-/// Counts the bytes of incomplete messages.
 #[derive(Default)]
 struct PartialBudget {
     all: Mutex<Vec<PartialMessage>>,
@@ -41,18 +39,14 @@ struct PartialBudget {
     pieces: AtomicU64,
 }
 
-/// An incomplete message in the budget.
 struct PartialMessage {
-    /// Bytes that it may hold now.
     reserved: usize,
-    /// The largest message on its link, in bytes.
     limit: u64,
     /// The peer that it counts against.
     sender: PeerIdentity,
     held: Arc<ArrivedPart>,
 }
 
-/// The received part of a message.
 struct ArrivedPart {
     /// `None` after the budget has taken it.
     bytes: Mutex<Option<Vec<u8>>>,
@@ -107,11 +101,8 @@ impl PartialBudget {
 pub struct Partial {
     budget: &'static PartialBudget,
     held: Arc<ArrivedPart>,
-    /// Bytes of the complete message.
     whole: usize,
-    /// Bytes that have arrived.
     have: usize,
-    /// Bytes that the budget has granted.
     reserved: usize,
 }
 
@@ -193,7 +184,6 @@ impl Partial {
         Ok(())
     }
 
-    /// Returns the bytes, which must all have arrived.
     pub fn finish(self) -> Result<Vec<u8>> {
         lock(&self.held.bytes).take().ok_or_else(|| self.lost())
     }

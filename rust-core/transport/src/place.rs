@@ -1,9 +1,8 @@
 //! A place: the name of an endpoint in a directory, and operations on it that need no driver.
 //!
 //! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket under
-//! another name and renames it. So the name appears whole or not at all. When the owner dies, the kernel
-//! releases the lock and the next listener removes its files. `bind` takes names, and `sweep` removes stale
-//! files.
+//! another name and renames it. So the name appears whole or not at all. After the owner's death the next
+//! listener removes its files.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -146,7 +145,6 @@ impl Place {
         lock::is_shared(&self.directory, &self.awaited())
     }
 
-    /// Returns the name of the lock that waiting processes share.
     fn awaited(&self) -> String {
         format!("{} awaited", self.file)
     }

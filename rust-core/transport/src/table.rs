@@ -14,7 +14,6 @@ use super::kind::Transport;
 use super::{dgram, fifo, file, journal, shm, spool, tcp, unix};
 use crate::error::Result;
 
-/// Every driver, in the order of listings and errors. The first is the default.
 static DRIVERS: &[&dyn Driver] = &[
     &shm::Shm,
     &unix::Unix,
@@ -79,7 +78,6 @@ impl Transport {
 
     /// Returns the implementation of this transport.
     pub fn driver(self) -> &'static dyn Driver {
-        // Every kind is in this table.
         drivers().find(|driver| driver.kind().name == self.name()).unwrap_or_else(default_driver)
     }
 

@@ -15,7 +15,6 @@ pub(crate) struct Tail {
     kind: Kind,
     head: Vec<u8>,
     body: Bytes,
-    /// Written bytes of both.
     written: usize,
     watcher: OnceLock<Watcher>,
 }
@@ -50,7 +49,6 @@ impl Tail {
         Tail { kind, head: bytes, body: Bytes::new(), written: 0, watcher: OnceLock::new() }
     }
 
-    /// Signals this eventfd when no byte of the tail is left, whichever thread wrote it, or its link is gone.
     pub(crate) fn watch(&self, by: &Arc<EventFd>) {
         // All watchers of one half have one eventfd.
         let _ = self.watcher.get_or_init(|| Watcher(by.clone()));
@@ -64,7 +62,6 @@ impl Tail {
         self.kind
     }
 
-    /// Returns head and body, and how many of their bytes are written.
     pub(crate) fn parts(&self) -> (&[u8], &[u8], usize) {
         (&self.head, &self.body, self.written)
     }
@@ -73,7 +70,6 @@ impl Tail {
         self.written
     }
 
-    /// Notes how many bytes are written. Returns whether these are all.
     pub(crate) fn written_to(&mut self, written: usize) -> bool {
         self.written = written;
         written == self.head.len() + self.body.len()
@@ -84,7 +80,6 @@ impl Tail {
     /// # Errors
     /// `Disconnected`.
     pub(crate) fn flush(place: &mut Option<Tail>, stream: &Stream) -> Result<bool> {
-        // The usual case.
         let Some(tail) = place else { return Ok(true) };
         let is_flushed = tail.write(stream)?;
         if is_flushed {
@@ -105,7 +100,6 @@ impl Tail {
                 None => return Ok(false),
             }
         }
-        // Bytes in a buffer of this process are not sent yet.
         stream.flush()
     }
 }

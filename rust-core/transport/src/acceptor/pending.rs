@@ -14,31 +14,23 @@ use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 
 pub(super) struct PendingHandshake {
-    /// The listener that it connected to.
     pub registration: u64,
     pub stream: Stream,
     pub handler: Arc<dyn HandshakeHandler>,
     pub credentials: Option<Credentials>,
     /// The user, key or address that it counts against in [`Bounds`].
     pub peer_identity: PeerIdentity,
-    /// The proof that the peer must give; `None` after its completion.
     pub proof: Option<Box<dyn Proof>>,
-    /// The received part of the current frame.
     pub reading: HelloReader,
-    /// The complete hello and its memory files.
     pub hello: Option<(Incoming, Vec<PeerFile>)>,
     /// The connection is closed if the hello is not complete, and its files not examined, by this time.
     pub deadline: Instant,
 }
 
-/// The progress of a handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum HandshakeStage {
-    /// More bytes of the hello must arrive.
     Reading,
-    /// The hello is complete, but some of its memory files are not examined.
     Examining,
-    /// It can be answered.
     Complete,
 }
 

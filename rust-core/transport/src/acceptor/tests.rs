@@ -16,7 +16,6 @@ use crate::sys::socket::Carries;
 
 const ACCEPT_DELAY: Duration = Duration::from_millis(200);
 
-/// Admits every peer, and waits before it accepts.
 struct Slow;
 
 impl HandshakeHandler for Slow {
@@ -74,7 +73,6 @@ fn caller_of_a_listener_that_is_closed_before_it_accepts_is_disconnected() {
     );
 }
 
-/// Admits every peer, and keeps the bodies of the hellos in the order of their answers.
 #[derive(Default)]
 struct Noting(Mutex<Vec<String>>);
 

@@ -39,7 +39,6 @@ pub(super) struct Watches {
     pub born: u64,
     pub epoll: Epoll,
     last_token: AtomicU64,
-    /// Watchers of established connections, by token.
     watched: Mutex<HashMap<u64, Arc<dyn Watcher>>>,
 }
 

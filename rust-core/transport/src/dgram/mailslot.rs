@@ -28,7 +28,6 @@ use crate::{Rx, Tx, extension};
 /// A name that this process reads at. Its drop removes the name and releases the lock.
 struct Mailslot {
     place: Place,
-    /// The fork generation that took it.
     born: u64,
     /// The record for listings, removed while the lock is held.
     _owner_record: OwnerRecord,

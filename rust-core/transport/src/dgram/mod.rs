@@ -1,13 +1,11 @@
 //! `dgram:`, the mailslot: a Unix datagram socket with many writers and one reader.
 //!
-//! There is neither a hello nor a way back. A message is one datagram: header, extension with the sender's
-//! name and session, body. It arrives whole or not at all, in the order of each sender, and is never sent
-//! again. At the reader's end the kernel's messages (at most `net.unix.max_dgram_qlen`) are lost. A reader
-//! counts the gaps in each sender's numbers.
+//! There is neither a hello nor a way back. A message is one datagram: it arrives whole or not at all, in the
+//! order of each sender, and is never sent again. At the reader's end the kernel's messages (at most
+//! `net.unix.max_dgram_qlen`) are lost. A reader counts the gaps in each sender's numbers.
 //!
 //! The reader owns the name by its lock, like a listener. After its end, a writer's next message fails with
-//! `Disconnected`; the writer waits for the name and sends the message there. The name is in `mailslot`,
-//! writing in `send`, reading in `receive`.
+//! `Disconnected`; the writer waits for the name and sends the message there.
 
 mod mailslot;
 mod receive;
@@ -24,7 +22,6 @@ use crate::sys::socket::Carries;
 
 pub struct Dgram;
 
-/// One way, without hello, session or acknowledgement.
 static KIND: Kind = Kind {
     name: "dgram",
     naming: Naming::NameOrPath,

@@ -24,14 +24,10 @@ use crate::{Losses, Waited};
 /// The longest datagram in bytes, for readers and writers.
 pub(super) const LONGEST: usize = 1 << 20;
 
-/// The most senders whose last number is kept.
 const SENDERS: usize = 4096;
 
-/// The receiving half of a reader, or of a writer, which receives nothing.
 pub struct DgramRx {
-    /// The bound socket; `None` for a writer.
     socket: Option<Arc<Guarded>>,
-    /// The longest body in bytes.
     limit: u64,
     /// The memory of the next datagram, one byte longer than the longest accepted one.
     ///
@@ -50,7 +46,6 @@ pub struct DgramRx {
     taken: Option<Result<usize>>,
     /// By the sender's name and session: its last number, and the value of `messages` then.
     last_numbers: HashMap<(Arc<str>, u64), (u64, u64)>,
-    /// The sender of the last datagram.
     last_sender: LastSender,
     /// Counts messages: the clock that decides which senders to forget.
     messages: u64,
@@ -172,7 +167,6 @@ impl ReceiveHalf for DgramRx {
         Ok(None)
     }
 
-    /// Returns the socket, which stays readable while there is a message.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.socket.iter().map(|socket| socket.as_fd()).collect()
     }
@@ -232,10 +226,6 @@ impl ReceiveHalf for DgramRx {
     }
 }
 
-/// Decodes a datagram.
-///
-/// # Errors
-/// `Malformed` for anything but a message that names its sender.
 fn read(bytes: &[u8], last_sender: &mut LastSender) -> Result<(Incoming, Sender)> {
     let malformed = |text: &str| Error::new(ErrorKind::Malformed, text);
     let first = bytes.first_chunk::<HEADER>().ok_or_else(|| malformed("shorter than a header"))?;

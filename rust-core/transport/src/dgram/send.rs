@@ -26,11 +26,9 @@ const SMALL: usize = 4 << 10;
 
 /// The sending half of a writer, or of a reader, which cannot send.
 pub struct DgramTx {
-    /// The connected socket of a writer, or the bound socket of a reader.
     socket: Arc<Guarded>,
     /// The encoded extension that names the sender; `None` for a reader.
     sender: Option<Vec<u8>>,
-    /// Reused memory for the header, the extension, and a short body.
     block: Vec<u8>,
 }
 

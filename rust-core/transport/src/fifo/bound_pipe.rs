@@ -1,7 +1,7 @@
 //! The server's name: its lock, the pair of pipes that waits for a client, and the next pair.
 //!
-//! When a hello arrives in the request pipe, the pair becomes the link. The acceptor's thread makes a new
-//! pair, writes the answer, and then gives the names to the new pair, all under one mutex.
+//! When a hello arrives, the pair becomes the link. The acceptor's thread makes a new pair, writes the
+//! answer, and then gives the names to the new pair, all under one mutex.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,11 +33,9 @@ const EXIT_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct BoundPipe {
     place: Place,
-    /// Mode and group of each pair.
     access: PipeAccess,
     /// Whether a pipe had the name before, and must remain.
     keeps: bool,
-    /// The fork generation that took the name.
     born: u64,
     /// The pair that waits for a client; `None` after the close.
     open: Mutex<Option<OpenPair>>,
@@ -45,9 +43,7 @@ pub struct BoundPipe {
 
 #[derive(Debug)]
 struct OpenPair {
-    /// The pair that has the names.
     pair: Pair,
-    /// The bytes from its request pipe.
     search: Search,
     _owner_record: OwnerRecord,
     _lock: Lock,
@@ -89,7 +85,6 @@ impl BoundPipe {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the request pipe; returns the next hello and its link.
     fn next_hello(&self) -> Option<ReceivedHello> {
         let mut open = self.open();
         let open = open.as_mut()?;
@@ -108,7 +103,7 @@ impl BoundPipe {
         None
     }
 
-    /// Turns the pair into a link for the client that sent this hello, and makes the next pair.
+    /// Turns the pair into a link for this client, and makes the next pair.
     fn admit(&self, open: &mut OpenPair, nonce: u64) -> Result<Arc<Pipes>> {
         let own_lock = link_lock_name(&self.place, nonce, LinkSide::Server);
         let Some(held) = lock::try_lock(&self.place.directory, &own_lock)? else {
@@ -211,7 +206,6 @@ fn was_made_by_server(place: &Place) -> bool {
     owner::read_map(place).is_some_and(|map| !map.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
 }
 
-/// Returns the program's name, from a source that consists of it and the process number.
 fn program(source: &str) -> &str {
     source.strip_suffix(&format!("-{}", std::process::id())).unwrap_or(source)
 }

@@ -1,8 +1,8 @@
 //! The client's connection: it takes the client's lock, opens the named pair, writes a hello, and reads the
 //! answer.
 //!
-//! The pair may belong to another client that died or gave up, or may be replaced at any moment. Then the
-//! client tries the next pair. The number in the hello identifies the answer to this client.
+//! If the pair belongs to another client or is replaced, the client tries the next pair. The number in the
+//! hello identifies the answer to this client.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -67,32 +67,26 @@ pub fn ask(place: &Place, hello: &[u8]) -> Result<Call<Asked>> {
 struct PipeCall {
     place: Place,
     hello: Vec<u8>,
-    /// Has the descriptors of the attempt.
     set: Epoll,
     attempt: Option<Attempt>,
     tries: usize,
 }
 
-/// A hello that was sent through one pair.
 struct Attempt {
     pipes: Arc<Pipes>,
     stream: Stream,
     names: Watch,
     reading: HelloReader,
-    /// The number in the hello.
     number: u64,
     /// The error of bytes that are not an answer, and the time until which the server may replace the pair.
     foreign: Option<(Error, Deadline, Timer)>,
 }
 
-/// The outcome of one attempt at a pair.
 enum Step {
     Answered(Box<AnsweredCall>),
-    /// The server has ended.
     Gone,
     /// The pair belongs to another client, and a new pair has the names.
     Taken,
-    /// Nothing before a descriptor is readable.
     Wait,
 }
 
@@ -132,7 +126,6 @@ impl PipeCall {
         Ok(Some(Call::Busy))
     }
 
-    /// Releases the pair of the attempt, and its lock.
     fn leave(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.set.remove(attempt.pipes.reader());
@@ -201,7 +194,6 @@ struct Ends {
 }
 
 impl Ends {
-    /// Opens the pair that now has the names. `None` without a pair or a reading process.
     fn open(place: &Place) -> Result<Option<Ends>> {
         let directory = &place.directory;
         // A writing end opens only while a process reads, so the pipe of a dead server is not mistaken for a
@@ -215,7 +207,6 @@ impl Ends {
     }
 }
 
-/// Returns whether these pipes still have the names.
 fn have_names(place: &Place, pipes: &Pipes) -> Result<bool> {
     let has = |name: &str, fd| -> Result<bool> {
         let found = fifo::find(&place.directory, name)?;
@@ -226,7 +217,6 @@ fn have_names(place: &Place, pipes: &Pipes) -> Result<bool> {
 
 enum Outcome {
     Sent(Box<Attempt>),
-    /// The server has ended.
     Gone,
     /// Another client has the link of this number.
     Taken,
@@ -252,7 +242,6 @@ fn begin(place: &Place, hello: &[u8], ends: Ends, mut client_lock: Lock) -> Resu
 }
 
 impl Attempt {
-    /// Reads arrived bytes.
     fn step(&mut self, place: &Place, set: &Epoll) -> Result<Step> {
         for _ in 0..ANSWERS_PER_STEP {
             // Tested before the pipe is read: the server answers before it renames the next pair. So

@@ -1,7 +1,7 @@
 //! Finds a hello among other bytes in a pipe; its number identifies the answer.
 //!
-//! A pipe may contain bytes of dead writers, for example half a frame. A hello is therefore at most one
-//! atomic write (`PIPE_BUF`), has a check sum, and is found by its first four bytes.
+//! A pipe may contain bytes of dead writers. A hello is therefore at most one atomic write (`PIPE_BUF`), has
+//! a check sum, and is found by its first four bytes.
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -37,7 +37,6 @@ pub fn stamp(frame: &[u8], set: impl FnOnce(&mut Header)) -> Result<Vec<u8>> {
 /// Searches for hellos in the bytes of a pipe. Between calls it holds fewer bytes than one hello.
 #[derive(Debug, Default)]
 pub struct Search {
-    /// Bytes that may still be a part of a hello.
     bytes: Vec<u8>,
 }
 
@@ -62,7 +61,6 @@ impl Search {
     }
 }
 
-/// Decodes the hello at the start of these bytes, if it is complete and undamaged.
 fn whole(bytes: &[u8]) -> Option<Incoming> {
     let header = Header::from_bytes(bytes.first_chunk::<HEADER>()?).ok()?;
     let length = header.body_offset().checked_add(usize::try_from(header.body).ok()?)?;
@@ -111,7 +109,6 @@ mod tests {
             &hello(5, b"an earlier one"),
         ] {
             let mut search = Search::default();
-            // However the reads divide it.
             for piece in [junk, &good].concat().chunks(61) {
                 search.take(piece);
                 if junk.len() < 100 {

@@ -1,12 +1,9 @@
-//! The liveness of the peer of a link over pipes, shown by its lock; this object decides when to test the
-//! lock.
+//! The liveness of the peer of a link over pipes, shown by its lock.
 //!
 //! A process that ends closes its pipes and releases its locks in sequence. inotify signals the closing of a
 //! pipe. The lock is then tested at once, and if it is still held, again after 5 and 105 ms. [`Liveness`] is
 //! an epoll set, readable whenever [`Liveness::check_events`] has work, so a sleeping receiver needs one
 //! descriptor.
-//!
-//! The end is one step: set the flag, release this side's locks, signal the eventfd, which stays readable.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -26,20 +23,17 @@ use crate::sys::timer::Timer;
 /// lock.
 const RECHECKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
-/// The side of a link that owns a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkSide {
     Client,
     Server,
 }
 
-/// Returns the name of a side's lock for the link with this number.
 pub fn link_lock_name(place: &Place, nonce: u64, side: LinkSide) -> String {
     let side = if side == LinkSide::Client { "client" } else { "server" };
     format!("{}#{side}#{nonce:016x}", place.file)
 }
 
-/// Returns the name of the lock of a name's one client.
 pub fn client_lock_name(place: &Place) -> String {
     format!("{}#client", place.file)
 }
@@ -56,29 +50,23 @@ pub fn has_client(place: &Place) -> Result<bool> {
 #[derive(Debug)]
 pub struct Liveness {
     place: Place,
-    /// The name of the peer's lock.
     peer_lock: String,
     /// This side's locks; `None` after the end.
     held: Mutex<Option<Lock>>,
     /// Whether the link has ended. Set once, with release semantics, before the locks are released.
     ended: AtomicBool,
-    /// Readable when the peer may have ended.
     epoll: Epoll,
-    /// Signals the closing of an end of the pipe that this side reads.
     watch: Watch,
-    /// Signals the next test of the lock.
     timer: Timer,
-    /// How many tests followed the last closing.
     tests_done: AtomicU8,
     /// Signalled at the end of the link, and never drained.
     end_signal: EventFd,
 }
 
 impl Liveness {
-    /// Holds this side's lock and watches the peer's.
+    /// Holds this side's lock and watches the peer's; `reader` is the pipe that the peer writes.
     ///
-    /// `reader` is the pipe that the peer writes. If other processes have it open, closing it only causes a
-    /// test of the lock.
+    /// If other processes have the pipe open, closing it only causes a test of the lock.
     pub fn new(place: &Place, reader: &Guarded, held: Lock, peer_lock: String) -> Result<Liveness> {
         let new = Liveness {
             place: place.clone(),
@@ -99,7 +87,6 @@ impl Liveness {
         Ok(new)
     }
 
-    /// Returns whether the link has ended, without testing anything.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }

@@ -1,13 +1,12 @@
 //! Named pipes: `NAME` carries the client's bytes, `NAME.reply` the server's; one client at a time.
 //!
 //! A pipe keeps the bytes of dead writers, and does not identify its ends. So each *pair* of pipes serves one
-//! hello. The server makes the next pair before it answers, and renames it over the names after its answer.
-//! Bytes of dead writers stay in nameless pipes. A hello has a random number, which the answer repeats. A
-//! client that reads another client's answer connects again.
+//! hello. The server makes the next pair before it answers, and renames it over the names after its answer. A
+//! hello has a random number, which the answer repeats. A client that reads another client's answer connects
+//! again.
 //!
 //! Locks show living processes (`sys::lock`). The server holds the byte of the name, the client the byte of
-//! the name and `#client`. Each side of a link holds a lock whose name contains the hello's number. If no
-//! other process keeps the pipe open, its end shows the peer's death sooner.
+//! the name and `#client`. Each side of a link holds a lock whose name contains the hello's number.
 //!
 //! | topic | module |
 //! |---|---|
@@ -52,7 +51,6 @@ use crate::sys::staging::Swept;
 
 pub struct Fifo;
 
-/// One client at a time, no users, bodies with check sums.
 static KIND: Kind = Kind {
     name: "fifo",
     naming: Naming::NameOrPath,
@@ -115,7 +113,6 @@ impl ConnectionDriver for Fifo {
     }
 }
 
-/// A name whose pipe a server reads or will read.
 struct Pipe {
     place: Place,
 }

@@ -1,7 +1,7 @@
 //! Two unused pipes, and the names that they get.
 //!
-//! A private directory holds both first, with their final mode. The reply pipe gets its name first. A client
-//! that opens the request pipe therefore finds the reply pipe of this pair, or a later one.
+//! The reply pipe gets its name first. A client that opens the request pipe therefore finds the reply pipe of
+//! this pair, or a later one.
 
 use rustix::fs::FileType;
 
@@ -22,7 +22,6 @@ pub fn reply(file: &str) -> String {
     [file, REPLY].concat()
 }
 
-/// Returns the name that a reply pipe belongs to.
 pub fn of_reply(file: &str) -> Option<&str> {
     file.strip_suffix(REPLY).filter(|name| name.ends_with(KIND))
 }
@@ -30,18 +29,15 @@ pub fn of_reply(file: &str) -> Option<&str> {
 /// The server's ends of a request pipe and its reply pipe.
 #[derive(Debug)]
 pub struct Pair {
-    /// The reading end.
     pub requests: Guarded,
     /// A writing end of the request pipe. While it is open, clients may open and close the pipe without
     /// ending it.
     pub anchor: Guarded,
-    /// The writing end of the reply pipe.
     pub answers: Guarded,
     /// The private directory of the pipes; `None` after they have got their names.
     staging: Option<Staging>,
 }
 
-/// The names of the two pipes in the private directory.
 const ENTRIES: [&str; 2] = ["reply", "request"];
 
 #[derive(Clone, Copy, Debug)]

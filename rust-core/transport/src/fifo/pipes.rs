@@ -1,7 +1,4 @@
 //! Two pipes as a stream of bytes, one for each direction.
-//!
-//! `call` and `bound_pipe` make linked pipes, with [`Liveness`]. `plain` makes ends without a link, for
-//! programs without Linkspan.
 
 use std::fmt::Debug;
 use std::io::IoSlice;
@@ -20,9 +17,8 @@ use crate::sys::poll::wait_any;
 /// The ends of one side.
 ///
 /// The writer is open for reading and writing. Otherwise a write without a reader would raise SIGPIPE, which
-/// by default ends the program; pipes have no flag like `MSG_NOSIGNAL`. Blocking the signal would cost three
-/// more system calls per message, and ignoring it would change the whole program. So a write never fails for
-/// lack of a reader. The other pipe, which the peer writes, shows whether the peer still reads.
+/// by default ends the program; pipes have no flag like `MSG_NOSIGNAL`. So a write never fails for lack of a
+/// reader. The other pipe, which the peer writes, shows whether the peer still reads.
 #[derive(Debug)]
 pub struct Pipes {
     reader: Guarded,
@@ -36,7 +32,6 @@ pub struct Pipes {
 }
 
 impl Pipes {
-    /// Returns the ends of one side of a link.
     pub fn linked(reader: Guarded, writer: Guarded, liveness: Liveness) -> Pipes {
         Pipes { reader, writer, _anchor: None, liveness: Some(liveness), _hold: None }
     }
@@ -51,7 +46,7 @@ impl Pipes {
         Pipes { reader, writer, _anchor: anchor, liveness: None, _hold: hold }
     }
 
-    /// Reads the available bytes. `Some(0)` is the end; `None` means that nothing is available yet.
+    /// `Some(0)` is the end; `None` means that nothing is available yet.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         self.read_by(|reader| fifo::read(reader, into))
     }
@@ -115,7 +110,6 @@ impl Pipes {
         self.is_peer_gone() || self.test_lock().unwrap_or(false)
     }
 
-    /// Tests the peer's lock; returns true if the link has ended.
     fn test_lock(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::test_lock)
     }
@@ -125,12 +119,11 @@ impl Pipes {
         self.liveness.as_ref().map_or(Ok(false), Liveness::start)
     }
 
-    /// Handles the events of [`Pipes::liveness`]. Returns true if the link, and therefore reading, has ended.
+    /// Handles the events of [`Pipes::liveness`]. Returns true if the link has ended.
     pub fn check_events(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::check_events)
     }
 
-    /// Returns a descriptor that is readable when the peer may have ended.
     pub fn liveness(&self) -> Option<BorrowedFd<'_>> {
         self.liveness.as_ref().map(AsFd::as_fd)
     }
@@ -143,7 +136,6 @@ impl Pipes {
         self.writer.as_fd()
     }
 
-    /// Ends the link for both sides. Written bytes can still be read.
     pub fn disconnect(&self) {
         let Some(liveness) = &self.liveness else { return };
         if liveness.end() {

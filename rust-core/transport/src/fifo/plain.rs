@@ -1,7 +1,7 @@
 //! Pipes for programs without Linkspan: `echo '{"op":"x"}' > name`.
 //!
 //! There is neither hello nor link. The reader's own writing end, the anchor, keeps the pipe from ending when
-//! one of many writers closes. Replies go into `NAME.reply`, which any program may read.
+//! one of many writers closes. Replies go into `NAME.reply`.
 
 use std::sync::Arc;
 
@@ -25,9 +25,7 @@ use crate::value::{Map, Value};
 #[derive(Debug)]
 struct PlainName {
     place: Place,
-    /// Whether this process made the pipes.
     made: bool,
-    /// The fork generation that took the name.
     born: u64,
     _owner_record: OwnerRecord,
     _lock: Lock,

@@ -34,7 +34,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// Only guards against a hang.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Makes a pipe, as another program would.
 fn make(place: &Place, name: &str, mode: u32) {
     let path = place.directory.path().join(name);
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
@@ -94,7 +93,6 @@ impl HandshakeHandler for ForwardStream {
     }
 }
 
-/// Starts a server in the acceptor; returns it with the admitted clients.
 fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>) {
     let bound = BoundPipe::bind(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
@@ -121,7 +119,6 @@ fn send(stream: &Stream, body: &[u8]) {
     StreamTx::new(stream.clone(), true).try_send(&Outgoing::new(header, body)).unwrap();
 }
 
-/// Returns the bodies received until the end of the link.
 fn rest(stream: Stream) -> Vec<Vec<u8>> {
     let mut rx = StreamRx::new(stream, None, 1 << 20);
     let mut bodies = Vec::new();
@@ -179,7 +176,6 @@ fn each_client_gets_unused_pipes() {
     for i in 0..5u8 {
         let client = connect(&folder);
         send(&client, &[i; 3000]);
-        // Half a frame of a writer that then ends.
         let half = frame(Kind::Data, &[9; 2000]);
         client.write_bytes(&half[..1000]).unwrap();
         drop(client);

@@ -16,7 +16,6 @@ fn with(set: impl FnOnce(&mut Header)) -> [u8; HEADER] {
     header.to_bytes()
 }
 
-/// Returns the fields with offset, length, name and meaning, reserved bytes included.
 fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
     let plain = with(|_| {});
     let all = [
@@ -54,9 +53,7 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
     ];
     assert_eq!((&plain[..4], plain[4]), (&MAGIC[..], VERSION));
     for (name, meaning, bytes) in all {
-        // Every field is covered by the check sum.
         assert_ne!(bytes[CHECK], plain[CHECK], "{name} is checked");
-        // Only the bytes of this field differ.
         let range = difference(&plain, &bytes, CHECK);
         fields.push((range.start, range.len(), name, meaning));
     }
@@ -74,7 +71,6 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
     whole
 }
 
-/// The drawing and the table of fields.
 #[test]
 fn documents_show_the_header() {
     let fields = fields();
@@ -124,11 +120,9 @@ fn documents_list_kinds_and_flags() {
     check("encodings", &table(["number", "encoding"], encodings));
 }
 
-/// Whole frames as bytes: data, and an acknowledgement.
 #[test]
 fn documents_show_frames() {
     let body = crate::codec::encode(&crate::value::Value::map([("x", 7)]), Encoding::Cbor).unwrap();
-    // A frame with each kind of field in use.
     let header = Header {
         flags: flags::BODY_CHECKED,
         sequence: 5,

@@ -59,7 +59,6 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// The parser accepts exactly the fast-path frames, with their fields.
         #[test]
         fn fast_frames_are_those_of_their_form(
             numbers in any::<([u64; 3], i64, u32)>(),

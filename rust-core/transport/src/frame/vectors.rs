@@ -102,7 +102,6 @@ fn header_vectors_are_those_of_the_code() {
     for (name, at, byte, checked, offset) in BAD {
         let mut bytes = good()[0].1.to_bytes();
         bytes[at] = byte;
-        // A valid check sum shows that the byte itself is refused.
         if checked {
             bytes[12..16].fill(0);
             let check = crc32c::crc32c(&bytes).to_le_bytes();

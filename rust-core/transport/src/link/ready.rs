@@ -19,7 +19,6 @@ enum ShortPlace<'a> {
 }
 
 impl Short<'_> {
-    /// Returns the header.
     #[inline]
     pub fn header(&self) -> Header {
         self.header
@@ -48,7 +47,6 @@ enum LongPlace<'a> {
 }
 
 impl Long<'_> {
-    /// Returns the header.
     pub fn header(&self) -> Header {
         self.header
     }
@@ -70,19 +68,16 @@ pub struct DataInRecord<'a> {
 }
 
 impl DataInRecord<'_> {
-    /// Returns the length of the body in bytes.
     #[inline]
     pub fn length(&self) -> usize {
         self.fast.length()
     }
 
-    /// Returns the encoding of the body.
     #[inline]
     pub fn encoding(&self) -> Encoding {
         self.fast.encoding()
     }
 
-    /// Returns the sequence number.
     #[inline]
     pub fn sequence(&self) -> u64 {
         self.half.next_sequence()
@@ -102,7 +97,6 @@ pub struct ReplyInRecord<'a> {
 }
 
 impl ReplyInRecord<'_> {
-    /// Returns the fields of the record except the body.
     #[inline]
     pub fn words(&self) -> &FastLinked {
         &self.reply

@@ -46,7 +46,6 @@ impl Rx {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
             _ if matches!(self, Rx::Place(half) if half.goes_on_after(error)) => true,
-            // A faulty line does not hide the start of the next line.
             ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::OutOfRange => self.is_plain(),
             _ => false,
         }

@@ -1,9 +1,8 @@
 //! Bytes into lines, and the dialect that interprets a line, which the layer above implements.
 //!
-//! The dialects are JSON-RPC 2.0 and JSON lines (`channel/jsonrpc`). A line longer than one read is kept in a
-//! `Partial`, because a peer can leave it incomplete for any time; it counts with all other incomplete
-//! messages. A line over the limit is skipped to its end and reported once. No byte is searched twice for a
-//! newline, however few arrive at a time.
+//! A line longer than one read is kept in a `Partial`, because a peer can leave it incomplete for any time;
+//! it counts with all other incomplete messages. A line over the limit is skipped to its end and reported
+//! once. No byte is searched twice for a newline.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,12 +43,9 @@ pub enum Division {
     Raw,
 }
 
-/// Space for one read, in bytes.
 const STEP: usize = 64 << 10;
 
-/// Received bytes, owned by the receiving half.
 pub struct Lines {
-    /// The received bytes, followed by free room.
     buffer: Vec<u8>,
     /// The beginning of the next line ...
     start: usize,
@@ -57,7 +53,6 @@ pub struct Lines {
     end: usize,
     /// The bytes before this offset contain no newline.
     searched: usize,
-    /// The longest line in bytes, without its end.
     limit: usize,
     /// The received part of a line that is longer than one read; it continues at `start`.
     long: Option<Partial>,
@@ -99,7 +94,6 @@ impl Lines {
         self.end += count;
     }
 
-    /// Returns the unreturned bytes, of lines that are not long.
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -157,7 +151,6 @@ impl Lines {
         }
     }
 
-    /// Keeps the received part of a line that is incomplete.
     fn keep_half(&mut self, sender: &dyn Fn() -> PeerIdentity) -> Result<()> {
         if self.skipping {
             self.start = self.end;

@@ -1,8 +1,6 @@
 //! Plain framing, for programs without Linkspan: one JSON text per line, or raw bytes.
 //!
-//! There is no header, hello or session. A [`Dialect`] of the layer above translates between lines and
-//! frames, so the layers above see frames as on every other link, and this module never parses a line.
-//! `lines` has the dialect and the division of bytes into lines.
+//! A [`Dialect`] of the layer above translates between lines and frames, so this module never parses a line.
 //!
 //! **Sending.** Requests and messages to a peer that has closed its side are refused, because no reply could
 //! arrive. Many programs may write to a named pipe, so a line is sent in one write or refused. A reply
@@ -42,7 +40,6 @@ pub fn link(stream: Stream, division: Division, limit: u64, dialled: bool) -> (P
 pub struct PlainTx {
     stream: Stream,
     division: Division,
-    /// The rest of the last frame.
     tail: Option<Tail>,
     /// For a named pipe, the largest write that the kernel does not mix with other writers' bytes.
     atomic_write_size: Option<usize>,
@@ -136,7 +133,6 @@ impl PlainTx {
             && matches!(frame.header.kind, Kind::Reply | Kind::Error)
     }
 
-    /// Returns how many replies were dropped since the last call.
     pub(crate) fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
@@ -155,7 +151,6 @@ impl PlainTx {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Writes the rest of the last frame; returns true if nothing is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         Tail::flush(&mut self.tail, &self.stream)
     }
@@ -196,16 +191,12 @@ enum Mode {
         /// The lines; the last may be incomplete.
         lines: Lines,
         dialect: Arc<dyn Dialect>,
-        /// Frames of a line that were not returned yet.
         ready: VecDeque<Incoming>,
         /// Whether the first bytes were checked for Linkspan's own framing.
         begun: bool,
     },
-    /// Each read is a message.
     Raw {
-        /// Room for one read.
         buffer: Box<[u8]>,
-        /// The number of the last message.
         sequence: u64,
     },
 }
@@ -305,7 +296,6 @@ impl PlainRx {
         }
     }
 
-    /// Returns whether a frame or an error is buffered, which the descriptor does not show.
     pub(crate) fn park(&mut self) -> bool {
         let is_ready = match &mut self.mode {
             Mode::Lines { lines, ready, .. } => !ready.is_empty() || lines.has_line(),

@@ -1,12 +1,9 @@
 //! Links over a stream of bytes: one vectored write per message, one read for all arrived messages.
 //!
-//! Unix sockets, TCP, TLS and pipes use them. [`StreamTx`] and [`StreamRx`] share only the stream and
-//! [`PeerActivity`], so two threads use them without a lock.
-//!
-//! Over TCP a system call before each message checks whether the peer has closed the connection. It is
-//! omitted if the peer has just sent something: the receiving half notes the time, and the sending half reads
-//! it. Relaxed accesses suffice, because a stale value only costs a check, or delays the discovery of a
-//! closed connection by `PeerActivity::RECENT`. `send` turns frames into bytes, `receive` bytes into frames.
+//! [`StreamTx`] and [`StreamRx`] share only the stream and [`PeerActivity`], so two threads use them without
+//! a lock. Over TCP a system call before each message checks whether the peer has closed the connection. It
+//! is omitted if the peer has just sent something. Relaxed accesses to that time suffice, because a stale
+//! value only costs a check, or delays the discovery of a closed connection by `PeerActivity::RECENT`.
 
 mod receive;
 mod send;
@@ -34,7 +31,6 @@ impl PeerActivity {
         self.0.store(clock::now(), Ordering::Relaxed);
     }
 
-    /// Notes that the link has ended, or that the peer must be checked.
     pub(crate) fn clear(&self) {
         self.0.store(i64::MIN, Ordering::Relaxed);
     }

@@ -1,9 +1,9 @@
 //! The receiving half of a stream link.
 //!
 //! Short frames are copied out of a buffer of 64 KiB; one read can bring several. A series of equally long
-//! frames is read directly into the memory of each frame (`direct`). A frame longer than the buffer also gets
-//! its own memory, which `partial` counts. A frame over the limit is read and dropped, and the link
-//! continues. After an invalid header the start of the next frame is unknown, so the link ends.
+//! frames is read directly into the memory of each frame (`direct`). A frame over the limit is read and
+//! dropped, and the link continues. After an invalid header the start of the next frame is unknown, so the
+//! link ends.
 //!
 //! The peer's process can end while its child keeps the socket open. Before each sleep, `probe_due` therefore
 //! requests one check of the pidfd.
@@ -40,7 +40,6 @@ const BUFFER: usize = 64 << 10;
 pub struct StreamRx {
     stream: Stream,
     process: Option<Arc<OwnedFd>>,
-    /// The longest body in bytes.
     limit: u64,
     /// The peer that long messages count against; determined at the first long message.
     sender: Option<PeerIdentity>,
@@ -49,11 +48,8 @@ pub struct StreamRx {
     start: usize,
     /// ... and their end.
     end: usize,
-    /// A frame longer than the buffer, while it arrives.
     long: Option<Long>,
-    /// The frame that is read into its own memory.
     direct: Direct,
-    /// Reads that sleep for a few milliseconds.
     brief_reads: BriefReads,
     /// Whether the last brief read took everything, and no `try_recv` has followed.
     emptied_briefly: bool,
@@ -69,9 +65,7 @@ pub struct StreamRx {
     has_polled: bool,
     /// Whether the last read took everything that the kernel had.
     emptied: bool,
-    /// The reason for the end of the link; every later call returns it.
     over: Option<Error>,
-    /// The time of the last bytes, for the sending half.
     activity: Arc<PeerActivity>,
 }
 
@@ -201,7 +195,6 @@ impl StreamRx {
         Error::new(ErrorKind::Disconnected, text)
     }
 
-    /// Returns the next complete frame of the bytes that were read.
     fn buffered(&mut self) -> Result<Option<Incoming>> {
         if let Some(frame) = self.direct.take() {
             return self.check(frame).map(Some);
@@ -223,7 +216,6 @@ impl StreamRx {
         let header = match Header::from_bytes_with(first, crc::of_words) {
             Ok(header) => header,
             Err(error) => {
-                // After an invalid header the beginning of the next frame is unknown.
                 (self.start, self.end) = (0, 0);
                 self.over = Some(error.clone());
                 return Err(error);
@@ -259,7 +251,6 @@ impl StreamRx {
         });
         match begun {
             Ok(_) => (self.start, self.end, self.long) = (0, 0, Some(Long { header, bytes })),
-            // The frame stays in the buffer.
             Err(e) if e.kind() == ErrorKind::OutOfMemory => return Err(e),
             Err(e) => {
                 (self.start, self.end) = (0, 0);
@@ -426,7 +417,6 @@ impl StreamRx {
     }
 }
 
-/// Copies a complete frame into its own memory.
 fn copy(header: Header, bytes: &[u8]) -> Incoming {
     let (head, body) = bytes.split_at(header.body_offset());
     let extension = match header.extension {

@@ -30,11 +30,9 @@ const SHORT: usize = 4 << 10;
 /// The sending half; used by one thread at a time.
 pub struct StreamTx {
     stream: Stream,
-    /// The block for short frames.
     block: Box<[u8; SMALL]>,
     /// Whether each body is sent with its checksum: true if bytes leave this machine's memory.
     checked: bool,
-    /// The rest of the last frame.
     tail: Option<Tail>,
     /// The time of the peer's last activity; `None` without a receiving half.
     activity: Option<Arc<PeerActivity>>,
@@ -47,7 +45,6 @@ impl StreamTx {
         StreamTx { stream, block, checked, tail: None, activity: None }
     }
 
-    /// Adds the peer's activity, which a receiving half notes.
     pub(crate) fn beside(self, activity: Arc<PeerActivity>) -> StreamTx {
         StreamTx { activity: Some(activity), ..self }
     }
@@ -127,7 +124,6 @@ impl StreamTx {
             bytes.extend_from_slice(frame.body);
             ends.push(bytes.len());
         }
-        // `try_send` sends a single frame, without a copy.
         if ends.len() < 2 {
             return Ok(0);
         }
@@ -166,7 +162,6 @@ impl StreamTx {
         self.stream.is_held_back()
     }
 
-    /// See [`Stream::end_acknowledged`].
     pub(crate) fn end_acknowledged(&self, until: Deadline) {
         self.stream.end_acknowledged(until);
     }

@@ -1,11 +1,8 @@
 //! The unprocessed names in a directory, in order, and the descriptors that signal more names.
 //!
 //! inotify reports new names. If the file system does not report changes by other machines, a timer rescans
-//! the directory. Memory holds at most 16,384 names. Further names stay in the directory, which is read again
-//! after those are used up. A user with millions of files therefore costs time, but no memory.
-//!
-//! `refresh` adds new names, and `pop` returns the first name. The caller processes its file, gives it back
-//! (`retry`), or defers a file that cannot be read now (`defer`).
+//! the directory. Memory holds at most 16,384 names; further names stay in the directory, so a user with
+//! millions of files costs time, but no memory.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -47,16 +44,12 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_RETRIES: u32 = 60;
 const MAX_DEFERRED: usize = 256;
 
-/// The names that wait to be processed. One thread at a time uses it: the receiving half.
 pub struct Arrivals {
-    /// Reports new names, and the end of the directory.
     watch: Watch,
     /// A timer that runs on file systems without events, and while a file is deferred.
     timer: OwnedFd,
     lacks_events: bool,
-    /// Whether the timer runs for deferred files.
     is_armed: bool,
-    /// The names in memory.
     pending: BTreeSet<String>,
     /// Names after this one are in the directory, but not in `pending`.
     beyond: Option<String>,
@@ -183,7 +176,6 @@ impl Arrivals {
         Ok(true)
     }
 
-    /// Stops deferring a file that was processed or removed.
     pub fn forget(&mut self, name: &str) {
         if !self.deferred.is_empty() {
             self.deferred.remove(name);
@@ -219,7 +211,6 @@ fn lacks_events_kind(kind: FsWord) -> bool {
     WITHOUT_EVENTS.iter().any(|silent| FsWord::from(*silent) == kind)
 }
 
-/// Returns a timer that does not run.
 fn timer() -> Result<OwnedFd> {
     descriptor::timer().doing("making a timer (timerfd_create)")
 }

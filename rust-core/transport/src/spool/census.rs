@@ -1,7 +1,6 @@
 //! The files that wait in a directory, kept up to date by its events.
 //!
-//! A sender near its bound would otherwise list the whole directory for every few messages. A census lists it
-//! once, after its watch began, and then checks only the names that the kernel reports.
+//! A sender near its bound would otherwise list the whole directory for every few messages.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -16,13 +15,11 @@ pub struct Census {
     watch: WatchSet,
     /// Whether the file system does not report changes by other machines. Then each update is a listing.
     lacks_events: bool,
-    /// The reader whose files count.
     who: String,
     /// The filter of files, a function of the file's name and the reader.
     counts: fn(&str, &str) -> bool,
     /// A listing ends at this number of files: any user may have put millions there.
     most: u64,
-    /// The counted files, with their bytes.
     files: HashMap<String, u64>,
     bytes: u64,
 }
@@ -66,7 +63,6 @@ impl Census {
         })
     }
 
-    /// Adds a file, or removes it if it is gone.
     fn look_at(&mut self, folder: &SpoolFolder, name: &str) {
         if is_hidden(name) || !(self.counts)(name, &self.who) {
             return;
@@ -101,7 +97,6 @@ impl Census {
         self.who == who
     }
 
-    /// Returns how many files wait, and their bytes.
     pub fn totals(&self) -> (u64, u64) {
         (self.files.len() as u64, self.bytes)
     }

@@ -2,8 +2,7 @@
 //!
 //! The client remembers a request by its file name until the answer appears: a file with an equal name, or
 //! with `.error` appended. Numbers continue from the client's last one under this name, and skip every number
-//! seen in the spool. An answer's file is removed when it is read; a message from the server stays until it
-//! is consumed.
+//! seen in the spool. An answer's file is removed when it is read.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -29,9 +28,7 @@ use crate::sys::poll::wait_readable;
 use crate::value::Limits;
 use crate::{Sent, extension};
 
-/// The state that the two halves share.
 struct SpoolClient {
-    /// This client's name and its file in `hello/`.
     presence: Presence,
     layout: Arc<SpoolDirectory>,
     /// Held for short times only.
@@ -40,11 +37,9 @@ struct SpoolClient {
 
 #[derive(Default)]
 struct ClientDeliveries {
-    /// The last numbers used and consumed.
     progress: ClientProgress,
     /// Requests without an answer: the file, and the channel's number.
     pending: HashMap<String, u64>,
-    /// Messages that were delivered and not consumed.
     delivered: Delivered,
 }
 
@@ -104,7 +99,6 @@ fn request_name(name: &str) -> &str {
     name.strip_suffix(FAILED).unwrap_or(name)
 }
 
-/// Returns whether a file in `client/` is for this client.
 pub fn is_for(name: &str, who: &str) -> bool {
     // Most files are for others; the first comparison shows that without parsing.
     name.get(DIGITS + 1..).is_some_and(|rest| rest.starts_with(who))
@@ -187,7 +181,6 @@ impl ClientTx {
         }
     }
 
-    /// Waits until a file is consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.room.watch() {
             Some(watch) => wait_readable(waiting, &[watch.as_fd()]),
@@ -208,7 +201,6 @@ impl ClientTx {
         let _ = self.shared.layout.server.remove(&name);
     }
 
-    /// Returns the descriptor that becomes readable when there may be room.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.room.watch().map(|watch| watch.as_fd())
     }
@@ -315,7 +307,6 @@ impl ClientRx {
         self.shared.consumed_but(last);
     }
 
-    /// Returns whether something has arrived since.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }
@@ -325,7 +316,6 @@ impl ClientRx {
     }
 }
 
-/// Returns the error for a file that cannot be taken.
 pub fn refused(found: ReadOutcome, limit: u64) -> Error {
     match found {
         ReadOutcome::TooLarge(size) => over_message_limit(size, limit),

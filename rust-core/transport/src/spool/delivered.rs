@@ -1,8 +1,7 @@
 //! Messages that were delivered and not yet consumed, whose files stay until then.
 //!
-//! The list is in the order of delivery. When the layer above has processed the messages up to a number,
-//! their files are removed. If the process dies earlier, its next incarnation finds the files. So each
-//! message is delivered at least once, and at most once to one incarnation.
+//! If the process dies before their removal, its next incarnation finds the files. So each message is
+//! delivered at least once, and at most once to one incarnation.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -23,7 +22,6 @@ impl Delivered {
         self.order.push_back((number, Some(name)));
     }
 
-    /// Adds a request, which only keeps its place in the order.
     pub fn add_request(&mut self, number: u64) {
         self.order.push_back((number, None));
     }
@@ -43,7 +41,6 @@ impl Delivered {
         self.remove_first(folder, count);
     }
 
-    /// Removes the files of all messages except the last `last`.
     pub fn remove_all_but(&mut self, folder: &SpoolFolder, last: usize) {
         self.remove_first(folder, self.order.len().saturating_sub(last));
     }

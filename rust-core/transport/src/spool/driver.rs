@@ -1,7 +1,6 @@
 //! The spool as a transport: its kind, and the traits of `transport::driver`.
 //!
-//! It is connectionless: without a hello, messages wait for readers that may start later. No process may be
-//! there to ask, so the driver does listings, sweeping and the removal of an unused spool.
+//! No process may be there to ask, so the driver does listings, sweeping and the removal of an unused spool.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -22,7 +21,6 @@ use crate::sys::beneath::{Beneath, RequiredOwner};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 
-/// The driver of `spool:`; it has no state.
 pub struct Spool;
 
 /// `because` is the reason in errors about unsupported operations.

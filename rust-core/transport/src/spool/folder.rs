@@ -1,10 +1,8 @@
 //! One directory of a spool: files appear in it whole or not at all, are read whole, and are removed.
 //!
 //! A file is made without a name (`O_TMPFILE`), filled, and linked to its name. On file systems without that
-//! feature it gets a hidden name and is renamed without replacing another file. No reader, Linkspan or a
-//! script, ever sees half a file. With `durable` the file and the directory are synced before the call
-//! returns. Opening a file for reading never waits: a pipe, a link or a leased file does not block the
-//! reader.
+//! feature it gets a hidden name and is renamed without replacing another file. With `durable` the file and
+//! the directory are synced before the call returns. Opening a file for reading never waits.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,17 +18,13 @@ use crate::sys::beneath::{self, Beneath, RequiredOwner, write_all};
 use crate::sys::directory::Directory;
 use crate::sys::{descriptor, headroom, lock, user};
 
-/// An open directory of a spool.
 #[derive(Debug)]
 pub struct SpoolFolder {
     fd: OwnedFd,
-    /// Its path, for error texts.
     path: PathBuf,
-    /// The mode of the files in it.
     mode: u32,
     /// The user that gets the files that root makes here; `None` if files keep their maker.
     owner: Option<u32>,
-    /// Whether files and names are on the disk before a call returns.
     durable: bool,
 }
 
@@ -42,12 +36,9 @@ pub struct ReadFile {
     pub owner: u32,
 }
 
-/// The outcome of reading a name.
 #[derive(Debug)]
 pub enum ReadOutcome {
-    /// A file, read whole.
     File(ReadFile),
-    /// Nothing.
     Nothing,
     /// Not a file: a directory, a pipe, a link.
     Other,
@@ -108,7 +99,6 @@ impl SpoolFolder {
         Beneath::new(self.fd.as_fd(), &self.path)
     }
 
-    /// Returns the error for a directory that was removed while it was in use.
     pub fn removed_error(&self) -> Error {
         let text = format!(
             "the spool's directory {} was removed while it was in use; what was in it is gone",
@@ -121,7 +111,6 @@ impl SpoolFolder {
         rustix::fs::fstat(&self.fd).is_ok_and(|facts| facts.st_nlink == 0)
     }
 
-    /// Returns the error for a system call on a file in it.
     fn failed(&self, doing: &str, name: &str, errno: Errno) -> Error {
         Error::os(format_args!("{doing} {}", self.path.join(name).display()), errno.raw_os_error())
     }
@@ -162,7 +151,6 @@ impl SpoolFolder {
         Ok(true)
     }
 
-    /// Syncs the names, if the spool is durable.
     pub fn sync(&self) -> Result<()> {
         if self.durable {
             rustix::fs::fsync(&self.fd)
@@ -199,7 +187,6 @@ impl SpoolFolder {
         if self.durable { rustix::fs::fsync(file) } else { Ok(()) }
     }
 
-    /// Makes a file without a name and links it to its name.
     fn put_unnamed(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = descriptor::open_at(&self.fd, ".", flags, self.first_mode(reader))?;
@@ -217,7 +204,6 @@ impl SpoolFolder {
         Ok(())
     }
 
-    /// Makes a file under a hidden name and renames it, without replacing another.
     fn put_by_renaming(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let (new, file) = self.begin(name, reader)?;
         let put = self.fill(&file, body, reader).and_then(|()| {
@@ -226,7 +212,6 @@ impl SpoolFolder {
                 renamed => renamed,
             }
         });
-        // Already gone if it was renamed.
         let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
         put
     }
@@ -269,7 +254,6 @@ impl SpoolFolder {
         match replaced {
             Ok(()) => Ok(file),
             Err(e) => {
-                // The caller gets the first error; a later sweep removes the file.
                 let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
                 Err(e)
             }
@@ -292,7 +276,6 @@ impl SpoolFolder {
         }
     }
 
-    /// Returns the outcome for a file that could not be read.
     fn unread(&self, name: &str, error: Error) -> Result<ReadOutcome> {
         let is_link = || {
             let facts = self.facts(name);
@@ -322,7 +305,6 @@ impl SpoolFolder {
         }
     }
 
-    /// Returns the attributes of a name, not following a link.
     pub fn facts(&self, name: &str) -> Option<Stat> {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
@@ -331,7 +313,6 @@ impl SpoolFolder {
         self.facts(name).is_some()
     }
 
-    /// Calls `each` with every name in it, see [`Beneath::each_name`].
     pub fn each_name(&self, each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         self.beneath().each_name(each)
     }

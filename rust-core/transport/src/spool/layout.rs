@@ -43,7 +43,6 @@ const DURABLE: &str = ".durable";
 /// An open spool. The two halves of a side share it.
 #[derive(Debug)]
 pub struct SpoolDirectory {
-    /// Its name, and the directory that contains it.
     pub place: Place,
     /// Messages to the server.
     pub server: SpoolFolder,
@@ -51,13 +50,10 @@ pub struct SpoolDirectory {
     pub client: SpoolFolder,
     /// Files that could not be taken.
     pub rejected: SpoolFolder,
-    /// The participants.
     pub hello: SpoolFolder,
     /// The directory with the locks of the participants: `hello/` again.
     pub locks: Directory,
-    /// The spool's own directory.
     root: OwnedFd,
-    /// The owner and mode of that directory at the time of opening.
     facts: Stat,
 }
 
@@ -91,10 +87,8 @@ fn boot() -> Result<String> {
     Ok(std::fs::read_to_string(path).doing(format_args!("reading {path}"))?.trim().to_owned())
 }
 
-/// The longest accepted file with a boot id, in bytes.
 const BOOT_LENGTH: usize = 64;
 
-/// See [`SpoolDirectory::boot_made`].
 fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     if !is_ours(facts) {
         return Ok(None);
@@ -177,7 +171,6 @@ impl SpoolDirectory {
         self.client.sync()
     }
 
-    /// Syncs the name of a durable spool: its maker may have been killed before.
     pub fn sync_name(&self) -> Result<()> {
         let path = self.place.path();
         match self.beneath(&path).facts(DURABLE)? {
@@ -251,7 +244,6 @@ impl SpoolDirectory {
         is_ours(file) || [0, self.facts.st_uid].contains(&file.st_uid)
     }
 
-    /// Returns whether the name still leads here.
     pub fn is_current(&self) -> bool {
         let here = rustix::fs::fstat(&self.root);
         let named =

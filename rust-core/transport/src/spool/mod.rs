@@ -87,11 +87,8 @@ struct BoundSpool {
     born: u64,
     /// The server's file in `hello/`; `None` for a later worker, or if the disk was full.
     presence: Option<Presence>,
-    /// The owner record of the spool; `None` in the same cases.
     owner_record: Option<OwnerRecord>,
-    /// The lock of the name; `None` only while the drop takes it again.
     lock: Option<Lock>,
-    /// Whether other workers may serve.
     is_shared: bool,
 }
 
@@ -115,7 +112,6 @@ impl Drop for BoundSpool {
     }
 }
 
-/// The key of the owner record for whether other workers may serve.
 const SHARED: &str = "shared";
 
 /// Serves the spool at an endpoint, and creates it if needed.

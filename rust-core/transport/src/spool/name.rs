@@ -31,7 +31,6 @@ pub const LARGEST_COUNTED: u64 = 1 << 62;
 /// The longest name in `server/` in bytes. It leaves room for `.error` in the answer's name.
 pub const LONGEST: usize = 240;
 
-/// The ending of a failed answer's name.
 pub const FAILED: &str = ".error";
 
 /// Separates the name of a program without a `client_id` from its unique ending. No `client_id` contains it.
@@ -46,7 +45,6 @@ const PARTS: [(&str, Kind); 5] = [
     ("event", Kind::Event),
 ];
 
-/// The meaning of the name of a message's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFileName {
     /// Its number, and its client. `None` if Linkspan did not give the name.
@@ -141,7 +139,7 @@ pub fn session(who: &str) -> u64 {
     fnv1a(who) | 1
 }
 
-/// Accepts every name: the filter of a directory in which all files are for its reader.
+/// Accepts every name: all files of the directory are for its reader.
 pub fn any_name(_name: &str, _who: &str) -> bool {
     true
 }

@@ -2,7 +2,7 @@
 //!
 //! A client also holds a lock that dies with its process. Its file begins with two numbers of fixed length,
 //! which are overwritten in place: the last number that it used and the last that it consumed. A client that
-//! restarts under its name continues there. A nameless client's file is removed at the client's end.
+//! restarts under its name continues there.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -25,22 +25,16 @@ use crate::value::{Map, Value};
 pub struct Presence {
     layout: Arc<SpoolDirectory>,
     who: String,
-    /// The open file, for the numbers.
     file: OwnedFd,
-    /// The fork generation of its maker; a forked child removes nothing.
     born: u64,
-    /// Whether the file stays after the drop, see [`Presence::keep_file`].
     stays: bool,
     /// The lock of the name; a server holds the lock of the whole spool instead.
     _lock: Option<Lock>,
 }
 
-/// The progress of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientProgress {
-    /// The last number that it gave to a message.
     pub used: u64,
-    /// The number of the last message that it consumed.
     pub consumed: u64,
 }
 
@@ -114,7 +108,6 @@ impl Presence {
         self.stays = true;
     }
 
-    /// Returns the name of this client, or `server`.
     pub fn who(&self) -> &str {
         &self.who
     }
@@ -145,7 +138,6 @@ impl Drop for Presence {
     }
 }
 
-/// Returns the description of this program as a JSON map.
 fn describe(connect_options: &ConnectOptions) -> Result<String> {
     let map = Map::from_iter([
         ("pid".to_owned(), Value::from(std::process::id())),

@@ -32,7 +32,6 @@ pub fn check(body: &[u8], encoding: Encoding, limits: &Limits, is_ours: bool) ->
     codec::decode_into(body, encoding, limits, Unread).map(drop)
 }
 
-/// Returns the body of the failed answer for a rejected file.
 pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
     let code = if matches!(error.kind(), ErrorKind::Malformed) { PARSE_ERROR } else { INVALID_REQUEST };
     let map = Map::from_iter([
@@ -75,7 +74,6 @@ pub fn keep(layout: &SpoolDirectory, from: &SpoolFolder, name: &str) -> Result<(
     layout.rejected.sync()
 }
 
-/// Returns at most `bytes` bytes of a name, cut between two characters.
 fn beginning(name: &str, bytes: usize) -> &str {
     let mut end = name.len().min(bytes);
     while !name.is_char_boundary(end) {

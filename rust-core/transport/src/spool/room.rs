@@ -2,40 +2,31 @@
 //!
 //! It allows the bytes of the option `buffer` (256 MiB by default), and one file for each 4 KiB, but at least
 //! 4,096. Listing a directory is slow if many files wait. So a sender takes half of the remaining room as its
-//! credit; messages within the credit cost nothing more. Then it lists again. Near the bound, with small
-//! credits, it keeps a [`Census`] instead. Several senders count independently, so together they exceed the
-//! bound a little.
+//! credit; messages within the credit cost nothing more. Near the bound it keeps a [`Census`] instead.
+//! Several senders count independently, so together they exceed the bound a little.
 
 use super::census::{Census, each_waiting};
 use super::folder::SpoolFolder;
 use crate::error::Result;
 use crate::sys::inotify::WatchSet;
 
-/// The least bound on the number of files that may wait.
 const MIN_FILES: u64 = 4096;
 /// The bytes of the bound that allow one file.
 const BYTES_PER_FILE: u64 = 4096;
-/// The default bound in bytes.
 const MAX_BYTES: u64 = 256 << 20;
 /// A census begins when less than this fraction of the bound is left, and ends above four times it.
 const NEAR: u64 = 8;
 
-/// The room for the messages of one sender in a directory.
 pub struct Room {
-    /// The most files that may wait.
     files: u64,
-    /// The most bytes that may wait.
     bytes: u64,
     /// How many files and bytes may be put before the next count.
     credit: (u64, u64),
-    /// The filter of files, a function of the file's name and a client's.
     whose: fn(&str, &str) -> bool,
-    /// The count of waiting files, while it is near the bound.
     census: Option<Census>,
 }
 
 impl Room {
-    /// Returns the default room, or `buffer` bytes.
     pub fn new(buffer: Option<usize>, whose: fn(&str, &str) -> bool) -> Room {
         let bytes = buffer.map_or(MAX_BYTES, |bytes| bytes as u64);
         let files = MIN_FILES.max(bytes / BYTES_PER_FILE);
@@ -54,12 +45,10 @@ impl Room {
         Ok(true)
     }
 
-    /// Returns the room of a file that was not put.
     pub fn return_credit(&mut self, size: u64) {
         self.credit = (self.credit.0.saturating_add(1), self.credit.1.saturating_add(size));
     }
 
-    /// Returns the watch to wait on until there may be room.
     pub fn watch(&self) -> Option<&WatchSet> {
         self.census.as_ref().map(Census::watch)
     }

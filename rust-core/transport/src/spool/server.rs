@@ -1,17 +1,14 @@
 //! The server's two halves: they deliver the files in `server/` in the order of names, and put answers into
 //! `client/`.
 //!
-//! The server delivers a request and remembers its file (`requests`). It puts the answer into `client/` under
-//! the request's name and then removes the request's file. If it dies before the answer, the next server gets
-//! the request. If it dies between answer and removal, the next server removes the request
-//! ([`remove_answered`]). A message without an answer stays until the program has consumed it (`delivered`).
+//! The server puts the answer into `client/` under the request's name and then removes the request's file. If
+//! it dies before the answer, the next server gets the request. If it dies between answer and removal, the
+//! next server removes the request ([`remove_answered`]). A message without an answer stays until the program
+//! has consumed it (`delivered`).
 //!
-//! If several workers serve one spool (`shared`), each locks a file before it reads it. So one worker at a
-//! time processes a request, and another takes over if that worker dies (`workers`).
-//!
-//! The requesting user can read its answers, if the file system has access lists. Files of other users that
-//! are unreadable, too large or not a value in their encoding move to `rejected/`, and their sender gets an
-//! error.
+//! Several workers lock each file before they read it (`workers`). The requesting user can read its answers,
+//! if the file system has access lists. Files of other users that are unreadable, too large or not a value in
+//! their encoding move to `rejected/`, and their sender gets an error.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -43,7 +40,6 @@ use crate::sys::record_lock::RecordLock;
 use crate::value::Limits;
 use crate::{Sent, extension};
 
-/// The state that the two halves share.
 struct ServerState {
     layout: Arc<SpoolDirectory>,
     /// With several workers: the locks by which each claims its files.
@@ -56,37 +52,29 @@ struct ServerState {
 struct ServerDeliveries {
     /// Delivered, unanswered requests by number: the file and its owner.
     requests: HashMap<u64, (String, u32)>,
-    /// The files in `requests`.
     request_files: HashSet<String>,
-    /// Messages without an answer that were delivered and not consumed.
     delivered: Delivered,
     /// With several workers: the locks of all files that this worker has claimed.
     ///
     /// The kernel releases them at the end of this process.
     locks: HashMap<String, RecordLock>,
-    /// The last number that was assigned to a file without a number.
     last_assigned: u64,
 }
 
 pub struct ServerTx {
     server_state: Arc<ServerState>,
-    /// The room for messages that are not answers.
     room: Room,
     /// Reports clients that join and leave, after the first message that is not an answer.
     client_watch: Option<WatchSet>,
     /// The one client of a channel, from the last search.
     peer: Option<String>,
-    /// The last number that this server used for a message of its own.
     number: u64,
 }
 
 pub struct ServerRx {
     server_state: Arc<ServerState>,
-    /// The unprocessed names in `server/`.
     arrivals: Arrivals,
-    /// The files that other workers have claimed, with several workers.
     other_workers: Option<OtherWorkers>,
-    /// The longest body in bytes.
     limit: u64,
     /// The sender of the last message, with the extension made for it.
     sender: Option<(String, Bytes)>,
@@ -223,7 +211,6 @@ impl ServerState {
 }
 
 impl ServerDeliveries {
-    /// Releases the locks of processed files.
     fn release(&mut self) {
         let ServerDeliveries { locks, request_files, delivered, .. } = self;
         if !locks.is_empty() {
@@ -350,7 +337,6 @@ impl ServerTx {
         Ok(self.peer.clone())
     }
 
-    /// Removes the files of messages up to this number.
     pub fn consumed_to(&mut self, number: u64) {
         let mut state = self.server_state.state();
         state.delivered.remove_up_to(&self.server_state.layout.server, number);
@@ -478,7 +464,6 @@ impl ServerRx {
         Ok(Some(Incoming { header, extension, body: body.into() }))
     }
 
-    /// Keeps a file that cannot be taken, and reports the reason to its sender.
     fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
         let layout = &self.server_state.layout;
         let requester = layout.server.facts(name).map(|facts| facts.st_uid);
@@ -493,7 +478,6 @@ impl ServerRx {
         layout.server.remove(name).map(drop)
     }
 
-    /// Returns the extension with a sender's name and session.
     fn extension(&mut self, who: String) -> Result<Bytes> {
         if let Some((last, extension)) = &self.sender
             && *last == who
@@ -509,7 +493,6 @@ impl ServerRx {
         self.server_state.consumed_but(last);
     }
 
-    /// Returns whether something has arrived since.
     pub fn park(&self) -> bool {
         !self.arrivals.is_empty()
     }

@@ -1,8 +1,7 @@
 //! Removal from a spool: files of dead clients, unfetched answers, old rejected files, and unused spools.
 //!
-//! A sweep removes files of its own user, even if it runs as root: in a shared spool each user's programs
-//! sweep that user's files. It reports another user's files that are due (`Swept::remaining`). Requests in
-//! `server/` are never swept: they wait for the next server.
+//! A sweep removes files of its own user, even if it runs as root, and reports another user's files that are
+//! due (`Swept::remaining`). Requests in `server/` are never swept: they wait for the next server.
 //!
 //! | caller | lock | swept files |
 //! |---|---|---|
@@ -30,7 +29,6 @@ use crate::sys::staging::Swept;
 const AGE: Duration = Duration::from_secs(24 * 3600);
 /// How many files without a waiting client are kept: the newest ones.
 const COUNT: usize = 4096;
-/// How many of the remaining files are reported.
 const MAX_REPORTED: usize = 16;
 
 /// Returns the client of an answer. `None` if a script sent the request.
@@ -62,15 +60,14 @@ pub fn remove_answers(layout: &SpoolDirectory, who: &str) -> Result<()> {
     })
 }
 
-/// Removes files of dead clients and servers, and files that have waited too long. The caller holds the
-/// spool's lock.
+/// Removes files of dead processes, and files that have waited too long. The caller holds the spool's lock.
 pub fn sweep(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = sweep_clients(layout)?;
     sweep_staged(layout, &living_clients(&layout.locks, &layout.hello)?, &mut swept)?;
     Ok(swept)
 }
 
-/// Like [`sweep`], also next to a living server: files of dead clients, and files that have waited too long.
+/// Like [`sweep`], also next to a living server.
 pub fn sweep_clients(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = Swept::default();
     let alive: HashSet<String> = living_clients(&layout.locks, &layout.hello)?.into_iter().collect();
@@ -144,12 +141,10 @@ pub fn remove_staged(layout: &SpoolDirectory, who: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the final name of an unfinished file.
 fn staged_name(name: &str) -> Option<&str> {
     beneath::of_staged(name).map(|(name, _)| name)
 }
 
-/// Sweeps as `ls` and `clean` do next to a living server.
 pub fn sweep_beside(place: &Place) -> Result<Swept> {
     match SpoolDirectory::open(place)? {
         Some(layout) if !layout.is_stale()? => {

@@ -2,7 +2,7 @@
 //!
 //! A worker that claims a file holds a record lock with the file's name, in the file of locks in `hello/`,
 //! until the file is processed. The kernel releases the locks of a process at its end, and inotify reports
-//! the closed descriptor to the others. They then retry the files that others had claimed.
+//! the closed descriptor to the others, which retry those files.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,9 +28,7 @@ pub fn lock_of(file: &str) -> String {
 
 /// The claims of other workers that this worker has met. Only the receiving half uses it.
 pub struct OtherWorkers {
-    /// Becomes readable when a process closes the file of locks.
     watch: Watch,
-    /// Becomes readable when the next retry is due.
     timer: Timer,
     /// How many of the delays were used since the last close of a descriptor.
     retries: usize,

@@ -1,11 +1,8 @@
 //! Unix stream sockets: frames as bytes.
 //!
-//! Names are in `local`, and frames over streams in `socket`. The kernel identifies the connecting user, so
-//! allow-lists work. Bytes stay in the machine's memory, so bodies have no check sums.
-//!
-//! Several processes of one user may listen at one socket (`shared`): the first makes it, and others ask a
-//! listening process for the descriptor (`bind`). The kernel gives each new connection to one of the
-//! processes.
+//! Bytes stay in the machine's memory, so bodies have no check sums. Several processes of one user may listen
+//! at one socket (`shared`): the first makes it, and others ask a listening process for the descriptor
+//! (`bind`). The kernel gives each new connection to one of the processes.
 
 use crate::acceptor::ListenSource;
 use crate::capability::{Capabilities, LINKS};

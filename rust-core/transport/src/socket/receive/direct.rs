@@ -22,13 +22,11 @@ const ROOM: usize = 64;
 pub(super) struct Direct {
     /// The length of the expected frame in bytes, with header; 0 if none is expected.
     expected: usize,
-    /// The bytes of a read, until they are checked.
     bytes: Vec<u8>,
     /// The header of the complete frame in `bytes`.
     header: Option<Header>,
 }
 
-/// The result of a read.
 pub(super) struct Settled {
     /// Whether there was room for more.
     pub took_all: bool,
@@ -37,7 +35,6 @@ pub(super) struct Settled {
 }
 
 impl Direct {
-    /// Expects a frame of this length next, if it is not too short.
     pub(crate) fn expect(&mut self, length: usize) {
         self.expected = if (SHORTEST..=LONGEST).contains(&length) { length } else { 0 };
     }
@@ -97,7 +94,6 @@ impl Direct {
     }
 }
 
-/// Divides the bytes of a complete frame, without copying.
 pub(super) fn split(header: Header, bytes: Bytes) -> Incoming {
     Incoming {
         extension: bytes.slice(HEADER..HEADER + header.extension),

@@ -140,7 +140,6 @@ impl StreamRx {
     }
 }
 
-/// Returns whether the header has no extension, and the body its check sum.
 fn is_ordinary(header: &Header, body: &[u8]) -> bool {
     header.extension == 0 && has_its_check_sum(header, body)
 }

@@ -28,7 +28,6 @@ fn frame(length: usize, sequence: u64) -> Vec<u8> {
     bytes
 }
 
-/// Receives a frame that has arrived whole.
 fn check(rx: &mut StreamRx, length: usize, sequence: u64) {
     let frame = rx.try_recv().unwrap().unwrap();
     assert_eq!((frame.header.sequence, frame.body.len()), (sequence, length));
@@ -153,7 +152,6 @@ fn checked_frame(length: usize, sequence: u64) -> Vec<u8> {
     bytes
 }
 
-/// Receives a message that the short path takes.
 fn take_shortly(rx: &mut StreamRx) -> Option<(Header, Vec<u8>)> {
     let header = rx.peek()?;
     assert_eq!(rx.peek().map(|again| again.sequence), Some(header.sequence), "looking changes nothing");
@@ -171,7 +169,6 @@ fn take_shortly(rx: &mut StreamRx) -> Option<(Header, Vec<u8>)> {
 #[test]
 fn short_path_leaves_damaged_frames_and_the_end_to_the_general_one() {
     for length in [64, 5000] {
-        // In the header, and in the body.
         for at in [20, HEADER + 10] {
             let (mut rx, mut far) = pair(1 << 20);
             far.write_all(&checked_frame(length, 1)).unwrap();
