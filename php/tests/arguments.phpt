@@ -32,10 +32,10 @@ foreach ([['timeout' => 'abc'], ['timeout' => []], ['timeout' => true], ['on_unc
 }
 told(fn () => connect());
 told(fn () => throw new TypeError('Invalid value given for argument `mine`.'));
-// Engine errors of the program itself stay as they are.
+// Engine errors of the program itself stay unchanged.
 told(fn () => strlen([]));
 echo "---\n";
-// Texts that are no UTF-8: names, paths, options, one name of several.
+// Text that is not UTF-8: endpoints, paths, options, one of several names.
 told(fn () => connect("\xff"));
 told(fn () => connect("unix:lab/\xe9t\xe9"));
 told(fn () => Linkspan\Channel::open(str_repeat('long/', 20) . "\xff" . str_repeat('/long', 20)));

@@ -45,7 +45,7 @@ foreach (['unix:lab/batch', 'shm:lab/batch'] as $endpoint) {
     $heard = '';
     while (strlen($heard) < 3) foreach ($in->recvMany() as $message) $heard .= $message->value;
     echo "$heard\n";
-    // Near memory_limit no message is lost with an exception: fewer are taken, or none.
+    // Near memory_limit no exception loses a message: the call takes fewer, or none.
     $sent = $taken = 0;
     foreach ([0, 64 << 10, 1 << 20, 3 << 20, 12 << 20] as $room) {
         $sent += $out->sendMany(range($sent + 1, $sent + 20000));

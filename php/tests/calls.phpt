@@ -16,17 +16,17 @@ foreach (['unix:calls', 'shm:calls'] as $endpoint) {
     assert($pending[0] instanceof PendingReply);
     $requests = [$far->recv(), $far->recv(), $far->recv()];
     $answer = fn ($request) => $far->reply($request, $request->value + 100);
-    // Nothing has arrived: the request goes on.
+    // No reply has arrived: the request continues.
     fails(fn () => $near->finishCall($pending[0], 0));
     $answer($requests[2]);
     $answer($requests[1]);
     $far->send('data');
-    // It is behind two replies, which are kept.
+    // It arrives after two replies, which are kept.
     echo $near->recv()->value, "\n";
     $answer($requests[0]);
     echo json_encode(array_map(fn ($one) => $near->finishCall($one), $pending)), "\n";
     echo 'dropped ', $near->stats()['dropped'], "\n";
-    // A request has one reply.
+    // A request has only one reply.
     fails(fn () => $near->finishCall($pending[0], timeout: 0.02));
     fails(fn () => $near->startCall("\xff"));
     try { $near->finishCall($near); } catch (TypeError $e) { echo substr($e->getMessage(), 0, 62), "\n"; }

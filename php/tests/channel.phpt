@@ -32,7 +32,7 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
         assert([$a->recv()->value, $a->tryRecv()->value, $a->recv(timeout: 1)->value] === [0, 1, 2]);
         assert($a->recv()['wave']->shape === [2, 2]);
         $big = str_repeat('x', 1_000_000);
-        // More than the ring and the socket hold would need a concurrent reader, so it is sent in pieces.
+        // The ring and the socket hold less, and there is no concurrent reader: send it in pieces.
         foreach (str_split($big, 50_000) as $piece) { $a->send($piece); assert($b->recv()->value === $piece); }
         assert([$a->role(), $b->role(), $a->endpoint()] === ['connector', 'listener', $endpoint]);
         assert($a->stats()['sent'] === 21 && $b->stats()['received'] === 21 && is_int($a->fileno()) && is_int($listener->fileno()));
@@ -57,11 +57,11 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
     $listener->close();
     unset($b, $listener);
     fails(fn () => $a->call('anybody?', 0.05));
-    // The last message was received, but the peer left before its next receive acknowledged it.
+    // The peer left before its next receive acknowledged the last message.
     try { $a->close(0); } catch (Linkspan\LinkspanException $e) { echo preg_match('/\d+ messages? was|\d+ messages/', $e->getMessage(), $m) ? $m[0] : $e, "\n"; }
     fails(fn () => $a->send(1));
     unset($a);
-    // Of two that open the endpoint, one listens.
+    // Of two ends that open the endpoint, one listens.
     $first = Channel::open($endpoint);
     $second = Channel::open($endpoint);
     $second->send('hello');

@@ -62,7 +62,7 @@ fails(fn () => $controller->service('lab/powre')->status());
 fails(fn () => $controller->log(-1));
 echo $is(), "\n";
 
-// A command that takes too long is still under way, and can be cancelled.
+// A command that takes too long is still under way. It can be cancelled.
 fails(fn () => $power->command('dawdle', 60, timeout: 0.3));
 echo $service->line(), "\n";
 foreach ($controller->watch(['lab/power'], timeout: 60) as $event) {
@@ -87,7 +87,7 @@ $answer = $power->pause(wait: false);
 echo $answer->outcome->name, ' ', $answer->error->getKind(), "\n";
 fails(fn () => $power->answer('never'));
 
-// With its own id it is carried out once; for another incarnation not at all.
+// A command with an id is carried out once; another incarnation refuses it.
 for ($i = 0; $i < 2; $i++) {
     $answer = $power->order('form-7', Command::Run, epoch: $power->status()['epoch']);
     echo $answer->id, ' ', $answer->outcome->name, ' ', $power->status()['answered']['done'] - ($done ??= $power->status()['answered']['done']), "\n";
@@ -109,7 +109,6 @@ ini_set('memory_limit', '256M');
 echo strlen($power->config()['long']), "\n";
 $fill = null;
 
-// Shutdown.
 var_dump($power->shutdown());
 echo $service->finish();
 foreach ($controller->watch(['lab/power'], timeout: 60) as $event) {

@@ -38,7 +38,7 @@ try {
         echo trim(get("$url?do=$do")), "\n", $service->line(), ' ', get("$url?do=cancel"), "\n";
     }
     echo get("$url?do=stream"), "\n", get($url), "\n";
-    // Our own connection, and the page's.
+    // The connections of this program and of the page.
     echo get("$url?do=clients"), " clients\n";
 } finally {
     stop($process);

@@ -10,7 +10,7 @@ require getenv('LINKSPAN_TESTS') . '/peer.inc';
 require getenv('LINKSPAN_TESTS') . '/services.inc';
 
 runtime_directory();
-// No controller listens yet: the constructor waits for its time-out.
+// Before a controller listens, the constructor waits for its time-out.
 fails(fn () => new Controller(timeout: 0.2));
 fails(fn () => new Controller('unix:elsewhere', timeout: 0));
 fails(fn () => new Controller('unix:a b'));
@@ -30,7 +30,7 @@ for ($i = 0; $i < 3; $i++) {
     $program->kill();
     fails(fn () => $power->getData(timeout: 0.2));
     $program = controller();
-    // The new controller has no services at first; the command waits for the service.
+    // The new controller has no services at first. The command waits for the service.
     echo is_int($power->getData()['rows']) ? 'data' : 'no data', ' ', $power->status()['state'], "\n";
 }
 echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
@@ -42,17 +42,16 @@ foreach ($watch as $event) {
 }
 echo "seen\n";
 
-// The service is killed: commands wait for it until the deadline, and longer ones for a new service with its
-// name.
+// The service is killed. Commands wait for it until the deadline, or for a new service with its name.
 $service->kill();
-// The controller answers somewhat before the deadline, so that the answer arrives in time on a slow machine.
+// The controller answers before the deadline, so that the answer arrives in time on a slow machine.
 fails(fn () => $power->getData(timeout: 3));
-// The command is there before the service is, and waits until it has started.
+// The command arrives before the service, and waits until the service has started.
 $service = new Peer(['sh', '-c', 'sleep 1; exec "$0" power', getenv('LINKSPAN_SERVICE')]);
 echo is_int($power->getData()['rows']) ? 'data' : 'no data', "\n";
 echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
 
-// Calls on a closed object fail; a new object has a connection of its own.
+// Calls on a closed object fail; a new object has a separate connection.
 $controller->close();
 fails(fn () => $power->status());
 echo (new Controller(timeout: 60))->service('power')->status()['state'], "\n";

@@ -35,7 +35,7 @@ echo $service->line(), ' ', $count, "\n";
 $patient->service('power')->cancel();
 unset($patient);
 
-// Consecutive objects share one connection, simultaneous objects have one each.
+// Consecutive objects share one connection; simultaneous objects have separate ones.
 $clients = fn () => (new Controller(client_id: 'counter'))->stats()['clients'];
 $before = $clients();
 for ($i = 0; $i < 5; $i++) {
@@ -70,7 +70,7 @@ for ($i = 0; $i < 3; $i++) {
 while (!$slow->isTerminated()) $slow->resume();
 echo implode(' ', $order), "\n";
 
-// A child opens its own connection; its parent's object is refused there.
+// A child opens its own connection; the parent's object refuses calls there.
 $parents = new Controller;
 $child = pcntl_fork();
 if ($child === 0) {

@@ -7,7 +7,7 @@ linkspan
 use Linkspan\{Encoding, LinkspanException};
 use function Linkspan\{decode, encode};
 
-// CBOR's tag 40: a shape of three dimensions, and no elements of f64.
+// CBOR's tag 40: three dimensions, and no elements of f64.
 $long = '1b0000000040000000';
 $array = decode(hex2bin("d8288283{$long}{$long}00d85640"), Encoding::Cbor);
 echo implode(',', $array->shape), ' ', count($array), "\n";

@@ -4,8 +4,9 @@ memory_limit is reached by values: an exception, the process continues, and no m
 linkspan
 --FILE--
 <?php
-// One process of `php -S` serves many requests that all reach the limit inside decode(), and then end in a fatal error of PHP's with the values
-// that they keep; if each leaked its Rust memory, the process would grow by more than 10 MB per request.
+// One process of `php -S` serves many requests. Each reaches the limit inside decode(), and then ends in a fatal error
+// of PHP with the values that it keeps. If each leaked its Rust memory, the process would grow by over 10 MB per
+// request.
 require getenv('LINKSPAN_TESTS') . '/server.inc';
 
 $page = sys_get_temp_dir() . '/linkspan_fatal_' . getmypid() . '.php';
@@ -14,7 +15,7 @@ file_put_contents($page, <<<'PHP'
     function rss(): int { preg_match('/VmRSS:\s+(\d+)/', file_get_contents('/proc/self/status'), $m); return (int) $m[1]; }
     if (isset($_GET['rss'])) { echo rss(); exit; }
     ini_set('memory_limit', '8M');
-    // 30,000 strings take 1.7 MB with their list: some of them fit, and the next one reaches the limit.
+    // 30,000 strings take 1.7 MB with their list: some fit, and the next reaches the limit.
     $count = (int) ($_GET['count'] ?? 30000);
     $bytes = "\x9a" . pack('N', $count) . str_repeat("\x68textuell", $count);
     try {

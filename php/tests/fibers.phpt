@@ -9,7 +9,7 @@ use Linkspan\{Channel, Listener};
 
 runtime_directory();
 $l = Listener::listen('unix:fib');
-// The main script, which is no fiber, connects: that may wait, too.
+// The main script, outside any fiber, connects: its wait is also allowed.
 $suspend = function () { if (Fiber::getCurrent()) Fiber::suspend(); };
 $fibers = [];
 foreach (['one', 'two'] as $name) {
@@ -21,7 +21,7 @@ foreach ($fibers as $f) $f->start();
 $peers['two']->send('first'); $peers['one']->send('second');
 while (array_filter($fibers, fn ($f) => !$f->isTerminated())) foreach ($fibers as $f) if (!$f->isTerminated()) $f->resume();
 foreach ($fibers as $f) echo $f->getReturn(), "\n";
-// A fiber that is dropped while it waits ends there, and its channel can be used again.
+// Dropping a waiting fiber ends it, and its channel can be used again.
 $ch = Channel::connect('unix:fib', timeout: 5, on_wait: $suspend);
 $f = new Fiber(fn () => $ch->recv(5)); $f->start(); unset($f);
 // A fatal error while a fiber waits.

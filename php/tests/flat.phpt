@@ -17,7 +17,7 @@ final class Pair
     public mixed $first;
     public ?string $second;
 }
-// The first call looks the class up; for the second object, the last class is reused.
+// The first call looks the class up; the second object reuses the last class.
 $checked = function (object $instance, array $entries): void {
     $expected = Linkspan\encode((object) $entries);
     foreach (range(1, 3) as $_) {
@@ -36,7 +36,7 @@ foreach ([...$flat, ...$walked, ...$flat] as $value) {
     $checked(new One($value), ['key' => $value]);
 }
 
-// Numbers of entries around the limit of a one-byte head: maps above it are walked.
+// Numbers of entries around the limit of a one-byte head: longer maps are walked.
 foreach ([1, 22, 23, 24, 25] as $count) {
     $rows = implode(', ', array_map(fn ($i) => "'p$i' => [['k$i'], 'i64']", range(1, $count)));
     $properties = implode(' ', array_map(fn ($i) => "public int \$p$i = $i;", range(1, $count)));
@@ -44,8 +44,8 @@ foreach ([1, 22, 23, 24, 25] as $count) {
     $checked(new ("Many$count"), array_combine(array_map(fn ($i) => "k$i", range(1, $count)), range(1, $count)));
 }
 
-// Null of an optional property is left out; a reference is followed; an unset property is refused, and sent
-// again once it is set.
+// Null of an optional property is left out. A reference is followed. An unset property is refused, and sent after it
+// is set.
 $pair = new Pair();
 $pair->first = 'x';
 $pair->second = null;

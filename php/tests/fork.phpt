@@ -24,7 +24,7 @@ foreach (['unix', 'shm'] as $transport) {
     if ($child === 0) {
         ob_start();
         foreach ([fn () => $out->send(2), fn () => $in->recv(0), fn () => $a->send(2), fn () => $listener->accept(0)] as $do) fails($do);
-        // With the same name and options the child has a connection of its own, besides the parent's.
+        // With the same name and options, the child gets a separate connection.
         echo latest("$transport:reading")->value, ' ', Channel::persistent("$transport:pair", timeout: 10)->send('from the child'), "\n";
         $own = new Publisher("$transport:child");
         $own->send('mine');
@@ -32,7 +32,7 @@ foreach (['unix', 'shm'] as $transport) {
         unset($out, $in, $listener, $a, $b, $own);
         exit(3);
     }
-    // The child's connection waits until it is accepted; the parent's own is not affected.
+    // The child's connection waits for accept; the parent's is not affected.
     $heard = $listener->accept(10)->recv(10)->value;
     pcntl_waitpid($child, $status);
     echo $heard, "\n";

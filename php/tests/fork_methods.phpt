@@ -11,14 +11,14 @@ use function Linkspan\subscribe;
 
 runtime_directory();
 
-/** What methods take that need something; the others take nothing. */
+/** The arguments of methods; methods that are not listed take none. */
 const ARGUMENTS = [
     'send' => [1], 'trySend' => [1], 'sendMany' => [[1, 2]], 'call' => [1], 'startCall' => [1], 'reply' => [1], 'fail' => ['refused'],
     'get' => ['n'], 'offsetExists' => ['n'], 'offsetGet' => ['n'], 'checkFingerprint' => ['0000000000000000000000000000000000000000000000000000000000000000'], 'waitForSubscribers' => [1],
     'recvMany' => [1], 'loanBytes' => [65536], 'accept' => [0.0], 'recv' => [0.0], 'next' => [0.0],
 ];
 
-/** What is of the object alone: its name, its state at the fork, what it had received. */
+/** Methods that use only the object: its name, its state at the fork, its received messages. */
 const PLAIN = [
     'Publisher' => ['close', 'endpoint', 'events', 'stats', 'subscribers'],
     'Subscriber' => ['close', 'endpoint', 'events', 'getIterator', 'stats'],
@@ -28,7 +28,7 @@ const PLAIN = [
     'Request' => ['__toString', 'checkFingerprint', 'count', 'get', 'getIterator', 'jsonSerialize', 'offsetExists', 'offsetGet', 'wantsReply'],
     'PendingReply' => [],
 ];
-/** Methods that make another object, that need one, or that are refused always. */
+/** Methods that create or need another object, or are always refused. */
 const OTHERS = ['finishCall', 'serve', 'run', 'onUnconsumed', 'offsetSet', 'offsetUnset', '__construct', '__destruct'];
 
 foreach (['unix', 'shm'] as $transport) {
@@ -69,7 +69,7 @@ foreach (['unix', 'shm'] as $transport) {
     }
     pcntl_waitpid($child, $status);
     echo "$transport: ", pcntl_wifexited($status) ? pcntl_wexitstatus($status) : 'ended: it hangs', "\n";
-    // The child has sent, consumed and ended nothing.
+    // The child has neither sent nor consumed nor ended anything.
     $out->send(1);
     $far->reply($asked, 'answered, too');
     $near->send('from the parent');

@@ -12,8 +12,7 @@ elseif (!posix_getpwnam('www-data') || !posix_getpwnam('nobody')) echo 'skip nee
 ?>
 --FILE--
 <?php
-// All files are in one folder: sockets instead of ports, logs, and the runtime directory, which the group
-// www-data shares.
+// All files are in one folder, with sockets instead of ports. The group www-data shares the runtime directory.
 $folder = sys_get_temp_dir() . '/linkspan_fpm_' . getmypid();
 mkdir($folder, 0711);
 mkdir("$folder/run");
@@ -122,8 +121,7 @@ try {
     $reply = $answer['reply'] ?? [];
     echo json_encode(array_diff_key($answer, ['worker' => 1, 'reply' => 1])), ' ', json_encode(array_diff_key($reply, ['connections' => 1])), "\n";
 
-    // The next page has the new value; each of the two workers keeps one connection, however many pages it
-    // serves.
+    // The next page has the new value. Each of the two workers keeps one connection for any number of pages.
     get($folder, 'op=next');
     $workers = [];
     for ($i = 0; $i < 30; $i++) {
@@ -133,8 +131,7 @@ try {
     echo $answer['celsius'], ' ', json_encode($answer['wave']), "\n";
     echo $answer['reply']['connections'] === count($workers) ? "one connection a worker\n" : json_encode($answer) . "\n";
 
-    // The driver is killed: the page reports it. After its restart the page is complete again, with the same
-    // workers.
+    // The driver is killed: the page reports it. After its restart the page is complete, with the same workers.
     proc_terminate($running['driver'], 9);
     proc_close($running['driver']);
     $answer = get($folder);
@@ -146,8 +143,7 @@ try {
     }
     echo 'with it again: ', $answer['celsius'], ' ', $answer['reply']['user'], "\n";
 
-    // A controller with a service: each worker keeps one connection to it for all its pages, also after a
-    // restart.
+    // A controller with a service: each worker keeps one connection to it for all pages, also after a restart.
     $hub = ["$folder/linkspan", 'controller', '--no-tcp', '--quiet'];
     $running['hub'] = as_nobody($folder, $hub);
     $running['service'] = as_nobody($folder, ["$folder/service", 'power']);
@@ -166,7 +162,7 @@ try {
         $running['hub'] = as_nobody($folder, $hub);
     }
 
-    // A socket of the driver is accessible to the group, and to no other user.
+    // Only the group can access a socket of the driver.
     $socket = stat("$folder/run/lab@spectrum.shm");
     printf("%o %s %s\n", $socket['mode'] & 0777, posix_getpwuid($socket['uid'])['name'], posix_getgrgid($socket['gid'])['name']);
 } finally {

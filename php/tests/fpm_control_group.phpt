@@ -17,7 +17,7 @@ require getenv('LINKSPAN_TESTS') . '/peer.inc';
 require getenv('LINKSPAN_TESTS') . '/fpm/fpm.inc';
 require getenv('LINKSPAN_TESTS') . '/fpm/group.inc';
 
-/** How much more than an idle worker there may be: less than a long value, and than two and three of them. */
+/** Bytes beyond an idle worker: less than a long value, and than two and three of them. */
 const ROOM = [20 << 20, 60 << 20, 100 << 20];
 
 $folder = scratch_directory();

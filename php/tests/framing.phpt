@@ -12,7 +12,7 @@ foreach (["unix:$directory/a.sock", endpoint('tcp')] as $endpoint) {
     $plain_address = preg_replace('/^unix:/', 'unix://', $endpoint);
     echo strstr($endpoint, ':', true), "\n";
 
-    // A server that replies to a plain socket.
+    // A server replies to a plain socket.
     $server = Server::serve($endpoint, framing: 'lines');
     $plain = stream_socket_client($plain_address);
     fwrite($plain, '{"jsonrpc":"2.0","method":"sum","params":[1,2,3],"id":7}' . "\n" . '{"op":"x"}' . "\n");
@@ -28,7 +28,7 @@ foreach (["unix:$directory/a.sock", endpoint('tcp')] as $endpoint) {
     fclose($plain);
     $server->close();
 
-    // A client of a plain server, a process that does not use Linkspan.
+    // A client calls a plain server, a process without Linkspan.
     $other = str_replace('a.sock', 'b.sock', $plain_address);
     $peer = new Peer('$door = stream_socket_server(' . var_export($other, true) . '); echo "listens\n";' . <<<'PHP'
         $client = stream_socket_accept($door, 60);

@@ -37,22 +37,20 @@ $message = function (mixed $value) use ($out, $subscriber): Linkspan\Message {
     return $subscriber->recv(20.0);
 };
 
-// A list of a map's values stays a map, also if empty; null of an optional property is left out; an older key
-// is read.
+// A map of lists stays a map, also if empty. Null of an optional property is left out. An older key is read.
 $plot = new Plot(Mode::On, [new Point(0.5), new Point(1.0, 'one')], ['zero', 'one']);
 echo Linkspan\transcode(Linkspan\encode($plot), 'cbor', 'json'), "\n";
 echo Linkspan\transcode(Linkspan\encode(['in' => [new Plot(Mode::Off, [], [], 0)]]), 'cbor', 'json'), "\n";
 var_dump(decode_instance(Plot::class, $message($plot)) == $plot);
 $read = decode_instance(Plot::class, $message(['more' => [1, ['x' => 2]], 'notes' => ['a' => 'b'], 'points' => [['name' => 'old', 'x' => 3]], 'mode' => 'new']));
 var_dump($read == new Plot(Mode::Off, [new Point(3.0, 'old')], ['a' => 'b'], 7), $read->mode === Mode::Off);
-// It is read-only, like one from its constructor.
+// It is read-only, like an instance from its constructor.
 try { $read->count = 8; } catch (Error $e) { echo $e->getMessage(), "\n"; }
 foreach ([['x' => 'text'], ['label' => 'no x'], ['x' => 1, 'name' => 'a', 'label' => 'b'], [1], ['x' => 2 ** 53 + 1]] as $other) {
     var_dump(decode_instance(Point::class, $message($other)));
 }
 
-// A class without constants, one that does not exist, a plan of another type than the property's, and one of
-// no type.
+// Errors: a class without constants, an unknown class, a plan of a wrong type, and a plan without a type.
 final class Silent { public int $x = 0; }
 final class Otherwise
 {
@@ -88,7 +86,7 @@ fails(fn () => Linkspan\encode(['in' => [new Otherwise()]]));
 fails(fn () => Linkspan\encode(new Silent()));
 fails(fn () => Linkspan\encode(new Point(0.5, "\xff")));
 
-// Classes end with their request: the next request in the same process has other classes with the same names.
+// Classes end with their request. The next request of the process has other classes with the same names.
 $page = sys_get_temp_dir() . '/linkspan_instances_' . getmypid() . '.php';
 file_put_contents($page, <<<'PHP'
     <?php

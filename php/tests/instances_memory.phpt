@@ -27,7 +27,7 @@ file_put_contents($page, <<<'PHP'
     PHP);
 [$process, $url] = serve($page);
 try {
-    // The second request is answered by the same process.
+    // The same process answers the second request.
     for ($i = 0; $i < 2; $i++) {
         $text = get($url);
         echo $text, "\n";

@@ -37,7 +37,7 @@ foreach ([['celsius' => 21.0, 'where' => 'Zürich/Süd', 'rows' => $rows], [1, n
     $printed = json_encode($message, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
     echo $message, (string) $message === $printed ? '' : " is printed as $printed", json_encode($message) === json_encode($message->value) ? '' : ' differs', $message instanceof Stringable ? '' : ' none', "\n";
 }
-// What has no form in JSON is null in it.
+// Null replaces values without a form in JSON.
 $wave = NdArray::fromArray([[NAN, 1.5], [INF, -INF]]);
 foreach ([['x' => NAN, 'y' => ['z' => -INF, 'n' => 1.0]], [INF, 'text', $wave], (object) ['0' => NAN, '1' => 2], ['7' => NAN], NAN] as $value) {
     $out->send($value);

@@ -11,10 +11,10 @@ use function Linkspan\{decode, encode, transcode};
 
 runtime_directory();
 ini_set('memory_limit', '-1');
-// The library keeps no block of that length for later, and there is room for no copy of one.
+// The library keeps no block of that length for later, and a copy of one does not fit.
 const LENGTH = 40 << 20, ROOM = 12 << 20;
 
-/** Calls this where the process may take so much more memory; what it returns, or false without memory. */
+/** Calls this while the process may take only ROOM more bytes; returns its result, or false without memory. */
 function in_room(callable $do): mixed
 {
     gc_collect_cycles();
@@ -32,7 +32,7 @@ function in_room(callable $do): mixed
     }
 }
 
-/** Reports what there was memory for. */
+/** Reports the outcome. */
 function refused(string $what, callable $do): void
 {
     if (in_room($do) !== false) echo "$what: done\n";
@@ -62,7 +62,7 @@ $two = $listener->accept(60.0);
 $one->send(0);
 $two->recv(60.0);
 foreach (['bytes' => $bytes, 'string' => $string, 'array' => $array, 'list' => $list] as $what => $value) {
-    // It is in a slot, which takes none of the memory that is limited here.
+    // It is in a slot, outside the limited memory.
     $one->send(['v' => $value], 60.0);
     $one->send($what, 60.0);
     if ($what !== 'array') {

@@ -14,7 +14,7 @@ echo "seed $seed\n";
 mt_srand($seed);
 const PAGE = 4096, CHUNK = 2 << 20;
 
-/** Takes a value with so many bytes of room, or reports what is wrong; whether it was taken. */
+/** Takes a value with so many free bytes, or reports an error; returns whether it was taken. */
 function attempt(string $what, callable $take, callable $is_whole, int $most, int $room): bool
 {
     gc_mem_caches();
@@ -39,7 +39,6 @@ function attempt(string $what, callable $take, callable $is_whole, int $most, in
 $taken = $refused = 0;
 $maps = new Publisher('unix:edge-maps');
 $texts = new Publisher('unix:edge-texts');
-/** Sends a value, and returns its message. */
 $sent = function (Publisher $out, mixed $value): Linkspan\Message {
     $number = $out->send($value);
     do $message = latest($out->endpoint()); while ($message->sequence < $number);
@@ -55,7 +54,7 @@ for ($round = 0; $round < 5; $round++) {
     $large = new NdArray('u64', [$count], str_repeat("\xff", 8 * $count));
     $encoded = encode(new Bytes(str_repeat('b', $length)));
     $bytes = decode($encoded);
-    // A string of PHP's has a head of 24 bytes and a zero at its end; it takes pages of a chunk, or of its own where it is longer than one.
+    // A PHP string has a head of 24 bytes and a final zero. It takes pages of a chunk, or separate pages if longer.
     $string = max(CHUNK, intdiv($length + 25 + 7 + PAGE - 1, PAGE) * PAGE);
     $is_string = fn ($value) => strlen($value) === $length;
     $is_list = fn ($value) => count($value) === $count;
@@ -78,7 +77,7 @@ for ($round = 0; $round < 5; $round++) {
         'json' => [fn () => (string) $text, fn ($value) => strlen($value) === $length + 2, 8 * $string + 3 * CHUNK],
     ];
     foreach ($takes as $what => [$take, $is_whole, $most]) {
-        // At the edge to a page, or any.
+        // Near the edge of a page, or anywhere.
         $rooms = [mt_rand(0, 2 * $length), $most, max(0, $most - PAGE), max(0, $length + mt_rand(-3 * PAGE, 3 * PAGE)), mt_rand(0, 5) * CHUNK];
         foreach ($rooms as $room) {
             attempt("$what of $length or $count", $take, $is_whole, $most, $room) ? $taken++ : $refused++;

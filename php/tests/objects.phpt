@@ -28,7 +28,7 @@ foreach ($objects as $object) {
     try { $clone = clone $object; echo ', cloned'; } catch (Error $e) { echo $e->getMessage() === "Trying to clone an uncloneable object of class $class" ? ', not cloned' : $e->getMessage(); }
     echo "\n";
 }
-// Every class, also those of which this has no object.
+// Every class, also classes without an object here.
 $wrong = [];
 foreach (get_declared_classes() as $class) {
     $reflected = new ReflectionClass($class);
@@ -46,7 +46,7 @@ var_dump($wrong);
 $out->send(['n' => 2]);
 echo latest('unix:reading')['n'], "\n";
 
-// Arrays and bytes lie in memory of the library; a copy of PHP's is refused before PHP ends the script.
+// Arrays and bytes are in memory of the library. PHP's copy is refused before PHP ends the script.
 $array = new NdArray('f64', [1 << 20], str_repeat("\1", 8 << 20));
 $bytes = new Bytes(str_repeat('x', 8 << 20));
 $limit = ini_get('memory_limit');

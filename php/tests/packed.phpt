@@ -38,7 +38,7 @@ $state = new State(...$fields);
 $block = pack('Cxvx0Cx3PPgx4egx4e', 1, 0xFFFE, 1, -1, -1, 1.5, -0.5, INF, M_PI) . $fields['id']->toBytes() . pack('v6', 1, 2, 3, 4, 5, 6) . "\1\0\1\0";
 var_dump(pack_instance($state) === $block, unpack_instance(State::class, $block) == $state, unpack_instance('State', new Bytes($block)) == $state);
 var_dump(unpack_instance(State::class, $block)->mode === Mode::Off, unpack_instance(State::class, substr_replace($block, str_repeat("\0", 8), 16, 8))->large);
-// It is read-only, like one from its constructor, and the bytes between the fields are ignored.
+// It is read-only, like an instance from its constructor. The bytes between the fields are ignored.
 try { unpack_instance(State::class, $block)->small = 8; } catch (Error $e) { echo $e->getMessage(), "\n"; }
 var_dump(pack_instance(unpack_instance(State::class, substr_replace($block, 'x', 1, 1))) === $block);
 

@@ -22,7 +22,7 @@ $request->reply(['found' => 42]);
 echo trim(stream_get_contents($pipes[1])), ' exit ', proc_close($script), ' left ', count(glob("$directory/jobs/*/*.json")), "\n";
 unset($request, $server);
 
-// A journal is read again by number and by time, and a named reader continues where it stopped.
+// A journal is read again by number and by time. A named reader continues after its last message.
 $out = new Publisher('journal:lab/log', segment_bytes: 65536);
 for ($n = 1; $n <= 6; $n++) assert($out->send(['n' => $n]) === $n);
 $read = function (int $count, mixed ...$options): array {
@@ -44,7 +44,7 @@ $reader->close();
 unset($reader);
 echo $read(1, client_id: 'logger', ack: 'manual')[0]['n'], "\n";
 
-// A server acknowledges requests; those that it did not acknowledge are delivered again.
+// A server acknowledges requests; unacknowledged requests are delivered again.
 $server = Server::serve('spool:lab/work', ack: 'manual');
 $near = Channel::connect('spool:lab/work', timeout: 60);
 for ($n = 0; $n < 3; $n++) $near->send($n);
@@ -55,7 +55,7 @@ $server = Server::serve('spool:lab/work');
 echo $server->next(30)->value, ' ', $server->next(30)->value, "\n";
 unset($near, $server);
 
-// A file under its own lock, which another process holds: the write waits, and on_wait runs.
+// Another process holds the lock of a file: the write waits, and on_wait runs.
 $out = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: 0.05);
 $out->send(['n' => 1]);
 echo file_get_contents("$directory/value");

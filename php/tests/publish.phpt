@@ -33,7 +33,7 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
     assert(latest($endpoint)->sequence === 3 && $out->endpoint() === $endpoint && is_int($late->fileno()));
     $out->send('next');
     echo latest($endpoint)->value, ' ', $late->recv()->value, "\n";
-    // A loop that the body ends; keys count, and a value of null is a value.
+    // The body ends the loop; keys count, and a value of null is a value.
     foreach ([null, 'two', 'three'] as $value) $out->send($value);
     foreach ($late as $number => $message) {
         echo $number, ' ', json_encode($message), "\n";
@@ -56,7 +56,7 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
         }
     } while (($message[0] ?? 0) !== 40);
     echo $missed > 0 && $got + $missed === 40 ? "counted all missed messages\n" : "got $got, missed $missed\n";
-    // A loop in another process, ended by a stop signal; the code after it runs.
+    // A stop signal ends a loop in another process; the code after it runs.
     $peer = new Peer('$messages = Linkspan\subscribe(' . var_export($endpoint, true) . ', client_id: "peer");' . <<<'PHP'
         foreach ($messages as $message) {
             echo "got ", json_encode($message[0] ?? $message), "\n";
@@ -69,12 +69,11 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
     echo $peer->line(), "\n";
     posix_kill($peer->pid(), SIGTERM);
     echo $peer->finish();
-    // Once closed, its name is free; a subscriber waits for the next publisher.
+    // Closing frees the name; a subscriber waits for the next publisher.
     $late->close();
     assert($late->next() === null);
     fails(fn () => $late->recv());
-    // Some subscribers have stopped reading: close waits for its time-out, and the publisher is closed all
-    // the same.
+    // Some subscribers have stopped reading: close waits for its time-out, and still closes the publisher.
     try {
         $out->close(0.1);
     } catch (TimeoutException) {

@@ -17,7 +17,7 @@ function tell(callable $do): void
         var_dump($do());
     } catch (LinkspanException $e) {
         printf("%s %d path=%s offset=%s", $e->getKind(), $e->getCode(), $e->getPath() ?? '-', $e->getOffset() ?? '-');
-        // The texts of the core's codecs are tested in the core; only ours are printed here.
+        // The core tests the texts of its codecs; only the extension's texts are printed here.
         echo $e->getKind() === 'Unsupported' ? ": {$e->getMessage()}\n" : "\n";
         if (get_class($e) !== "Linkspan\\{$e->getKind()}Exception") echo get_class($e), "\n";
     }

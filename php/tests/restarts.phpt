@@ -25,7 +25,7 @@ function taker(string $endpoint, string $ack): Peer
     return $peer;
 }
 
-/** What the peer answers, while this end looks now and then: only then does it connect again. */
+/** Returns the peer's answer. Meanwhile this end checks at intervals: only then does it connect again. */
 function ask(Peer $peer, string $what, Channel $near): string
 {
     $peer->tell($what);
@@ -51,12 +51,11 @@ foreach (['shm', 'unix', 'tcp', 'fifo', 'spool'] as $transport) {
         $seen[] = '|';
         do $seen[] = $last = ask($two, 'recv', $near); while ($last !== '8');
         if ($ack === 'manual') ask($two, 'ack', $near);
-        // Consumed messages may be repeated if their acknowledgement was lost; never out of order, never
-        // missing.
+        // Consumed messages may be repeated if their acknowledgement was lost. None is missing or out of order.
         if ($ack === 'auto') $seen = array_values(array_unique($seen));
         echo "$transport $ack: ", implode(' ', $seen), "\n";
         $two->kill();
-        // What it had not acknowledged is an error here, and not a line on standard error at the end of the object.
+        // Unacknowledged messages are an error here, and not a line on stderr at the end of the object.
         try { $near->close(timeout: 0); } catch (Linkspan\LinkspanException) { }
         unset($near);
     }

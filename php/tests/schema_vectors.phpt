@@ -17,7 +17,7 @@ function cases(string $file): array
     return json_decode(file_get_contents(dirname(getenv('LINKSPAN_TESTS'), 2) . "/tests/vectors/$file"), true, 512, JSON_THROW_ON_ERROR);
 }
 
-/** The call ends with the code, the text and the path of this case. */
+/** Checks that the call ends with the code, the text and the path of this case. */
 function expect(array $case, callable $call): void
 {
     try {

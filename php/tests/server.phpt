@@ -38,7 +38,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
                 case 'own reply': $request->reply('mine'); return 'ignored';
                 case 'fail with bytes': return $request->fail("caf\xe9");
                 case 'warn':
-                    // As frameworks do: a warning becomes an exception.
+                    // Like frameworks: a warning becomes an exception.
                     set_error_handler(fn ($level, $text) => throw new ErrorException($text));
                     throw new DomainException('with a handler of errors');
                 case 'sent': restore_error_handler(); echo "a message that expects no reply\n"; return 'discarded';
@@ -67,7 +67,6 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
     try { $ch->call(['op' => 'warn']); } catch (RemoteException $e) { echo $e->getRemoteText(), "\n"; }
     echo $ch->call(['op' => 'own reply'])->value, "\n";
     $ch->send('sent');
-    // Many clients, one server.
     $others = array_map(fn ($i) => Channel::connect($endpoint, client_id: "client-$i", timeout: 5), range(1, 5));
     foreach ($others as $i => $other) assert($other->call(['i' => $i])['i'] === $i);
     // The answer or the disconnect, whichever arrives first.

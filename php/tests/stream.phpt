@@ -10,7 +10,7 @@ use function Linkspan\subscribe;
 
 runtime_directory();
 
-/** Whether the stream becomes readable within this time. */
+/** Returns whether the stream becomes readable within this time. */
 function readable($stream, float $seconds): bool
 {
     $read = [$stream];
@@ -18,7 +18,6 @@ function readable($stream, float $seconds): bool
     return stream_select($read, $write, $except, (int) $seconds, (int) (fmod($seconds, 1) * 1e6)) === 1;
 }
 
-/** Takes what is there. */
 function drained(callable $take): array
 {
     $taken = [];
@@ -49,7 +48,7 @@ foreach (['unix', 'shm'] as $transport) {
     ];
     foreach ($kinds as $name => [$object, $send, $take]) {
         $stream = $object->stream();
-        // A stream keeps its own descriptor: what is closed is another one.
+        // A stream has a separate descriptor: closing another one has no effect.
         $other = $object->stream();
         fclose($other);
         for ($round = 0; $round < 20; $round++) {
@@ -64,7 +63,7 @@ foreach (['unix', 'shm'] as $transport) {
             assert($taken[0]->value === $round, $name);
         }
         fclose($stream);
-        // A call that waits, after the stream is gone.
+        // A call waits after the end of the stream.
         $send('last');
         while (($rest = drained($take)) === []);
         assert($rest[0]->value === 'last');

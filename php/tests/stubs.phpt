@@ -8,8 +8,7 @@ linkspan
 $source = file_get_contents(dirname(getenv('LINKSPAN_TESTS')) . '/stubs/linkspan.stub.php');
 $source = str_replace('namespace Linkspan;', 'namespace Stub;', substr($source, 5), $count);
 assert($count === 1);
-// PHP detects that these bodies do not return their declared types; a body that throws is accepted for any
-// type.
+// PHP detects that these bodies do not return their declared types. A body that throws fits any type.
 eval(preg_replace('/\{\}/', '{ throw new \Exception; }', $source));
 
 function type(?ReflectionType $type): string

@@ -36,7 +36,7 @@ foreach ([0, 1, 23, 24, 255, 256, 1000, 4092, 4093, 4094, 5000, 70000] as $lengt
     }
 }
 echo "$same the same\n";
-// Wherever a character is that has several bytes, or bytes that are none, they are found.
+// Characters of several bytes, and invalid bytes, are found at every place.
 $found = 0;
 for ($place = 0; $place < 200; $place++) {
     $out->send(str_repeat('x', $place) . '☃' . str_repeat('x', 199 - $place));
@@ -48,7 +48,7 @@ for ($place = 0; $place < 200; $place++) {
     }
 }
 echo "$found found\n";
-// A string that PHP changes in place is checked again.
+// A string that PHP changed in place is checked again.
 $text = str_repeat('x', 100);
 $out->send($text);
 $text[50] = "\xff";

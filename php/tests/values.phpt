@@ -33,7 +33,7 @@ foreach ($values as $name => $value) {
     foreach ($encodings as $from) {
         $bytes = encode($value, $from);
         $back = decode($bytes, $from);
-        // Two different floats can be ==, two equal objects are never ===: compare what var_export shows.
+        // Two different floats can be ==, and two equal objects are never ===: compare the output of var_export.
         if (var_export($back, true) !== var_export($value, true) || get_debug_type($back) !== get_debug_type($value)) {
             echo "$name through {$from->value}: ", var_export($back, true), "\n";
         }

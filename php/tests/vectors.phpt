@@ -19,7 +19,7 @@ foreach ($values as $case) {
     $bytes = ['json' => $json] + array_map('hex2bin', array_diff_key(array_intersect_key($case, $encodings), ['json' => 1]));
     foreach ($encodings as $from => $encoding) {
         try {
-            // The PHP value must be complete: encoded again it has the same bytes.
+            // The PHP value must be complete: encoding it again gives the same bytes.
             $value = decode($bytes[$from], $encoding);
             foreach ($encodings as $to => $other) {
                 if (encode($value, $other) !== $bytes[$to]) echo "$name from $from: encoded as $to it differs\n";

@@ -30,12 +30,12 @@ pcntl_signal(SIGUSR1, function () { throw new RuntimeException('handled in the w
 $ch = Channel::connect('unix:wait');
 $me = posix_getpid();
 try {
-    // Inside, because a busy machine may deliver the signal before the wait begins.
+    // The wait has begun: a busy machine may otherwise deliver the signal before it.
     if (!pcntl_fork()) { usleep(50_000); posix_kill($me, SIGUSR1); posix_kill(posix_getpid(), SIGKILL); }
     $ch->recv(30);
 } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
 pcntl_wait($status);
-// From now on handlers run where the script dispatches them, and not in waits.
+// From now on handlers run when the script dispatches them, and not in waits.
 pcntl_async_signals(false);
 posix_kill($me, SIGUSR1);
 try { $ch->recv(0.05); } catch (Linkspan\TimeoutException $e) { echo "not handled in the wait\n"; }
@@ -63,7 +63,7 @@ fails(fn () => Channel::connect('unix:wait', 5));
 fails(fn () => Channel::connect('unix:wait', ['timeout' => 1, 7 => 2]));
 
 echo "--- a fatal error\n";
-// In another process, which ends by it; its shutdown functions still run, and it exits normally.
+// Another process ends by it. Its shutdown functions still run, and it exits normally.
 $peer = new Peer(<<<'PHP'
     register_shutdown_function(function () use (&$ch) { echo "shutdown, ", $ch->role(), "\n"; });
     $ch = Linkspan\Channel::connect('unix:wait', on_wait: function () { trigger_error('from on_wait', E_USER_ERROR); });

@@ -9,7 +9,7 @@ use Linkspan\{Controller, State, Timestamp, Watch};
 require getenv('LINKSPAN_TESTS') . '/peer.inc';
 require getenv('LINKSPAN_TESTS') . '/services.inc';
 
-/** Takes events until one is of this kind and passes; keeps what was logged meanwhile. */
+/** Takes events until one of this kind passes the test; keeps the log entries meanwhile. */
 function event(Watch $watch, string $what, callable $is): array
 {
     do {
@@ -38,7 +38,7 @@ event($all, 'service', function ($e) use (&$states) {
 ksort($states);
 echo json_encode($states), "\n";
 
-// Data as it changes, only of the watched service.
+// Changed data, only of the watched service.
 $last = -1;
 $seen = 0;
 foreach ($data as $number => $event) {
@@ -50,7 +50,7 @@ foreach ($data as $number => $event) {
 }
 echo "$seen times data\n";
 
-// Commands use another connection meanwhile, and their effects are reported.
+// Commands use another connection, and the watch reports their effects.
 $controller->service('power')->pause();
 echo event($all, 'service', fn ($e) => $e['service']['name'] === 'power' && $e['service']['state'] === 'PAUSED')['service']['state'], "\n";
 $controller->service('other')->shutdown();
@@ -59,7 +59,7 @@ $controller->forget('other');
 echo event($all, 'gone', fn ($e) => $e['name'] === 'other')['name'], " is forgotten\n";
 echo implode(', ', array_intersect(['is PAUSED', 'PAUSE DONE', 'deregistered, STOPPED'], $logged)), "\n";
 
-// An event loop waits on the stream of a watch: it wakes for an event, also where it had taken everything before.
+// An event loop waits on the stream of a watch: it also wakes for an event after it had taken everything.
 $stream = $all->stream();
 $wakes = function () use ($stream): bool {
     $read = [$stream];
@@ -85,7 +85,7 @@ foreach (['run', 'pause', 'run'] as $name) {
 fclose($stream);
 echo "$awake times awake\n";
 
-// An iteration ends when the watch is closed in it.
+// Closing the watch inside an iteration ends the iteration.
 foreach ($data as $event) $data->close();
 echo "ended\n";
 fails(fn () => $data->next(timeout: 1));

@@ -33,7 +33,7 @@ try {
     $out->send(['celsius' => 22.5]);
     echo get($url), "\n";
     echo preg_match('/PHP Fatal error|Fatal error: Uncaught Linkspan.MissingException/', get("$url?do=missing")) ? "uncaught\n" : "caught\n";
-    // However a request ends, the next one finds the connection usable.
+    // However a request ends, the next one can use the connection.
     foreach (['exit', 'fatal', 'exit'] as $do) echo trim(get("$url?do=$do")), "\n";
     echo get($url), "\n", get("$url?do=stats"), " connection\n";
 } finally {

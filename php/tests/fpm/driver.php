@@ -1,5 +1,5 @@
 <?php
-// The driver of the test: publishes a value, serves requests; "next" makes it publish another value.
+// The driver of the test: publishes a value and serves requests; "next" makes it publish another value.
 
 $out = new Linkspan\Publisher('lab/temperature');
 $server = Linkspan\Server::serve('lab/spectrum');
@@ -16,7 +16,7 @@ $server->run(function (Linkspan\Request $request) use ($server, $publish) {
 $out->close();
 $server->close();
 
-/** The number of the user that runs this. */
+/** The number of the current user. */
 function user(): int
 {
     preg_match('/^Uid:\s+(\d+)/m', file_get_contents('/proc/self/status'), $match);

@@ -1,5 +1,5 @@
 <?php
-// The page of the test of little memory: takes a long value in a way, and says what became of it.
+// The page of the test of little memory: receives a long value in one way, and reports the outcome.
 
 $bytes = fn (mixed $value): int => is_array($value) ? array_sum(array_map('strlen', $value)) : strlen((string) $value);
 $keep = fn (string $name) => Linkspan\Channel::persistent($name, timeout: 30);

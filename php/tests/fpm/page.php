@@ -1,6 +1,6 @@
 <?php
-// The page of the test: the driver's newest value, and a call to its server over a connection that this
-// worker keeps; or a controller's records.
+// The page of the test: the driver's newest value, and a call to its server over the worker's connection;
+// or the records of a controller.
 
 header('Content-Type: application/json');
 $answer = ['user' => user(), 'worker' => getmypid()];
@@ -29,7 +29,7 @@ try {
 }
 echo json_encode($answer);
 
-/** The number of the user that runs this. */
+/** The number of the current user. */
 function user(): int
 {
     preg_match('/^Uid:\s+(\d+)/m', file_get_contents('/proc/self/status'), $match);
