@@ -6,38 +6,38 @@ use clap::{Parser, Subcommand};
 
 use crate::{record, replay, tools};
 
-/// Record what programs publish, look at recordings, and play them again
+/// Record published messages, examine recordings, and replay them
 #[derive(Debug, Parser)]
 #[command(name = "linkspan-record", version, propagate_version = true)]
 pub struct Arguments {
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     Record(record::Arguments),
     Replay(replay::Arguments),
-    /// Look at recordings, prove that they are complete, and make others of them
-    #[command(
-        after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording check run42.mcap\n  linkspan recording report run42.mcap"
-    )]
+    /// Examine, check, copy and export recordings
+    #[command(after_help = "Examples:
+  linkspan recording info run42.mcap
+  linkspan recording check run42.mcap")]
     Recording {
         #[command(flatten)]
         reading: tools::opening::Reading,
         #[command(subcommand)]
         action: tools::Action,
     },
-    /// Print the completions for a shell; those of `linkspan` in bash find them by themselves
+    /// Print the completions for a shell; in bash, those of `linkspan` load them
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages, one for each command
+    /// Write a manual page for each command
     Man {
-        /// The folder, which is created if it is missing
+        /// The folder, which is made if it is missing
         folder: PathBuf,
     },
 }

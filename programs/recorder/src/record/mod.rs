@@ -56,79 +56,73 @@ use crate::newest::NewestMessages;
 use crate::parts::{Parts, Split};
 use crate::{quantity, stderr, stdout};
 
-/// Record what names publish
+/// Record the messages that are published at names
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "In a pattern * stands for any characters and ? for one. A recording ends with Ctrl-C, with --for, with --messages, or with
-`linkspan service shutdown NAME`, and its file is closed then.
+#[command(after_help = "A recording ends with Ctrl-C, --for, --messages or `linkspan service shutdown NAME`.
+More in docs/how-to/long-recordings.md.
 
 Examples:
-  linkspan record 'lab/*' -o run42.mcap
   linkspan record 'lab/*' journal:lab/log -o run42.mcap --for 10min --split 1GiB
-  linkspan record 'lab/*' -o alarm.mcap --on lab/alarm --before 30s --after 10s"
-)]
+  linkspan record 'lab/*' -o alarm.mcap --on lab/alarm --before 30s --after 10s")]
 pub struct Arguments {
-    /// The names, patterns and journals to record
+    /// Names, patterns and journals to record; * matches any characters, ? one
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// The file of the recording; one whose recorder was killed is continued in its next part
+    /// File of the recording; after a kill, its next part continues it
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// End after this time
     #[arg(long = "for", value_name = "TIME", value_parser = quantity::duration)]
     duration: Option<Duration>,
-    /// End after so many messages
+    /// End after this number of messages
     #[arg(long, value_name = "COUNT")]
     messages: Option<u64>,
-    /// Begin another part at this size, or after this time: 1GiB, 10min
+    /// Begin the next part at this size or after this time: 1GiB, 10min
     #[arg(long, value_name = "SIZE|TIME", value_parser = split)]
     split: Option<Split>,
-    /// A power cut loses at most what came in this time
+    /// A power cut loses at most the messages of this time
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = quantity::duration)]
     sync: Duration,
-    /// The most memory for what was received and is not written; what exceeds it is counted as missed
+    /// Memory for messages that wait for the disk; others are missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = quantity::size)]
     buffer: u64,
-    /// An option of the subscriber, such as max_message_size=1000000000: larger messages are counted as missed.
-    /// docs/options.md has all
+    /// Option of the subscriber (docs/options.md): max_message_size=1000000000
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = note)]
     options: Vec<(String, String)>,
-    /// How the messages are compressed
+    /// Compression of the messages
     #[arg(long, value_enum, default_value = "none")]
     compression: Compress,
-    /// How the messages are written: as they were sent; in JSON; or as ROS 2 writes them, in CDR, which every viewer
-    /// shows
+    /// Encoding of the messages: ros2 (CDR) is for viewers
     #[arg(long, value_enum, default_value = "as-sent")]
     encoding: Encode,
-    /// Put a file into the recording
+    /// Add a file to the recording
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
-    /// Put a note into the recording
+    /// Add a note to the recording
     #[arg(long, value_name = "KEY=VALUE", value_parser = note)]
     note: Vec<(String, String)>,
-    /// Record only around messages of this name or pattern, which is one of those that are recorded
+    /// Record only around messages of this recorded name or pattern
     #[arg(long, value_name = "NAME")]
     on: Option<String>,
-    /// With --on: how long before such a message; held in memory, at most --buffer of it
+    /// With --on: time before such a message, within --buffer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::duration, requires = "on")]
     before: Duration,
-    /// With --on: how long after such a message
+    /// With --on: time after such a message
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::duration, requires = "on")]
     after: Duration,
-    /// The mode of the recording's files, such as 0640; 0600 where none is given, and 0660 in a folder that a group
-    /// shares
+    /// Mode of the files, such as 0640 [default: 0600; 0660 in a group's folder]
     #[arg(long, value_name = "MODE", value_parser = crate::arguments::mode)]
     mode: Option<u32>,
-    /// What to do when the disk is full
+    /// On a full disk, end or remove the oldest part
     #[arg(long, value_enum, default_value = "stop")]
     when_full: WhenFull,
-    /// The name of this recorder as a service: record-FILE where none is given
+    /// Name of the recorder as a service [default: record-FILE]
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// Print the counters once a second, and at the end, as lines of JSON on standard output
+    /// Print the counters as lines of JSON, once a second and at the end
     #[arg(long)]
     json: bool,
-    /// Print nothing but errors and warnings: at the end a line where something is missing
+    /// Print only errors, warnings and final losses
     #[arg(short, long)]
     quiet: bool,
 }

@@ -34,9 +34,7 @@ pub enum Encode {
 /// The reaction to a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum WhenFull {
-    /// Close the file and end
     Stop,
-    /// Remove the oldest closed part of this recording, and go on
     DropOldest,
 }
 

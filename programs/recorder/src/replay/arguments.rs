@@ -7,58 +7,52 @@ use crate::quantity;
 use crate::tools::choice::Choice;
 use crate::tools::opening::Reading;
 
-/// Publish the messages of a recording again
-///
-/// Each message has the number and the time that it had; a subscriber is told of what was missed when it was recorded.
+/// Publish the messages of a recording again, with their numbers and times
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  linkspan replay run42.mcap
+#[command(after_help = "More in docs/how-to/lockstep.md.
+
+Examples:
   linkspan replay run42.mcap 'lab/*' --from 60 --speed 0.5 --rename lab/=replay/
-  linkspan replay run42.mcap --as-fast-as-possible --answer solver/done --wait-for lab/input
-  linkspan replay run42.mcap --lockstep lab/input
-  linkspan replay run42.mcap --follow --rename lab/=copy/")]
+  linkspan replay run42.mcap --lockstep lab/input")]
 pub struct Arguments {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) choice: Choice,
-    /// How fast: 2 is twice as fast as it was recorded; 1 where nothing is given. With --lockstep and --answer messages
-    /// are sent no earlier than at this speed; without it, as soon as the programs are ready
+    /// Speed: 2 is twice as fast [default: 1; unlimited with --lockstep or --answer]
     #[arg(long, value_name = "FACTOR", value_parser = speed)]
     pub(super) speed: Option<f64>,
-    /// Send the next message at each line on standard input, or at the command `step` of the service
+    /// Send a message for each line of standard input or service command `step`
     #[arg(long, conflicts_with_all = ["speed", "as_fast_as_possible"])]
     pub(super) step: bool,
-    /// Wait for nothing between two messages
+    /// Send messages without waiting
     #[arg(long, conflicts_with = "speed")]
     pub(super) as_fast_as_possible: bool,
-    /// Begin again at the end, as another incarnation of the publishers
+    /// Repeat at the end, as new incarnations of the publishers
     #[arg(long = "loop")]
     pub(super) repeats: bool,
-    /// Go on while the recording is written, until its recorder ends it
+    /// Follow a growing recording until its recorder ends it
     #[arg(long, conflicts_with = "repeats")]
     pub(super) follow: bool,
     /// Publish names that begin with OLD under NEW
     #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
     pub(super) rename: Vec<(String, String)>,
-    /// Begin once this name, as it is published, or each name that fits this pattern has a subscriber
+    /// Begin when this published name or pattern has subscribers
     #[arg(long, value_name = "NAME")]
     pub(super) wait_for: Vec<String>,
-    /// Send the messages of this name over a channel, to the program that connects there, and each one when it has
-    /// consumed the one before
+    /// Send this name over a channel, each message after the previous was consumed
     #[arg(long, value_name = "NAME")]
     pub(super) lockstep: Vec<String>,
-    /// Send each message when there was a message at this name for the one before: the programs need to know nothing
-    /// else
+    /// Send each message after an answer to the previous one at this name
     #[arg(long, value_name = "NAME")]
     pub(super) answer: Option<String>,
-    /// The longest wait for a subscriber, a consumer or an answer; who was late is said, and the exit code is 1
+    /// Longest wait for a subscriber, consumer or answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::duration)]
     pub(super) deadline: Duration,
-    /// The name of this replay as a service: replay-FILE where none is given
+    /// Name of the replay as a service [default: replay-FILE]
     #[arg(long, value_name = "NAME")]
     pub(super) service: Option<String>,
-    /// Print nothing but errors and warnings
+    /// Print only errors and warnings
     #[arg(short, long)]
     pub(super) quiet: bool,
     #[command(flatten)]
@@ -66,12 +60,12 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Whether messages are sent when others are ready, and not by the clock.
+    /// Returns whether other programs, not the clock, decide when messages are sent.
     pub(super) fn is_paced_by_others(&self) -> bool {
         self.as_fast_as_possible || self.step || self.waits_for_others() && self.speed.is_none()
     }
 
-    /// Whether each message waits for what a program does with the one before.
+    /// Returns whether each message waits for a program to handle the previous message.
     pub(super) fn waits_for_others(&self) -> bool {
         self.answer.is_some() || !self.lockstep.is_empty()
     }

@@ -19,20 +19,21 @@ use super::progress::Progress;
 use crate::record::counted;
 use crate::{stderr, stdout};
 
-/// Prove that a recording has every message, or say which it lacks
-///
-/// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or
-/// counted as missed, and each part was closed; 5 where that is so as far as is known: a part was not closed and is
-/// whole up to its end, because its recorder was killed or is still at work, a publisher over tcp: ended without
-/// saying which message was its last, because it was killed, or one over tcp: on another machine may have come and
-/// gone between two attempts to connect; 6 where the file is whole and tells of losses without their number: a name
-/// was refused or not connected, or the recorder ended with an error; 1 where the recording is damaged.
+/// Prove that a recording has every message or its loss, or list the gaps
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
+#[command(after_help = "Exit codes (docs/recording-format.md, Completeness):
+  0  every message is there or counted as missed, and each part was closed
+  1  the recording is damaged or contradicts itself
+  5  complete as far as is known, for example after a kill of the recorder
+  6  the file is whole; its recorder reports losses that it could not count
+
+Examples:
+  linkspan recording check run42.mcap
+  linkspan recording check run42.mcap --quiet")]
 pub struct Arguments {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     file: PathBuf,
-    /// Print nothing where all is well
+    /// Print nothing except faults and losses
     #[arg(short, long)]
     quiet: bool,
 }

@@ -9,16 +9,16 @@ use linkspan_recording::{Entry, Event, Instant, Outline, Within};
 
 use super::opening::{finish_with, shown, shown_files};
 
-/// Which messages of a recording.
+/// A selection of messages.
 #[derive(Debug, Default, clap::Args)]
 pub struct Choice {
-    /// Names and patterns; all where none is given
+    /// Names and patterns [default: all]
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// From this time on: seconds since the beginning, or an instant such as 2026-11-25T08:00:00Z
+    /// Begin at these seconds, or at a time such as 2026-11-25T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub from: Option<Instant>,
-    /// Up to this time
+    /// End at this time
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub to: Option<Instant>,
 }

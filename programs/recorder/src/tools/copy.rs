@@ -27,63 +27,66 @@ use crate::parts::{Parts, Split as At, Times};
 use crate::stderr;
 use crate::viewing::Viewing;
 
-/// Make a recording of some names, or of some time, of another one
-///
-/// It begins with the newest message of each name from before that time, so that it stands alone.
+/// Copy some names or times of a recording
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  linkspan recording cut run42.mcap 'lab/*' --from 60 --to 90 -o minute.mcap"
-)]
+#[command(after_help = "The copy begins with the newest earlier message of each name.
+
+Examples:
+  linkspan recording cut run42.mcap 'lab/*' --from 60 --to 90 -o minute.mcap
+  linkspan recording cut run42.mcap lab/camera -o camera.mcap --compression zstd")]
 pub struct Cut {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     file: PathBuf,
     #[command(flatten)]
     choice: Choice,
     /// The file of the new recording
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// How it is compressed; as the first recording where this is not given
+    /// Compression [default: as the first recording]
     #[arg(long, value_enum)]
     compression: Option<Compress>,
     #[command(flatten)]
     how: Output,
 }
 
-/// Make one recording of several, in the order in which their messages were received
-///
-/// What two of them have of the same publisher is in it once; where they have other messages with one number it says
-/// so, and keeps the one that was received first. All are read twice.
+/// Merge recordings by the time of receipt, with each message once
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording merge north.mcap south.mcap -o both.mcap")]
+#[command(
+    after_help = "If messages with one number differ, the first received one is kept and the exit code is 1.
+
+Examples:
+  linkspan recording merge north.mcap south.mcap -o both.mcap
+  linkspan recording merge day*.mcap -o week.mcap --compression zstd"
+)]
 pub struct Merge {
-    /// The files of the recordings; their further parts are found
+    /// First file of each recording; later parts are found
     #[arg(required = true, num_args = 2..)]
     files: Vec<PathBuf>,
     /// The file of the new recording
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// How it is compressed; as the first recording where this is not given
+    /// Compression [default: as the first recording]
     #[arg(long, value_enum)]
     compression: Option<Compress>,
     #[command(flatten)]
     how: Output,
 }
 
-/// Make a recording in parts of another one
+/// Copy a recording into parts
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  linkspan recording split run42.mcap --at 1GiB -o parts.mcap\n  linkspan recording split run42.mcap --at 10min -o parts.mcap"
-)]
+#[command(after_help = "Examples:
+  linkspan recording split run42.mcap --at 1GiB -o parts.mcap
+  linkspan recording split run42.mcap --at 10min -o parts.mcap")]
 pub struct Split {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     file: PathBuf,
-    /// The size of a part, or its time: 1GiB, 10min
+    /// Size or duration of a part: 1GiB, 10min
     #[arg(long, value_name = "SIZE|TIME", value_parser = crate::record::split)]
     at: At,
     /// The file of the first part
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// How it is compressed; as the first recording where this is not given
+    /// Compression [default: as the first recording]
     #[arg(long, value_enum)]
     compression: Option<Compress>,
     #[command(flatten)]

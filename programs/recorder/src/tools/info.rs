@@ -9,13 +9,13 @@ use linkspan_recording::{Problem, Summary, parts};
 use super::opening::{open, shown};
 use crate::{stderr, stdout};
 
-/// Print what a recording has: names, counts, rates, losses, schemas, parts
+/// Print the content of a recording: names, counts, rates, losses, schemas, parts
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording info run42.mcap --json"
-)]
+#[command(after_help = "Examples:
+  linkspan recording info run42.mcap
+  linkspan recording info run42.mcap --json")]
 pub struct Arguments {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     pub file: PathBuf,
     /// Print one line of JSON
     #[arg(long)]

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use linkspan::Result;
 
-/// What is done with recordings.
+/// The commands for recordings.
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     Info(info::Arguments),

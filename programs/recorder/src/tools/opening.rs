@@ -11,13 +11,13 @@ use linkspan_recording::{Outline, Reader, parts};
 
 use crate::stderr;
 
-/// How the files of a tool are made.
+/// Options for the files of a tool.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Output {
-    /// Replace files that exist
+    /// Replace existing files
     #[arg(long)]
     pub force: bool,
-    /// The mode of new files, such as 0640; 0600 where none is given, and 0660 in a folder that a group shares
+    /// Mode of new files, such as 0640 [default: 0600; 0660 in a group's folder]
     #[arg(long, value_name = "MODE", value_parser = crate::arguments::mode)]
     pub mode: Option<u32>,
 }
@@ -46,10 +46,10 @@ impl Output {
     }
 }
 
-/// How recordings are read.
+/// Options for reading recordings.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Reading {
-    /// Read messages of up to this size: 64MiB where none is given
+    /// Longest message to read [default: 64MiB]
     #[arg(long, global = true, value_name = "SIZE", value_parser = crate::quantity::size)]
     max_message_size: Option<u64>,
 }

@@ -12,19 +12,23 @@ use linkspan_recording::reader::OfRecording;
 
 use super::opening::limits;
 
-/// Show a recording in the browser: play it, draw its numbers, arrays and images, at any speed
-///
-/// Prints an address with a token, which shows the files of this recording and nothing else, until Ctrl-C, and opens it
-/// in the browser of a desktop. Needs the program linkspan-gateway.
+/// Play a recording in the browser, with plots of its numbers, arrays and images
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording view run42.mcap")]
+#[command(
+    after_help = "Prints an address whose token shows only this recording, until Ctrl-C, and opens it on a desktop.
+Needs the program linkspan-gateway.
+
+Examples:
+  linkspan recording view run42.mcap
+  linkspan recording view run42.mcap --listen 127.0.0.1:8080 --no-open"
+)]
 pub struct Arguments {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     file: PathBuf,
-    /// Listen at this address of this machine; at any port where none is given
+    /// Address on this machine; port 0 chooses a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: String,
-    /// Do not open the page in a browser, which is done where a terminal of a desktop shows the address
+    /// Do not open the page in a browser
     #[arg(long)]
     no_open: bool,
 }

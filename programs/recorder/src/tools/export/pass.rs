@@ -13,29 +13,24 @@ use crate::tools::opening::{Output, max_message_size, open};
 use crate::tools::progress::Progress;
 
 /// Write the messages of a recording for other programs
-///
-/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. It
-/// is 1 as well where the recording is damaged; a part that was not closed and is whole is named, and is no damage.
-/// A file, or a folder of several, has its name when it is whole. One that was killed leaves at most a hidden name,
-/// .NAME.….unfinished, which may be removed.
-/// --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON
-/// names, has `pip install linkspan[recording]`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "The exit code is 1 if a message cannot be written or the recording is damaged; all others are written.
+--parquet, --arrow and --hdf5 need `pip install linkspan[recording]` for python3 or LINKSPAN_PYTHON.
+More in docs/tutorials/recording.md.
+
+Examples:
   linkspan recording export run42.mcap lab/temperature --csv > temperature.csv
-  linkspan recording export run42.mcap --csv -o tables/
-  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl
-  linkspan recording export run42.mcap lab/temperature --parquet -o temperature.parquet
-  linkspan recording export run42.mcap --hdf5 -o run42.h5
-  linkspan recording export run42.mcap --ros2 -o run42-ros2.mcap")]
+  linkspan recording export run42.mcap --hdf5 -o run42.h5"
+)]
 pub struct Arguments {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     pub file: PathBuf,
     #[command(flatten)]
     pub choice: Choice,
     #[command(flatten)]
     pub form: Form,
-    /// The file; for a table a name, and several names, a folder, with a file a name
+    /// File, or folder for the tables of several names
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
@@ -45,23 +40,22 @@ pub struct Arguments {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Form {
-    /// A table a name: a line a message, a column a field; arrays, lists and bytes are JSON in their cells
+    /// CSV: a table per name, a column per field; arrays, lists and bytes as JSON
     #[arg(long)]
     pub csv: bool,
-    /// A line of JSON a message
+    /// JSON: a line per message
     #[arg(long)]
     pub jsonl: bool,
-    /// A table a name, in Apache Parquet
+    /// Apache Parquet: a table per name
     #[arg(long, requires = "output")]
     pub parquet: bool,
-    /// A table a name, in a file of Apache Arrow
+    /// Apache Arrow: a table per name
     #[arg(long, requires = "output")]
     pub arrow: bool,
-    /// A file with a group a name and a data set a field
+    /// HDF5: a group per name, a data set per field
     #[arg(long, requires = "output")]
     pub hdf5: bool,
-    /// A recording for viewers (Lichtblick, Foxglove, PlotJuggler, Rerun, bags of ROS 2): messages in CDR with their
-    /// types; where a value has no form there, in JSON
+    /// MCAP in CDR for Lichtblick, Foxglove, PlotJuggler, Rerun and ROS 2
     #[arg(long, requires = "output")]
     pub ros2: bool,
 }

@@ -24,16 +24,18 @@ use html::Head;
 
 use crate::stderr;
 
-/// Write a page of HTML: what was recorded, rates and gaps over time, a plot of each number, pictures of arrays
-///
-/// The page needs no network and no scripts. Messages that cannot be decoded are counted in it and named; the exit code
-/// is 1 then, as where something cannot be read.
+/// Write a page of HTML with the content, rates, gaps, plots and pictures of a recording
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording report run42.mcap -o run42.html")]
+#[command(after_help = "The page needs neither a network nor scripts.
+The exit code is 1 if a message cannot be decoded or the recording is damaged.
+
+Examples:
+  linkspan recording report run42.mcap
+  linkspan recording report run42.mcap -o report.html --force")]
 pub struct Arguments {
-    /// The file of the recording; its further parts are found
+    /// First file of the recording; later parts are found
     file: PathBuf,
-    /// The page; beside the recording where none is named
+    /// The page [default: the recording's path with .html]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
