@@ -1,7 +1,6 @@
 //! The layout of a struct, in a small language: `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`.
 //!
-//! A user writes the description, so every error has its offset. Parsing computes the offsets of fields by the rules of
-//! the C compilers. `values` then converts a copy of the memory; its caller has compared the length with `end`.
+//! A user writes the description, so every error has its offset.
 
 use std::str::FromStr;
 

@@ -1,14 +1,7 @@
 //! Shared memory of other programs, read-only: bytes, text, or the fields of a struct.
 //!
-//! | what | defined in |
-//! |---|---|
-//! | the memory and reading from it | this file |
-//! | opening it: a POSIX name, a System V key, a path | `place` |
-//! | the language for structs | `layout` |
-//!
-//! A program can, for example, read a table in memory of a vendor's program without Linkspan. No file is mapped: every
-//! read is a copy by a system call. If the owner truncates or changes its memory, this process gets an error or a
-//! changed value, but no fault.
+//! A program can, for example, read a vendor's table in memory. No file is mapped: every read is a copy by a system
+//! call. If the owner truncates or changes its memory, this process gets an error or a changed value, but no fault.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]

@@ -1,7 +1,7 @@
 //! A link to a program of this machine whose frames a bridge relays.
 //!
-//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] converts
-//! between that number and acknowledgement frames, so the two ends may use different transports.
+//! [`RelayLink`] converts between the consumed number in a page of shared memory and acknowledgement frames, so the two
+//! ends may use different transports.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

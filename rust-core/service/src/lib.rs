@@ -1,8 +1,7 @@
-//! Services and their controllers, listings of open names, the doctor, and the rules of the controller's page.
+//! Services and their controllers, listings of names, the doctor, the rules of the controller's page.
 //!
-//! This crate is only for `linkspan` and changes without notice: programs use `linkspan`, under equal names. A service
-//! carries out each accepted command at most once, and answers it once, in time. A listing and the doctor change only
-//! what they are told to repair. The crate knows neither languages, nor the state of a controller, nor the page itself.
+//! This crate is only for `linkspan` and changes without notice. A service carries out each accepted command at most
+//! once, and answers it once, in time. A listing and the doctor change only what they are told to repair.
 //!
 //! | what | lives in |
 //! |---|---|

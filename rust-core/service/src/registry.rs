@@ -1,9 +1,8 @@
 //! The listing of this machine: names in the runtime directory with their holders' reports, and stores.
 //!
-//! A listing reads the directories and then queries each name. It sends a hello that is only a query, or reads the
-//! name's record or the files of a store. All listeners are queried at once, and one time bounds the cost of all silent
-//! listeners. Threads read files at the same time. Stale files of this user's dead processes are removed
-//! (`transport::sweep`).
+//! A listing reads the directories and then queries each name, by a hello, its record or the files of a store. All
+//! listeners are queried at once, and one time bounds the cost of all silent listeners. Stale files of this user's dead
+//! processes are removed (`transport::sweep`).
 
 mod asking;
 mod cleaning;

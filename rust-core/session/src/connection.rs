@@ -1,14 +1,13 @@
 //! One session with one peer, across all links between the two.
 //!
 //! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]). The two
-//! halves change links at different moments. Each therefore announces it once: [`Connection::link_up`] for sending,
+//! halves change links at different moments, so each announces it: [`Connection::link_up`] for sending,
 //! [`Connection::begin_receiving`] for receiving. A half passes its link with each step; steps of a replaced link
 //! change nothing.
 //!
 //! Over shared memory the two sides acknowledge without frames. Each publishes its consumed number in a [`Page`] that
-//! the other maps, and reads the other's page when it needs room, closes or counts. Only a waiting peer needs a frame,
-//! as a wake-up. An impossible number in a page is a protocol violation, kept until a thread that can end the link
-//! takes it.
+//! the other maps. Only a waiting peer needs a frame, as a wake-up. An impossible number in a page is a protocol
+//! violation, kept until a thread that can end the link takes it.
 //!
 //! | what | defined in |
 //! |---|---|

@@ -8,8 +8,7 @@
 //! An acknowledgement costs a frame, so it is sent only when necessary: [`Inbox::ack_due`] has the rules. Data and
 //! requests in the other direction carry the number without an extra frame.
 //!
-//! The inbox is a pure state machine, without a clock, a socket or a lock; `simulation` and `properties` test it with
-//! random histories.
+//! `simulation` and `properties` test this pure state machine with random histories.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

@@ -1,6 +1,6 @@
 //! Sessions of Linkspan: numbers, acknowledgement and replay, as pure state machines.
 //!
-//! This crate is only for `linkspan-engine` and changes without notice: programs use `linkspan`.
+//! This crate is only for `linkspan-engine` and changes without notice.
 //!
 //! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all links between the
 //! two. Each end has a [`Connection`], with an [`Outbox`] for sent and an [`Inbox`] for received messages. On a new

@@ -1,15 +1,13 @@
-//! The sending side of a session: numbers messages, keeps them until they are acknowledged, and replays them.
+//! The sending side of a session: numbers messages, keeps them until acknowledged, and replays them.
 //!
 //! A session is numbered from 1 without gaps for one incarnation of this program, across all its links. The class of a
 //! message ([`RetransmitClass`]) and the replay limits decide whether it is kept; with best effort no message is. A new
-//! link starts with [`Outbox::link_up`], which compares the peer's hello with the last one. The same incarnation gets
-//! the messages that it has not received. The next incarnation of the peer gets all unacknowledged messages. Another
-//! peer gets no message of the first.
+//! link starts with [`Outbox::link_up`]. The same incarnation of the peer then gets the messages that it has not
+//! received. The next incarnation gets all unacknowledged messages. Another peer gets no message of the first.
 //!
 //! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes to the link,
-//! [`Outbox::sent_to_place`]. The lock is free while the frame is written, so the acknowledgement may precede
-//! `sent_to_place`. A number is therefore valid in acknowledgements from `assign_number` on. A refused message has no
-//! number, and its caller keeps it.
+//! [`Outbox::sent_to_place`]. The lock is free while the frame is written, so its acknowledgement may precede
+//! `sent_to_place`. A refused message has no number, and its caller keeps it.
 
 use alloc::format;
 use alloc::vec::Vec;

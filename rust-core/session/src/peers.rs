@@ -1,9 +1,8 @@
 //! The states of a listener's disconnected peers, within bounds.
 //!
-//! A peer that reconnects continues at its old position, so its state is kept. The number of peers and the sum of their
-//! kept bytes are bounded, because any number of programs may connect once and never return. Over a bound, states are
-//! evicted with the least harm: first peers with nothing kept, then peers without a name, which cannot reconnect, then
-//! the longest disconnected.
+//! The number of peers and the sum of their kept bytes are bounded, because any number of programs may connect once and
+//! never return. Over a bound, states are evicted in this order: peers with nothing kept, peers without a name, which
+//! cannot reconnect, the longest disconnected.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -1,8 +1,7 @@
-//! A hundred thousand random histories: programs with one or several connections, broken links, and crashes.
+//! A hundred thousand random histories: one or several connections, broken links, and crashes.
 //!
 //! Links break at any byte. Each connection has two ends, each with a shipped [`Connection`](super::Connection). One
-//! end of several connections may belong to one program: a server, or a publisher, which sends each message over all.
-//! The clients of a server have sessions that outlast their links within bounds. Numbers begin at 1, or shortly before
+//! end of several connections may belong to one program, a server or a publisher. Numbers begin at 1, or shortly before
 //! a limit of integers.
 //!
 //! | what | defined in |

@@ -1,11 +1,8 @@
 //! A ninth transport, only in tests: sockets in the kernel's abstract namespace, without files.
 //!
-//! It shows the parts of a transport, with only the public names of `linkspan-transport`: a kind, listening,
-//! connecting, and a signal for a new listener. A test adds it to the table; a folder of that crate would have a line
-//! there.
-//!
-//! An abstract name ends with its last socket, so nothing is stale. It lacks a mode, so access cannot be restricted. It
-//! causes no inotify event, so a listener also writes an owner record for waiting clients and listings.
+//! It shows the parts of a transport with only the public names of `linkspan-transport`. An abstract name ends with its
+//! last socket, so nothing is stale. It lacks a mode, so access cannot be restricted. It causes no inotify event, so a
+//! listener also writes an owner record for waiting clients and listings.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

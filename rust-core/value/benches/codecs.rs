@@ -1,4 +1,4 @@
-//! Linkspan's codecs and well-known libraries on equal values: `cargo bench -p linkspan-value --bench codecs`.
+//! Linkspan's codecs and well-known libraries: `cargo bench -p linkspan-value --bench codecs`.
 //!
 //! Each library writes and reads its own tree of values, as Linkspan does with [`Value`]. The two run in turns. A row
 //! is the median of the rounds. The factor is the library's time over ours: above 1 ours is faster.

@@ -2,8 +2,7 @@
 //!
 //! Parts are long arrays or byte strings. An encoder with a [`Placer`] leaves the elements of long arrays out of its
 //! output and records their positions. Over shared memory a long array is therefore written once, into memory that the
-//! receiver maps. A caller that needs one block ([`Body::whole`]) joins the parts. This module is below `value` and
-//! `codec`, which both use it.
+//! receiver maps. A caller that needs one block ([`Body::whole`]) joins the parts.
 
 mod one_or_many;
 mod rest;

@@ -1,8 +1,7 @@
 //! A pool of memory for the bodies of messages.
 //!
-//! It has short blocks of each thread, and middling and long blocks that all threads share. Lengths between short and
-//! middling come from the allocator. Without a fitting block the allocator is used. (The engine's `message/recycled`
-//! reuses the body of the last dropped message without a search.)
+//! It has short blocks of each thread, and middling and long blocks that all threads share. Other lengths come from the
+//! allocator. (The engine's `message/recycled` reuses the body of the last dropped message without a search.)
 
 mod long;
 mod short;

@@ -1,8 +1,7 @@
 //! Conversions to and from the values of other crates.
 //!
-//! Each has a feature with the crate's name: `serde_json`, `ciborium`, `bson`, `ndarray`. Values of the first three go
-//! through the bytes of their encoding. Each kind therefore has the form in `docs/wire-format.md`, and a kind without a
-//! form is refused with its path or position.
+//! Each has a feature with the crate's name: `serde_json`, `ciborium`, `bson`, `ndarray`. Values of the first three
+//! have the forms in `docs/wire-format.md`; a kind without a form is refused with its path or position.
 
 #![allow(unused_imports, reason = "each feature uses some of them")]
 

@@ -1,9 +1,7 @@
 //! The table of error kinds, and the error that every call of Linkspan returns.
 //!
-//! The table is the single source for all languages: bindings generate their names, numbers and exception classes from
-//! [`ErrorKind::ALL`], and `docs/wire-format.md` shows it. An [`Error`] begins with a kind and a text. On the way out
-//! each layer adds its part: the offset in the bytes, the path in the value, the endpoint. The first value of a part
-//! stays, because the innermost layer is the most exact.
+//! An [`Error`] begins with a kind and a text. On the way out each layer adds its part: the offset in the bytes, the
+//! path in the value, the endpoint. The first value of a part stays, because the innermost layer is the most exact.
 
 use std::borrow::Cow;
 use std::fmt;

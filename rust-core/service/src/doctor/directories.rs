@@ -1,7 +1,7 @@
-//! The runtime and state directory of this process, its rights in them, and other directories with names.
+//! The runtime and state directory of this process, its rights there, and other directories with names.
 //!
-//! Two programs with different directories do not see each other: the most frequent reason why they cannot connect. The
-//! doctor therefore also searches every directory that Linkspan may choose for another user or environment.
+//! Different directories are the most frequent reason why two programs cannot connect. The doctor therefore searches
+//! every directory that Linkspan may choose for another user or environment.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
 //! A finding of the doctor: the examined thing, its severity and the remedy.
 //!
-//! Findings are texts for a person: the fact, then the remedy with its command. Programs compare the
-//! [`ErrorKind`](crate::error::ErrorKind) of the failed call instead.
+//! Findings are texts for a person. Programs compare the [`ErrorKind`](crate::error::ErrorKind) of
+//! the failed call.
 
 /// The severity of a finding. A problem is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

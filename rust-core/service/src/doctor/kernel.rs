@@ -1,7 +1,6 @@
 //! The requirements of the transports: features of the kernel, and limits that may be too low.
 //!
-//! Each feature is tried instead of derived from the version, because a container or a sandbox may forbid a system call
-//! of the kernel.
+//! Each feature is tried, because a container or a sandbox may forbid a system call.
 
 use rustix::process::{Resource, getpid, getrlimit};
 

@@ -13,9 +13,8 @@
 //! | remedies for errors of the kernel | `remedy` |
 //! | a directory for several users | `setup` |
 //!
-//! `linkspan doctor` prints the findings of [`examine`]. Each part tries the system calls of the transports, because a
-//! sandbox may forbid any. An examination never fails as a whole: a part that cannot be examined is a finding. Only
-//! [`repair`] creates, changes and removes files.
+//! `linkspan doctor` prints the findings of [`examine`]. An examination never fails as a whole: a part that cannot be
+//! examined is a finding. Only [`repair`] creates, changes and removes files.
 
 mod bridge;
 mod directories;

@@ -1,8 +1,7 @@
 //! Owners and modes in the runtime directory that keep programs apart: found, and repaired.
 //!
-//! A repair uses the examination of the finding, so it does what the finding announces. It changes a file through the
-//! examined handle: the name may lead elsewhere by then. It leaves links and files with a second name alone. Only
-//! `linkspan doctor --repair` repairs.
+//! A repair changes a file through the examined handle: the name may lead elsewhere by then. It leaves links and files
+//! with a second name alone. Only `linkspan doctor --repair` repairs.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! The rules of the controller's page, for every web server that serves it.
 //!
-//! The shell program and a PHP application serve the page. Both take access, the HTTP status and body of an error, and
-//! the meaning of a command from this module. It opens no socket and never waits: the web server passes a request in
-//! and sends the result.
+//! The shell program and a PHP application serve the page. This module opens no socket and never waits: the web server
+//! passes a request in and sends the result.
 //!
 //! The order of a request:
 //!

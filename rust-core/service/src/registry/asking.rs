@@ -1,8 +1,7 @@
 //! Queries many names at once, in bounded numbers and in one set of descriptors.
 //!
-//! Only silence is bounded, so a machine with many names is listed whole. An answered name gives its place to the next
-//! name. While names wait for a place, each queried name gets a share of the remaining time. The share depends on how
-//! many of the waiting names may be silent.
+//! Only silence is bounded, so a machine with many names is listed whole. While names wait for a place, each queried
+//! name gets a share of the remaining time, by the number of names that may be silent.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! The final answers of a service, cached for repeated commands with the same id.
 //!
-//! A command may arrive twice: the client or the controller repeats it after a reconnect. The
-//! service must not carry it out twice, so the cache answers the second. The cache is bounded by
-//! number and by bytes. [`Lifecycle`](super::lifecycle::Lifecycle) accounts for a dropped answer
-//! while its command is open.
+//! After a reconnect, a client or the controller repeats a command; the service must not carry it
+//! out twice. The cache is bounded by number and by bytes.
+//! [`Lifecycle`](super::lifecycle::Lifecycle) accounts for a dropped answer while its command is
+//! open.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,7 +1,6 @@
 //! The commands of a service and its answers.
 //!
-//! The names are the words of the protocol and of every language. The library answers some commands itself (`STATUS`
-//! and similar); the others are tasks of [`ServiceLoop`](super::ServiceLoop).
+//! The names are the words of the protocol and of every language.
 
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::value::{Map, Value};

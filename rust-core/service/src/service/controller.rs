@@ -1,8 +1,7 @@
 //! The client of a controller: lists services, sends them commands and watches them.
 //!
-//! Requests and events use two channels. A request is a call with the option `idempotent`: if the controller restarts
-//! during it, the channel sends it again. The id of a command ensures that it is carried out once. The channel of
-//! events subscribes again after each hello of the controller.
+//! Requests and events use two channels. If the controller restarts during a request, the channel sends it again, and
+//! the id of a command ensures that it is carried out once.
 
 use std::fmt;
 use std::os::fd::RawFd;

@@ -1,12 +1,10 @@
-//! A service's link to its controller: two threads of the library answer commands while the program works.
+//! A service's link to its controller: two library threads answer commands while the program works.
 //!
 //! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They share the
 //! [`Lifecycle`] with the program under one lock ([`LinkInner`]), which is held for one change of state and never
-//! during waiting or sending. After a broken link the reader reconnects, and the controller sends its open commands
-//! again. Cached answers ensure that no command is carried out twice.
+//! during waiting or sending. After a reconnect the controller repeats its open commands. Cached answers ensure that no
+//! command is carried out twice.
 //!
-//! Three eventfds wake the threads: `program_waker` the program after a thread of the library has ended, `writer_waker`
-//! the writer, `end_waker` the reader in its pause between two attempts. `task_timer` wakes the program for its tasks.
 //! On each connection the controller's welcome comes first, then the introduction, then reports and answers.
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! The last lines of a service's log, and how many of them the controller has.
 //!
-//! Lines are numbered. The controller gets each once, in batches, and a line about lines that were dropped before they
-//! could be sent. These lines also answer the command LOG, even without a controller.
+//! The controller gets each line once, in batches, and a line about dropped lines. The lines also answer the command
+//! LOG.
 
 use std::collections::VecDeque;
 

@@ -1,8 +1,7 @@
 //! Notifications for a supervisor such as systemd: READY, STATUS, STOPPING, WATCHDOG (`sd_notify(3)`).
 //!
-//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without it nothing is sent. [`NotifySocket`] is the socket,
-//! [`NotifyState`] selects the notifications as pure state, and [`Supervisor`] combines both for a service's thread. An
-//! error is returned once, for the log.
+//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without it nothing is sent. An error is returned once, for the
+//! log.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

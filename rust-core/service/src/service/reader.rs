@@ -1,8 +1,7 @@
 //! The reader thread of a service: connects to the controller and receives its commands and events.
 //!
-//! It passes commands to the lifecycle, which answers them or queues them for the program. A connection is used only
-//! after the controller's welcome. Messages that were queued before are sent after the introduction. [`Redial`] spaces
-//! the attempts.
+//! It passes commands to the lifecycle, which answers them or queues them for the program. Earlier queued messages are
+//! sent after the introduction. [`Redial`] spaces the attempts.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The interface of the core to the controller's server, the crate `linkspan-controller`.
 //!
-//! It is public but hidden. Only the server exchanges the messages of services frame by frame, over many links and
-//! without waiting for any of them. Both crates have one version, and names may change with each version.
+//! It is public but hidden, and changes with each version. Only the server exchanges the messages of services frame by
+//! frame, without waiting.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

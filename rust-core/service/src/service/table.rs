@@ -1,8 +1,7 @@
-//! The effect of each command in each state: one table for the service, its controller and the documents.
+//! The effect of each command in each state: one table for service, controller and documents.
 //!
-//! The service rejects by it, the controller lists the allowed commands by it, and `docs/lifecycle.md` shows it; a test
-//! compares the document. The match has no wildcard over states, so a new state does not compile without rules for
-//! every command.
+//! A test compares `docs/lifecycle.md`. The match has no wildcard over states, so a new state does not compile without
+//! rules for every command.
 
 use super::command::Command;
 use super::state::State;

@@ -1,9 +1,7 @@
-//! The writer thread of a service: sends to the controller and to systemd, enforces deadlines, handles signals.
+//! The writer thread of a service: sends to controller and systemd, enforces deadlines, handles signals.
 //!
-//! One loop does all of it, so a single thread wakes up for the next due event. Each round handles signals, answers
-//! commands whose deadlines have passed, notifies systemd, closes a silent connection and sends one message. Then it
-//! sleeps until the next of these is due or `writer_waker` is signalled. The order in a round matters if another thread
-//! changes the state at the same time; comments give the reason.
+//! One loop does all of it: each round handles what is due, then sleeps until the next due event or `writer_waker`. The
+//! order in a round matters if another thread changes the state at the same time; comments give the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

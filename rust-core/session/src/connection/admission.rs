@@ -1,11 +1,10 @@
-//! Admission of this side's messages: decides whether a message may be sent now, and under which number.
+//! Admission of this side's messages: decides whether a message may be sent now, with which number.
 //!
 //! A call admits a message ([`Connection::admit`]) and gives it to the link under the ticket's number. Then it records
-//! the message as sent ([`Connection::sent`]). If the link refuses the message, the number is used again.
+//! the message as sent ([`Connection::sent`]). If the link refuses the message, the number is used again: the ring may
+//! be full, or an earlier rest not written yet.
 //!
-//! Every message passes here: data, requests and replies of channels and servers, alone and in batches, and published
-//! messages. A publisher's session has no peer and no link, and keeps nothing. After admission the transport may still
-//! refuse the message: the ring has no room, or an earlier rest is not written yet.
+//! Every message passes here. A publisher's session has neither peer nor link, and keeps nothing.
 
 use super::{Connection, Page};
 use crate::RetransmitClass;

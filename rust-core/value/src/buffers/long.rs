@@ -1,10 +1,9 @@
 //! Middling and long blocks, shared by all threads: successive messages often have one length.
 //!
 //! The allocator returns long blocks to the kernel, which allocates and clears every page of the next block. For 1 MB
-//! that takes longer than three copies. The allocator returns middling blocks together when several neighbours are
-//! free. One acknowledgement frees many of them, because it releases the messages kept for replay. The process
-//! therefore keeps some blocks of both kinds (`Pool`). While another thread has the lock, the allocator is used. A
-//! child that was forked while a thread held the lock loses only these blocks.
+//! that takes longer than three copies. It returns middling blocks when several neighbours are free; one
+//! acknowledgement frees many, because it releases the messages kept for replay. While another thread has the lock, the
+//! allocator is used. A child that was forked while a thread held the lock loses only these blocks.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 

@@ -1,8 +1,7 @@
 //! The entry points: encode, decode and transcode in the encoding that the caller names.
 //!
 //! Only this module assembles an encoding: a meter first, then the escapes for JSON, BSON and Smile, and arrays stored
-//! elsewhere for CBOR. The message layer calls `encode_placed` and `decode_body`. The public functions are for programs
-//! that need the bytes themselves.
+//! elsewhere for CBOR.
 
 #[cfg(test)]
 mod tests;

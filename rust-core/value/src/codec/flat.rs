@@ -1,10 +1,10 @@
 //! Flat records written directly as CBOR or JSON: maps of few entries, without arrays inside.
 //!
-//! The values may be maps of this kind. Bindings implement [`Source::append_cbor`](crate::value::Source::append_cbor)
-//! and [`Source::append_json`](crate::value::Source::append_json) with it, for maps with recurring keys, such as
-//! instances of generated classes. A walk encodes keys each time; a flat record encodes them once. No
-//! [`Meter`](crate::value::Meter) counts: a record of at most [`FlatRecord::MOST_ENTRIES`] entries is within all limits
-//! except the length of the message, which the caller of these methods checks. A walk writes equal bytes.
+//! Bindings use it in [`Source::append_cbor`](crate::value::Source::append_cbor) and
+//! [`Source::append_json`](crate::value::Source::append_json), for maps with recurring keys, such as instances of
+//! generated classes. A walk encodes keys each time; a flat record encodes them once. No [`Meter`](crate::value::Meter)
+//! counts: a record of at most [`FlatRecord::MOST_ENTRIES`] entries is within all limits except the length of the
+//! message, which the caller checks. A walk writes equal bytes.
 
 use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};

@@ -12,10 +12,9 @@
 //! | validation without a value | `unread` |
 //! | the depth of documents | here |
 //!
-//! A codec performs no input and no output. A decoder allocates only after [`Meter`](crate::value::Meter) or
-//! [`Sink::hold`](crate::value::Sink::hold) has counted the bytes. The bytes may come from a hostile peer: decoding
-//! returns `Malformed`, `Unsupported` or `TooLarge`, and never panics. `fuzz/` and `tests/vectors/invalid.json` test
-//! this.
+//! A decoder allocates only after [`Meter`](crate::value::Meter) or [`Sink::hold`](crate::value::Sink::hold) has
+//! counted the bytes. The bytes may come from a hostile peer: decoding returns `Malformed`, `Unsupported` or
+//! `TooLarge`, and never panics. `fuzz/` and `tests/vectors/invalid.json` test this.
 //!
 //! ```
 //! # extern crate linkspan_value as linkspan;

@@ -1,8 +1,5 @@
 //! Tests of decoding with a plan: the values that it passes on, and the values that end the
 //! decoding.
-//!
-//! The target builds a tree with the plan's records, fields and members, so one comparison shows
-//! all passed values.
 
 use std::collections::HashMap;
 use std::sync::Arc;

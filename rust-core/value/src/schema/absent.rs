@@ -1,7 +1,7 @@
 //! The replacement for `schema` in a build without that feature: objects never have a schema.
 //!
-//! The type is uninhabited. The layers above compile unchanged, and the compiler removes their
-//! branches for schemas. The option `schema` is `Unsupported`.
+//! The type is uninhabited, so the layers above compile unchanged. The option `schema` is
+//! `Unsupported`.
 
 mod id;
 

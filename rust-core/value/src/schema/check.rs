@@ -1,9 +1,8 @@
 //! Checks values against a schema event by event, on their way into another sink, without a tree.
 //!
-//! A [`Checker`] stands before an encoder at a writer and before a builder at a reader. It has the type of the next
-//! value ([`Checker::expected`]) and the types of the items of each open list or map. It tracks keys that are a field's
-//! current name, so a [`Meter`](crate::value::Meter) before it need not remember them. Other keys go first to the inner
-//! sink, which may track them. Values under unknown keys and values of type `any` pass unchecked.
+//! A [`Checker`] tracks keys that are a field's current name, so a [`Meter`](crate::value::Meter) before it need not
+//! remember them. Other keys go first to the inner sink, which may track them. Values under unknown keys and values of
+//! type `any` pass unchecked.
 
 mod arrays;
 mod keys;

@@ -1,8 +1,8 @@
-//! Whether a program with one schema can read the messages of a program with another, and the differences.
+//! Whether a reader's schema can read the messages of a writer's schema, and the differences.
 //!
-//! The reader must be able to use every message of the writer's schema without loss. A reader's range, width and
-//! lengths may be wider, never narrower. The writer must always send a field that the reader needs. Units must be
-//! equal, up to notation. The result lists all differences, because a user must resolve all of them.
+//! The reader must be able to use every message of the writer's schema without loss. Its range, width and lengths may
+//! be wider, never narrower. The writer must always send a field that the reader needs. Units must be equal, up to
+//! notation.
 
 use std::fmt;
 

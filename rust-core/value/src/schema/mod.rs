@@ -1,4 +1,4 @@
-//! Schemas: the type of the messages at a name, compared when programs connect, before the first message.
+//! Schemas: the type of the messages at a name, compared when programs connect.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -12,14 +12,12 @@
 //! | units | `unit` |
 //! | the schema that an object is opened with: compared, exchanged, checked against | here |
 //!
-//! Parsing resolves all names: the model is a finite tree, so its users need no context and meet no cycle. The
-//! fingerprint identifies that tree without its descriptions. `docs/schema.md` documents the notation. Without the
-//! feature `schema`, `absent.rs` replaces this module.
+//! Parsing resolves all names: the model is a finite tree. `docs/schema.md` documents the notation. Without the feature
+//! `schema`, `absent.rs` replaces this module.
 //!
-//! An object is opened with a `PreparedSchema`: the canonical form and the fingerprint, computed once. Options create
-//! it, the connections of the object share it, and it never changes. At connect the two sides exchange fingerprints
-//! and, if these differ, canonical forms. `differences` then decides whether they may connect. Afterwards `encode_into`
-//! and `decode_into` check every message.
+//! An object is opened with a `PreparedSchema`, which its connections share. At connect the two sides exchange
+//! fingerprints and, if these differ, canonical forms. `differences` then decides whether they may connect. Afterwards
+//! `encode_into` and `decode_into` check every message.
 
 mod canonical;
 mod check;

@@ -1,7 +1,6 @@
 //! The model of a schema: a tree of types in which every name is resolved.
 //!
-//! Parsing, the canonical form and importers of other notations build it; all other code reads it.
-//! The constants of [`Schema`] limit the size of a schema for all builders.
+//! The constants of [`Schema`] limit its size.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The packed layout: a record of fixed size as one block of bytes, laid out as a C struct.
 //!
-//! A program in C or Fortran can use the message in place as its struct. Numbers are little-endian, each field is
-//! aligned to its size, and an enum is the smallest integer for its names. Padding is zero, because equal records must
-//! have equal bytes. A peer's bytes are checked here before use.
+//! A program in C or Fortran can use the message in place. Numbers are little-endian, each field is aligned to its
+//! size, and an enum is the smallest integer for its names. Padding is zero, because equal records must have equal
+//! bytes.
 
 use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,9 +1,8 @@
 //! From the notation to the model: reads types, resolves names, and checks all with their
 //! positions.
 //!
-//! `files` reads the file and its includes, `syntax` rewrites errors of the TOML parser, and
-//! `attributes` reads a type's keys. The `Resolver` follows names: it reads a named definition at
-//! each use and counts all types. It keeps the open names to find cycles.
+//! The `Resolver` reads a named definition at each use and counts all types. It keeps the open
+//! names to find cycles.
 
 mod attributes;
 mod files;

@@ -1,8 +1,8 @@
 //! Units in UCUM notation: which are known, and how two units differ.
 //!
-//! The crate `ucum-units` parses the case-sensitive form of UCUM, the Unified Code for Units of
-//! Measure (<https://ucum.org/ucum>). Numbers are never converted. A connection between programs
-//! with different units is refused with the factor: a person must decide.
+//! The crate `ucum-units` parses the case-sensitive form of UCUM (<https://ucum.org/ucum>). Numbers
+//! are never converted: a connection between programs with different units is refused with the
+//! factor, and a person decides.
 
 use crate::error::quoted;
 

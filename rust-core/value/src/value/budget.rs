@@ -1,8 +1,7 @@
 //! The memory budget of decoding one value: bytes are counted before they are allocated.
 //!
-//! [`Meter`](super::Meter) owns a [`Budget`] for each message. It counts the memory of the value's tree and of the
-//! decoder. The sizes are computed, not measured: each constant and function here must be at least the size of the
-//! allocation. `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
+//! The sizes are computed, not measured: each constant and function here must be at least the size of the allocation.
+//! `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
 
 use super::tree::{Map, Value};
 use crate::error::{Error, ErrorKind, Result, memory, over_message_limit};

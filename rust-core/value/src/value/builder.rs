@@ -1,8 +1,7 @@
 //! `ValueBuilder`: the Sink that builds a value as a tree in memory.
 //!
-//! Decoders and the resolution of escapes in serde trees drive it. It relies on the order of events
-//! that [`Sink`] promises, and returns `Internal` if a source breaks it. It checks no limits: a
-//! [`super::Meter`] precedes it when bytes of a peer are decoded.
+//! It relies on the order of events that [`Sink`] promises, and returns `Internal` if a source
+//! breaks it. It checks no limits: a [`super::Meter`] precedes it when bytes of a peer are decoded.
 
 use bytes::Bytes;
 use std::fmt;

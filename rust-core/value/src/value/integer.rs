@@ -1,8 +1,8 @@
 //! Constructors of integers of any size: each returns the smallest kind of value for the integer.
 //!
-//! These methods of [`BigInt`] return a [`Value`]. They are not in `number`, because `Value`
-//! contains a `BigInt` and modules use each other only in one direction. Codecs call `from_parts`
-//! and `parse` with a peer's bytes and text, so both check the length before they convert.
+//! They are not in `number`, because `Value` contains a `BigInt` and modules use each other only in
+//! one direction. `from_parts` and `parse` check the length before they convert, because codecs
+//! call them with a peer's bytes.
 
 use std::str::FromStr;
 

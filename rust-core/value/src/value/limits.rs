@@ -1,8 +1,7 @@
 //! The resource limits of one value, and the Sink that enforces them.
 //!
-//! A [`Meter`] stands between a decoder and the sink that builds the value, and between a source and an encoder. Only
-//! the Meter counts depth, nodes, bytes of keys and memory, and finds repeated keys and wrong lengths. It makes every
-//! check before it passes the event on, because a sink may reserve the announced length at once.
+//! Only a [`Meter`] counts depth, nodes, bytes of keys and memory, and finds repeated keys and wrong lengths. It makes
+//! every check before it passes the event on, because a sink may reserve the announced length at once.
 
 use super::Stack;
 use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};

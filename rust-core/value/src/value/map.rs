@@ -1,7 +1,7 @@
 //! The operations of [`Map`]: unique text keys in the order of their insertion.
 //!
-//! The type itself is in `tree`. It has the list of entries and, beyond `LINEAR_MAX` entries, an index of their
-//! positions. An insertion extends both; a removal changes positions and rebuilds the index.
+//! The type is in `tree`. An insertion extends the list and the index; a removal changes positions and rebuilds the
+//! index.
 
 use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};

@@ -1,9 +1,8 @@
 //! N-d arrays of numbers: element type, shape, order, and the elements in one little-endian block.
 //!
-//! [`NdArray`] owns or shares its memory. [`NdArrayRef`] borrows it; encoders take this type, so an array in a
-//! binding's memory is sent without a copy. `NdArrayRef::new` checks that shape and length agree. The fields are
-//! public, so code that fills them must keep that rule. The elements in memory equal the elements on the wire, so a
-//! big-endian target does not compile.
+//! [`NdArray`] owns or shares its memory, [`NdArrayRef`] borrows it. The fields are public, so code that fills them
+//! must keep the rule of `NdArrayRef::new`: shape and length agree. The elements in memory equal the elements on the
+//! wire, so a big-endian target does not compile.
 
 use bytes::Bytes;
 

@@ -1,8 +1,8 @@
 //! Numbers without a type in most languages: integers beyond 64 bits, and exact decimal numbers.
 //!
-//! An integer is sign and magnitude, at most 1 KiB. A decimal number is text in the canonical form of the General
-//! Decimal Arithmetic specification. The languages have different decimal types, so each parses the text into its own
-//! type. A number with one exponent has exactly one text, so texts decide equality and hashing.
+//! A decimal number is text in the canonical form of the General Decimal Arithmetic specification, because the
+//! languages have different decimal types. A number with one exponent has exactly one text, so texts decide equality
+//! and hashing.
 
 use std::fmt;
 use std::str::FromStr;

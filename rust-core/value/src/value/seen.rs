@@ -1,10 +1,9 @@
 //! The keys of the open maps, to find repeated keys.
 //!
-//! A [`Meter`](super::Meter) that checks keys calls `open`, `insert` and `close` as maps begin, get
-//! keys and end. All open maps share two buffers, and the end of a map truncates them. A small map
-//! is searched linearly. Beyond 16 keys its hashes go into a set with a random seed, so a peer
-//! cannot choose colliding keys. Text comparison confirms equal hashes, so a collision costs time
-//! but refuses no valid key.
+//! All open maps share two buffers, and the end of a map truncates them. A small map is searched
+//! linearly. Beyond 16 keys its hashes go into a set with a random seed, so a peer cannot choose
+//! colliding keys. Text comparison confirms equal hashes, so a collision costs time but refuses no
+//! valid key.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

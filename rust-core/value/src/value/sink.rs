@@ -1,8 +1,7 @@
 //! The two traits that convert values: a Sink receives the events of a value, a Source sends them.
 //!
-//! Four encodings and six languages need ten implementations instead of twenty-four. Each encoding is one Sink and
-//! drives any Sink; each language's values are one Source and one Sink. A [`Meter`](crate::value::Meter) between the
-//! two enforces the limits.
+//! Each encoding is one Sink and drives any Sink; each language's values are one Source and one Sink. A
+//! [`Meter`](crate::value::Meter) between the two enforces the limits.
 
 use std::any::Any;
 

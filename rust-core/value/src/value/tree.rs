@@ -1,7 +1,6 @@
 //! The types [`Value`] and [`Map`]: any value as a tree in memory.
 //!
-//! They contain each other, so they are in one module. The operations of a map are in `map`, `Value::at` is in `path`,
-//! and the Sink that builds a tree is in `builder`.
+//! They contain each other, so they are in one module.
 
 use std::any::Any;
 use std::hash::RandomState;

@@ -1,9 +1,8 @@
 //! Decodes the escapes of JSON, BSON and Smile back to values: see `escape` for the rule.
 //!
-//! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine: the state gives the
-//! next event its meaning, and the stack of open containers gives the state after an end. A map of one entry is held
-//! back until its key shows whether it is an escape. Bytes come from a peer, so content without the escape's form is
-//! `Malformed`. This includes maps that only look like escapes: a sender writes such a map inside `$map`.
+//! The state gives the next event its meaning, and the stack of open containers gives the state after an end. A map of
+//! one entry is held back until its key shows whether it is an escape. Content without the escape's form is
+//! `Malformed`, even in a map that only looks like an escape: a sender writes such a map inside `$map`.
 
 mod ndarray;
 mod scalar;

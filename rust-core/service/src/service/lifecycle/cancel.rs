@@ -1,7 +1,7 @@
 //! Cancelling commands: by CANCEL, by a SHUTDOWN that displaces others, and by a second SHUTDOWN.
 //!
-//! A queued command is withdrawn: it gets its final answer, and the earlier state returns. A running task cannot be
-//! stopped by force: the program is notified (`Action::Cancel`) and finishes or fails it itself.
+//! A queued command is withdrawn. A running task cannot be stopped by force: the program is notified (`Action::Cancel`)
+//! and finishes or fails it itself.
 
 use std::collections::VecDeque;
 use std::time::Duration;

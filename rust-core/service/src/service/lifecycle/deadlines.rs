@@ -1,8 +1,8 @@
 //! Deadlines of commands.
 //!
-//! The sender sets the deadline. When it passes, the command is answered with `Timeout` at once. A queued command is
-//! then withdrawn. A running command continues, because it cannot be undone, but it is answered. GET_DATA is answered a
-//! little before its deadline with the latest data, even if the program is busy.
+//! At its deadline a command is answered with `Timeout`. A queued command is then withdrawn; a running command
+//! continues, because it cannot be undone. GET_DATA is answered a little before its deadline with the latest data, even
+//! if the program is busy.
 
 use std::time::Duration;
 

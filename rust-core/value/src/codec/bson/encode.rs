@@ -1,7 +1,7 @@
 //! Values to BSON: the [`Plain`] part; `Escape` handles the other kinds before it.
 //!
-//! The length of a document precedes it, so the encoder reserves four bytes and fills them in at the end. In the same
-//! way it reserves a byte for the type of an element, which precedes the key.
+//! The length of a document precedes it, so the encoder reserves four bytes and fills them in at the end. It also
+//! reserves a byte for the type of an element, which precedes the key.
 
 use std::num::NonZeroUsize;
 

@@ -1,8 +1,6 @@
-//! The first pass over an indefinite array or map: the number of items of each indefinite container
-//! in it.
+//! The first pass over an indefinite array or map: the items of each indefinite container in it.
 //!
-//! The decoder calls it at the first indefinite container without a count. Definite containers
-//! carry their lengths, so the pass only follows them.
+//! The decoder calls it at the first indefinite container without a count.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

@@ -1,8 +1,7 @@
 //! CBOR to values: a walk over the bytes that drives a Sink.
 //!
-//! The walk recurses for containers. The stack is bounded: the Meter refuses a container beyond the
-//! depth limit, and tags recurse at most a fixed number of levels. An error carries the offset of
-//! the innermost item. On the way out, each container adds its key or index to the path.
+//! The stack is bounded: the Meter refuses a container beyond the depth limit, and tags recurse at
+//! most a fixed number of levels. An error carries the offset of the innermost item.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

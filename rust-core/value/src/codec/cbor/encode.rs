@@ -3,9 +3,9 @@
 //! Except for aligned arrays the encoding is deterministic: shortest heads, definite lengths, floats of 64 bits. Map
 //! keys keep the order of the value, because a map has an order here.
 //!
-//! The high three bits of an item's first byte are the major type. The low five bits are the number n if it is below
-//! 24. From 24 to 27 they announce 1, 2, 4 or 8 bytes of n, big-endian. All lengths are definite, so ends of arrays and
-//! maps write nothing.
+//! The high three bits of an item's first byte are the major type. The low five bits are the number n up to 23; above,
+//! they announce 1, 2, 4 or 8 bytes of n (24 to 27), big-endian. All lengths are definite, so ends of arrays and maps
+//! write nothing.
 
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,

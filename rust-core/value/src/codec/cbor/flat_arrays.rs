@@ -1,8 +1,8 @@
 //! Short maps of scalars and long arrays, and single long arrays, read and written without events.
 //!
-//! The elements of the arrays are stored elsewhere. Reader and writer accept two forms. The first is a map of at most
-//! [`MOST_FOUND`] entries, each an N-d array or a scalar of flat maps. The second is one N-d array. The values and
-//! bytes equal those of decoder and encoder. Decoder and encoder handle every other form, so all errors come from them.
+//! The elements of the arrays are stored elsewhere. Accepted are a map of at most [`MOST_FOUND`] entries, each an N-d
+//! array or a scalar of flat maps, and one N-d array. The values and bytes equal those of decoder and encoder, which
+//! handle every other form and report all errors.
 
 use super::cursor::{Cursor, FlatValue, MOST_FOUND, is_within};
 use super::encode::Encoder;

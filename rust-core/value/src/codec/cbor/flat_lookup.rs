@@ -1,7 +1,6 @@
 //! Finds one entry of a short map of scalars and long arrays in the bytes, without a tree.
 //!
-//! It accepts the bodies that `flat_arrays` reads; the decoder handles all others. The tests of `flat_arrays` compare
-//! both.
+//! It accepts the bodies that `flat_arrays` reads; tests compare both.
 
 use super::cursor::{Cursor, FlatValue, Keys, MOST_FOUND, add_key, is_within};
 use super::flat_arrays::Description;

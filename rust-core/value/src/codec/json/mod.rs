@@ -12,9 +12,8 @@
 //! A number with a point or an exponent is a float, any other an integer of any size: 7 and 7.0
 //! stay different.
 //!
-//! Decoding walks over the text and drives a Sink. The first pass has computed the lengths for the
-//! sink. The walk checks every byte and reports the first wrong byte. It recurses for containers,
-//! at most [`levels`] deep.
+//! The walk checks every byte and reports the first wrong byte. It recurses for containers, at most
+//! [`levels`] deep.
 
 mod count;
 mod digits;

@@ -1,7 +1,7 @@
 //! Searches in the text of JSON strings, several bytes at a time.
 //!
 //! The searches compare eight bytes as one integer ("SIMD within a register"). For longer runs the
-//! compiler or `memchr` uses vector instructions. The encoder and both passes over a text use them.
+//! compiler or `memchr` uses vector instructions.
 
 use memchr::memchr2;
 

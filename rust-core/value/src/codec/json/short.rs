@@ -1,7 +1,7 @@
 //! Short JSON texts to trees in one pass: without counts of items, without a meter, without escapes.
 //!
-//! The tree of a short text is within every limit, so nothing needs a count before its allocation. The decoder reads
-//! other texts from their beginning: texts with errors, escapes or deep nesting.
+//! The tree of a short text is within every limit. The decoder reads texts with errors, escapes or deep nesting, from
+//! their beginning.
 
 use super::number::{self, Number};
 use super::scan::plain_run;

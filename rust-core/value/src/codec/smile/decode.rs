@@ -1,7 +1,6 @@
 //! Smile to values: a walk over the bytes that drives a Sink.
 //!
-//! The first pass (`count`) has computed the numbers of items. The decoder rebuilds the tables of
-//! names and values; their entries are slices of the message.
+//! The decoder rebuilds the tables of names and values; their entries are slices of the message.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

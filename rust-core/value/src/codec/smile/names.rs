@@ -1,7 +1,7 @@
 //! The table of names that an encoder has written, for references.
 //!
-//! The decoder builds an equal table from the names that it reads. Both add names in one order and clear a full table
-//! at one name. The written bytes are in two pieces: the placer's part and the part after it.
+//! The decoder builds an equal table: both add names in one order and clear a full table at one name. The written bytes
+//! are in two pieces: the placer's part and the part after it.
 
 use std::hash::{BuildHasher, RandomState};
 

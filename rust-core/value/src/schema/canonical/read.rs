@@ -1,8 +1,7 @@
 //! From the canonical form to the model.
 //!
 //! The bytes come from a peer or a file, so every rule of the notation's parser is checked again.
-//! The caller also compares the bytes with those of the resulting schema. It thereby refuses
-//! anything that this file ignores, such as an unknown key.
+//! The caller compares the bytes with those of the resulting schema, which refuses unknown keys.
 
 use super::write::FORMAT;
 use crate::codec::{Encoding, decode};

@@ -1,9 +1,8 @@
 //! Compares the events of one value with a plan, and passes them on with their record and field.
 //!
 //! [`Fit`] is the Sink that a decoder drives; the binding's [`Instances`] receives the fitting
-//! events. Each event is checked before it is passed on, so a target never sees a forbidden event.
-//! Some values have no plan: values of type `Any`, and values under unknown keys. These are passed
-//! on unchanged or skipped as a whole, with a depth count instead of a stack.
+//! events. Values of type `Any` and values under unknown keys have no plan. They are passed on
+//! unchanged or skipped as a whole, with a depth count instead of a stack.
 
 use super::{Absent, Field, Handles, Record, Shape};
 use crate::error::{Error, ErrorKind, Result};

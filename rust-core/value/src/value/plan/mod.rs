@@ -6,10 +6,9 @@
 //! | [`Fit`], the Sink that compares a value with a plan during decoding, and [`Instances`], its target | `fit` |
 //! | fields of packed records: [`FieldPosition`], [`Form`] and their values, [`FieldValue`] | `packed` |
 //!
-//! A binding builds a plan once for each class and decodes every message with it. A plan does not change, and threads
-//! can share it if its handles allow that. A value that does not fit ends the decoding without a reason. The binding
-//! then decodes it as a value of any type, and the readers of its generated code report the error. Rust, C, C++ and
-//! Fortran have compiled [`typed`](super::typed) builders instead.
+//! A binding builds a plan once for each class and decodes every message with it. A value that does not fit ends the
+//! decoding without a reason. The binding then decodes it as a value of any type, and the readers of its generated code
+//! report the error. Rust, C, C++ and Fortran have compiled [`typed`](super::typed) builders instead.
 
 mod fit;
 mod packed;

@@ -1,9 +1,8 @@
 //! Fields of packed records: the position of a value in a message, and the valid values and bytes.
 //!
-//! A binding builds a [`FieldPosition`] for each field from the schema's layout, then writes and reads fields with
-//! `put` and `take`, without a codec. `FieldPosition::new` checks the bounds once. `put` and `take` panic for a record
-//! shorter than the checked size. The caller therefore first compares the length of a message with the size of the
-//! record.
+//! A binding builds a [`FieldPosition`] for each field from the schema's layout, then uses `put` and `take` without a
+//! codec. They panic for a record shorter than the size that `FieldPosition::new` has checked, so the caller first
+//! compares the length of a message with it.
 
 use super::fit::{exact, mismatch};
 use crate::error::Result;

@@ -9,8 +9,8 @@
 //! | [`Value`], [`Timestamp`], [`NdArray`] and other kinds inside such types, and in other formats | `trees` |
 //!
 //! Serde lacks kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are escapes such as
-//! `{"$time": …}`, as in Linkspan's JSON, in a newtype with a reserved name. The conversions here recognize the name
-//! and restore the kind. Another format, such as serde_json, ignores the name and contains the escape.
+//! `{"$time": …}` in a newtype with a reserved name, from which the conversions here restore the kind. Another
+//! format, such as serde_json, contains the escape.
 //!
 //! [`Timestamp`]: super::Timestamp
 //! [`NdArray`]: super::NdArray

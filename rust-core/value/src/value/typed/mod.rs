@@ -1,4 +1,4 @@
-//! The program's own types, built from events and sent as events without a tree, for generated Rust code.
+//! The program's own types, built from events and sent as events: the library of generated Rust code.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -11,9 +11,8 @@
 //! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's derives with
 //! [`Serde`](super::Serde) are less work but slower, because they build a tree first.
 //!
-//! A builder is a state machine. It accepts one event at a time and returns whether its value is complete. Nested
-//! builders need no recursion of the decoder: a record passes each event to the builder of the open field until that is
-//! complete.
+//! A builder accepts one event at a time and returns whether its value is complete. A record passes each event to the
+//! builder of the open field until that is complete.
 
 mod containers;
 mod record;

@@ -1,8 +1,8 @@
 //! The common part of builders of records and unions: the field of the next event, and sending.
 //!
-//! Generated builders own a [`Fields`] and one builder for each field. For each event they call [`Fields::step`], pass
-//! the event to that field's builder, and report with [`Fields::after`] whether it is complete. Keys usually come in
-//! the order of the schema. The next field is therefore compared first, and each key costs one comparison.
+//! For each event a generated builder calls [`Fields::step`], passes the event to that field's builder, and reports
+//! with [`Fields::after`] whether it is complete. Keys usually come in the order of the schema, so each key costs one
+//! comparison.
 
 use super::{Build, Event};
 use crate::error::{Error, ErrorKind, Result, quoted};

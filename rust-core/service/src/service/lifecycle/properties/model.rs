@@ -1,9 +1,8 @@
 //! A model of a service's lifecycle, as conditions on all past events.
 //!
-//! The lifecycle has a queue and states that it enters and leaves; the model has neither. It keeps every accepted
-//! command with its progress. The state follows from the program's position and the open command that leads elsewhere.
-//! A mistake is therefore unlikely to be in both. Each event of a random history goes to both ([`super::World`]). The
-//! model checks the lifecycle's actions and records the answers among them.
+//! The lifecycle has a queue and states that it enters and leaves; the model has neither, so a mistake is unlikely to
+//! be in both. It derives the state from the program's position and the open command. Each event of a random history
+//! goes to both ([`super::World`]).
 
 mod commands;
 mod coverage;
