@@ -14,7 +14,6 @@ use linkspan::{Encoding, Value, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// Counts since the last reset.
 #[derive(Default)]
 struct Counts {
     messages: u64,
@@ -53,7 +52,6 @@ fn frame(opcode: u8, body: &[u8]) -> Vec<u8> {
     made
 }
 
-/// Returns a client's first frames.
 fn opening(plan: &Plan) -> Vec<Vec<u8>> {
     let text = |text: String| frame(1, text.as_bytes());
     match plan.kind.as_str() {

@@ -63,7 +63,6 @@ pub struct Gateway {
     pub machine: String,
     pub viewers: Arc<Catalogue>,
     pub recording: Vec<Part>,
-    /// The page for the browser that the gateway opens.
     pub opening: Opening,
     /// Clients that sent a client id.
     pub clients: Arc<Clients>,
@@ -216,7 +215,6 @@ impl Gateway {
         self.settings.origins.iter().any(|named| named.as_bytes().eq_ignore_ascii_case(origin))
     }
 
-    /// Counts a refused request and keeps its origin for the log.
     fn note_refused(&self, origin: Option<&str>) {
         add(&self.counters.other_origins, 1);
         let origin = origin.map(|origin| quoted(&origin.chars().take(256).collect::<String>()).to_string());

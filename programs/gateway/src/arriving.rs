@@ -43,7 +43,6 @@ impl Arriving {
         self.state().account = Some(account.clone());
     }
 
-    /// Returns when the current frame began.
     pub fn since(&self) -> Option<Instant> {
         self.state().since
     }

@@ -15,7 +15,6 @@ pub trait Asker {
     fn forget(&self, id: u64);
     /// Whether it gets no requests now: it is slow to take frames, or the gateway is paused.
     fn is_held(&self) -> bool;
-    /// Returns the account of the client's memory.
     fn account(&self) -> &Arc<Account>;
     fn published(&self);
 }

@@ -55,7 +55,6 @@ impl Channel {
 
 struct Known {
     name: Name,
-    /// Set once the type is known.
     channel: Option<Arc<Channel>>,
     asked: Option<Instant>,
     is_asked: bool,
@@ -197,7 +196,6 @@ impl Catalogue {
         }
     }
 
-    /// Stores the answer of a name.
     fn learn(&self, text: &str, found: Option<(Messages, Arc<Encoder>, bool)>) {
         let mut state = self.state();
         let number = state.last.saturating_add(1);

@@ -16,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Token and client id.
 type Key = (String, String);
 
-/// The connections of clients with an id.
 #[derive(Default)]
 pub struct Clients(Mutex<HashMap<Key, Open>>);
 

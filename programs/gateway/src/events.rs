@@ -51,7 +51,6 @@ struct Events {
     /// Unsent parts of the current event, and the owner of their memory.
     parts: VecDeque<Bytes>,
     held: Option<(Given, Own)>,
-    /// When the next comment is due.
     comment: Instant,
     is_over: bool,
     /// Whether it follows one name, whose messages have an id.

@@ -74,7 +74,6 @@ pub struct Feeds {
     change: Notify,
     is_changed: AtomicBool,
     readers: mpsc::UnboundedSender<Arc<Store>>,
-    /// The longest message to receive, in bytes.
     pub longest: u64,
     held: Arc<HeldBytes>,
     /// The most bytes of one log, and bytes received since this level was set.
@@ -227,7 +226,6 @@ impl Feeds {
         stores.iter().for_each(|store| self.cut(store));
     }
 
-    /// Counts bytes that are held for one client.
     pub fn hold(&self, bytes: usize) -> Own {
         let bytes = bytes as u64;
         self.held.add(bytes);

@@ -33,9 +33,7 @@ pub const OF_THE_GATEWAY: [&str; 12] = [
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Binary frames in CBOR.
     Cbor,
-    /// Text frames in JSON.
     Json,
 }
 

@@ -49,11 +49,9 @@ use crate::viewers;
 
 /// At the end of the gateway: how long a request may still wait for a program.
 const ENDING: Duration = Duration::from_millis(500);
-/// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(60);
 /// The longest part of a response that a connection takes at once, in bytes.
 const PART: usize = 64 << 10;
-/// The most event streams.
 const STREAMS: usize = 1_024;
 
 /// The file that admitted pages of other origins may import. It contains no data.
@@ -252,7 +250,6 @@ async fn open(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, page)]).into_response())
 }
 
-/// Waits for the end of a token and returns the response for its requests.
 async fn token_ended(gateway: &Gateway, rights: &Rights) -> Problem {
     gateway.tokens.ended(rights).await;
     let error = tokens::ended();
@@ -294,7 +291,6 @@ async fn look_up<T: Send + 'static>(
     }
 }
 
-/// The name in the request's path.
 struct Named(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
@@ -438,7 +434,6 @@ async fn call_name(
     with_value(&gateway, &rights, &[], "value", &answer)
 }
 
-/// Withdraws a call when the request's task ends.
 struct OnDrop(Arc<Withdrawn>);
 
 impl Drop for OnDrop {

@@ -12,7 +12,6 @@ const ONE_READER: [&str; 3] = ["spool", "fifo", "dgram"];
 const MAX: usize = 220;
 const MAX_PART: usize = 64;
 
-/// A client's name or pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     transport: Option<String>,
@@ -64,7 +63,6 @@ impl Name {
         Name { transport: (transport != "shm").then(|| transport.to_owned()), name: name.to_owned() }
     }
 
-    /// Returns the library's endpoint.
     pub fn endpoint(&self) -> String {
         format!("{}:{}", self.transport.as_deref().unwrap_or("shm"), self.name)
     }

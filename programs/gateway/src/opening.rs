@@ -13,7 +13,6 @@ use linkspan_program::stderr;
 use crate::browser;
 use crate::clock::after;
 
-/// The route of that address.
 pub const PATH: &str = "/open";
 /// How long it works; a browser may take long to start.
 const TIME: Duration = Duration::from_secs(120);

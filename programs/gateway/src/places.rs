@@ -41,7 +41,6 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the remaining bytes; `None` removes the limit.
     pub fn set(&self, bytes: Option<u64>) {
         let mut state = self.state();
         state.0 = bytes;
@@ -143,7 +142,6 @@ impl Drop for Share {
 }
 
 pub struct Places {
-    /// The limit of one peer's connections without a token.
     of_one_peer: usize,
     open: Mutex<Open>,
     authorised: Arc<Shares>,

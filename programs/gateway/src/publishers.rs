@@ -16,7 +16,6 @@ use crate::requests::publisher;
 use crate::room::Taken;
 use crate::servers::{Outcome, Served};
 
-/// A task for the client's thread.
 pub enum Work {
     Open {
         id: u64,
@@ -134,7 +133,6 @@ pub fn work<A: Asker + Send + Sync + 'static>(
     }
 }
 
-/// Starts the thread that takes a name's requests.
 fn start<A: Asker + Send + Sync + 'static>(
     session: &Arc<A>,
     id: u64,

@@ -10,7 +10,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// The total limit in longest frames. One token gets half, and one connection a quarter.
 const FRAMES: u64 = 8;
 
-/// What holds bytes for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     Frame,
@@ -39,7 +38,6 @@ struct Held {
     tokens: HashMap<String, u64>,
 }
 
-/// The memory limit of all clients.
 pub struct Room {
     most: u64,
     held: Mutex<Held>,
@@ -49,7 +47,6 @@ pub struct Room {
     last: Arc<Semaphore>,
 }
 
-/// The account of a connection.
 pub struct Account {
     room: Arc<Room>,
     token: String,

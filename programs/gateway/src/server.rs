@@ -43,7 +43,6 @@ const HEAD_LIMIT: usize = 16 << 10;
 const HEAD_LINES: usize = 64;
 /// How long a client may take none of the bytes sent to it.
 const UNREAD: Duration = Duration::from_secs(30);
-/// Threads that serve connections.
 const THREADS: usize = 4;
 /// The pause before the next accept if no descriptor is left.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -83,7 +82,6 @@ pub fn listen(address: SocketAddr) -> Result<StdListener> {
     Ok(listener)
 }
 
-/// The most bytes of a certificate or key file.
 const MAX_FILE: u64 = 1 << 20;
 
 /// Reads the certificate and its key.
@@ -204,7 +202,6 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
                     }
                 },
             },
-            // Removes an ended connection.
             Some(_) = connections.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };

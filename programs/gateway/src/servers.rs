@@ -24,10 +24,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a server waits for callers that have not received their replies.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A client's answer.
 pub enum Outcome {
     Value(Written),
-    /// The handler's error.
     Failure(RemoteFailure),
 }
 
@@ -63,7 +61,6 @@ impl Outcome {
     }
 }
 
-/// Requests that the client has and has not answered.
 #[derive(Default)]
 struct Unanswered {
     requests: HashMap<u64, (Request, Taken)>,
@@ -72,7 +69,6 @@ struct Unanswered {
     is_closed: bool,
 }
 
-/// A name that a client serves.
 pub struct Served {
     server: Server,
     account: Arc<Account>,

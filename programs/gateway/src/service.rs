@@ -40,7 +40,6 @@ use linkspan_program::{stderr, stdout};
 /// How often tokens, publishers and the state are checked.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The state of the main thread.
 struct Main {
     gateway: Arc<Gateway>,
     service: ServiceLoop,
@@ -48,7 +47,6 @@ struct Main {
     threads: Threads,
     status: Option<Publisher>,
     shown: Value,
-    /// The address without a token.
     address: String,
     /// The last reported problem of the token file.
     told: String,
@@ -182,9 +180,7 @@ pub struct Made {
 
 /// Limits of memory for messages, in bytes.
 pub struct Buffers {
-    /// For all held messages.
     pub all: u64,
-    /// For one message.
     pub longest: u64,
 }
 
@@ -292,7 +288,6 @@ impl Main {
         }
     }
 
-    /// Does periodic work.
     fn look(&mut self) {
         let refused = self.gateway.refused_origin.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(origin) = refused {

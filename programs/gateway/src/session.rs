@@ -79,7 +79,6 @@ struct State {
 struct Answers {
     frames: VecDeque<(Bytes, Taken)>,
     bytes: u64,
-    /// The close code and reason that end the connection.
     close: Option<(u16, &'static str)>,
 }
 
@@ -99,7 +98,6 @@ pub struct Session {
     gone: Arc<Withdrawn>,
     /// Unsent pongs.
     pings: AtomicU32,
-    /// The client's account of memory that the gateway holds for it.
     account: Arc<Account>,
     place: Arc<Place>,
     /// Kept here because threads of the connection share the session: it must live as long as they do.

@@ -18,7 +18,6 @@ use crate::stream::end;
 const REFUSAL: Duration = Duration::from_millis(300);
 const FIRST: Duration = Duration::from_millis(50);
 
-/// A reserve descriptor.
 pub struct Spare(Option<OwnedFd>);
 
 impl Spare {
@@ -30,7 +29,6 @@ impl Spare {
         self.0.is_some()
     }
 
-    /// Opens the reserve again if it is missing.
     pub fn fill(&mut self) {
         if self.0.is_none() {
             self.0 = open();

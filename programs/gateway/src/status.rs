@@ -32,7 +32,6 @@ pub struct Counters {
     pub other_origins: AtomicU64,
     pub refused: AtomicU64,
     pub unread: AtomicU64,
-    /// Connections refused because no descriptor was left.
     pub no_descriptor: AtomicU64,
 }
 

@@ -23,7 +23,6 @@ pub struct Bounded<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
     place: Arc<Place>,
     patience: Duration,
     counters: Arc<Counters>,
-    /// Runs while a write waits.
     until: Option<Pin<Box<Sleep>>>,
 }
 

@@ -103,7 +103,6 @@ impl Given {
     }
 }
 
-/// The subscription's state for one name.
 struct Seen {
     store: Arc<Store>,
     /// The place of the last message that was delivered or counted as missed.
@@ -114,7 +113,6 @@ struct Seen {
     joined: bool,
     /// Whether the resume number of this name was looked up.
     is_resumed: bool,
-    /// Whether it is in `ready`.
     is_ready: bool,
     /// With [`Choice::Newest`]: whether a newer message exists, and when the last was delivered.
     is_due: bool,
@@ -122,7 +120,6 @@ struct Seen {
 }
 
 impl Seen {
-    /// Starts before all messages of the store.
     fn new(store: Arc<Store>) -> Seen {
         Seen {
             store,
@@ -192,7 +189,6 @@ pub struct Subscription {
     pending: VecDeque<Given>,
     failed: Option<Error>,
     is_over: bool,
-    /// The gateway's counter of missed messages.
     lagged: Arc<AtomicU64>,
 }
 
@@ -399,7 +395,6 @@ impl Subscription {
     }
 }
 
-/// Marks a name as having a newer message.
 fn mark(due: &mut VecDeque<u64>, key: u64, seen: &mut Seen) {
     if !std::mem::replace(&mut seen.is_due, true) {
         due.push_back(key);

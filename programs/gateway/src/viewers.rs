@@ -40,7 +40,6 @@ const SUBSCRIPTIONS: usize = 1_024;
 const MISTAKES: u32 = 64;
 /// How often names are listed and skipped messages reported.
 const LOOK: Duration = Duration::from_secs(1);
-/// Channels in one advertise frame.
 const TOGETHER: usize = 64;
 /// Unanswered pings after which the client counts as gone.
 const UNANSWERED: u32 = 2;
@@ -378,7 +377,6 @@ impl Viewer {
         }
     }
 
-    /// Reports newly skipped messages.
     fn say_passed(&mut self, id: u32) {
         let Some(one) = self.subscriptions.get_mut(&id).filter(|one| one.passed > one.said) else { return };
         one.said = one.passed;
@@ -403,7 +401,6 @@ impl Viewer {
         self.advertise();
     }
 
-    /// Advertises new channels and unadvertises ended ones.
     fn advertise(&mut self) {
         let now = self.gateway.viewers.channels(&self.rights);
         let mut gone = Vec::new();

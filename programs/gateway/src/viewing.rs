@@ -16,7 +16,6 @@ use crate::server;
 use crate::service::{Buffers, Made, made, raise_descriptors};
 use crate::tokens::Tokens;
 
-/// How often the main thread checks the others.
 const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Serves a recording until a signal ends the program.

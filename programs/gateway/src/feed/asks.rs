@@ -12,20 +12,17 @@ use super::store::{Store, View};
 use crate::names::Name;
 use crate::rights::{Right, Rights};
 
-/// The most keys of all clients at once.
 const ASKS: usize = 1_024;
 /// The most keys of one token; the rest is for other tokens.
 const OF_ONE_TOKEN: usize = ASKS / 2;
 /// How long a key stays without a client, to let a disconnected client return and get the missed messages.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// A requested key.
 #[derive(Default)]
 struct Ask {
     views: HashMap<u64, Arc<View>>,
     /// The number of views of each token, and its rights.
     tokens: HashMap<String, (usize, Arc<Rights>)>,
-    /// The stores of matching names.
     stores: HashSet<u64>,
     /// Set without views: since when, and the rights of the last token.
     unused: Option<(Instant, Arc<Rights>)>,
@@ -40,7 +37,6 @@ impl Ask {
     }
 }
 
-/// A store and its users.
 struct Held {
     store: Arc<Store>,
     /// The endpoint in `endpoints`.
@@ -50,24 +46,18 @@ struct Held {
     tokens: HashMap<String, usize>,
 }
 
-/// The result of beginning a view.
 pub struct Joined {
-    /// Existing stores.
     pub stores: Vec<Arc<Store>>,
     /// Journals that must be read from now on.
     pub readers: Vec<Arc<Store>>,
-    /// Whether the set of wanted names changed.
     pub is_changed: bool,
 }
 
-/// All keys and stores.
 pub struct State {
     asks: HashMap<Key, Ask>,
     stores: HashMap<u64, Held>,
     endpoints: HashMap<String, u64>,
-    /// The number of names that each token follows.
     followed: HashMap<String, usize>,
-    /// The most names.
     most: usize,
     next_store: u64,
     next_view: u64,
@@ -102,7 +92,6 @@ impl State {
         }
     }
 
-    /// Returns the number of keys and of names.
     pub fn count(&self) -> (usize, usize) {
         (self.asks.len(), self.stores.len())
     }
@@ -119,7 +108,6 @@ impl State {
         self.endpoints.get(endpoint).and_then(|key| self.stores.get(key)).map(|held| held.store.clone())
     }
 
-    /// Whether any client wants the messages of an endpoint.
     pub fn wants(&self, endpoint: &str) -> bool {
         let name = Name::of_endpoint(endpoint);
         self.endpoints.contains_key(endpoint) || self.fitting(&name).next().is_some()
@@ -443,7 +431,6 @@ impl State {
         self.stores.contains_key(&store.key)
     }
 
-    /// Ends everything and returns the views.
     pub fn clear(&mut self) -> Vec<Arc<View>> {
         let views: HashMap<u64, Arc<View>> =
             self.asks.values_mut().flat_map(|ask| std::mem::take(&mut ask.views)).collect();

@@ -79,7 +79,6 @@ async fn receive_names(feeds: Arc<Feeds>, paused: watch::Receiver<bool>) {
     }
 }
 
-/// Reads a journal from a number.
 async fn read_journal(feeds: Arc<Feeds>, store: Arc<Store>, mut paused: watch::Receiver<bool>) {
     let task = {
         let (feeds, store) = (feeds.clone(), store.clone());
@@ -187,7 +186,6 @@ fn take_what_is_there(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<
     Ok(taken)
 }
 
-/// Marks a store whose views must be notified.
 fn note(store: &Arc<Store>, new: &mut Vec<Arc<Store>>) {
     if !store.is_new.swap(true, Ordering::Relaxed) {
         new.push(store.clone());
@@ -205,7 +203,6 @@ fn take(feeds: &Feeds, store: &Arc<Store>, message: &Message) {
     }
 }
 
-/// Records which names have a publisher.
 fn take_events(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<Store>>, new: &mut Vec<Arc<Store>>) {
     for event in subscriber.events() {
         let is_there = match event.kind {

@@ -79,7 +79,6 @@ impl Default for Log {
 }
 
 impl Log {
-    /// Returns the position after the last entry.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.entries.len() as u64)
     }
@@ -189,7 +188,6 @@ impl Log {
         dropped
     }
 
-    /// Drops everything and ends the log.
     pub(super) fn forget(&mut self) {
         while self.drop_oldest().is_some() {}
         (self.newest, self.joined, self.is_forgotten) = (None, false, true);

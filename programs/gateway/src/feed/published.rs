@@ -79,7 +79,6 @@ impl Published {
     }
 }
 
-/// Bytes that all feeds hold, and their limit.
 #[derive(Default)]
 pub(super) struct HeldBytes {
     pub(super) bytes: AtomicU64,

@@ -18,7 +18,6 @@ pub fn too_slow() -> Error {
     Error::new(ErrorKind::Lagged, text)
 }
 
-/// The gateway's state of a name.
 pub struct Store {
     /// Keys grow. A forgotten name that returns gets a new key.
     pub key: u64,
@@ -53,17 +52,14 @@ impl Store {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a view; returns whether it is new.
     pub(super) fn add(&self, view: &Arc<View>) -> bool {
         self.views().insert(view.id, view.clone()).is_none()
     }
 
-    /// Removes a view; returns whether it was there.
     pub(super) fn remove(&self, view: &View) -> bool {
         self.views().remove(&view.id).is_some()
     }
 
-    /// Notifies the views of news.
     pub(super) fn tell(self: &Arc<Self>) {
         self.is_new.store(false, Ordering::Relaxed);
         self.views().values().for_each(|view| view.note(self));
@@ -105,7 +101,6 @@ impl View {
         first.is_some_and(|key| key.from == from) && self.rights.allow(Right::Read, name)
     }
 
-    /// Notes a store with news.
     pub(super) fn note(&self, store: &Arc<Store>) {
         let mut news = self.news();
         if news.stores.len() >= 2 * NAMES && !news.stores.contains_key(&store.key) {

@@ -128,7 +128,6 @@ fn name_has_one_store_however_it_is_asked_for() {
     let (_late, stores) = joined(&feeds, &["?ab/*", "lab/a"], "two").unwrap();
     assert_eq!(stores.iter().map(|store| store.key).collect::<Vec<_>>(), [store.key]);
     assert_eq!(feeds.count(), (texts.len() + 1, 1, 0));
-    // After a while without views, the store is unwanted.
     drop((views, _late));
     assert!(feeds.wants("shm:lab/a"));
     let later = Instant::now() + Duration::from_secs(31);

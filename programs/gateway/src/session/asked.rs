@@ -319,7 +319,6 @@ impl Session {
         if self.state().servers.contains_key(&id) { Ok(id) } else { Err(unknown(id)) }
     }
 
-    /// Starts the publishing thread with the first publisher or server.
     fn publishing(self: &Arc<Session>) -> Result<()> {
         let mut state = self.state();
         if state.publishing.is_none() {
