@@ -12,7 +12,6 @@ use tempfile::TempDir;
 
 const READINGS: &str = "{\"watts\": 1.5, \"n\": 1}\n{\"watts\": 2, \"n\": 2, \"note\": \"x\"}\n";
 
-/// The result of a program.
 struct Finished {
     code: Option<i32>,
     out: String,

@@ -18,7 +18,6 @@ const ROS: &str = "float64 a\nint32 b\n";
 const JSON: &str = "{\"type\":\"object\",\n\"properties\":{\"a\":{\"type\":\"number\"}}}\n";
 const PYTHON: &str = "from dataclasses import dataclass\n@dataclass\nclass A:\n  a: int\n";
 
-/// Returns the import's error.
 fn refusal(
     folder: &std::path::Path,
     notation: Notation,

@@ -50,7 +50,6 @@ fn field(field: &Field, notes: &mut Notes) -> Result<Column> {
     Ok(out)
 }
 
-/// Returns the column of a list's or map's values.
 fn within(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     notes.enter("*");
     let out = column(name, of, notes)?;
@@ -69,7 +68,6 @@ fn plain(name: &str, of: Arrow, children: Vec<Column>) -> Column {
     }
 }
 
-/// Returns a column that is never null.
 fn column(name: &str, of: &Type, notes: &mut Notes) -> Result<Column> {
     let mut out = match &of.kind {
         Kind::Any => {

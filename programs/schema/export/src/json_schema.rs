@@ -18,22 +18,17 @@ const DECIMAL: &str = "^(?:[-+]?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][-+]?[0
 const TIME: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})$";
 const UUID: &str = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
-/// The programs that read the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Validators.
     Validators,
-    /// Viewers.
     Viewers,
 }
 
-/// The notes, and the readers of the schema.
 struct To<'n> {
     notes: &'n mut Notes,
     readers: Readers,
 }
 
-/// Returns the schema as a JSON text of several lines.
 pub(super) fn write(schema: &Schema, readers: Readers, notes: &mut Notes) -> Result<String> {
     let to = &mut To { notes, readers };
     let mut out = Map::new();
@@ -132,7 +127,6 @@ fn within(name: &str, of: &Type, to: &mut To<'_>) -> Result<Value> {
     Ok(Value::Object(value))
 }
 
-/// Returns an escape: an object with this single key.
 fn escape(key: &str, of: Value) -> Map<String, Value> {
     object(
         json!({"type": "object", "properties": {key: of}, "required": [key], "additionalProperties": false}),

@@ -38,7 +38,6 @@ impl fmt::Display for Note {
     }
 }
 
-/// The notes of one export, and the current path.
 #[derive(Default)]
 pub(super) struct Notes {
     path: Vec<String>,
@@ -46,7 +45,6 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Returns the current path.
     pub(super) fn at(&self) -> String {
         if self.path.is_empty() { "the message".to_owned() } else { self.path.join("/") }
     }

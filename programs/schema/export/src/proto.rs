@@ -8,7 +8,6 @@ use linkspan::{Error, ErrorKind, Order, Result};
 
 use super::notes::{Notes, unknown};
 
-/// The numbers that protobuf reserves.
 const RESERVED: std::ops::Range<usize> = 19_000..20_000;
 
 struct Writer<'a> {
@@ -39,7 +38,6 @@ pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
     Ok(out + &body)
 }
 
-/// A type before a field's name.
 struct Written {
     /// `repeated `, or nothing.
     label: &'static str,
@@ -278,7 +276,6 @@ impl Writer<'_> {
     }
 }
 
-/// Returns the number of the field at this position.
 fn number(position: usize) -> usize {
     if position + 1 < RESERVED.start { position + 1 } else { position + 1 + RESERVED.len() }
 }

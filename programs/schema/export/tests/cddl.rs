@@ -16,7 +16,6 @@ use linkspan::schema::Schema;
 use linkspan::{Encoding, Value, codec};
 use linkspan_schema_export::{Change, Export, Notation, Note, export};
 
-/// Returns whether a note explains this error of ours.
 fn explains(note: &str, error: &str) -> bool {
     [
         ("floats beyond the 32-bit format", "is expected, "),

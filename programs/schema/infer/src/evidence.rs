@@ -242,7 +242,6 @@ impl Maps {
         }
     }
 
-    /// Returns the statistics of the values under any key.
     pub(super) fn values(&self) -> Evidence {
         let mut all = (*self.rest).clone();
         for (_, evidence) in &self.fields {

@@ -55,7 +55,6 @@ fn slot(of: &Slot, sentences: &mut Vec<String>) {
     }
 }
 
-/// Returns a default's form in comments.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

@@ -11,7 +11,6 @@ use super::{Member, Plan, Shape, Text, TypeDef, packed};
 /// The most elements of a fixed-shape array inside a struct. A longer one is allocated separately.
 const MOST_INSIDE: u64 = 4096;
 
-/// Writes the first lines of a file.
 pub(super) fn heading(text: &mut Text, mark: &str, plan: &Plan<'_>) {
     text.line(format!(
         "{mark} The messages of the schema {} version {}.",
@@ -42,7 +41,6 @@ pub(super) fn comment(text: &mut Text, mark: &str, words: &str) {
     }
 }
 
-/// Returns the length of the longest name, in bytes.
 pub(super) fn names_width<'n>(names: impl Iterator<Item = &'n str>) -> usize {
     names.map(str::len).max().unwrap_or(1).max(1)
 }
@@ -99,7 +97,6 @@ pub(super) fn check_presence(path: &str, members: &[Member]) -> linkspan::Result
     Ok(())
 }
 
-/// Returns a field's default in C++ if it is a number, truth value or instant.
 pub(super) fn number(shape: &Shape, value: &Value) -> Option<String> {
     let whole = match (value, shape) {
         (Value::Bool(value), _) => {
@@ -134,7 +131,6 @@ fn float(value: f64, shape: &Shape) -> String {
     format!("{value:?}{}", if single { "F" } else { "" })
 }
 
-/// Returns a string literal of C.
 pub(super) fn literal(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for byte in bytes {

@@ -21,7 +21,6 @@ pub(super) fn padding(layout: &Layout<'_>) -> Vec<(usize, usize)> {
     gaps
 }
 
-/// Returns the bits of an enum's number.
 pub(super) fn enum_bits(values: usize) -> u32 {
     match values {
         0..=0x100 => 8,
@@ -30,7 +29,6 @@ pub(super) fn enum_bits(values: usize) -> u32 {
     }
 }
 
-/// Returns an enum's number type in C.
 pub(super) fn enum_type(values: usize) -> &'static str {
     match enum_bits(values) {
         8 => "uint8_t",
@@ -94,7 +92,6 @@ pub(super) fn reversed(plan: &Plan<'_>, of: &Shape) -> &'static str {
     }
 }
 
-/// Returns the expression of a field in its struct.
 pub(super) fn member(plan: &Plan<'_>, place: &PackedField<'_>) -> String {
     let names: Vec<String> =
         place.path.split('/').map(|name| plan.naming.identifier(name, plan.naming.fields)).collect();
@@ -113,11 +110,8 @@ pub(super) fn assertions(text: &mut Text, plan: &Plan<'_>, layout: &Layout<'_>, 
     }
 }
 
-/// Differences between C and C++.
 pub(super) struct Dialect {
-    /// The prefix of a standard library function.
     pub standard: &'static str,
-    /// The prefix of an integer type.
     pub integer: &'static str,
     /// The suffix of a variable, which keeps it from hiding a field.
     pub mark: &'static str,

@@ -209,7 +209,6 @@ fn decode(out: &mut Text, straight: &str) {
     out.indented("}", |out| out.line(format!("$message->checkFingerprint(self::FINGERPRINT);\nreturn {straight}self::fromWire($message->value);")));
 }
 
-/// Returns text that is safe in a comment.
 fn comment(text: &str) -> String {
     text.trim_end().replace("*/", "* /").replace("?>", "? >").replace('\n', " ")
 }

@@ -170,7 +170,6 @@ fn elements(dtype: DType) -> Option<&'static str> {
     })
 }
 
-/// Writes a type's check.
 fn definition(out: &mut Text, of: &TypeDef) -> Result<()> {
     match &of.definition {
         Definition::Enum(values) => {
@@ -207,7 +206,6 @@ fn fields(out: &mut Text, what: &str, members: &[Member]) -> Result<()> {
     written
 }
 
-/// Returns a value's check.
 fn check(slot: &Slot) -> Result<String> {
     Ok(match &slot.shape {
         Shape::Any => "{ is: \"any\" }".into(),
@@ -259,7 +257,6 @@ fn quoted(text: &str) -> Result<String> {
     Ok(escaped(&String::from_utf8_lossy(&literal), |c| format!("\\u{:04x}", u32::from(c))))
 }
 
-/// Returns text that is safe in a comment.
 fn comment(text: &str) -> String {
     text.trim_end().replace("*/", "* /").replace('\n', " ")
 }

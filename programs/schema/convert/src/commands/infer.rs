@@ -37,13 +37,11 @@ pub struct Infer {
     pub encoding: Option<Encoding>,
 }
 
-/// The inference that collects messages.
 enum Into {
     Evidence(Box<Evidence>),
     Widening(Box<Widening>),
 }
 
-/// The messages so far, and their limit.
 struct Messages {
     into: Into,
     count: u64,
@@ -211,7 +209,6 @@ fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Err
     Error::new(error.kind(), format!("{shown}:{line}:{column}: {}", error.text()))
 }
 
-/// The longest file that is read as a whole, in bytes.
 const MOST: u64 = 32 << 20;
 
 /// Adds each line as a message.

@@ -3,7 +3,6 @@
 use linkspan::schema::{Kind, Schema};
 use linkspan_schema_convert::import::Options;
 
-/// Returns options that choose one message or class of a file.
 pub fn message(name: &str) -> Options {
     let mut options = Options::default();
     options.message = Some(name.to_owned());

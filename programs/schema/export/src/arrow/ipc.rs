@@ -8,12 +8,9 @@ use super::column::{Arrow, Column};
 type Builder = FlatBufferBuilder<'static>;
 type Table = WIPOffset<TableFinishedWIPOffset>;
 
-/// `MetadataVersion.V5`.
 const VERSION: i16 = 4;
-/// `MessageHeader.Schema`.
 const SCHEMA: u8 = 1;
 
-/// Returns a field's offset in the vtable.
 const fn slot(position: VOffsetT) -> VOffsetT {
     4 + 2 * position
 }
@@ -83,7 +80,6 @@ fn arrow(to: &mut Builder, of: Arrow) -> (u8, Table) {
     let number = match of {
         Arrow::Integer(_) => 2,
         Arrow::F32 | Arrow::F64 => {
-            // `Precision`: half, single, double.
             to.push_slot_always(slot(0), if matches!(of, Arrow::F32) { 1_i16 } else { 2 });
             3
         }
@@ -91,7 +87,6 @@ fn arrow(to: &mut Builder, of: Arrow) -> (u8, Table) {
         Arrow::Utf8 => 5,
         Arrow::Bool => 6,
         Arrow::Timestamp => {
-            // `TimeUnit.NANOSECOND`
             to.push_slot_always(slot(0), 3_i16);
             if let Some(zone) = zone {
                 to.push_slot_always(slot(1), zone);

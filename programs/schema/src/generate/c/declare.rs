@@ -71,7 +71,6 @@ impl C<'_> {
         text.line(self.declare(&member.slot.shape, &member.name, true) + ";");
     }
 
-    /// Returns a variable's declaration. Only a field of a struct can be a C array.
     pub(super) fn declare(&self, shape: &Shape, name: &str, is_field: bool) -> String {
         let plain = |word: &str| format!("{word} {name}");
         match shape {
@@ -111,7 +110,6 @@ impl C<'_> {
     }
 }
 
-/// Returns the constant of an enum's value or a union's variant.
 pub(super) fn constant(path: &str, value: &str) -> String {
     Case::Upper.join(&format!("{path}.{value}"))
 }

@@ -17,7 +17,6 @@ use super::native::{self, literal, names_width};
 use super::{Case, Definition, File, Plan, Text};
 use generator::C;
 
-/// Returns the header and the source.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     for def in &plan.types {
         if let Definition::Record(members) | Definition::Table(members) = &def.definition {
@@ -33,7 +32,6 @@ pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
 }
 
 impl C<'_> {
-    /// Returns the identifier of the message type.
     fn root(&self) -> &str {
         self.plan.root_type().map_or(&self.name, |def| &def.name)
     }
@@ -143,7 +141,6 @@ void {root}_free({root} *to);
     }
 }
 
-/// Returns the declarations of the functions from and to messages.
 fn declarations(root: &str) -> String {
     format!(
         "// Sets `message` to one that holds `from`; its previous value goes.
@@ -164,7 +161,6 @@ linkspan_status {root}_get({root} *to, const linkspan_message *message, const ch
     )
 }
 
-/// Returns the declarations of the functions from and to bytes.
 fn bytes_declarations(root: &str) -> String {
     format!(
         "// Encodes `from`. Free the bytes with linkspan_free().

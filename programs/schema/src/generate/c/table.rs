@@ -8,7 +8,6 @@ use super::super::native::{self, dtype_constant, fixed, literal};
 use super::super::{Definition, Member, Shape, Text, TypeDef};
 use super::generator::C;
 
-/// Returns the identifier of a struct's table.
 pub(super) fn record(root: &str) -> String {
     format!("linkspan_record_of_{root}")
 }
@@ -19,7 +18,6 @@ fn member(of: &str, name: &str) -> String {
 }
 
 impl C<'_> {
-    /// Writes the types of the schema, then the table of the whole message.
     pub(super) fn table(&self, text: &mut Text) -> Result<()> {
         for def in &self.plan.types {
             self.define_type(text, def)?;
@@ -141,7 +139,6 @@ impl C<'_> {
     }
 }
 
-/// Returns the required lengths of an array; UINT64_MAX allows any length.
 fn dims(shape: &[Length]) -> String {
     let lengths: Vec<String> = shape
         .iter()

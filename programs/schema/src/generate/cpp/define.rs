@@ -52,7 +52,6 @@ impl Cpp<'_> {
         outcome
     }
 
-    /// Writes the members that encode and decode a struct.
     fn ways(&self, text: &mut Text, name: &str, is_root: bool) {
         if is_root {
             self.message(text, name, "*this", "layout_()");

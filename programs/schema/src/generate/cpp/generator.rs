@@ -2,7 +2,6 @@
 
 use crate::generate::plan::Plan;
 
-/// Writes the C++ of one schema. The other files of this folder contain its methods.
 pub(super) struct Cpp<'p> {
     pub(super) plan: &'p Plan<'p>,
 }

@@ -56,7 +56,6 @@ impl Cpp<'_> {
         Ok(text.finish())
     }
 
-    /// Writes the constants of every message.
     fn constants(&self, text: &mut Text) {
         text.line("");
         text.line(format!(

@@ -46,7 +46,6 @@ impl Cpp<'_> {
         format!("linkspan::record::{plain}")
     }
 
-    /// Returns the type of an array whose elements are inside the struct.
     fn elements(&self, shape: &Shape, dtype: DType, lengths: &[Length]) -> String {
         let of = self.type_of(shape, true);
         format!("linkspan::record::elements<{of}, {}{}>", dtype_constant(dtype), dims(lengths))

@@ -8,7 +8,6 @@ use super::super::{Definition, Shape};
 use super::generator::Cpp;
 
 impl Cpp<'_> {
-    /// Returns a variable's type. Only a field of a struct is a `std::array`.
     pub(super) fn type_of(&self, shape: &Shape, is_field: bool) -> String {
         match shape {
             Shape::Any => "std::shared_ptr<linkspan::message>".to_owned(),

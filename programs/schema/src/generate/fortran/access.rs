@@ -182,7 +182,6 @@ fn resize_array(part: &Part<'_>, place: &str) -> String {
     format!("deallocate ({place}, stat=stat)\n{room}\nif (stat == 0) {found}\n")
 }
 
-/// Returns whether the elements are inside the type.
 fn is_inside(part: &Part<'_>) -> bool {
     !part.allocated && fixed(part.shape).is_some()
 }

@@ -2,7 +2,6 @@
 
 use crate::generate::plan::{Plan, Shape};
 
-/// Writes the Fortran of one schema. The other files of this folder contain its methods.
 pub(super) struct Fortran<'p> {
     pub(super) plan: &'p Plan<'p>,
     /// The types for values of lists and maps that the module needs so far.

@@ -12,12 +12,10 @@ pub(super) fn kind(width: Width) -> &'static str {
     }
 }
 
-/// Returns an integer with its kind.
 pub(super) fn integer_of(width: Width, value: i128) -> String {
     of_kind(kind(width), value)
 }
 
-/// Returns an integer of 64 bits.
 pub(super) fn whole(value: i128) -> String {
     of_kind("int64", value)
 }

@@ -18,7 +18,6 @@ pub(super) const USES: &str =
    c_f_pointer, c_loc, c_int8_t, c_int16_t, c_int32_t, c_int64_t";
 
 impl Fortran<'_> {
-    /// Writes an enum's constants, with their kind in a packed record.
     pub(super) fn packed_enumeration(&self, types: &mut Text, def: &TypeDef, values: &[(String, String)]) {
         let bits = enum_bits(values.len());
         for (at, (value, _)) in values.iter().enumerate() {
@@ -35,7 +34,6 @@ impl Fortran<'_> {
         }
     }
 
-    /// Writes the type of a packed record, or of one nested in it.
     pub(super) fn packed_record(&self, types: &mut Text, name: &str, doc: &str, members: &[Member]) {
         comment(types, "! ", doc);
         types.block(format!("type, bind(c), public :: {name}"), "end type\n", |types| {
@@ -75,7 +73,6 @@ impl Fortran<'_> {
         }
     }
 
-    /// Writes the constants and procedures of the root.
     pub(super) fn packing(&self, types: &mut Text, procedures: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
         types.line(format!(
@@ -180,7 +177,6 @@ end subroutine
     }
 }
 
-/// Returns the function that checks whether bytes hold a valid value in each field.
 fn fits(name: &str, checks: &[(String, String)]) -> String {
     let tests: String = checks.iter().map(|(wrong, _)| format!("if ({wrong}) fits = .false.\n")).collect();
     format!(
@@ -227,7 +223,6 @@ fn checks(layout: &Layout<'_>) -> Vec<(String, String)> {
     found
 }
 
-/// Returns a field's comment about its representation in Fortran.
 fn note(shape: &Shape) -> &'static str {
     match shape {
         Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",

@@ -36,7 +36,6 @@ pub(super) enum Presence {
 }
 
 impl<'m> Host<'m> {
-    /// Returns the host of a record, a table of columns, or another message.
     pub fn of_fields(name: &'m str, members: &'m [Member]) -> Host<'m> {
         let part = |member: &'m Member| Part {
             name: &member.name,
@@ -112,7 +111,6 @@ impl Part<'_> {
     }
 }
 
-/// Returns the name of this shape's kind in tables.
 pub(super) fn kind_of(shape: &Shape) -> &'static str {
     match shape {
         Shape::Any => "any",

@@ -4,7 +4,6 @@ use super::super::{Case, Text};
 use super::Fortran;
 
 impl Fortran<'_> {
-    /// Writes the procedures of a packed record from and to messages.
     pub(super) fn message(&self, procedures: &mut Text, name: &str) {
         let schema = self.plan.name(Case::Snake);
         procedures.line(format!(

@@ -13,7 +13,6 @@ use super::lines::wrap;
 use super::part::{Host, Part, Presence, kind_of};
 use super::procedures::{body, indent};
 
-/// The names that the module uses from C.
 pub(super) const USES: &str =
     "use, intrinsic :: iso_c_binding, only: c_f_pointer, c_funloc, c_loc, c_null_ptr, c_ptr, &
    c_size_t, c_sizeof";
@@ -37,7 +36,6 @@ fn text_of(bytes: &[u8]) -> String {
     pieces.join("// &\n   ")
 }
 
-/// Writes a variable that holds these bytes for the whole run.
 fn constant(types: &mut Text, name: &str, bytes: &[u8]) {
     types.line(format!("character(len={}), target, save :: {name} = &\n   {}", bytes.len(), text_of(bytes)));
 }
@@ -47,7 +45,6 @@ fn ended(text: &str) -> Vec<u8> {
 }
 
 impl Fortran<'_> {
-    /// Writes the table of an enum's names.
     pub(super) fn enum_table(
         &self,
         types: &mut Text,
@@ -190,7 +187,6 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
         Ok(())
     }
 
-    /// Writes the procedure that fills the table. `done` contains its last statements.
     fn fill(&self, procedures: &mut Text, host: &Host<'_>, done: &str) {
         let name = host.name;
         let fill = body(|text| {

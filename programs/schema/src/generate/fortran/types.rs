@@ -10,7 +10,6 @@ use super::integers::{integer_of, kind};
 use super::lines::wrap;
 
 impl Fortran<'_> {
-    /// Writes a derived type with its components and bindings.
     pub(super) fn derived(
         &mut self,
         types: &mut Text,
@@ -92,7 +91,6 @@ procedure :: get => {name}_get"
         )
     }
 
-    /// Returns the declaration of a component, or of a list's values.
     pub(super) fn component(
         &mut self,
         shape: &Shape,

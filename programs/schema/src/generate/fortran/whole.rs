@@ -5,7 +5,6 @@ use super::super::{Case, Text};
 use super::Fortran;
 use super::procedures::TELL;
 
-/// The arguments for status and error text.
 const TOLD: &str = "   integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
 ";
@@ -15,7 +14,6 @@ const LOCAL: &str = "   character(:), allocatable :: text
    integer :: outcome
 ";
 
-/// The declarations that these procedures need.
 const INNER: &str = "   integer, intent(out) :: outcome
    character(:), allocatable, intent(inout) :: text
 ";
@@ -62,7 +60,6 @@ end subroutine
         ));
     }
 
-    /// Writes the procedures from and to messages and bytes.
     pub(super) fn whole_procedures(&self, procedures: &mut Text, name: &str) {
         procedures.line(format!(
             "subroutine {name}_encode(self, message, stat, errmsg)

@@ -155,7 +155,6 @@ impl Php<'_> {
         });
     }
 
-    /// Returns the argument of `pack` for a field.
     fn packed_write(&self, value: &str, of: &Shape, path: &str) -> String {
         let reader = &self.reader;
         let checked = |check: &str| format!("{reader}::checked('{path}', {reader}::{check}, {value})");
@@ -197,7 +196,6 @@ impl Php<'_> {
         }
     }
 
-    /// Returns the cases of an enum, if there are few enough for an expression.
     fn few_cases(&self, at: usize) -> Option<Vec<String>> {
         let of = &self.plan.types[at];
         let Definition::Enum(values) = &of.definition else { return None };
@@ -205,7 +203,6 @@ impl Php<'_> {
             .then(|| values.iter().map(|(name, _)| format!("{}::{name}", of.name)).collect())
     }
 
-    /// Writes the arguments of a record's constructor.
     fn packed_read<'l>(
         &self,
         out: &mut Text,

@@ -10,7 +10,6 @@ use crate::generate::naming::Case;
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 
 impl Php<'_> {
-    /// Returns the class of a variant.
     pub(super) fn variant_class(&self, of: &TypeDef, variant: &Member) -> String {
         format!("{}{}Variant", of.name, Case::Pascal.join(&variant.key))
     }
@@ -29,7 +28,6 @@ impl Php<'_> {
         });
     }
 
-    /// Writes the defaults of properties whose keys may be absent.
     pub(super) fn defaults(&self, out: &mut Text, members: &[Member]) {
         let defaults = members.iter().filter_map(|member| Some((member, member.default.as_ref()?)));
         let defaults: Vec<_> = defaults.collect();
@@ -46,7 +44,6 @@ impl Php<'_> {
         });
     }
 
-    /// Writes the classes of a union's variants.
     pub(super) fn variants(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         let classes = variants.iter().map(|variant| format!("{}::class", self.variant_class(of, variant)));
         out.line("/** @internal The classes of the variants. */");

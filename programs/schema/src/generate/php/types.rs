@@ -8,7 +8,6 @@ use crate::generate::plan::{Definition, Member, Shape, Slot};
 use crate::generate::text::{escaped, is_hidden};
 
 impl Php<'_> {
-    /// Returns the declared type.
     pub(super) fn of(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::Any => "mixed".into(),
@@ -27,7 +26,6 @@ impl Php<'_> {
         }
     }
 
-    /// Returns the type in a comment.
     pub(super) fn documented(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::List(of, _) => format!("list<{}>", self.documented(of)),
@@ -45,7 +43,6 @@ impl Php<'_> {
         }
     }
 
-    /// Returns the reader of a value: a closure.
     pub(super) fn read(&self, slot: &Slot) -> String {
         let reader = &self.reader;
         match &slot.shape {

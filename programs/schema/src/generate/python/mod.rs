@@ -92,12 +92,10 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
 }
 
 impl Python<'_> {
-    /// Returns whether a class represents whole messages, which have more methods.
     fn is_root(&self, name: &str) -> bool {
         self.plan.root_type().is_some_and(|root| root.name == name)
     }
 
-    /// Writes a named type with its readers and plan.
     fn definition(&self, out: &mut Text, of: &TypeDef) {
         match &of.definition {
             Definition::Enum(values) => {

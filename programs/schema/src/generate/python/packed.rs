@@ -35,7 +35,6 @@ impl Python<'_> {
         });
     }
 
-    /// Collects the classes of nested records by path.
     fn records(&self, members: &[Member], under: &str, found: &mut Vec<String>) {
         for member in members {
             let Shape::Named(at) = member.slot.shape else { continue };
@@ -48,7 +47,6 @@ impl Python<'_> {
         }
     }
 
-    /// Collects the names of the enums in the layout's order.
     fn enums(&self, members: &[Member], found: &mut Vec<String>) {
         for member in members {
             let Shape::Named(at) = member.slot.shape else { continue };
@@ -90,7 +88,6 @@ impl Python<'_> {
     }
 }
 
-/// Returns the form of a field other than an enum.
 fn form(of: &Type) -> String {
     match &of.kind {
         Kind::Bool => "packed.boolean".to_owned(),

@@ -20,7 +20,6 @@ impl Python<'_> {
         format!("_PLAN_{}", private(of))
     }
 
-    /// Writes a class's plan as a constant.
     pub(super) fn record_plan(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.block(format!("\n\n{} = read.Plan.record({}, [", self.plan_name(of), of.name), "])", |out| {
             for member in members {
@@ -33,7 +32,6 @@ impl Python<'_> {
         });
     }
 
-    /// Writes a union's plan as a constant.
     pub(super) fn union_plan(&self, out: &mut Text, of: &TypeDef, variants: &[Member]) {
         out.block(format!("\n\n{} = read.Plan.union([", self.plan_name(of)), "])", |out| {
             for variant in variants {

@@ -65,7 +65,6 @@ pub(super) fn literal(text: &str) -> String {
     out + "\""
 }
 
-/// Returns a literal of several lines.
 pub(super) fn triple(text: &str) -> String {
     format!("\"\"\"\\\n{}\"\"\"", text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\""))
 }

@@ -38,7 +38,6 @@ impl Python<'_> {
         }
     }
 
-    /// Returns the reader of a value.
     pub(super) fn reader(&self, slot: &Slot) -> String {
         match &slot.shape {
             Shape::Any => "read.anything".into(),
@@ -132,7 +131,6 @@ pub(super) fn holds_array(slot: &Slot) -> bool {
     }
 }
 
-/// Returns NumPy's name of an element type.
 pub(super) fn numpy(dtype: DType, class: bool) -> &'static str {
     match dtype {
         DType::Bool if class => "bool_",

@@ -9,7 +9,6 @@ use crate::generate::naming::Case;
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 
 impl Rust<'_> {
-    /// Returns the builder of a field's value.
     pub(super) fn builder(&self, member: &Member) -> String {
         let of = self.of(&member.slot);
         if member.default.is_some() && self.is_enum(&member.slot) {
@@ -31,7 +30,6 @@ impl Rust<'_> {
         }
     }
 
-    /// Writes the builder of a record or a union.
     pub(super) fn build(
         &self,
         out: &mut Text,

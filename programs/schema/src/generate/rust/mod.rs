@@ -185,7 +185,6 @@ fn document(out: &mut Text, member: &Member) {
     out.comment("/// ", &if text.is_empty() { format!("`{}`", member.key) } else { text });
 }
 
-/// Returns a raw string literal.
 fn raw(text: &str) -> String {
     let mut hashes = "#".to_owned();
     while text.contains(&format!("\"{hashes}")) {

@@ -87,13 +87,11 @@ impl Rust<'_> {
         }
     }
 
-    /// Writes the size constant, and the functions that read fields.
     pub(super) fn packed_heading(&self, out: &mut Text, layout: &Layout<'_>) {
         out.line(format!("\n/// The bytes of a message.\npub const SIZE: usize = {};\n", layout.size));
         out.line(FUNCTIONS.trim_end());
     }
 
-    /// Writes a packed record, or one nested in it.
     pub(super) fn packed_record(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.line("#[derive(Clone, Copy, Debug, PartialEq)]\n#[repr(C)]");
         out.block(format!("pub struct {} {{", of.name), "}", |out| {
@@ -135,7 +133,6 @@ impl Rust<'_> {
         });
     }
 
-    /// Writes the root's functions from and to bytes and messages.
     pub(super) fn packing(&self, out: &mut Text, of: &TypeDef, members: &[Member], layout: &Layout<'_>) {
         let name = &of.name;
         out.line("\n// A record has the same layout in memory as in a message, so it is copied as a whole.");
@@ -203,7 +200,6 @@ impl Rust<'_> {
         out.line(MESSAGES.replace("NAME", name).trim_end());
     }
 
-    /// Writes a statement that stores the field `value` in `bytes`.
     fn put(&self, out: &mut Text, value: &str, of: &Shape, place: &PackedField<'_>) {
         let (start, end) = (place.offset, place.offset + place.size);
         let copy = |bytes: &str| format!("bytes[{start}..{end}].copy_from_slice(&{bytes});");
@@ -367,7 +363,6 @@ fn wrong(place: &PackedField<'_>, words: &[(usize, usize)]) -> Option<String> {
     }
 }
 
-/// Returns the number of an enum value in `bytes`, with its own width or widened.
 fn number(place: &PackedField<'_>, wide: &str) -> String {
     let width = format!("u{}", 8 * place.size);
     let number = match place.size {
