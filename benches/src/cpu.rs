@@ -4,7 +4,6 @@ use std::io;
 
 use crate::Result;
 
-/// The processors of a case's two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// One processor each: for spinning ends, and to measure the wake-up of an idle processor.
@@ -25,9 +24,7 @@ impl Placement {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The end that measures.
     Near,
-    /// The end that answers.
     Far,
 }
 

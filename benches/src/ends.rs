@@ -7,7 +7,6 @@ use std::sync::Mutex;
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
 
-/// The far ends of this process.
 static FAR: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
 
 pub fn far_ends() -> Vec<libc::pid_t> {
@@ -67,7 +66,6 @@ pub fn end_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
-/// Forks the far end and pins both ends.
 pub fn split(placement: Placement, far: impl FnOnce() -> Result<()>) -> Result<()> {
     fork_far(|| {
         pin(placement, End::Far)?;

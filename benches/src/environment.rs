@@ -9,7 +9,6 @@ use crate::Result;
 pub struct Directory([PathBuf; 2]);
 
 impl Directory {
-    /// Creates it and passes it to the workers in their environment.
     pub fn new() -> Result<Directory> {
         // Sockets and spools are in memory; durable files are on disk, next to the program.
         let memory = Path::new("/dev/shm");

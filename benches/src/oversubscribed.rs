@@ -13,7 +13,6 @@ use crate::ends::{Shared, fork_far};
 use crate::ours::channel::{content, endpoint, options};
 use crate::worker::serve_measured;
 
-/// Long enough for the far end to start.
 const START: Duration = Duration::from_secs(20);
 /// One measurement: many time slices of the scheduler.
 const TIME: Duration = Duration::from_millis(400);
@@ -115,7 +114,6 @@ pub fn beside_channel(transport: &str, spin: u64, pace: &str) -> Result<()> {
     })
 }
 
-/// During round trips over two pipes, whose ends sleep at once.
 pub fn beside_pipes(pace: &str) -> Result<()> {
     let (mut their_read, mut our_write): (PipeReader, PipeWriter) = io::pipe()?;
     let (mut our_read, mut their_write) = io::pipe()?;

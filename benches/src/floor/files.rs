@@ -9,12 +9,9 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// The fate of a file after reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It stays, and the next file is renamed over it.
     Stays,
-    /// It is removed.
     Goes,
 }
 
@@ -90,7 +87,6 @@ impl Work for Log {
     }
 }
 
-/// Appends this many bytes and syncs them to disk.
 pub fn append(bytes: usize) -> Result<()> {
     let file = OpenOptions::new().append(true).create(true).open(path("LINKSPAN_STATE_DIR", "log")?)?;
     pin(Placement::Together, End::Near)?;

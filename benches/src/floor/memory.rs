@@ -9,9 +9,7 @@ use crate::worker::{Work, serve};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// Polls in a loop.
     Spin,
-    /// Sleeps in the kernel.
     Futex,
 }
 
@@ -58,7 +56,6 @@ pub fn futex(word: &AtomicU32, operation: i32, value: u32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout) };
 }
 
-/// Stores a value and wakes the other side.
 fn store(line: &Line, value: u32, how: How) {
     line.0.store(value, Ordering::Release);
     if how == How::Futex {
@@ -184,7 +181,6 @@ impl Work for Copy {
     }
 }
 
-/// One copy of this many bytes.
 pub fn copy(bytes: usize) -> Result<()> {
     crate::cpu::pin(Placement::Apart, crate::cpu::End::Near)?;
     serve(Copy { from: vec![1; bytes], to: vec![0; bytes] })

@@ -16,7 +16,6 @@ use crate::worker::serve_measured;
 
 const START: Duration = Duration::from_secs(20);
 
-/// The length of a message.
 const MESSAGE: usize = 1 << 20;
 
 fn folder() -> PathBuf {
@@ -77,7 +76,6 @@ pub fn published(bytes: u64) -> Result<()> {
     })
 }
 
-/// The time in which a new subscriber reads the whole journal.
 pub fn read(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -98,7 +96,6 @@ pub fn read(bytes: u64) -> Result<()> {
     outcome
 }
 
-/// The time to read its newest message.
 pub fn newest(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -116,7 +113,6 @@ pub fn newest(bytes: u64) -> Result<()> {
     outcome
 }
 
-/// Appends this many bytes to a new file, with fdatasync per message.
 fn appended(path: &PathBuf, bytes: u64) -> Result<f64> {
     let mut file = OpenOptions::new().append(true).create_new(true).open(path)?;
     let content = vec![7; MESSAGE];
@@ -132,7 +128,6 @@ fn path() -> PathBuf {
     folder().join(format!("floor-{}-journal", std::process::id()))
 }
 
-/// The same bytes appended to a file.
 pub fn floor_written(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());
@@ -146,7 +141,6 @@ pub fn floor_written(bytes: u64) -> Result<()> {
     })
 }
 
-/// The same bytes read from a file.
 pub fn floor_read(bytes: u64) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());

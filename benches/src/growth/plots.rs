@@ -2,9 +2,7 @@
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
-    /// A count of things.
     Number,
-    /// A count of bytes.
     Bytes,
 }
 

@@ -14,11 +14,9 @@ const LINEAR: f64 = 1.15;
 /// The prefix of a worker's report that the machine is too small for a point.
 pub const TOO_LARGE: &str = "does not fit";
 
-/// A measured curve.
 #[derive(Clone, Debug)]
 pub struct Curve {
     pub label: String,
-    /// Whether its slope is judged.
     pub ours: bool,
     /// The points: the amount, and nanoseconds.
     pub points: Vec<(f64, f64)>,
@@ -66,7 +64,6 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub plot: Plot,
-    /// In the plot's order.
     pub curves: Vec<Curve>,
 }
 
@@ -87,7 +84,6 @@ impl Measured {
         Some(self.curves[index].points.iter().filter_map(beside).collect())
     }
 
-    /// Judges the slope of one of our curves.
     pub fn verdict(&self, index: usize) -> Verdict {
         let Some(own) = self.curves[index].slope() else { return Verdict::TooFewPoints };
         if own <= LINEAR {

@@ -22,7 +22,6 @@ const LARGE_PAGE: usize = 2 << 20;
 /// The most copies of a message in memory: both ends hold some, and some are in transit.
 const COPIES: u64 = 6;
 
-/// Returns the memory that is available to this process, in bytes.
 fn available() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).ok_or("no MemAvailable")?;

@@ -39,7 +39,6 @@ fn drained(endpoint: &str, count: usize) -> Result<f64> {
     Ok(start.elapsed().as_nanos() as f64)
 }
 
-/// Measures with a new spool each time.
 fn each(mut measure: impl FnMut(&str) -> Result<f64>) -> Result<()> {
     pin(Placement::Together, End::Near)?;
     let name = endpoint("spool");

@@ -12,13 +12,11 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::{Shared, fork_far};
 use crate::worker::{Work, serve};
 
-/// Long enough for the far end to start.
 const START: Duration = Duration::from_secs(20);
 
 /// The key of the array, because the C interface only sends maps.
 const WAVE: &str = "wave";
 
-/// The memory of a message's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
     /// Loaned by the connection for each message; the sender writes eight bytes.

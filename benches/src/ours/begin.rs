@@ -41,12 +41,10 @@ fn beginning(transport: &str, request: Option<Payload>) -> Result<()> {
     serve(Beginning { endpoint, options, request })
 }
 
-/// A connection to a server, opened and closed.
 pub fn connect(transport: &str) -> Result<()> {
     beginning(transport, None)
 }
 
-/// A connection to a server, a call of 64 bytes, the end.
 pub fn first(transport: &str) -> Result<()> {
     beginning(transport, Some(content(64)))
 }

@@ -75,7 +75,6 @@ pub fn echo(endpoint: &str, placement: Placement, options: &Options) -> Result<(
     }
 }
 
-/// A message and its echo.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;
@@ -94,7 +93,6 @@ struct OwnBytes {
     calls: Calls,
 }
 
-/// The calls that send and receive a program's bytes.
 #[derive(Clone, Copy)]
 pub enum Calls {
     /// `send_bytes` and `recv_into`.
@@ -232,7 +230,6 @@ pub fn to_itself(transport: &str, bytes: usize) -> Result<()> {
     serve(Itself { here, there, payload: content(bytes) })
 }
 
-/// Echoes every request.
 pub fn answer(endpoint: &str, placement: Placement, spin: u64) -> Result<()> {
     let server = Server::serve(endpoint, &options(spin)?)?;
     let mut pinned = false;

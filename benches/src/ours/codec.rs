@@ -61,7 +61,6 @@ fn value(name: &str) -> Result<Value> {
     Ok(codec::decode(sample(name)?.as_bytes(), Encoding::Json)?)
 }
 
-/// Encodes a value.
 pub fn encode(encoding: &str, name: &str) -> Result<()> {
     let (encoding, value) = (Encoding::from_name(encoding)?, value(name)?);
     alone(|| {
@@ -70,7 +69,6 @@ pub fn encode(encoding: &str, name: &str) -> Result<()> {
     })
 }
 
-/// Decodes a value.
 pub fn decode(encoding: &str, name: &str) -> Result<()> {
     let encoding = Encoding::from_name(encoding)?;
     let bytes = codec::encode(&value(name)?, encoding)?;
@@ -103,7 +101,6 @@ fn from_bytes(bytes: &[u8]) -> linkspan::Result<BoilerReading> {
     codec::decode_into(bytes, Encoding::Cbor, &Limits::default(), Typed::new())?.finish()
 }
 
-/// Encodes a record to CBOR with generated code.
 pub fn record_encode() -> Result<()> {
     let record = record()?;
     alone(|| {
@@ -121,7 +118,6 @@ pub fn record_decode() -> Result<()> {
     })
 }
 
-/// Encodes the same record to CBOR through a tree.
 pub fn tree_encode() -> Result<()> {
     let record = record()?;
     alone(|| {

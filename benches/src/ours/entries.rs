@@ -10,7 +10,6 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::fork_far;
 use crate::worker::{Work, serve};
 
-/// Long enough for the far end to start.
 const START: Duration = Duration::from_secs(20);
 
 fn map(count: u64) -> Value {
@@ -75,7 +74,6 @@ impl Work for Alone {
     }
 }
 
-/// Encodes, copies and decodes a map.
 pub fn alone(count: u64) -> Result<()> {
     pin(Placement::Apart, End::Near)?;
     serve(Alone { map: map(count), encoded: Vec::new(), copy: Vec::new() })

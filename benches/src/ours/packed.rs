@@ -26,7 +26,6 @@ fn state() -> MotorState {
     }
 }
 
-/// Ten numbers.
 fn sample() -> ImuSample {
     ImuSample {
         at: Timestamp(1_251_082_000_250_000_000),
@@ -81,7 +80,6 @@ pub fn unpack_numbers() -> Result<()> {
     })
 }
 
-/// Its floor.
 pub fn copy_numbers() -> Result<()> {
     let sample = sample();
     alone(|| {

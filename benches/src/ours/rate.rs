@@ -12,7 +12,6 @@ use crate::ends::fork_far;
 use crate::rate::pace::Stamp;
 use crate::rate::{Waits, receive_rounds, serve, shared};
 
-/// Long enough for the far end to start.
 const START: Duration = Duration::from_secs(20);
 
 /// Encoded in advance, as in the rows of round trips.

@@ -12,7 +12,6 @@ use crate::worker::{Work, serve};
 
 const START: Duration = Duration::from_secs(20);
 
-/// Two names for the two directions.
 fn ways(transport: &str) -> (String, String) {
     let name = endpoint(transport);
     (format!("{name}-there"), format!("{name}-back"))
@@ -143,7 +142,6 @@ impl Work for Slots {
     }
 }
 
-/// A message in each direction through two mailslots.
 pub fn mailslots(bytes: usize, placement: Placement) -> Result<()> {
     let (there, back) = ways("dgram");
     let options = Options::default();

@@ -93,7 +93,6 @@ pub fn batches(transport: &str, bytes: usize, placement: Placement) -> Result<()
     serve(work)
 }
 
-/// Messages of this many bytes in one direction.
 pub fn one_way(transport: &str, bytes: usize, placement: Placement) -> Result<()> {
     let endpoint = endpoint(transport);
     let per = if bytes <= 4096 { BLOCK } else { FEW };

@@ -22,7 +22,6 @@ const FEWER: usize = 4;
 /// How many times fewer messages a quick run sends.
 const QUICK: u64 = 5;
 
-/// The latencies of a case's messages.
 #[derive(Clone, Debug)]
 pub struct Figures {
     /// The latencies in nanoseconds, with three digits.
@@ -65,9 +64,7 @@ pub type Outcome = Result<Figures, String>;
 pub struct Measured {
     pub row: Row,
     pub floor: Outcome,
-    /// In the row's order.
     pub ours: Vec<Outcome>,
-    /// In the row's order.
     pub peers: Vec<Outcome>,
 }
 

@@ -5,7 +5,6 @@
 
 use crate::Result;
 
-/// The length of a message.
 pub const BYTES: usize = 64;
 
 /// The number of warm-up messages, which let caches, predictors and the other end recover.
@@ -31,7 +30,6 @@ pub trait Clock {
     }
 }
 
-/// `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug)]
 pub struct Monotonic;
 
@@ -44,10 +42,8 @@ impl Clock for Monotonic {
     }
 }
 
-/// A message's content: its number in the round, and when it was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// From 0.
     pub number: u64,
     pub intended: u64,
 }

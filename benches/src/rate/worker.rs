@@ -14,7 +14,6 @@ use crate::ends::Shared;
 /// The most messages of a round.
 const MOST: usize = 1 << 16;
 
-/// The latencies of a round.
 #[repr(C)]
 pub struct Received {
     count: AtomicU64,
@@ -24,7 +23,6 @@ pub struct Received {
 /// Both ends have memory for the latencies, and a socket: a byte begins a round, a byte ends it.
 pub type End = (Shared<Received>, UnixStream);
 
-/// Returns the near end and the far end.
 pub fn shared() -> Result<(End, End)> {
     let (received, (near, far)) = (Shared::<Received>::zeroed()?, UnixStream::pair()?);
     Ok(((received.clone(), near), (received, far)))

@@ -55,7 +55,6 @@ fn line(
     [what.to_owned(), case.label.clone(), figure, ratio, spread, mark]
 }
 
-/// Returns a row's lines, ours first.
 pub fn lines(measured: &Measured) -> Vec<[String; 6]> {
     let row = &measured.row;
     let floor = measured.floor.as_ref().and_then(|floor| floor.as_ref().ok());

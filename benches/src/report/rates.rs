@@ -20,7 +20,6 @@ const HEAD: [&str; 10] = [
     "mark",
 ];
 
-/// The quantiles in the table.
 const PARTS: [f64; 4] = [0.5, 0.99, 0.999, 0.9999];
 /// One of this many messages of the floor may be sent late.
 const LATE_OF: u64 = 1000;
@@ -89,7 +88,6 @@ fn line(label: String, outcome: &Result<Figures, String>, floor: Option<&Figures
     cells
 }
 
-/// Returns a row's lines, ours first.
 fn lines(measured: &Measured) -> Vec<[String; 10]> {
     let row = &measured.row;
     let floor = measured.floor.as_ref().ok();

@@ -12,7 +12,6 @@ pub struct Case {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Nanoseconds of one operation.
     Time,
     /// Nanoseconds that the case measures itself, once per turn.
     TimeOfItsOwn,
@@ -43,7 +42,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// Creates a row whose unit is time.
     pub fn new(what: impl Into<String>, ours: Case, floor: Case) -> Row {
         Row { what: what.into(), ours, floor: Some(floor), peers: vec![], mark: None, unit: Unit::Time }
     }
@@ -97,7 +95,6 @@ fn peers() -> PathBuf {
         .map_or_else(|| this().with_file_name("bench-peers"), PathBuf::from)
 }
 
-/// A peer in C, C++ or Rust: its program and arguments.
 pub fn peer(label: &str, words: &str) -> Case {
     let mut words = words.split(' ');
     let program = peers().join(words.next().unwrap_or_default());

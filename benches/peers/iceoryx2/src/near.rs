@@ -11,7 +11,6 @@ use iceoryx2::prelude::*;
 use crate::worker::{Work, pin, serve};
 use crate::{BLOCK, END, Result, ways};
 
-/// The far process; a byte on its standard input begins a round.
 pub struct Far {
     child: Child,
     to: Option<ChildStdin>,

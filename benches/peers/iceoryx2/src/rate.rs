@@ -63,7 +63,6 @@ fn next(subscriber: &Subscriber<ipc::Service, [u8], ()>) -> Result<Option<Stamp>
     Stamp::read(&own).map(Some)
 }
 
-/// The near end.
 pub fn work(waits: &str, rate: &str) -> Result<()> {
     let interval = 1_000_000_000 / rate.parse::<u64>()?;
     let mut far = Far::start(&["rate", waits])?;

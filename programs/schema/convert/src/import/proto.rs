@@ -150,7 +150,6 @@ fn chosen(pool: &DescriptorPool, file: &str, name: Option<&str>) -> Result<Messa
 
 struct Reader {
     budget: Budget,
-    /// The messages being read, outermost first.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
@@ -236,7 +235,6 @@ impl Reader {
         Ok(if field.is_list() { Type::plain(Kind::List(Box::new(of), None)) } else { of })
     }
 
-    /// Returns the type of one value of a field.
     fn value(&mut self, field: &FieldDescriptor, at: Place<'_>) -> Result<Type> {
         self.budget.take(at)?;
         if field.is_group() {

@@ -19,7 +19,6 @@ use super::{Options, Remark};
 /// The most files that one message may refer to.
 const MAX_FILES: usize = 256;
 
-/// A definition: its file, its first line there, and its text.
 struct Definition {
     file: String,
     line: usize,
@@ -98,7 +97,6 @@ impl Reader<'_> {
         self.known.insert(name, part);
     }
 
-    /// Reads the file of an unknown type.
     fn find(&mut self, name: &str, at: Place<'_>) -> Result<()> {
         if self.known.contains_key(name) {
             return Ok(());

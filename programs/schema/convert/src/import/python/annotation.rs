@@ -12,7 +12,6 @@ use super::expression::{Expr, What, refused, shown};
 use super::module::Meaning;
 use super::reader::Reader;
 
-/// The content of an annotation.
 pub(super) struct Read {
     pub(super) of: Type,
     /// Whether it also accepts None.
@@ -21,7 +20,6 @@ pub(super) struct Read {
     pub(super) is_required: Option<bool>,
     /// Older names of the field.
     pub(super) aliases: Vec<String>,
-    /// The description.
     pub(super) doc: String,
 }
 
@@ -340,7 +338,6 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the schema's type for a type of Python or its libraries.
 fn known(full: &str) -> Option<Kind> {
     let any = || Box::new(Type::plain(Kind::Any));
     Some(match full {

@@ -326,7 +326,6 @@ fn keys(class: &Class) -> Vec<(String, String)> {
     all.iter().filter_map(pair).collect()
 }
 
-/// Returns the generator's description of a type.
 fn slot(of: &Type) -> Slot {
     let shape = match &of.kind {
         Kind::Text(most) => Shape::Text(*most),

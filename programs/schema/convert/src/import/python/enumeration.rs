@@ -8,7 +8,6 @@ use super::expression::What;
 use super::reader::Reader;
 
 impl Reader<'_> {
-    /// Converts an enum. An enum of integers becomes a range, because messages contain its numbers.
     pub(super) fn enumeration(&mut self, name: &str, place: Place<'_>) -> Result<Type> {
         let Some(class) = self.module.classes.get(name) else { return Ok(Type::plain(Kind::Any)) };
         let of_base = |wanted: &str| class.bases.iter().any(|base| self.module.known(base, name) == wanted);

@@ -11,7 +11,6 @@ pub(super) struct Expr {
     pub(super) what: What,
 }
 
-/// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
     None,

@@ -12,7 +12,6 @@ use super::syntax::{Source, arguments_of};
 /// The most levels of nested blocks and classes.
 const MAX_BLOCKS: usize = 48;
 
-/// A class as written.
 pub(super) struct Class {
     pub(super) at: usize,
     pub(super) decorators: Vec<Expr>,
@@ -62,7 +61,6 @@ impl Module {
         Ok(module)
     }
 
-    /// Returns the meaning of a name in this class.
     pub(super) fn meaning(&self, name: &str, within: &str) -> Meaning<'_> {
         let mut scope = within;
         loop {
