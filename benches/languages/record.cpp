@@ -1,6 +1,6 @@
-// Records of ten fields by generated C++ code, compared with the same work through a message, and with a copy.
+// Records of ten fields by generated C++ code, compared with a message built field by field, and with a copy.
 //
-// usage: ours-record-cpp WHAT, one of the words of `works` below.
+// usage: ours-record-cpp WHAT; `works` below lists the words.
 #include <linkspan.hpp>
 #include <optional>
 

@@ -1,4 +1,4 @@
-//! Many connections to one server: opened, and called one after the other.
+//! Many connections to one server: opened, and called in turn.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -6,15 +6,15 @@ pub enum Axis {
     Bytes,
 }
 
-/// One curve: the worker's arguments, to which the point is appended.
+/// One curve. The point is appended to the worker's arguments.
 #[derive(Clone, Debug)]
 pub struct Line {
     pub label: &'static str,
     pub words: &'static str,
     /// Whether it is ours and its slope is judged; otherwise it is a floor.
     pub ours: bool,
-    /// The label of the floor with the same memory and number of sleepers. If the kernel makes this floor steeper
-    /// than linear, the ratio to it is judged.
+    /// The label of the floor with equal memory and number of sleepers. If the kernel makes this floor steeper than
+    /// linear, the ratio to it is judged.
     pub beside: Option<&'static str>,
 }
 
@@ -25,7 +25,7 @@ pub struct Plot {
     pub axis: Axis,
     /// The measured points, ascending.
     pub points: Vec<u64>,
-    /// How many of them a quick run measures.
+    /// The number of points in a quick run.
     pub quick: usize,
     /// Whether the curves take turns at each point, as rows do, because other programs affect them most. Their
     /// workers then exist together.

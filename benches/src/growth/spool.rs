@@ -59,7 +59,7 @@ pub fn sent(count: usize) -> Result<()> {
     })
 }
 
-/// The time in which a reader receives messages of a backlog.
+/// The time for a reader to receive messages of a backlog.
 pub fn received(backlog: usize, count: usize) -> Result<()> {
     each(|endpoint| {
         let (_, sender) = filled(endpoint, backlog)?;

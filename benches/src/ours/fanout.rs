@@ -1,4 +1,4 @@
-//! A publisher and many subscribers: the cost of a message that all of them read.
+//! A publisher and many subscribers: the cost of a message to all subscribers.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -11,7 +11,7 @@ use crate::rows::Case;
 use crate::schedule::Plan;
 use crate::worker_process::{Patience, WorkerProcess};
 
-/// The longest time of a worker's turn: normally a part of a second, unless its peer cannot keep the rate.
+/// The longest time of a worker's turn: normally a part of a second, longer if its peer cannot keep the rate.
 const TURN: Duration = Duration::from_secs(8);
 /// The longest time of a row: twice its time on idle processors.
 const ROW: Duration = Duration::from_secs(15);
@@ -104,7 +104,7 @@ fn measure(row: Row, plan: &Plan) -> Measured {
     let count = if plan.quick { row.count / QUICK } else { row.count };
     let cases = std::iter::once(&row.floor).chain(&row.ours).chain(&row.peers);
     let mut workers: Vec<_> = cases.map(|case| Turns::start(case, count, patience)).collect();
-    // It begins after all of them have connected.
+    // The workers have connected by now.
     let burden = row.burdened.then(Burden::start).transpose();
     for _ in 0..plan.repetitions.div_ceil(FEWER) {
         if patience.is_over() {

@@ -2,7 +2,7 @@
 
 use crate::rows::{Case, own, peer};
 
-/// A rate at which ours, the floor and the peers send.
+/// A sending rate of ours, the floor and the peers.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub what: String,
@@ -10,7 +10,7 @@ pub struct Row {
     pub count: u64,
     /// Whether another program computes on the receiver's processor.
     pub burdened: bool,
-    /// The bound in the same harness.
+    /// The bound, measured by this harness.
     pub floor: Case,
     pub ours: Vec<Case>,
     /// Other libraries.

@@ -21,7 +21,7 @@ const HEAD: [&str; 10] = [
 ];
 
 const PARTS: [f64; 4] = [0.5, 0.99, 0.999, 0.9999];
-/// One of this many messages of the floor may be sent late.
+/// The floor may send one message late per this number of messages.
 const LATE_OF: u64 = 1000;
 
 /// Returns p99.9 as a multiple of the floor's median.
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::rate;
 
-    /// 100,000 messages, 200 of which took ten times as long.
+    /// 100,000 messages; 200 took ten times as long.
     fn figures(level: f64) -> Figures {
         let mut figures = Figures::new().unwrap();
         figures.add(100_000, 12, &[vec![level; 99_800], vec![level * 10.0; 197]].concat());

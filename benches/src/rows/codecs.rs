@@ -71,8 +71,8 @@ pub fn rows() -> Vec<Row> {
                 worker("generated", verb),
                 worker("copy", floor),
             );
-            // Without -flto, a call into another module is not inlined, while the floor has no call, so that row has
-            // no mark.
+            // This row has no mark: without -flto, the call into another module is not inlined, while the floor makes
+            // no call.
             rows.push(if language == "Fortran" { row } else { row.mark(1.5, 1.0) });
         }
     }

@@ -132,7 +132,7 @@ fn long_parked(name: String, ours: Case, bytes: usize) -> Row {
         .beside([own("futex and one copy", &format!("floor futex-once {bytes} together"))])
 }
 
-/// Arrays of which eight bytes are written and read, without copies.
+/// Arrays without copies; each end writes or reads eight bytes.
 fn loaned(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
         rows.push(
@@ -179,7 +179,7 @@ fn parked(rows: &mut Vec<Row>) {
     );
 }
 
-/// Futures compared with waiting calls: for a message that has arrived, and for one that the thread sleeps for.
+/// Futures compared with waiting calls, for an arrived message, and for a message that the thread sleeps for.
 fn awaited(rows: &mut Vec<Row>) {
     for transport in ["shm", "unix"] {
         rows.push(Row::new(

@@ -18,7 +18,7 @@ impl Watch {
     /// Watches the runtime directory.
     ///
     /// # Errors
-    /// System errors, for example if this user has no inotify instance or watch left.
+    /// System errors, for example at this user's limit of inotify instances or watches.
     pub fn new() -> Result<Watch> {
         let path = registry::directory()?;
         let watch = || {
@@ -53,7 +53,7 @@ impl Watch {
         added.map(drop).map_err(|e| Error::os(format!("watching {}", path.display()), e.raw_os_error()))
     }
 
-    /// Discards queued events; returns false if there was none.
+    /// Discards queued events; returns whether any was queued.
     ///
     /// The descriptor does not block, so any error except an interrupted call ends the loop.
     pub fn drain(&self) -> bool {

@@ -130,7 +130,7 @@ impl ExportedServer {
         self.channel.events().iter().any(|event| event.kind == EventKind::Disconnected)
     }
 
-    /// Withdraws requests after their deadline and answers them; returns how many had no answer.
+    /// Withdraws requests after their deadline and answers them; returns the number of unanswered ones.
     pub fn expire(&mut self, now: Instant) -> u64 {
         let mut expired: u64 = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);
@@ -143,7 +143,7 @@ impl ExportedServer {
 
     /// Withdraws a request whose caller has stopped waiting.
     ///
-    /// Returns whether it had no answer; `None` for an unknown request.
+    /// Returns whether it was unanswered; `None` for an unknown request.
     pub fn withdraw(&mut self, request: RequestId) -> Option<bool> {
         let at = self.pending.iter().position(|pending| pending.request == Some(request))?;
         let pending = self.pending.remove(at);
@@ -152,7 +152,7 @@ impl ExportedServer {
 
     /// Answers a request with the server's answer, or withdraws it and answers `Timeout` with this text.
     ///
-    /// Returns whether there was no answer.
+    /// Returns true if the server did not answer.
     fn give_up(&mut self, pending: Pending, text: &str) -> bool {
         let (reply, had_no_answer) = match self.channel.finish_call(&pending.pending_reply, GIVE_UP) {
             Ok(message) => (Ok(Body { encoding: message.encoding(), bytes: message.body().clone() }), false),

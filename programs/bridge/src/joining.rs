@@ -22,7 +22,7 @@ const THREADS: usize = 32;
 /// The pause after the first unanswered attempt, which doubles, and the longest pause.
 const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Silence of a publisher after which the status shows it.
+/// After this silence, the status reports a publisher as silent.
 const IS_SILENT: Duration = Duration::from_secs(1);
 
 /// A finished connection.
@@ -179,7 +179,7 @@ impl Joining {
 /// Duplicates an object's descriptor once: a new duplicate in each turn would wake the loop again.
 ///
 /// # Errors
-/// System errors, if the process has no descriptor left.
+/// System errors, if the process cannot open another descriptor.
 pub fn dup(object: &impl AsFd) -> Result<OwnedFd> {
     let error = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
     object.as_fd().try_clone_to_owned().map_err(error)

@@ -38,7 +38,7 @@ impl Service {
     /// Starts the service under this name. It connects to its controller when one is present.
     ///
     /// # Errors
-    /// Errors of `ServiceLoop::start`: a malformed name, or one that another service has.
+    /// Errors of `ServiceLoop::start`: a malformed or already used name.
     pub fn start(name: &str, description: String) -> Result<Service> {
         let mut options = ServiceOptions::default();
         options.description = description;

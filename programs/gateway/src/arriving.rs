@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::room::{Account, Taken, Turn};
 
-/// Bytes of a frame that every connection may hold, and the step in which more is requested.
+/// Bytes of a frame that every connection may hold, and the size of each further request.
 const FREE: u64 = 16 << 10;
 const STEP: u64 = 64 << 10;
 /// Overhead of a control frame, in bytes.

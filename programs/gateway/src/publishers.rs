@@ -116,7 +116,7 @@ pub fn work<A: Asker + Send + Sync + 'static>(
                 }
             }
             Work::Answer { id, call, outcome, held: _held } => {
-                // The client already has the error, and so do the callers.
+                // The client and the callers already have the error.
                 let Some(served) = servers.0.get(&id) else { continue };
                 if let Err(error) = served.answer(call, &outcome) {
                     session.fail(Some(id), &error);

@@ -1,5 +1,5 @@
-//! Decodes long frames of clients one after the other, off the event loop. A decoded value may need a hundred times
-//! the memory of its bytes.
+//! Decodes long frames of clients in turn, off the event loop. A decoded value may need a hundred times the memory of
+//! its bytes.
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result, Value};

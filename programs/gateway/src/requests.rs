@@ -126,7 +126,7 @@ pub fn latest(
     };
     let written = |message: Message| Ok((message.sequence(), message.sent(), in_format(&message, format)?));
     match newest(longest.min(SHORT)) {
-        // Long messages are looked up one after the other, to bound the memory.
+        // Long messages are looked up in turn, to bound the memory.
         Err(error) if error.kind() == ErrorKind::TooLarge && longest > SHORT => {
             let _alone = LONG.lock().unwrap_or_else(PoisonError::into_inner);
             withdrawn.check()?;
@@ -139,7 +139,7 @@ pub fn latest(
 /// Returns the schemas of a name as text.
 ///
 /// # Errors
-/// `NotFound` if no program listens, `Missing` if the name has no schema.
+/// `NotFound` if no program listens, `Missing` for a name without a schema.
 pub fn schema(name: &Name) -> Result<Value> {
     let text = |form: Vec<u8>| Schema::from_bytes(&form).map(|schema| Value::from(schema.to_toml()));
     let messages = registry::schema(&name.text()).map_err(|error| for_client(error, name));
@@ -159,19 +159,19 @@ pub fn publisher(name: &Name, schema: Option<&str>) -> Result<Publisher> {
 struct Listed {
     name: Name,
     value: Value,
-    /// The version of the listing in which it last changed.
+    /// The version of the listing with the last change.
     changed: u64,
 }
 
 /// The names of this machine, with the version of each change.
 ///
-/// Clients share it: it answers "what changed since version N", so no client needs its own copy.
+/// Clients share it: they ask for the changes since a version, so no client needs its own copy.
 #[derive(Default)]
 struct LastListing {
     at: Option<Instant>,
     version: u64,
     names: BTreeMap<String, Listed>,
-    /// Names that vanished, with the version in which they did.
+    /// Vanished names, with the version of their end.
     gone: BTreeMap<String, (Name, u64)>,
     /// The last version whose vanished names were forgotten.
     forgotten: u64,

@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Bounded<
 
 /// Ends the writing half and discards the rest of the client's bytes.
 ///
-/// Closing a socket with unread bytes sends a reset, after which the client may discard the last answer.
+/// Closing a socket with unread bytes sends a reset, and then the client may discard the last answer.
 pub async fn end<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let mut part = vec![0; 4_096];
     // Sending the end is best effort.

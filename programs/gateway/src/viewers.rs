@@ -41,7 +41,7 @@ const MISTAKES: u32 = 64;
 /// How often names are listed and skipped messages reported.
 const LOOK: Duration = Duration::from_secs(1);
 const TOGETHER: usize = 64;
-/// Unanswered pings after which the client counts as gone.
+/// After this number of unanswered pings, the client counts as gone.
 const UNANSWERED: u32 = 2;
 /// How long a client may take for the closing frames.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ enum Level {
 struct Subscribed {
     channel: Arc<Channel>,
     subscription: Subscription,
-    /// Skipped messages, and how many of them were reported.
+    /// Skipped messages, and how many the client was told about.
     passed: u64,
     said: u64,
     _counted: Counted,
@@ -236,7 +236,7 @@ impl Viewer {
         }
     }
 
-    /// Adds an entry to the viewer's list of problems. An entry with the same id replaces the older entry.
+    /// Adds an entry to the viewer's list of problems. It replaces an older entry with its id.
     fn status(&mut self, level: Level, id: Option<String>, text: String) {
         let mut frame = vec![
             ("op", Value::from("status")),

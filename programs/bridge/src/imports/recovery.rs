@@ -26,7 +26,7 @@ const AT_ONCE: usize = 128 << 10;
 /// How long to wait for subscribers that have unread messages or have not returned.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(2);
-/// How long to wait for a bridge to which a stream can be opened.
+/// How long to wait for a bridge that accepts a stream.
 const BRIDGE: Duration = Duration::from_secs(5);
 
 pub enum Step {
@@ -119,7 +119,7 @@ impl Recovery {
         }
     }
 
-    /// Returns what to do next. `last` is the last number published here.
+    /// Returns the next step. `last` is the last number published here.
     pub fn step(&mut self, last: u64, publisher: &Publisher, links: &mut Links) -> Step {
         let now = Instant::now();
         self.next = None;
@@ -198,14 +198,14 @@ impl Recovery {
         Some(sample)
     }
 
-    /// Returns whether to wait for subscribers: earlier ones that are missing, or ones with unread messages.
+    /// Returns whether to wait for subscribers: earlier ones are missing, or some have unread messages.
     fn waits_for_subscribers(&mut self, publisher: &Publisher, now: Instant) -> bool {
         let are_missing = publisher.subscribers() < self.subscribers;
         let are_behind = self.unread >= AT_ONCE && !self.has_stopped && publisher.behind() > 0;
         if (are_missing || are_behind) && now < after(*self.waits_since.get_or_insert(now), PATIENCE) {
             return true;
         }
-        // Those that have not come will not return, and those that have not read have stopped.
+        // Missing subscribers will not return, and subscribers with unread messages have stopped.
         self.has_stopped |= are_behind;
         self.subscribers = 0;
         if self.unread >= AT_ONCE {

@@ -154,8 +154,8 @@ fn extension(mut of: Column, name: &str, metadata: String) -> Column {
 /// Returns an array: a tensor of fixed or variable shape, or lists of elements and lengths for an open number of
 /// dimensions.
 ///
-/// Complex numbers become a last dimension of two floats, because Arrow has none. Elements are in row order. For
-/// column order, the dimensions are reversed and a permutation states it.
+/// Arrow lacks complex numbers, so they become a last dimension of two floats. Elements are in row order. For column
+/// order, the dimensions are reversed and a permutation states it.
 fn array(
     name: &str,
     dtype: DType,
@@ -223,7 +223,7 @@ fn array(
     Ok(extension(out, tensor, Value::Object(metadata).to_string()))
 }
 
-/// Returns the element's type, and whether each number takes two of them.
+/// Returns the element's type, and whether each number takes two elements.
 fn element(dtype: DType) -> (Arrow, bool) {
     match dtype {
         DType::Bool => (Arrow::Bool, false),

@@ -1,8 +1,8 @@
 //! JSON Schema 2020-12 of the messages in JSON, as docs/wire-format.md describes them.
 //!
-//! The schema for validators accepts every message. The form for viewers is limited to what Lichtblick and Foxglove
-//! plot: objects with `properties`, one `type` each, no `$ref`, base64 by `contentEncoding`. It has no choice of
-//! types, so it refuses null in optional fields, NaN and infinities.
+//! The schema for validators accepts every message. The form for viewers contains only constructs that Lichtblick and
+//! Foxglove plot: objects with `properties`, one `type` each, no `$ref`, base64 by `contentEncoding`. Without a
+//! choice of types, it refuses null in optional fields, NaN and infinities.
 
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Type};
 use linkspan::{DType, Order, Result};
@@ -191,7 +191,7 @@ fn or(out: &mut Map<String, Value>, alternative: Map<String, Value>) {
     }
 }
 
-/// Returns a map with any keys, except those that would make it an escape.
+/// Returns a map with any keys, except keys that would make it an escape.
 fn map(of: Value, to: &mut To<'_>) -> Map<String, Value> {
     to.notes.looser("below the escape $map any values are accepted");
     object(json!({

@@ -45,7 +45,7 @@ pub enum Notation {
 pub struct Export {
     /// The file.
     pub bytes: Vec<u8>,
-    /// Places where the notation accepts more or less than the schema.
+    /// The differences between the notation and the schema.
     pub notes: Vec<Note>,
 }
 

@@ -1,11 +1,11 @@
-//! Notes about places where a notation accepts more or less than the schema.
+//! Notes about differences between a notation and the schema.
 
 use std::fmt;
 
 use linkspan::schema::Type;
 use linkspan::{Error, ErrorKind};
 
-/// A place where a notation accepts more or less than the schema.
+/// A difference between a notation and the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {
@@ -13,7 +13,7 @@ pub struct Note {
     pub path: String,
     /// Whether the notation accepts more or less there.
     pub change: Change,
-    /// What it accepts, refuses or cannot express.
+    /// The difference: the accepted, refused or inexpressible values.
     pub text: String,
 }
 

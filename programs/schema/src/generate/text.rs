@@ -1,6 +1,6 @@
 //! Text that is written line by line, with indentation.
 
-/// Returns whether a character is invisible in source code: a control character, or one that directs or joins text.
+/// Returns whether a character is invisible in source code: a control, directing or joining character.
 pub(super) fn is_hidden(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -51,13 +51,13 @@ impl Text {
         }
     }
 
-    /// Adds `head`, then what `body` writes one level deeper, then `tail`, if it is not empty.
+    /// Adds `head`, then the lines of `body` one level deeper, then `tail` unless it is empty.
     pub fn block(&mut self, head: impl AsRef<str>, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.line(head);
         self.indented(tail, body);
     }
 
-    /// Adds what `body` writes one level deeper, then `tail`, if it is not empty.
+    /// Adds the lines of `body` one level deeper, then `tail` unless it is empty.
     pub fn indented(&mut self, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.depth += 1;
         body(self);

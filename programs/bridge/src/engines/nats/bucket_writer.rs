@@ -15,7 +15,7 @@ use crate::engine::Arrival;
 /// The time between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Writes the queued messages one after the other until the runtime ends.
+/// Writes the queued messages in turn until the runtime ends.
 pub async fn fill(shared: Arc<Shared>) {
     let Some(bucket) = &shared.bucket else { return };
     let context = jetstream::new(shared.client.clone());

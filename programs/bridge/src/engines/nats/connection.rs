@@ -1,7 +1,7 @@
 //! Connects to a server and logs connection events.
 //!
-//! The client reconnects by itself with a pause of up to a second. After each connection, it notifies the presence
-//! task, because messages may have been lost.
+//! The client reconnects automatically with a pause of up to a second. After each connection, it notifies the
+//! presence task, because messages may have been lost.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -77,7 +77,7 @@ pub async fn connect(
 /// Returns options with this bridge's credentials.
 ///
 /// # Errors
-/// `Malformed` with the file if it has no such credentials; system errors.
+/// `Malformed` with the file if it lacks such credentials; system errors.
 fn identity(config: &Nats) -> Result<ConnectOptions> {
     let mut options = ConnectOptions::new();
     if let Some(file) = &config.credentials {

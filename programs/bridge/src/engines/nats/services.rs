@@ -20,7 +20,7 @@ use super::subjects::Subjects;
 use crate::config;
 use crate::engine::{Pattern, Presence};
 
-/// The subject at which NATS services answer with their names and subjects.
+/// NATS services answer on this subject with their names and subjects.
 const INFO: &str = "$SRV.INFO";
 const EVERY: Duration = Duration::from_secs(2);
 /// How long answers to one query are collected.
@@ -46,7 +46,7 @@ pub async fn watch(shared: Arc<Shared>) {
     }
 }
 
-/// Queries all services and returns those with server endpoints that answer in time; empty without a connection.
+/// Queries all services, and returns those whose server endpoints answer in time; empty without a connection.
 async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> {
     let mut there = HashSet::new();
     if client.connection_state() != async_nats::connection::State::Connected {
@@ -57,7 +57,7 @@ async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> 
     client.publish_with_reply(INFO, inbox, Bytes::new()).await.ok()?;
     let until = tokio::time::Instant::now().checked_add(PATIENCE)?;
     while let Ok(Some(answer)) = timeout_at(until, answers.next()).await {
-        // The server reports that there are none.
+        // The server reports that no service exists.
         if answer.status.is_some() || there.len() >= SERVICES {
             break;
         }

@@ -1,5 +1,4 @@
-//! `linkspan schema export`: prints a schema in another notation; standard error lists what the notation cannot
-//! express.
+//! `linkspan schema export`: prints a schema in another notation; standard error lists inexpressible features.
 
 use std::path::PathBuf;
 

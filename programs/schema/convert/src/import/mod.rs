@@ -44,7 +44,7 @@ pub enum Notation {
 pub struct Import {
     /// The schema.
     pub schema: Schema,
-    /// Places where it accepts more than the file.
+    /// Constraints of the file that the schema lacks.
     pub remarks: Vec<Remark>,
 }
 

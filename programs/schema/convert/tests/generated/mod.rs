@@ -1,4 +1,4 @@
-//! Random values for a schema: accepted ones with the edges of every type, and others with one change.
+//! Random values for a schema: accepted values at the edges of every type, and values with one change.
 
 #[path = "../../../../../rust-core/value/tests/vectors/random.rs"]
 pub mod random;
@@ -21,7 +21,7 @@ impl<'a> Values<'a> {
         Values { schema, random: Random(seed | 1), lengths: Vec::new() }
     }
 
-    /// Returns an accepted value in three of four cases, else one with a single change.
+    /// Returns an accepted value in three of four cases, otherwise a value with a single change.
     pub fn next(&mut self) -> Value {
         let value = self.accepted();
         if self.random.next(4) > 0 { value } else { self.changed(value) }
@@ -184,7 +184,7 @@ impl<'a> Values<'a> {
         array(dtype, &lengths, order)
     }
 
-    /// Returns this name's length; `any` becomes its length if it has none yet.
+    /// Returns this name's length. A new name gets the length `any`.
     fn length_or(&mut self, length: &Length, any: u64) -> u64 {
         match length {
             Length::Fixed(length) => *length,

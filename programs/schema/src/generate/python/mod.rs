@@ -143,9 +143,8 @@ impl Python<'_> {
         readers.collect()
     }
 
-    /// Writes a dataclass. `readers` contains each member's reader.
-    ///
-    /// A variant of a union has none, because the union's reader creates it.
+    /// Writes a dataclass. `readers` contains each member's reader; the list is empty for a union's variant, because
+    /// the union's reader creates it.
     fn class(
         &self,
         out: &mut Text,

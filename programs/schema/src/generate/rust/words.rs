@@ -7,7 +7,7 @@ use crate::generate::plan::Shape;
 
 /// Splits a record into words of eight bytes and shorter ones at the end: offset and length of each.
 ///
-/// Each numeric field is inside one of them.
+/// No numeric field crosses a word's end.
 pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut at = 0;
@@ -55,7 +55,7 @@ pub(super) fn padded(
     Some(if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" | ")) })
 }
 
-/// Returns the words to read whole, with offset and length: those with a truth value or enum next to other content.
+/// Returns the words to read whole, with offset and length: words with a truth value or enum next to other content.
 ///
 /// The check and the value then come from one load.
 pub(super) fn read_whole(

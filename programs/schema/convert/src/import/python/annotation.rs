@@ -1,6 +1,6 @@
 //! Converts Python annotations to types of a schema.
 //!
-//! The source is never run. A name is followed to its class, alias or `NewType` in the same file, or to its imported
+//! The source is never run. A name is followed to its class, alias or `NewType` in this file, or to its imported
 //! module. Of modules, only the types of the standard library, NumPy and Linkspan are known. Every error contains the
 //! annotation's place and, if possible, an alternative.
 
@@ -36,7 +36,7 @@ impl From<Kind> for Read {
 }
 
 impl Reader<'_> {
-    /// Reads an annotation. `within` is the path of the surrounding class, where name look-up begins.
+    /// Reads an annotation. Name look-up begins in the class at the path `within`.
     ///
     /// # Errors
     /// `Unsupported` for an inexpressible annotation, `Malformed` for other texts, `NotFound` for an unknown name,
