@@ -22,8 +22,8 @@ use crate::error::Result;
 pub trait BroadcastDriver: Sync {
     /// Makes the half that writes a publisher's ring.
     ///
-    /// The ring has at least the first number of bytes, and later at most the second. `session` is this
-    /// incarnation's; `limit` is the longest message in bytes.
+    /// The ring has at least the first number of bytes, and later at most the second; `limit` is the longest
+    /// message in bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.
@@ -32,9 +32,7 @@ pub trait BroadcastDriver: Sync {
     /// Makes the subscriber's side of a handshake, and the descriptors that go with its hello.
     fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)>;
 
-    /// Reads the newest frame of the ring that came with a publisher's hello, without subscribing.
-    ///
-    /// `limit` is the longest body in bytes.
+    /// Reads the newest frame of a publisher's ring; `limit` is the longest body in bytes.
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received>;
 }
 
@@ -80,8 +78,8 @@ impl SubscriberOffer {
 pub trait BroadcastOffer: Send {
     /// Makes the subscription from the publisher's answer.
     ///
-    /// `limit` is the longest body in bytes. `spin` is how long a read polls before it sleeps. `views` are
-    /// the subscriber's views from earlier connections.
+    /// `limit` is the longest body in bytes, `spin` the time of polling before a sleep. `views` are the
+    /// subscriber's views from earlier connections.
     ///
     /// # Errors
     /// `Malformed` if the publisher's memory file is invalid.

@@ -1,9 +1,8 @@
 //! The capabilities of each transport. The layers above read them instead of asking for the transport.
 //!
-//! Each folder states its differences from [`LINKS`]. `docs/transports.md` shows all records as a table; a
-//! test in `table` compares the two.
+//! `docs/transports.md` shows all records as a table; a test in `table` compares the two.
 
-/// The capabilities of a transport; constant, one record for each transport and framing.
+/// The capabilities of a transport: one record for each transport and framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// Two ends exchange messages, both ways, or one way if `replies` is false.
@@ -16,11 +15,11 @@ pub struct Capabilities {
     pub replies: bool,
     /// The two sides exchange a hello, so a session can survive the death of either.
     pub sessions: bool,
-    /// The name itself keeps unconsumed messages, whichever process dies.
+    /// The name itself keeps unconsumed messages.
     pub keeps: bool,
     /// Accepted messages survive a power cut, with the option `durable` or always.
     pub durable: bool,
-    /// Users and groups can be listed by number, because the kernel identifies the connecting user.
+    /// Users and groups can be listed by number: the kernel identifies the connecting user.
     pub allow_lists: bool,
     /// It takes `framing="lines"` and `"raw"`, for programs without Linkspan.
     pub framing: bool,
@@ -34,9 +33,9 @@ pub struct Capabilities {
     pub one_way: bool,
     /// The name keeps published messages, and no publisher answers there.
     pub store: bool,
-    /// The store has only the newest value, in the form of the option `framing`; writers may lock it.
+    /// The store has only the newest value, in the form of the option `framing`.
     pub single_value: bool,
-    /// The store has every value: readers choose their start, and rules decide about deletion.
+    /// The store has every value, and rules decide about deletion.
     pub history: bool,
     /// The mode and the group of a name's files decide about its users.
     pub modes: bool,
@@ -46,15 +45,15 @@ pub struct Capabilities {
     pub relays: bool,
     /// Like `relays`, for the ends of a channel, whose frames are passed on unchanged.
     pub relays_links: bool,
-    /// The number of slots for long arrays at each side of a link, which the other side views.
+    /// The number of slots for long arrays at each side of a link.
     pub slots: u64,
     /// The number of bytes of a schema that fit into one hello.
     pub schema_part: usize,
-    /// The reason for the missing capabilities, and an alternative transport, for the text of an error.
+    /// The reason for the missing capabilities, and an alternative, for the text of an error.
     pub because: &'static str,
 }
 
-/// The record of a transport with links to any number of peers that exchange a hello.
+/// The record of a transport with links to many peers that exchange a hello.
 pub const LINKS: Capabilities = Capabilities {
     channel: true,
     request: true,
@@ -82,7 +81,6 @@ pub const LINKS: Capabilities = Capabilities {
     because: "",
 };
 
-/// Returns whether framing concerns peers. For a file, framing is the form of its value.
 const fn has_peers(can: &Capabilities) -> bool {
     can.channel
 }

@@ -39,9 +39,7 @@ pub trait Driver: Sync {
     /// Returns the name and the capabilities.
     fn kind(&self) -> &'static Kind;
 
-    /// Returns the part that connects two sides with a hello.
-    ///
-    /// Returns `None` for a connectionless transport or a store.
+    /// Returns the part that connects two sides with a hello; `None` for other transports.
     fn connections(&self) -> Option<&dyn ConnectionDriver> {
         None
     }
@@ -51,14 +49,12 @@ pub trait Driver: Sync {
         None
     }
 
-    /// Returns the part that makes a ring for all subscribers of a publisher.
-    ///
-    /// Returns `None` if each subscriber has its own link.
+    /// Returns the part that makes a ring for all subscribers; `None` if each has its own link.
     fn broadcast(&self) -> Option<&dyn BroadcastDriver> {
         None
     }
 
-    /// Returns whether the answer to a stream's hello may bring a memory file, if the caller asks for it.
+    /// Returns whether the answer to a stream's hello may bring a memory file.
     fn brings_memory(&self) -> bool {
         false
     }
@@ -71,9 +67,7 @@ pub trait Driver: Sync {
     /// Returns the source of a listing's information about a name.
     fn listing_source(&self) -> ListingSource;
 
-    /// Reads the information in the files at a place. Returns `None` if there are no files.
-    ///
-    /// Called only if [`Driver::listing_source`] is [`ListingSource::Files`].
+    /// Reads the information in the files at a place, for [`ListingSource::Files`]. `None` without files.
     ///
     /// # Errors
     /// Errors of reading the files, with the path.
@@ -86,7 +80,7 @@ pub trait Driver: Sync {
         None
     }
 
-    /// Returns the place in the state directory, if this transport keeps files of the endpoint there also.
+    /// Returns the place in the state directory, if the transport may keep files there also.
     fn durable_place(&self, _endpoint: &Endpoint) -> Option<Place> {
         None
     }
@@ -96,9 +90,9 @@ pub trait Driver: Sync {
         None
     }
 
-    /// Returns the file name of the token that keeps other users out, and whether the file exists.
+    /// Returns the file name of the token against other users, and whether the file exists.
     ///
-    /// Returns `None` if file modes suffice to keep other users out.
+    /// Returns `None` if file modes suffice.
     fn token(&self, _directory: &Directory) -> Option<(&'static str, Result<bool>)> {
         None
     }
@@ -114,6 +108,7 @@ pub trait Driver: Sync {
     /// Removes stale files at a place that no process owns. The caller holds the lock of the place.
     ///
     /// `_begun` tells whether a process may have died while it made something for the name.
+    ///
     /// # Errors
     /// Errors of removing. Files of another user are no error: the result notes them.
     fn sweep(&self, place: &Place, _begun: bool) -> Result<Swept> {
@@ -127,9 +122,9 @@ pub trait Driver: Sync {
         Ok(Swept::default())
     }
 
-    /// Removes the rest at a place that no process owns and that keeps no message.
+    /// Removes the rest at a place without owner and messages, whose lock the caller holds.
     ///
-    /// The caller holds its lock. Returns whether anything was removed.
+    /// Returns whether anything was removed.
     fn remove_unused(&self, _place: &Place) -> Result<bool> {
         Ok(false)
     }
@@ -138,20 +133,20 @@ pub trait Driver: Sync {
 /// The source of a listing's information about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListingSource {
-    /// The process that answers at the socket. Without an answer the listing tests the lock of the name.
+    /// The process that answers at the socket; without an answer, the lock of the name.
     Socket,
-    /// The owner record has the owner; that process is asked for the rest.
+    /// The owner record, and the process that it names.
     OwnerRecordAndCall,
-    /// The owner record has all information.
+    /// The owner record.
     OwnerRecord,
-    /// The files at the name have all information.
+    /// The files at the name.
     Files {
-        /// Whether a living process may own the name. False if writers do not own it.
+        /// Whether a living process may own the name.
         owned: bool,
     },
 }
 
-/// The information in the files of a name. A field is `None` if they do not contain it.
+/// The information in the files of a name; fields that they do not contain are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The user that owns the files.
@@ -166,7 +161,7 @@ pub struct Listing {
     pub messages: Option<u64>,
     /// The number of messages that no reader has consumed.
     pub waiting: Option<u64>,
-    /// The readers with a name. `None` if readers of this transport have no names.
+    /// The readers with a name; `None` if readers of this transport have no names.
     pub consumers: Option<Vec<Consumer>>,
 }
 
@@ -183,15 +178,14 @@ pub struct Consumer {
 
 /// Makes links between two sides that exchange a hello.
 pub trait ConnectionDriver: Sync {
-    /// Returns whether this process can listen at the endpoint. It cannot at another machine's address.
+    /// Returns whether this process can listen at the endpoint, which may be another machine's.
     fn can_listen(&self, _endpoint: &Endpoint) -> Result<bool> {
         Ok(true)
     }
 
     /// Takes the name without waiting for a peer.
     ///
-    /// Returns the source for the acceptor to watch, and the final endpoint, with the port that the kernel
-    /// assigned.
+    /// Returns the source for the acceptor, and the endpoint with the port that the kernel assigned.
     ///
     /// # Errors
     /// `AddressInUse` if a living process owns the name; `PermissionDenied` if another user's files occupy
@@ -208,12 +202,10 @@ pub trait ConnectionDriver: Sync {
 
     /// Makes this side's part of the handshake: nothing, or a memory file for the session.
     ///
-    /// `buffer` is the size of the file in bytes; `None` is the transport's default.
+    /// `buffer` is the file's size in bytes; `None` is the transport's default.
     fn offer(&self, session: u64, buffer: Option<usize>) -> Result<Offer>;
 
-    /// Opens the one stream of a name that many peers write to without a hello.
-    ///
-    /// Returns `None` if each peer has its own connection.
+    /// Opens the one stream of a name without hellos; `None` if each peer has its own connection.
     fn open_plain(&self, _endpoint: &Endpoint, _options: &ConnectOptions) -> Result<Option<Stream>> {
         Ok(None)
     }
@@ -223,7 +215,7 @@ pub trait ConnectionDriver: Sync {
 pub struct ListenRequest<'a> {
     /// The users that may connect.
     pub access: Access,
-    /// Whether to refuse an owned name at once, instead of waiting a moment for its owner to end.
+    /// Whether to refuse an owned name at once, without waiting for its owner's end.
     pub at_once: bool,
     /// Whether peers begin with a hello; false with plain framing.
     pub expects_hello: bool,
@@ -231,15 +223,13 @@ pub struct ListenRequest<'a> {
     pub options: &'a ConnectOptions,
     /// The name of the program.
     pub program: String,
-    /// Asks the process that serves a place for its listening socket, to listen there as well.
-    ///
-    /// Returns `None` if that process has ended or is ending.
+    /// Asks the process that serves a place for its listening socket; `None` if that process is ending.
     pub ask_to_join: &'a dyn Fn(&Place) -> Result<Option<OwnedFd>>,
 }
 
 /// An address at which a process listens or will listen.
 ///
-/// The connecting channel owns it, and calls it again for each new connection.
+/// The connecting channel calls it for each new connection.
 pub trait Target: Send + Sync {
     /// Connects and sends a hello, once and without waiting. [`Call::wait`] waits for the answer.
     ///
@@ -247,9 +237,7 @@ pub trait Target: Send + Sync {
     /// `PermissionDenied`; the refusals of the transport.
     fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>>;
 
-    /// Like [`Target::ask`], with a hello whose answer may bring a memory file.
-    ///
-    /// Requires that [`Driver::brings_memory`] is true.
+    /// Like [`Target::ask`], if [`Driver::brings_memory`]: the answer may bring a memory file.
     ///
     /// # Errors
     /// The errors of [`Target::ask`].
@@ -257,9 +245,7 @@ pub trait Target: Send + Sync {
         self.ask(hello, &[])
     }
 
-    /// Connects once and sends nothing: for plain framing, and for probes.
-    ///
-    /// The wait ends when one of the descriptors `wakers` is readable.
+    /// Connects once and sends nothing: for plain framing, and for probes. A readable waker ends the wait.
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>>;
 
     /// Returns the signal that another call may succeed.
@@ -274,9 +260,7 @@ pub trait Target: Send + Sync {
         }
     }
 
-    /// Returns the listener that has the name.
-    ///
-    /// Returns `None` if nobody has the name, or if nothing tells two listeners apart.
+    /// Returns the listener that has the name; `None` if there is none, or nothing tells listeners apart.
     fn listener(&self) -> Option<Listener> {
         self.renamed_file()?.listener()
     }

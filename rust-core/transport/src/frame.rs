@@ -15,9 +15,9 @@ pub const HEADER: usize = 64;
 pub(crate) const WORDS: usize = HEADER / 8;
 /// The bits of word 1 above this one are the checksum.
 const CHECK: u32 = 32;
-/// The version of the wire format that this library writes, and the only one that it reads.
+/// The only version of the wire format that this library writes and reads.
 pub const VERSION: u8 = 1;
-/// The greatest length of an extension map that a reader accepts, in bytes.
+/// The greatest length of an extension map, in bytes.
 pub const MAX_EXTENSION: usize = 4096;
 
 const MAGIC: [u8; 4] = *b"LKSP";
@@ -80,7 +80,7 @@ pub mod flags {
     pub const MORE: u16 = 2;
     /// A request that may be carried out twice, or its reply.
     pub const IDEMPOTENT: u16 = 4;
-    /// The request expects no reply. Not sent by this version: such messages are sent as data.
+    /// The request expects no reply. Not sent by this version.
     pub const NO_REPLY: u16 = 8;
     /// Not new: the latest value from before the subscriber connected.
     pub const RETAINED: u16 = 16;
@@ -107,7 +107,7 @@ pub struct Header {
     ///
     /// In other kinds, the number up to which the sender's program has consumed the peer's messages.
     pub correlation: u64,
-    /// The time of sending: nanoseconds since 1970, by the sender's clock.
+    /// The time of sending, ns since 1970, by the sender's clock.
     pub sent: i64,
     /// In a record of a journal, the first 8 bytes of its schema's fingerprint; 0 without a schema.
     pub schema: u64,
@@ -149,7 +149,6 @@ impl Header {
         to_bytes(&self.words(check_sum))
     }
 
-    /// Like [`Header::from_bytes`], with this function for the check sum.
     #[inline]
     pub(crate) fn from_bytes_with(
         bytes: &[u8; HEADER],
@@ -232,8 +231,8 @@ impl Header {
     }
 }
 
-// The fields are combined and separated in registers. A processor cannot forward stores of small fields to
-// loads of long words, or the reverse, and the delay costs more than the check sum.
+// The fields are combined in registers. A processor cannot forward stores of small fields to loads of long
+// words, or the reverse, and the delay costs more than the check sum.
 impl Header {
     /// Returns the 64 bytes as little-endian words, with their check sum.
     ///
@@ -257,7 +256,7 @@ impl Header {
         words
     }
 
-    /// Parses the words of a header. `None` if [`Header::from_bytes`] refuses it and returns the reason.
+    /// Parses the words of a header; `None` if [`Header::from_bytes`] refuses it.
     ///
     /// `check_sum` is as for [`Header::words`].
     #[inline]
@@ -350,7 +349,6 @@ pub struct Outgoing<'a> {
     pub extension: &'a [u8],
     /// The body, without the long arrays that are stored elsewhere.
     pub body: &'a [u8],
-    /// Those arrays, with their positions in the rest.
     pub(crate) split: Option<&'a Split>,
     /// The owner of a body in one block, which may be kept without a copy.
     pub(crate) owner: Option<&'a Bytes>,

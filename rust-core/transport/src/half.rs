@@ -14,7 +14,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
 
-/// The sending half. It sends each frame whole or not at all, so there is never a rest to flush.
+/// The sending half, which sends each frame whole or not at all.
 pub trait SendHalf: Send {
     /// Sends a frame without waiting. Never returns [`Sent::Started`].
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent>;
@@ -28,7 +28,7 @@ pub trait SendHalf: Send {
     /// Returns the descriptor that becomes ready when there is room, and the event to wait for.
     fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest);
 
-    /// Returns whether the half continues after this error: it concerns one frame, and no byte was sent.
+    /// Returns whether the half continues after this error, because no byte was sent.
     ///
     /// `concerns_frame` tells whether this kind of error usually concerns one frame.
     fn goes_on_after(&self, error: &Error, concerns_frame: bool) -> bool;
@@ -56,7 +56,7 @@ pub trait ReceiveHalf: Send {
     /// Notes that the caller has finished with all frames except the last `_last`.
     fn consumed_but(&mut self, _last: usize) {}
 
-    /// Returns the losses since the last call, on transports that send nothing again.
+    /// Returns the losses since the last call.
     fn take_losses(&mut self) -> Losses {
         Losses::default()
     }
@@ -76,8 +76,7 @@ pub trait ReceiveHalf: Send {
         Ok(Waited::Omitted)
     }
 
-    /// Returns whether a frame has arrived since. Always false if descriptors stay ready until frames are
-    /// read.
+    /// Returns whether a frame has arrived since; false if descriptors stay ready until frames are read.
     fn park(&mut self) -> Result<bool> {
         Ok(false)
     }
@@ -93,22 +92,16 @@ pub trait ReceiveHalf: Send {
     }
 
     /// Returns whether there may be a frame after the last returned one.
-    ///
-    /// False if the place holds only one frame, and that frame was returned.
     fn has_several(&self) -> bool {
         true
     }
 
-    /// Notes that the program has finished with all frames up to this number.
-    ///
-    /// The number belongs to one of the last two returned frames.
+    /// Notes that the program has finished with all frames up to this one of the last two.
     fn consumed_to(&mut self, _number: u64) -> Result<()> {
         Ok(())
     }
 
-    /// Returns whether missed frames are reported as an error `Lagged`.
-    ///
-    /// Otherwise the caller counts the gaps between sequence numbers.
+    /// Returns whether missed frames are an error `Lagged`; else the caller counts the gaps.
     fn counts_missed(&self) -> bool {
         false
     }
@@ -127,8 +120,6 @@ pub trait ReceiveHalf: Send {
 }
 
 /// The readers of a sending half that writes once for all of them ([`super::Tx`]).
-///
-/// One thread at a time uses it.
 pub trait Readers {
     /// Moves to a ring of at least this many bytes, which gets the messages of the old ring.
     ///
@@ -139,25 +130,19 @@ pub trait Readers {
     /// Returns the slots for long arrays, which subscribers view.
     fn slots(&self) -> Arc<PublishedSlots>;
 
-    /// Returns the descriptors that go with the answer to this reader's hello.
-    ///
-    /// These are the memory file of the ring, and the files of the slots that the reader needs.
+    /// Returns the memory files of the ring and of the slots that this reader needs.
     ///
     /// # Errors
     /// If duplicating descriptors fails.
     fn descriptors_for_peer(&mut self, id: u64) -> Result<Vec<OwnedFd>>;
 
-    /// Adds a subscriber under this number, with the descriptors that came with its hello.
-    ///
-    /// `socket` is its connection, which carries wake-ups.
+    /// Adds a subscriber with the descriptors of its hello; `socket` carries wake-ups.
     ///
     /// # Errors
     /// `Malformed` if its memory file is invalid.
     fn add(&mut self, id: u64, descriptors: Vec<PeerFile>, session: u64, socket: Arc<Guarded>) -> Result<()>;
 
-    /// Adds a reader without support for slots, which need not be a subscriber, under this number.
-    ///
-    /// Until it is removed, every message is whole in the ring, including the newest.
+    /// Adds a reader without support for slots: until its removal, every message is whole in the ring.
     fn add_without_slots(&mut self, id: u64) -> Result<()>;
 
     /// Notes that a subscriber's hello has been answered.
@@ -169,8 +154,6 @@ pub trait Readers {
     /// Ends publishing. Views of published arrays stay valid.
     fn close(&mut self);
 
-    /// Returns the number of the last message that a subscriber has read.
-    ///
-    /// Returns 0 before the first message, and for an unknown subscriber.
+    /// Returns the number of the last message that a subscriber has read, else 0.
     fn read_so_far(&self, id: u64) -> u64;
 }

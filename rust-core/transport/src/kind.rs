@@ -1,7 +1,6 @@
 //! The name of a transport and its capabilities, which an endpoint carries.
 //!
-//! Each folder has one static [`Kind`]. [`Transport`] is a small reference to it; two are equal if their
-//! names are.
+//! Two [`Transport`]s are equal if their names are.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,7 +15,7 @@ pub struct Transport(&'static Kind);
 
 /// The static description of a transport, one in each folder.
 pub struct Kind {
-    /// The word before the colon of an endpoint, and the extension of a file name: lower-case ASCII letters.
+    /// The word before the colon of an endpoint, and a file's extension: lower-case ASCII letters.
     pub name: &'static str,
     /// The allowed form of the text after the colon.
     pub naming: Naming,

@@ -1,11 +1,8 @@
 //! The transports, and the contract that each keeps: how frames get from one process to another.
 //!
 //! This crate changes without notice. Only `linkspan`, `linkspan-engine` and `linkspan-service` use its
-//! public items; `linkspan` passes on `frame` and `keys` to programs.
-//!
-//! A frame arrives whole, in order and once on each link, or the link ends with an error. A dead or hostile
-//! peer can only cause an error. Memory that a peer may change is copied before the check. The crate knows no
-//! sessions, channels, requests or services.
+//! public items; `linkspan` passes on `frame` and `keys` to programs. A dead or hostile peer can only cause
+//! an error. Memory that a peer may change is copied before the check.
 //!
 //! # The contract
 //!
@@ -20,8 +17,8 @@
 //! - [`Sent::Started`]: the frame counts as sent, and the half owns the rest. `flush()` writes the rest;
 //!   every `try_send` begins with it.
 //!
-//! A stream therefore never stays in the middle of a frame, and a deadline never leaves a message both
-//! refused and sent. `wait_room` sleeps until another try may succeed.
+//! A deadline therefore never leaves a message both refused and sent. `wait_room` sleeps until another try
+//! may succeed.
 //!
 //! **Receiving.** `try_recv()` returns the next frame, in memory of this process, or `None`. Frames are
 //! whole, in the order of sending, and returned once per link. `consumed()` tells that the caller has
@@ -48,9 +45,8 @@
 //! # A transport is one folder and one line
 //!
 //! A folder implements the traits of `driver`, and of `broadcast` and `store` if it offers those; `table` has
-//! a line for it. The layers above read the capabilities and call the traits. They cannot name a transport,
-//! because the folders are private. The crate passes on some types of `shm`: slots, views and pages of
-//! acknowledgements. The tests of `linkspan` add a ninth transport, written against the public items.
+//! a line for it. The folders are private, so the layers above cannot name a transport. The tests of
+//! `linkspan` add a ninth transport, written against the public items.
 //!
 //! | topic | module |
 //! |---|---|
@@ -142,8 +138,6 @@ pub use link::{Offer, Polled, Rx, Tx};
 pub use shm::{AckWords, BodyViews, PublishedSlots, Slots, WritableSlot};
 
 /// Counts of losses on a transport that sends nothing again: a mailslot, or a spool's reader.
-///
-/// A receiving half adds to it; `take_losses` returns it and resets it to zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// Gaps in the senders' sequence numbers, in messages.

@@ -36,20 +36,20 @@ pub struct Access {
     pub carries: Carries,
     /// Whether other processes of this user may also listen there.
     pub shared: bool,
-    /// The longest wait for an owner's end or answer: the caller's time-out; `None` for the usual times.
+    /// The longest wait for an owner's end or answer; `None` for the usual times.
     pub patience: Option<Duration>,
 }
 
 /// The file of an endpoint, existing or not.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The open directory. Every access uses its descriptor, so moving the directory changes nothing.
+    /// The open directory: moving it changes nothing.
     pub directory: Arc<Directory>,
     /// The file name in it.
     pub file: String,
 }
 
-/// The identity of a name's listener. Each listener renames its own new socket to the name.
+/// The identity of a name's listener: each renames its own new socket to the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     node: (u64, u64),
@@ -65,8 +65,6 @@ impl Place {
     }
 
     /// Returns the place of an endpoint: in an absolute path's directory, the state or the runtime directory.
-    ///
-    /// The runtime directory is created if it is missing.
     ///
     /// # Errors
     /// The errors of `sys::directory`: `NotFound`, `PermissionDenied`, `InvalidState`.
@@ -86,9 +84,7 @@ impl Place {
         self.directory.path().join(&self.file)
     }
 
-    /// Explains a refusal of the kernel (`EACCES`, `EPERM`): user, action `what`, owner, mode, remedy.
-    ///
-    /// Returns any other error unchanged.
+    /// Explains a refusal of the kernel (`EACCES`, `EPERM`); returns any other error unchanged.
     pub(crate) fn denied(&self, what: &str, error: Error) -> Error {
         match error.errno() {
             // If the socket's rights allow it, something else refused it. Other actions also need the rights
@@ -116,9 +112,7 @@ impl Place {
         socket::connect(&self.directory, &self.file, carries, patience)
     }
 
-    /// Returns whether a process listens here that does not close the new connection within `timeout`.
-    ///
-    /// Blocks for at most that time.
+    /// Returns whether a process listens here that keeps the new connection open for `timeout`.
     pub fn is_answered(&self, timeout: Duration) -> Result<bool> {
         match self.connect(Carries::Bytes, Duration::ZERO) {
             // An ending process may still have a queue to connect to, and then closes the connection. A
@@ -133,14 +127,12 @@ impl Place {
 
     /// Notes that this process waits for an owner of the name, until the lock is dropped.
     ///
-    /// Any number of processes may do so at once. A publisher serves them before it ends.
+    /// A publisher serves all such processes before it ends.
     pub fn await_owner(&self) -> Result<Lock> {
         lock::share(&self.directory, &self.awaited())
     }
 
-    /// Returns whether a process of this user waits for an owner of the name.
-    ///
-    /// Other users' notes do not delay any program.
+    /// Returns whether a process of this user waits; other users' notes delay no program.
     pub fn is_awaited(&self) -> Result<bool> {
         lock::is_shared(&self.directory, &self.awaited())
     }
@@ -156,12 +148,10 @@ impl Place {
 
     /// Removes the socket at the name if no process has it any more; returns whether it did.
     ///
-    /// The caller holds the lock of the name. A program without Linkspan may have made the socket without the
-    /// lock.
+    /// The caller holds the lock of the name. A program without Linkspan may listen without the lock.
     ///
     /// # Errors
-    /// `Corrupt` if it is not a socket: no listener left it, and it stays. `AddressInUse` if a process
-    /// without the lock listens.
+    /// `Corrupt` if it is not a socket, which stays. `AddressInUse` if a process without the lock listens.
     pub(crate) fn remove_dead_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };

@@ -1,9 +1,8 @@
 //! A place that keeps published messages: the interface of `file` and `journal` to `publish`.
 //!
 //! Publisher and subscriber need not run at the same time. A file has only the newest value. A journal has a
-//! *history*: records with consecutive numbers in segments. Readers may start at any record, and
-//! [`Retention`] deletes old segments. A [`Replica`](Replicates) repeats the history of another machine under
-//! equal numbers.
+//! *history*: records with consecutive numbers in segments. A [`Replica`](Replicates) repeats the history of
+//! another machine under equal numbers.
 
 use bytes::Bytes;
 
@@ -22,7 +21,7 @@ pub enum StoreForm {
     Frame,
     /// A JSON text and a newline.
     Line,
-    /// Only the encoded value, in an encoding that all programs have agreed on.
+    /// Only the encoded value; all programs have agreed on its encoding.
     Bare(Encoding),
 }
 
@@ -35,22 +34,22 @@ pub enum Start {
     Newest,
     /// At the record of this number.
     Sequence(u64),
-    /// At the first record with at least this time of sending: nanoseconds since 1970.
+    /// At the first record with at least this time of sending, ns since 1970.
     Time(i64),
 }
 
-/// The rules that delete segments of a history. Each rule acts separately; without rules everything is kept.
+/// The rules that delete segments of a history. Each acts separately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Deletes the oldest segment while all segments together have more bytes.
     pub bytes: Option<u64>,
-    /// Deletes segments whose newest record is older than this: nanoseconds.
+    /// Deletes segments whose newest record is older than this, in ns.
     pub age: Option<i64>,
-    /// Deletes segments that every named consumer has consumed. Without a consumer it deletes nothing.
+    /// Deletes segments that every named consumer has consumed; none without a consumer.
     pub consumed: bool,
 }
 
-/// The options of a program that opens a store. Each store uses only the options that concern it.
+/// The options of a program that opens a store; each store uses those that concern it.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The form of a single value.
@@ -65,15 +64,15 @@ pub struct StoreOptions {
     pub max_message_size: u64,
     /// The encoding of values.
     pub encoding: Encoding,
-    /// The program's name, if given: of a writer, or of a reader whose position the store keeps.
+    /// The name of a writer, or of a reader whose position the store keeps.
     pub client_id: Option<String>,
-    /// Bytes of a segment of a history; `None` for the store's default.
+    /// Bytes of a segment; `None` for the store's default.
     pub segment_bytes: Option<u64>,
-    /// The rules that delete segments of a history.
+    /// The rules of deletion.
     pub retention: Retention,
     /// The number of the schema of written records; 0 without a schema.
     pub schema: u64,
-    /// The start of a reader. `None` for its kept position, or else after the existing records.
+    /// The start of a reader. `None`: its kept position, or else after the existing records.
     pub from: Option<Start>,
 }
 
@@ -91,11 +90,11 @@ pub struct Author {
 pub struct History {
     /// A random number, drawn when the history was made.
     pub identity: [u8; 16],
-    /// The number of the first record of each segment, ascending.
+    /// The first number of each segment, ascending.
     pub segments: Vec<u64>,
-    /// The number of the last record on the disk. Without records, one less than the first segment's number.
+    /// The number of the last record on the disk; without records, one less than the first segment's.
     pub last: u64,
-    /// The machine of the original history, for a replica; `None` for a history of this machine.
+    /// The machine of the original history; `None` for a history of this machine.
     pub machine: Option<String>,
 }
 
@@ -104,7 +103,7 @@ pub struct History {
 pub struct OriginalRecord {
     /// Its number.
     pub sequence: u64,
-    /// The time of sending: nanoseconds since 1970.
+    /// The time of sending, ns since 1970.
     pub sent: i64,
     /// The writer's name.
     pub source: String,
@@ -112,7 +111,7 @@ pub struct OriginalRecord {
     pub session: u64,
     /// The first 8 bytes of the fingerprint of its schema; 0 without a schema.
     pub schema: u64,
-    /// Whether it is the first record of its segment, in the original and therefore in the replica.
+    /// Whether it is the first record of its segment.
     pub begins: bool,
 }
 
@@ -121,7 +120,7 @@ pub trait StoreDriver: Sync {
     /// Opens a store for writing, and creates it if necessary.
     ///
     /// # Errors
-    /// `AddressInUse` if the store allows one writer and another process is the writer; `PermissionDenied`.
+    /// `AddressInUse` if another process is the one writer; `PermissionDenied`.
     fn writer(
         &self,
         endpoint: &Endpoint,
@@ -132,7 +131,7 @@ pub trait StoreDriver: Sync {
     /// Opens a store for reading; it need not exist yet.
     fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Rx>;
 
-    /// Reads only the newest value, and waits for a value until the deadline.
+    /// Reads only the newest value, and waits for it until the deadline.
     ///
     /// # Errors
     /// `NotFound` if there is no store by then; `Empty` if it has no value.
@@ -143,9 +142,7 @@ pub trait StoreDriver: Sync {
         waiting: &mut Waiting<'_>,
     ) -> Result<Incoming>;
 
-    /// Returns, for each schema of a history, its first record's number and the schema's number.
-    ///
-    /// The oldest record comes first.
+    /// Returns each schema's first record's number and the schema's number, oldest first.
     fn schemas(&self, _place: &Place) -> Result<Vec<(u64, u64)>> {
         Ok(Vec::new())
     }
@@ -155,7 +152,7 @@ pub trait StoreDriver: Sync {
         Ok(None)
     }
 
-    /// Returns the first numbers of the segments of the history at a place, ascending.
+    /// Returns the first numbers of the segments at a place, ascending.
     fn segments(&self, _place: &Place) -> Result<Vec<u64>> {
         Ok(Vec::new())
     }
@@ -173,13 +170,13 @@ pub trait Replicates: Send + std::fmt::Debug {
     /// Returns the number of the last record.
     fn last(&self) -> u64;
 
-    /// Writes records and their bodies in order. They are on the disk when it returns.
+    /// Writes records and their bodies in order, onto the disk.
     ///
     /// # Errors
     /// `NoSpace`, which leaves the replica unchanged.
     fn append(&mut self, records: Vec<(OriginalRecord, Encoding, Bytes)>) -> Result<()>;
 
-    /// Deletes whole segments of records below this number, which the original history no longer has.
+    /// Deletes whole segments of records below this number.
     fn retire_before(&mut self, first: u64) -> Result<()>;
 }
 
@@ -194,7 +191,7 @@ pub trait StoreWriter: Send + Sync {
     /// `Stalled` if another program held the lock until the deadline; `NoSpace`.
     fn write(&self, frame: &Outgoing<'_>, body: &Bytes, waiting: &mut Waiting<'_>) -> Result<u64>;
 
-    /// Writes several values in order with one sync. Returns how many, and the error of the next value.
+    /// Writes values in order with one sync. Returns how many, and the error of the next.
     ///
     /// Returns `None` if the store writes values one by one.
     fn write_many(&self, bodies: &mut dyn Iterator<Item = (Encoding, Bytes)>) -> Option<(usize, Result<()>)>;

@@ -1,8 +1,7 @@
 //! A connection that carries bytes in order in both directions: a hello, and then frames if no memory is
 //! shared.
 //!
-//! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking connection.
-//! `read` and `write` return `None` instead of blocking; only `Stream::wait_room` blocks.
+//! The two halves of a link share one [`Stream`]. Only `Stream::wait_room` blocks.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -37,16 +36,14 @@ pub enum Stream {
 impl Stream {
     /// Returns whether the peer's kernel has no room for bytes that this kernel still holds.
     ///
-    /// If the process ends without a close and the peer then sends, the kernel resets the connection and
-    /// drops those bytes.
+    /// If the process ends without a close and the peer then sends, the kernel drops those bytes.
     pub(crate) fn is_held_back(&self) -> bool {
         matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
     }
 
     /// Ends writing over TCP, and waits until the peer's kernel has acknowledged all bytes.
     ///
-    /// If the connection were closed while the peer sends, a reset could overtake the last bytes. A peer that
-    /// reads them closes its side, which acknowledges them at once.
+    /// Without the wait, a reset by the peer's sending could overtake the last bytes.
     pub(crate) fn end_acknowledged(&self, until: Deadline) {
         let Stream::Inet(socket) = self else { return };
         socket::end_writing(&**socket);
@@ -68,7 +65,7 @@ impl Stream {
         }
     }
 
-    /// Appends the available bytes to a list, at most `most`. The list must have that much room.
+    /// Appends at most `most` available bytes to a list, which must have that much room.
     pub(crate) fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) if socket::refuses_descriptors() => {
@@ -80,7 +77,7 @@ impl Stream {
         }
     }
 
-    /// Prepares the connection for [`Stream::read_briefly`]. Returns false if it has no such reads.
+    /// Prepares the connection for [`Stream::read_briefly`]; false if it has no such reads.
     ///
     /// Over Unix sockets such a read takes as long as a sleep in epoll and a read.
     pub(crate) fn allow_brief_reads(&self) -> bool {
@@ -90,9 +87,7 @@ impl Stream {
         }
     }
 
-    /// Reads, and sleeps at most a few milliseconds for data.
-    ///
-    /// Requires that [`Stream::allow_brief_reads`] returned true.
+    /// Reads, and sleeps at most a few milliseconds for data, after [`Stream::allow_brief_reads`].
     pub(crate) fn read_briefly(&self, into: &mut [u8]) -> Result<Brief> {
         match self {
             Stream::Inet(socket) => brief::receive(&**socket, into),
@@ -108,13 +103,12 @@ impl Stream {
         }
     }
 
-    /// Returns whether the kernel accepts writes after the peer's end. Then each message checks the peer
-    /// first.
+    /// Returns whether each message checks the peer first: the kernel accepts writes after its end.
     pub(crate) fn is_peer_checked(&self) -> bool {
         !matches!(self, Stream::Socket(_))
     }
 
-    /// Writes as many bytes as there is room for. Returns `None` if there is no room.
+    /// Writes as many bytes as there is room for; `None` if there is no room.
     #[inline]
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
@@ -132,7 +126,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether accepted bytes are already in the kernel instead of in a buffer of this process.
+    /// Returns whether accepted bytes are in the kernel instead of in a buffer of this process.
     pub(crate) fn writes_reach_kernel(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -140,7 +134,7 @@ impl Stream {
         }
     }
 
-    /// Passes buffered bytes on to the kernel. Returns true if nothing is left.
+    /// Passes buffered bytes on to the kernel; true if nothing is left.
     pub(crate) fn flush(&self) -> Result<bool> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => Ok(true),
@@ -151,7 +145,7 @@ impl Stream {
     /// Writes bytes, and sends descriptors with the first byte.
     ///
     /// # Errors
-    /// `Internal` if descriptors are given and the stream is not a Unix socket.
+    /// `Internal` for descriptors over anything but a Unix socket.
     pub fn write_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
@@ -178,8 +172,6 @@ impl Stream {
     }
 
     /// Returns the descriptor to sleep on for reading, if that is cheaper than a read with a time-out.
-    ///
-    /// The descriptor must show everything that can be read.
     pub(crate) fn polled(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stream::Socket(socket) => Some(socket.as_fd()),
@@ -206,9 +198,7 @@ impl Stream {
         }
     }
 
-    /// Returns a descriptor that is also readable when the peer may have ended.
-    ///
-    /// The caller then calls [`Stream::has_ended`].
+    /// Returns a descriptor that is readable when the peer may have ended: then call [`Stream::has_ended`].
     pub(crate) fn liveness(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stream::Other(stream) => stream.liveness(),
@@ -232,7 +222,7 @@ impl Stream {
         }
     }
 
-    /// Refuses to begin a message for a peer that has closed the connection, if writes do not report that.
+    /// Refuses to begin a message for a peer that has closed the connection.
     ///
     /// TCP accepts bytes after the peer's end, and reports the loss only at the next call.
     ///
@@ -255,7 +245,7 @@ impl Stream {
         }
     }
 
-    /// Limits the unread bytes that the kernel keeps, if the kernel would let their number grow.
+    /// Limits the unread bytes that the kernel keeps, if their number would grow.
     pub fn limit_send_queue(&self, bytes: usize) -> Result<()> {
         match self {
             Stream::Inet(socket) => inet::limit_send_queue(&**socket, bytes),
@@ -273,9 +263,7 @@ impl Stream {
         }
     }
 
-    /// Returns the largest write that the kernel does not mix with other writers' bytes.
-    ///
-    /// Returns `None` if there is one writer.
+    /// Returns the largest write that the kernel does not mix with other writers' bytes, if there are others.
     pub(crate) fn atomic_write_size(&self) -> Option<usize> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => None,
@@ -283,7 +271,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether a short read has returned all available bytes, so no second read is needed.
+    /// Returns whether a short read has returned all available bytes.
     pub(crate) fn short_read_is_last(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -291,14 +279,12 @@ impl Stream {
         }
     }
 
-    /// Returns the peer's user, if the kernel provides it, and its pidfd.
     pub(crate) fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
         let credentials = self.credentials()?;
         let process = credentials.as_ref().and_then(|who| self.process(who));
         Ok((credentials, process))
     }
 
-    /// Returns a descriptor that is readable after the peer's process has ended.
     pub(crate) fn process(&self, who: &Credentials) -> Option<Arc<OwnedFd>> {
         let Stream::Socket(socket) = self else { return None };
         peer::process(&**socket, who).map(Arc::new)
@@ -358,8 +344,8 @@ impl Stream {
 
     /// Shuts down the writing side, and discards arrived bytes.
     ///
-    /// Closing a socket with unread bytes resets it. The peer would then see an error instead of the end, and
-    /// over TCP lose bytes in flight.
+    /// Closing a socket with unread bytes resets it. The peer would see an error instead of the end, and over
+    /// TCP lose bytes in flight.
     pub(crate) fn end_writing(&self) {
         let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
         socket::end_writing(&**socket);

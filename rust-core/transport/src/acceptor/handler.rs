@@ -20,7 +20,7 @@ pub struct IncomingHandshake {
     pub hello: Incoming,
     /// The descriptors that came with it, at most one.
     pub descriptors: Vec<PeerFile>,
-    /// The user of the peer; `None` if the kernel does not know it, as over TCP.
+    /// The user of the peer, if the kernel knows it.
     pub credentials: Option<Credentials>,
     /// A pidfd: readable after the end of the peer's process.
     pub process: Option<Arc<OwnedFd>>,
@@ -57,9 +57,7 @@ pub struct HandshakeAnswer {
     pub frame: Vec<u8>,
     /// Descriptors that go with its first byte.
     pub descriptors: Vec<OwnedFd>,
-    /// Runs after the frame was sent, but not after a failure.
-    ///
-    /// Nothing else may write to the socket before.
+    /// Runs after the frame was sent. Nothing else may write to the socket before.
     pub admitted: Box<dyn FnOnce() + Send>,
 }
 
@@ -84,16 +82,12 @@ pub trait HandshakeHandler: Send + Sync {
     fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer>;
     /// Encodes a refusal as a frame.
     fn refusal(&self, error: &Error) -> Vec<u8>;
-    /// Takes a connection without a hello, if `expects_hello` is false.
-    ///
-    /// An error closes the connection, because there is no common format for it.
+    /// Takes a connection without a hello; an error closes it, because there is no common format for errors.
     fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
         drop(connection);
         Err(Error::new(ErrorKind::Internal, "a connection without a hello is not accepted here"))
     }
-    /// Called when the acceptor ends this listener after a permanent error: no peer can connect any more.
-    ///
-    /// An example is a system call that a filter refuses.
+    /// Called when the acceptor ends this listener after a permanent error, such as a filtered system call.
     fn ended(&self, error: &Error) {
         let _ = error;
     }
@@ -103,7 +97,7 @@ pub trait HandshakeHandler: Send + Sync {
     fn accept_delay(&self) -> Option<Duration> {
         None
     }
-    /// Returns whether peers begin with a hello. With plain framing they do not.
+    /// Returns whether peers begin with a hello; false with plain framing.
     fn expects_hello(&self) -> bool {
         true
     }

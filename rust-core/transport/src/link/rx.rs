@@ -58,8 +58,7 @@ impl Rx {
 
     /// Skips the message that [`Rx::try_recv`] found no memory for, if `may` allows it for its header.
     ///
-    /// Returns the frame without extension and body. Returns `None` if no such message is next: lines and
-    /// places have already skipped it.
+    /// Returns the frame without extension and body; `None` if no such message is next.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -105,7 +104,7 @@ impl Rx {
         }
     }
 
-    /// Returns whether a message may be available in memory: in the ring, or from an earlier read.
+    /// Returns whether a message may be available in memory.
     #[inline]
     pub fn may_take_at_once(&self) -> bool {
         match self {
@@ -118,7 +117,6 @@ impl Rx {
     /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
-            // The kernel has dropped the bytes already; a publisher does not wait for subscribers.
             Rx::Stream(_) | Rx::Plain(_) | Rx::Published(_) => {}
             Rx::Shm(half) => drop(half.consumed()),
             Rx::Place(half) => half.consumed_but(0),
@@ -137,8 +135,7 @@ impl Rx {
 
     /// Notes that the caller has finished with all frames except the last `last`.
     ///
-    /// The program does not have those yet. Only a place distinguishes them, because it keeps unconsumed
-    /// frames.
+    /// The program does not have those yet, and a place keeps unconsumed frames.
     #[inline]
     pub fn consumed_but(&mut self, last: usize) {
         match self {
@@ -147,7 +144,7 @@ impl Rx {
         }
     }
 
-    /// Returns the losses since the last call, on transports that send nothing again.
+    /// Returns the losses since the last call.
     #[inline]
     pub fn take_losses(&mut self) -> Losses {
         match self {
@@ -161,19 +158,18 @@ impl Rx {
         matches!(self, Rx::Place(half) if half.keeps())
     }
 
-    /// Returns whether a poll is probably wasted. The caller then calls `park` and sleeps at once.
+    /// Returns whether a poll is probably wasted: then call `park` and sleep at once.
     #[inline]
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
             Rx::Stream(half) => half.is_likely_empty(),
-            // Reading memory costs almost nothing.
             Rx::Shm(_) | Rx::Published(_) => false,
             Rx::Plain(_) => false,
             Rx::Place(half) => half.is_likely_empty(),
         }
     }
 
-    /// Polls for a frame for a few microseconds, in shared memory only: elsewhere it needs a system call.
+    /// Polls for a frame for a few microseconds, only in shared memory.
     pub fn spin(&mut self) -> bool {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => false,
@@ -206,7 +202,7 @@ impl Rx {
 
     /// Returns the one descriptor that shows every message and the end of the connection.
     ///
-    /// Returns `None` if a sleep of a few milliseconds on it is not worthwhile.
+    /// Returns `None` if a short sleep on it is not worthwhile.
     pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.sole_descriptor(),
@@ -254,12 +250,10 @@ impl Rx {
     }
 }
 
-/// Additional methods for a subscriber's half. The publisher does not wait for subscribers.
 impl Rx {
     /// Returns the next message if it is short and in a ring, so a copy is enough.
     ///
-    /// The publisher may overwrite it at any time. With `spins` it spins first, which replaces the next
-    /// [`Rx::spin`].
+    /// The publisher may overwrite it at any time. With `spins` it spins first.
     #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         match self {
@@ -268,9 +262,7 @@ impl Rx {
         }
     }
 
-    /// Copies the body of the message that [`Rx::peek_fast`] has just returned.
-    ///
-    /// Returns false, with nothing changed, if the publisher has overwritten the message.
+    /// Copies the body of the message of [`Rx::peek_fast`]; false if the publisher has overwritten it.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         match self {
@@ -284,14 +276,12 @@ impl Rx {
         matches!(self, Rx::Published(half) if half.has_next())
     }
 
-    /// Returns whether a read found that the publisher has moved. The caller must connect again.
+    /// Returns whether the publisher has moved: connect again.
     pub fn has_moved(&self) -> bool {
         matches!(self, Rx::Published(half) if half.has_moved())
     }
 
-    /// Returns whether each gap is reported as an error `Lagged`.
-    ///
-    /// Otherwise the caller counts the gaps between sequence numbers.
+    /// Returns whether each gap is an error `Lagged`; else the caller counts the gaps.
     pub fn counts_missed(&self) -> bool {
         match self {
             Rx::Published(_) => true,
@@ -300,9 +290,7 @@ impl Rx {
         }
     }
 
-    /// Returns the number up to which a counting half has returned or counted every message.
-    ///
-    /// Returns `None` before the first message, and for a store.
+    /// Returns the number up to which a counting half has returned or counted every message, if any.
     pub fn counted_to(&self) -> Option<u64> {
         match self {
             Rx::Published(half) => half.resume(),
@@ -310,7 +298,7 @@ impl Rx {
         }
     }
 
-    /// Returns whether the newest message is available. A stream must be read to its end first.
+    /// Returns whether the newest message is available; a stream must be read to its end first.
     pub fn keeps_newest(&self) -> bool {
         match self {
             Rx::Published(_) => true,
@@ -321,7 +309,7 @@ impl Rx {
 
     /// Returns the newest message, even if it was returned before, if [`Rx::keeps_newest`].
     ///
-    /// Returns `None` if there is no message, or if the publisher has moved.
+    /// Returns `None` without a message, and if the publisher has moved.
     ///
     /// # Errors
     /// `Disconnected` if the publisher is gone; `Stalled` if it overwrote the message in every attempt.

@@ -44,9 +44,7 @@ impl Tx {
         matches!(self, Tx::Plain(_))
     }
 
-    /// Returns the words of shared memory in which each side reads the other's acknowledgement.
-    ///
-    /// Returns `None` if only frames carry acknowledgements.
+    /// Returns the shared words with each side's acknowledgement; `None` if frames carry acknowledgements.
     pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
             Tx::Shm(half) => Some(Arc::new(half.ack_words())),
@@ -54,11 +52,10 @@ impl Tx {
         }
     }
 
-    /// Ends the link for both halves and hangs up, because the peer's page contains an impossible value.
+    /// Ends the link for both halves and hangs up: the peer's page contains an impossible value.
     pub fn end_link(&mut self, error: &Error) {
         match self {
             Tx::Shm(half) => half.end_link(error),
-            // These have no such page.
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Published(_) => {}
         }
     }
@@ -68,9 +65,7 @@ impl Tx {
         matches!(self, Tx::Shm(half) if half.has_defect())
     }
 
-    /// Returns how many accepted messages were dropped since the last call.
-    ///
-    /// These are replies to clients that do not read from their pipe.
+    /// Returns how many replies to clients that do not read were dropped since the last call.
     pub fn take_lost(&mut self) -> u64 {
         match self {
             Tx::Plain(half) => half.take_lost(),
@@ -78,7 +73,7 @@ impl Tx {
         }
     }
 
-    /// Returns how many long bodies were sent since the last call, in shared memory to peers with slots.
+    /// Returns how many long bodies were sent since the last call to peers with slots.
     pub fn take_long_bodies(&mut self) -> LongBodies {
         match self {
             Tx::Shm(half) => half.take_long_bodies(),
@@ -87,7 +82,7 @@ impl Tx {
         }
     }
 
-    /// Returns whether the link continues after this error: it concerns one frame, and no byte was sent.
+    /// Returns whether the link continues after this error: no byte of the frame was sent.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         let concerns_frame = matches!(
             error.kind(),
@@ -119,10 +114,10 @@ impl Tx {
         }
     }
 
-    /// Sends a whole data, request or reply frame without flags and extension into memory, in fewer steps.
+    /// Sends a data, request or reply frame without flags and extension into memory, in fewer steps.
     ///
-    /// Returns false, with nothing sent, if the caller must use [`Tx::try_send`], as on every other link.
-    /// `correlation` is the number of a reply's request, and otherwise 0.
+    /// Returns false, with nothing sent, if the caller must use [`Tx::try_send`]. `correlation` is the number
+    /// of a reply's request, and otherwise 0.
     #[inline(always)]
     pub fn try_send_fast(
         &mut self,
@@ -145,7 +140,7 @@ impl Tx {
         matches!(self, Tx::Shm(half) if half.is_one_record(body))
     }
 
-    /// Returns the slots for long arrays. Returns `None` if arrays are sent inside their message.
+    /// Returns the slots for long arrays; `None` if arrays are sent inside their message.
     pub fn slots(&self) -> Option<Arc<Slots>> {
         match self {
             Tx::Shm(half) => half.slots().cloned(),
@@ -153,10 +148,10 @@ impl Tx {
         }
     }
 
-    /// Sends several frames with one wake-up, or one system call. Returns how many the transport has.
+    /// Sends several frames with one wake-up or one system call. Returns how many the transport has.
     ///
-    /// The half may still hold a rest of the last frame. 0 means that the first frame must be sent singly:
-    /// the link has no faster way, the frame is large, or there is no room.
+    /// The half may hold a rest of the last frame. 0 means that the first frame must be sent singly: the link
+    /// has no faster way, the frame is large, or there is no room.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         match self {
             Tx::Shm(half) => half.try_send_many(frames),
@@ -166,7 +161,7 @@ impl Tx {
         }
     }
 
-    /// Tells the transport the number up to which the program has consumed frames, if it needs that.
+    /// Tells the transport the number up to which the program has consumed frames.
     pub fn consumed_to(&mut self, number: u64) {
         if let Tx::Place(half) = self {
             half.consumed_to(number);
@@ -210,7 +205,7 @@ impl Tx {
         }
     }
 
-    /// Returns whether written bytes wait for room at the peer, in a kernel that drops them at our exit.
+    /// Returns whether written bytes wait for room, in a kernel that drops them at our exit.
     pub fn is_held_back(&self) -> bool {
         matches!(self, Tx::Stream(half) if half.is_held_back())
     }
@@ -255,8 +250,6 @@ impl Tx {
     }
 
     /// Returns the descriptor to wait on for room, and the event.
-    ///
-    /// A stream becomes writable; the wake-up socket of shared memory becomes readable.
     pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
         Ok(match self {
             Tx::Stream(half) => (half.descriptor(), Interest::OUT),
@@ -277,9 +270,7 @@ impl Tx {
         matches!(self, Tx::Shm(_))
     }
 
-    /// Begins a batch of short data messages with one time of sending, one fence and one wake-up.
-    ///
-    /// Returns `None` for links that send each message singly.
+    /// Begins a batch of short data messages with one fence and one wake-up, if the link has batches.
     #[inline]
     pub fn begin_batch(&mut self, sent: i64) -> Option<Batch<'_>> {
         match self {
@@ -288,9 +279,7 @@ impl Tx {
         }
     }
 
-    /// Sends a message whose long arrays are in slots, if the peer has their files.
-    ///
-    /// Returns false, with nothing sent, if that is not possible at once.
+    /// Sends a message whose long arrays are in slots; false, with nothing sent, if that is not possible.
     #[inline]
     pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         match self {
@@ -299,7 +288,7 @@ impl Tx {
         }
     }
 
-    /// Polls for room for a few microseconds if that needs no system call. Returns true if there is room.
+    /// Polls for room for a few microseconds if that needs no system call; true if there is room.
     pub fn spin(&mut self) -> bool {
         match self {
             Tx::Shm(half) => half.spin(),
@@ -311,14 +300,12 @@ impl Tx {
     /// Withdraws a request whose caller has given up, if no server has started it.
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
-            // The peer has already received it.
             Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Published(_) => {}
             Tx::Place(half) => half.withdraw(sequence),
         }
     }
 }
 
-/// Additional methods of a half that writes once for all readers.
 impl Tx {
     /// Returns the readers of a half that writes once for all readers.
     pub fn readers(&mut self) -> Option<&mut dyn Readers> {
@@ -328,9 +315,7 @@ impl Tx {
         }
     }
 
-    /// Returns the number of the last message that this reader has read.
-    ///
-    /// Returns 0 before the first message, and for an unknown reader.
+    /// Returns the number of the last message that this reader has read, else 0.
     pub fn read_so_far(&self, id: u64) -> u64 {
         match self {
             Tx::Published(half) => half.read_so_far(id),

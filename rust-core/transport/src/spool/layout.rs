@@ -8,10 +8,10 @@
 //! lab@fft.spool/.boot        the boot id under which it was made; or .durable
 //! ```
 //!
-//! A spool is made under an unguessable name and then renamed, so no program finds an incomplete spool. Its
-//! removal begins with a renaming. The next server or client wipes a volatile spool with an old boot id. All
-//! access goes through open directories and follows no link (`sys::beneath`), so a user with write access to
-//! a parent directory cannot redirect a program.
+//! A spool is made under an unguessable name and then renamed; its removal begins with a renaming. The next
+//! server or client wipes a volatile spool with an old boot id. All access goes through open directories and
+//! follows no link (`sys::beneath`), so a user with write access to a parent directory cannot redirect a
+//! program.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -33,14 +33,12 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
 use crate::sys::user;
 
-/// The directories of a spool: messages to the server, messages to clients, participants, unreadable files.
 pub const FOLDERS: [&str; 4] = ["server", "client", "hello", "rejected"];
-/// The file with the boot id of the spool's creation: after another boot the spool is empty.
+/// The file with the boot id of the spool's creation.
 const BOOT: &str = ".boot";
-/// The file that marks a durable spool: its messages are on the disk before they count as sent.
+/// The file that marks a durable spool.
 const DURABLE: &str = ".durable";
 
-/// An open spool. The two halves of a side share it.
 #[derive(Debug)]
 pub struct SpoolDirectory {
     pub place: Place,
@@ -48,7 +46,6 @@ pub struct SpoolDirectory {
     pub server: SpoolFolder,
     /// Messages and answers to clients.
     pub client: SpoolFolder,
-    /// Files that could not be taken.
     pub rejected: SpoolFolder,
     pub hello: SpoolFolder,
     /// The directory with the locks of the participants: `hello/` again.
@@ -57,7 +54,6 @@ pub struct SpoolDirectory {
     facts: Stat,
 }
 
-/// Returns the present or future place of an endpoint's spool.
 pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     if !durable || endpoint.absolute().is_some() {
         return Place::of(endpoint);
@@ -65,7 +61,6 @@ pub fn place(endpoint: &Endpoint, durable: bool) -> Result<Place> {
     Ok(Place { directory: Arc::new(Directory::state()?), file: endpoint.file_name() })
 }
 
-/// Returns the directory for a durable spool of this endpoint, if that directory exists.
 pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     if endpoint.absolute().is_some() {
         return None;
@@ -74,7 +69,6 @@ pub fn durable_directory(endpoint: &Endpoint) -> Option<PathBuf> {
     path.is_dir().then_some(path)
 }
 
-/// Returns the place of an endpoint's durable spool, if it exists.
 pub fn durable_place(endpoint: &Endpoint) -> Option<Place> {
     let path = durable_directory(endpoint)?;
     let (directory, file) = (Arc::new(Directory::existing(&path).ok()?), endpoint.file_name());
@@ -97,9 +91,7 @@ fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
-/// Returns whether a spool was made before the machine's last start, for programs that only list it.
-///
-/// False if that cannot be read.
+/// Like [`SpoolDirectory::is_stale`], for programs that only list it; false if that cannot be read.
 pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
     match boot_made(root, facts) {
         Ok(Some(made)) => Ok(made != boot()?),
@@ -120,7 +112,6 @@ impl SpoolDirectory {
         let (root, facts) = (opened.fd, opened.facts);
         let parent = Beneath::new(root.as_fd(), &path);
         let durable = parent.facts(DURABLE)?.is_some();
-        // Without this directory, the spool is being removed.
         let Some(server) = SpoolFolder::open(parent, FOLDERS[0], None, durable)? else { return Ok(None) };
         let mode = server.mode();
         // A spool that was made by hand, for scripts, may have only `server/`.
@@ -185,8 +176,7 @@ impl SpoolDirectory {
 
     /// Returns the boot id of its creation, as its owner wrote it.
     ///
-    /// Returns `None` for another user's, a durable, or a handmade spool. Returns an error if something else
-    /// has that name; nothing is removed because of that.
+    /// Returns `None` for another user's, a durable, or a handmade spool.
     pub fn boot_made(&self) -> Result<Option<String>> {
         boot_made(self.beneath(&self.place.path()), &self.facts)
     }
@@ -219,12 +209,11 @@ impl SpoolDirectory {
         self.beneath(&path).replace(BOOT, boot()?.as_bytes(), 0o644, None)
     }
 
-    /// Returns whether it ends with the next start of the machine. A durable or handmade spool does not.
+    /// Returns whether it ends with the next start of the machine, unlike a durable or handmade spool.
     pub fn is_volatile(&self) -> bool {
         matches!(self.boot_made(), Ok(Some(_)))
     }
 
-    /// Returns a path that leads to this spool even after a move.
     pub fn kernel_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}/.", self.root.as_raw_fd()).into()
     }
@@ -309,8 +298,7 @@ fn make_all(place: &Place, new: &str, connect_options: &ConnectOptions) -> Resul
     Ok(())
 }
 
-/// Removes unfinished spools of dead processes of this user under this name. The caller holds the place's
-/// lock.
+/// Removes this user's unfinished spools under this name, whose lock the caller holds.
 pub fn sweep_staged(place: &Place, swept: &mut Swept) -> Result<()> {
     let around = place.directory.beneath();
     for name in around.names()? {
@@ -332,7 +320,7 @@ pub fn share(place: &Place) -> Result<Option<Lock>> {
     lock::try_share(&place.directory, &place.file)
 }
 
-/// Returns the mode of a directory for files of this mode: users that may read may enter.
+/// Users that may read files may enter their directory.
 fn directory_mode(files: u32) -> u32 {
     let enter = (files & 0o444) >> 2;
     let inherits_group = if files & 0o060 == 0 { 0 } else { 0o2000 };

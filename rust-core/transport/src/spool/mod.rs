@@ -1,10 +1,9 @@
 //! A spool: a directory with one file per message, which people and scripts can read.
 //!
-//! A message stays until it is consumed. A script needs only `ls`, `mv` and `rm`. A file moved into `server/`
-//! is a request, its answer appears in `client/` under the request's name, and removing a file consumes it.
-//! Either side may die and start again; without a hello, the kernel's locks are the only proof of life. One
-//! server (or several workers with the option `shared`) holds the lock of the spool's name; a client holds a
-//! lock for its own name.
+//! A script needs only `ls`, `mv` and `rm`. A file moved into `server/` is a request, its answer appears in
+//! `client/` under the request's name, and removing a file consumes it. Either side may die and start again;
+//! the kernel's locks are the only proof of life. One server (or several workers with the option `shared`)
+//! holds the lock of the spool's name; a client holds a lock for its own name.
 //!
 //! | topic | module |
 //! |---|---|
@@ -78,12 +77,9 @@ enum SpoolRx {
     Client(ClientRx),
 }
 
-/// The resources of a serving server: the lock of the name, and the files that describe it.
-///
-/// Dropping it releases them.
+/// The resources of a serving server; their drop releases them.
 struct BoundSpool {
     layout: Arc<SpoolDirectory>,
-    /// The fork generation of its maker; a forked child removes nothing.
     born: u64,
     /// The server's file in `hello/`; `None` for a later worker, or if the disk was full.
     presence: Option<Presence>,
@@ -98,8 +94,7 @@ impl Drop for BoundSpool {
             return;
         }
         // The files that describe a server stay while another worker serves. The last worker removes them
-        // under the exclusive lock, even if another worker wrote them. The next server sweeps any remaining
-        // file.
+        // under the exclusive lock. The next server sweeps any remaining file.
         self.presence.iter_mut().for_each(Presence::keep_file);
         self.owner_record.iter_mut().for_each(OwnerRecord::keep_file);
         let place = &self.layout.place;
@@ -160,7 +155,7 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
     begin(layout, lock, true, connect_options)
 }
 
-/// Serves a spool whose lock is held. The first of several workers writes the files that describe the server.
+/// Serves a spool whose lock is held. The first worker writes the files that describe the server.
 fn begin(
     layout: SpoolDirectory,
     lock: Lock,
@@ -202,7 +197,6 @@ fn begin(
     })
 }
 
-/// Returns the written value, or `None` if there is no space for it.
 fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
     match written {
         Err(e) if e.kind() == ErrorKind::NoSpace => Ok(None),
@@ -212,9 +206,8 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
 
 /// Takes the lock of a place; also returns whether it is held exclusively.
 ///
-/// A sweep, or a program that makes a spool, holds the lock for a moment. So the lock is tried every
-/// millisecond for 50 ms. Another worker may be sweeping: with `shared`, it is tried for 5 s, or for the
-/// caller's time-out.
+/// A sweep, or a program that makes a spool, holds the lock for a moment, so the lock is tried for 50 ms.
+/// Another worker may be sweeping: with `shared`, it is tried for 5 s, or for the caller's time-out.
 ///
 /// # Errors
 /// `AddressInUse` if a living process serves.
@@ -293,7 +286,6 @@ fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
     Error::new(ErrorKind::NotFound, text)
 }
 
-/// Joins the spool once, if it exists.
 fn try_connect(
     endpoint: &Endpoint,
     place: &Place,
@@ -433,8 +425,6 @@ impl ReceiveHalf for SpoolRx {
 
 #[cfg(all(any(test, fuzzing), not(loom)))]
 /// Fuzzing: the first line is the name of a file, and the rest its contents.
-///
-/// A parsed name must format to a name that parses to an equal value.
 pub fn fuzz(bytes: &[u8]) {
     use crate::frame::Kind;
     let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));
