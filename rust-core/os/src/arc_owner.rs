@@ -19,7 +19,6 @@ use std::sync::atomic::AtomicU8;
 
 /// The owner has the uncounted reference.
 const HOME: u8 = 0;
-/// A borrower has it.
 const OUT: u8 = 1;
 /// A borrower has it, and the owner is gone.
 const LEFT: u8 = 2;

@@ -352,7 +352,6 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// Removes a name; returns false if there was none.
     fn unlink(&self, name: &str, how: AtFlags) -> Result<bool> {
         kernel_entry::assert_allowed();
         match rustix::fs::unlinkat(self.fd, name, how) {

@@ -10,15 +10,11 @@ use std::sync::Mutex;
 use super::fork::Own;
 use super::{rights, thread};
 
-/// The most threads that close.
 const THREADS: usize = 32;
 
-/// The list and its threads.
 #[derive(Default)]
 struct Closing {
-    /// Descriptors to close.
     waiting: Vec<OwnedFd>,
-    /// Threads that run now.
     threads: usize,
 }
 

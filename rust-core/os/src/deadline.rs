@@ -205,7 +205,7 @@ pub struct Waiting<'a> {
     part_of: Option<Timeout>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
-    /// When the tick is due next; none before the first sleep.
+    /// The next tick; none before the first sleep.
     next: Option<Instant>,
     /// A descriptor that ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,

@@ -59,7 +59,6 @@ pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded
     listen_within(address, tries as u32)
 }
 
-/// Time between two tries to listen.
 const BETWEEN: Duration = Duration::from_millis(5);
 
 /// Tries repeatedly: a forked child has this process's closed listener until its exec.
@@ -218,7 +217,6 @@ pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
     }
 }
 
-/// Turns an IPv4-mapped IPv6 address into the IPv4 address.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -45,7 +45,6 @@ pub use rustix::fs::inotify::WatchFlags;
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Instance>,
-    /// The events since the last call.
     state: Arc<WatchState>,
     numbers: Mutex<Vec<i32>>,
 }
@@ -54,7 +53,6 @@ pub struct Watch {
 const DIRECTORY: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
 
-/// The names that a watch keeps.
 enum KeptNames {
     Nothing,
     Only(String),

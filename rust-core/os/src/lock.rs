@@ -94,7 +94,6 @@ fn open(directory: &Directory) -> Result<Guarded> {
             return Ok(Guarded::new(fd));
         }
         match beneath.create(NAME, directory.file_mode(), None) {
-            // Another process has just created it.
             Err(e) if e.kind() == ErrorKind::AddressInUse => {}
             made => drop(made.map_err(|e| denied(directory, e))?),
         }

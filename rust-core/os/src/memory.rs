@@ -54,18 +54,16 @@ enum Access {
 /// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Children {
-    /// They have it: a program's views must stay readable.
+    /// A program's views must stay readable.
     With,
-    /// They do not: only the library uses it.
+    /// Only the library uses it.
     Without,
 }
 
-/// A range of shared pages.
 #[derive(Debug)]
 struct Mapping {
     /// The drop unmaps it, except in a forked child, which may lack it.
     pages: ManuallyDrop<MmapRaw>,
-    /// The first byte.
     start: NonNull<u8>,
     length: usize,
     /// Whole words.

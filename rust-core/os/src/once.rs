@@ -11,7 +11,6 @@ use loom::sync::atomic::AtomicU8;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU8;
 
-/// No value.
 const EMPTY: u8 = 0;
 /// A thread is writing the value.
 const TAKEN: u8 = 1;

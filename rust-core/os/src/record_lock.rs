@@ -24,7 +24,6 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 pub struct Span {
     /// `F_WRLCK`, `F_RDLCK` or `F_UNLCK`.
     how: i32,
-    /// The first byte.
     start: i64,
     /// The number of bytes; 0 for all up to the end of the file.
     length: i64,
@@ -173,7 +172,6 @@ pub enum Purpose {
 pub struct Queued {
     key: LockKey,
     file: Arc<Guarded>,
-    /// Shared with the thread in the queue.
     turn: Arc<Mutex<Turn>>,
 }
 
@@ -186,7 +184,6 @@ struct LockKey {
     purpose: Purpose,
 }
 
-/// The state that the thread in the queue shares with the caller.
 #[derive(Debug)]
 struct Turn {
     /// The kernel's answer; `None` while the thread sleeps.

@@ -7,10 +7,9 @@
 //! One lock, the *gate*, protects the state of the seat: the thread with the permit, whether a thread has the value,
 //! and the line of waiting threads. It is the lock of the session that the value belongs to.
 //!
-//! A call that does not sleep enters the gate and uses the value there ([`Seat::enter`]). A call that has to leave the
-//! gate takes permit and value along as a [`Lease`], and gives them back at the gate. A thread that finds the seat
-//! taken enters the line without leaving the gate in between. The call that gives the seat back therefore finds the
-//! thread.
+//! A call that does not sleep enters the gate and uses the value there ([`Seat::enter`]). A call that must leave the
+//! gate takes permit and value along as a [`Lease`], and returns them at the gate. A thread that finds the seat taken
+//! enters the line before it leaves the gate, so the call that returns the seat finds the thread.
 //!
 //! While a thread holds the gate it uses only [`SeatGuard`] and [`LockedLease`]. Any other method deadlocks.
 //!
@@ -52,14 +51,16 @@ const LEFT: u64 = TAKEN;
 
 /// The value and its holders. The gate protects a `G`.
 pub struct Seat<T, G> {
-    /// The bits above and the owner. Only the holder of the gate writes it, so relaxed order suffices. Without the gate
-    /// a thread may look for its name; any other reading is a guess.
+    /// The bits above and the owner.
+    ///
+    /// Only the holder of the gate writes them, so relaxed order suffices. Without the gate a thread may only look for
+    /// its own name; other readings are hints.
     word: AtomicU64,
     value: UnsafeCell<T>,
-    /// The waiting threads. Used under the gate alone.
+    /// The waiting threads. Only the holder of the gate uses them.
     line: UnsafeCell<Line>,
     gate: Arc<Mutex<G>>,
-    /// Signals the end of a call. Made when a thread first waits for it.
+    /// Signals the end of a call. Created when a thread first waits for it.
     ended: OnceLock<EventFd>,
     left: OnceLock<Left<G>>,
     /// The fork generation. In a forked child the gate may stay locked by a thread of the parent.
@@ -75,15 +76,11 @@ struct Left<G> {
 /// The waiting threads, in order of arrival.
 #[derive(Default)]
 struct Line {
-    /// The number of the last waiter.
     last: u64,
-    /// Threads that wait for the permit.
     acquiring: VecDeque<Waiter>,
-    /// Threads that wait for the value.
     values: Vec<Waiter>,
 }
 
-/// A thread in line.
 struct Waiter {
     id: u64,
     thread: Thread,
@@ -118,8 +115,8 @@ impl InLine for Waiting<'_> {
     }
 }
 
-// SAFETY: only the holder of the gate uses the line. Only the holder of the gate, or the one thread for which `TAKEN`
-// was set there, uses the value, and that thread clears `TAKEN` there. The seat therefore moves the value between
+// SAFETY: only the holder of the gate uses the line. While `TAKEN` is set, one thread uses the value, and that thread
+// clears `TAKEN` at the gate; otherwise the holder of the gate uses it. The seat therefore moves the value between
 // threads, which `T: Send` allows, and never shares it. The gate is a lock, so threads may share it.
 unsafe impl<T: Send, G: Send> Sync for Seat<T, G> {}
 
@@ -227,7 +224,7 @@ impl<T, G> Seat<T, G> {
         self.acquire_by(waiting, is_done)
     }
 
-    /// As [`Seat::acquire_unless`]; waits by `wait`, until it is woken or has to give up.
+    /// As [`Seat::acquire_unless`]; sleeps in `wait` until it is woken or gives up.
     fn acquire_by(
         &self,
         wait: &mut impl InLine,
@@ -316,7 +313,6 @@ impl<T, G> Seat<T, G> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
     }
 
-    /// The slow path of [`Seat::borrow`].
     #[cold]
     fn await_value(&self) -> ValueGuard<'_, T, G> {
         /// The library has the value for less time than parking takes.
@@ -382,7 +378,6 @@ impl<T, G> Seat<T, G> {
         self.word.load(Relaxed) & OWNER == this_thread() || self.is_aside_here(gate)
     }
 
-    /// Returns whether this thread has stepped aside.
     fn is_aside_here(&self, gate: &mut GateGuard<'_, G>) -> bool {
         self.line(gate).acquiring.iter().any(|waiter| waiter.stepped_aside == this_thread())
     }
@@ -411,7 +406,6 @@ impl<T, G> Seat<T, G> {
         unsafe { &mut *place(&self.value) }
     }
 
-    /// Returns the waiting threads, for the holder of the gate.
     fn line<'a>(&'a self, _gate: &'a mut GateGuard<'_, G>) -> &'a mut Line {
         // SAFETY: every use of the line passes here, and the guard shows that the caller holds this seat's gate. The
         // guard is borrowed exclusively.
@@ -430,9 +424,10 @@ impl<T, G> Seat<T, G> {
         word & waits | if is_left && !left_out(ProtocolStep::LookLeft) { LEFT } else { 0 }
     }
 
-    /// Enters the gate, gives back permit or value, and wakes the waiting threads, except those of the bits `but`.
+    /// Enters the gate, gives back permit or value, and wakes the threads that wait for it.
     ///
-    /// In a forked child it does nothing, because the parent's threads do not exist there.
+    /// Waiters of the bits `but` are not woken. In a forked child it does nothing, because the parent's threads do not
+    /// exist there.
     fn release(&self, what: u64, but: u64) {
         if fork::generation() != self.generation {
             return;
@@ -476,20 +471,17 @@ impl<T, G> Seat<T, G> {
 }
 
 impl Line {
-    /// Returns this thread as a new waiter.
     fn waiter(&mut self) -> Waiter {
         self.last = self.last.wrapping_add(1);
         Waiter { id: self.last, thread: sync::current(), is_away: false, stepped_aside: 0 }
     }
 
-    /// Notes whether this waiter runs a callback.
     fn set_away(&mut self, id: u64, is_away: bool) {
         if let Some(waiter) = self.acquiring.iter_mut().find(|waiter| waiter.id == id) {
             waiter.is_away = is_away;
         }
     }
 
-    /// Returns the first thread in line that runs no callback.
     fn first(&self) -> Option<&Waiter> {
         self.acquiring.iter().find(|waiter| !waiter.is_away || left_out(ProtocolStep::PassAway))
     }

@@ -21,7 +21,6 @@ use crate::fork::{self, Guarded, Own};
 /// A forked child begins without its parent's signals and handlers: an inherited handler takes the default action.
 static SIGNALLED: Own<Signalled> = Own::new();
 
-/// The signals that a process has received, and its handlers.
 struct Signalled {
     /// The process: a child of `vfork` shares the memory but not the signals.
     process: libc::pid_t,
@@ -164,7 +163,6 @@ impl Signalled {
         Ok(())
     }
 
-    /// The handler's work in the process that installed it.
     fn received(&self, signal: libc::c_int) {
         self.last.store(signal, Ordering::Release);
         let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
@@ -190,7 +188,6 @@ impl Signalled {
     }
 }
 
-/// Adds a watch that passes this many signals to the program.
 fn install(patience: u32) -> Result<Watch> {
     let signalled = SIGNALLED.get();
     let mut watches = signalled.lock();
@@ -260,7 +257,7 @@ fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     }
 }
 
-/// The handler. It restores the interrupted call's `errno`.
+/// Restores the interrupted call's `errno`.
 extern "C" fn on_signal(signal: libc::c_int) {
     // SAFETY: the address of this thread's errno, valid while the thread runs.
     let errno = unsafe { &mut *libc::__errno_location() };

@@ -16,7 +16,6 @@ pub(super) struct Clocks {
     pub wall: fn() -> i64,
     /// A clock in nanoseconds that is never set, for the rate.
     pub steady: fn() -> i64,
-    /// The cycle counter.
     pub cycles: fn() -> u64,
 }
 

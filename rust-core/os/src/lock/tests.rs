@@ -17,7 +17,6 @@ fn kept_file_is_used_again_while_it_is_the_common_one_and_nothing_waited() {
     let second = kept.take(&directory, "a", &mut waiting).unwrap();
     assert!(Arc::ptr_eq(second.file(), &file), "the same open file");
     drop(second);
-    // Another open file has the lock.
     let other = try_lock(&directory, "a").unwrap().unwrap();
     assert_eq!(kept.take(&directory, "a", &mut at_once).unwrap_err().kind(), ErrorKind::Stalled);
     assert!(kept.0.is_none(), "a thread may still wait by that file");

@@ -15,7 +15,6 @@ use crate::{descriptor, futex, headroom};
 /// A memory file of this process: allocated, sealed, and writable only through this mapping.
 #[derive(Debug)]
 pub struct MemoryFile {
-    /// The file, for the peer.
     file: Descriptor,
     mapping: Mapping,
 }

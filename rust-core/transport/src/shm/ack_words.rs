@@ -23,7 +23,6 @@ use crate::sys::fork;
 /// The words of both pages, as one side uses them. Every call is one atomic access and never blocks.
 #[derive(Debug)]
 pub struct AckWords<M, P> {
-    /// This side's page.
     mine: M,
     /// The peer's page, mapped read-only.
     peer: P,

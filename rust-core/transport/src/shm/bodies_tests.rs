@@ -214,7 +214,6 @@ pub(super) fn text_and_structure() -> impl Iterator<Item = (Encoding, Vec<u8>)> 
     values.into_iter().flat_map(encoded)
 }
 
-/// The kinds of messages that programs send each other.
 const KINDS: [Kind; 4] = [Kind::Data, Kind::Request, Kind::Reply, Kind::Error];
 
 /// A map with two long byte strings, and how many of its first bytes are mostly heads.

@@ -58,6 +58,7 @@ fn memory(bytes: &[u8]) -> (Arc<Heap>, impl Iterator<Item = (usize, u64)>) {
     (heap, changes.into_iter())
 }
 
+/// Reads a channel's ring.
 pub fn ring(bytes: &[u8]) {
     let (peer, changes) = memory(bytes);
     let mut reader = Reader::new(Heap::new(PAGE), peer.clone(), RING, LIMIT);

@@ -237,7 +237,6 @@ fn channel(
     true
 }
 
-/// Uses the file as a publisher's, read by a subscriber.
 fn subscriber(
     form: &RecordForm,
     mut descriptors: Vec<OwnedFd>,
@@ -275,7 +274,6 @@ fn subscriber(
     true
 }
 
-/// Uses the file as a subscriber's page, read by a publisher.
 fn publisher(
     form: &RecordForm,
     descriptors: Vec<OwnedFd>,

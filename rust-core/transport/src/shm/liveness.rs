@@ -34,13 +34,13 @@ impl Liveness {
         [self.socket.as_fd()].into_iter().chain(self.process.as_ref().map(|process| process.as_fd()))
     }
 
-    /// The entries for poll; the socket twice without a pidfd.
+    /// The socket twice without a pidfd.
     pub fn interests(&self) -> [(BorrowedFd<'_>, PollFlags); 2] {
         let process = self.process.as_ref().map_or(self.socket.as_fd(), |process| process.as_fd());
         [(self.socket.as_fd(), PollFlags::IN | PollFlags::RDHUP), (process, PollFlags::IN)]
     }
 
-    /// Asks the kernel whether the peer is gone, without waiting.
+    /// Does not wait.
     #[cold]
     pub fn is_gone(&self) -> Result<bool> {
         let mut fds = self.interests().map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));

@@ -23,7 +23,6 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 ///
 /// Offsets of words are multiples of 8. An offset outside the memory panics, so callers check a peer's claims before.
 pub trait Memory {
-    /// Loads one word.
     fn load(&self, at: usize, order: Ordering) -> u64;
     /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
@@ -59,13 +58,12 @@ pub trait Memory {
 
 /// Memory that only this side writes; the peer maps it read-only.
 pub trait OwnMemory: Memory {
-    /// Stores one word.
     fn store(&self, at: usize, value: u64, order: Ordering);
     /// Stores one word with release order, then makes a full fence.
     ///
     /// Both sides do this before they load the other's word, so at least one sees the other's store.
     fn store_fenced(&self, at: usize, value: u64);
-    /// Stores these words, each in relaxed order.
+    /// Each in relaxed order.
     #[inline]
     fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
         for (i, word) in words.into_iter().enumerate() {
@@ -175,7 +173,6 @@ impl Memory for MemoryFile {
     }
 
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
-        // Only this side writes here.
         MemoryFile::copy_out(self, at, into);
     }
 

@@ -52,11 +52,11 @@ impl Stage {
 /// The sleeper's side.
 #[derive(Debug)]
 pub(super) struct Park {
-    /// The offset of the park word in this side's page.
+    /// In this side's page.
     at: usize,
-    /// The offset of the wake word in the peer's page.
+    /// In the peer's page.
     wake_at: usize,
-    /// The park word as last stored.
+    /// As last stored.
     word: u64,
 }
 
@@ -103,9 +103,9 @@ impl Park {
 /// The waker's side.
 #[derive(Debug)]
 pub(super) struct Waker {
-    /// The offset of the wake word in this side's page.
+    /// In this side's page.
     at: usize,
-    /// The wake word as last stored.
+    /// As last stored.
     word: u64,
     /// The last park word answered with a wake-up; 0 for none.
     woken: u64,

@@ -33,7 +33,6 @@ use crate::partial::Partial;
 /// The reading end. One thread at a time uses it.
 #[derive(Debug)]
 pub(super) struct Reader<M, P> {
-    /// This side's page, with the head.
     mine: M,
     /// The peer's page and ring, mapped read-only.
     peer: P,
@@ -196,7 +195,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Some(Incoming { header, extension: Bytes::new(), body }))
     }
 
-    /// The frame of a [`Shape::Full`] record.
     fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
         let header = self.header(content)?;
         let prefix = HEADER + header.extension;

@@ -221,7 +221,6 @@ impl Record {
     }
 }
 
-/// The error for an invalid record header; it ends the connection.
 #[cold]
 pub(super) fn garbage(word: u64, why: &str) -> Error {
     let text =

@@ -20,9 +20,7 @@ pub struct Reference {
     pub at: u64,
     /// The length of the elements in bytes, not 0.
     pub length: u64,
-    /// The index of the slot.
     pub slot: u64,
-    /// The number of the slot's file.
     pub file: u64,
     /// The offset of the elements in the file.
     pub from: u64,

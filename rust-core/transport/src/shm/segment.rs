@@ -58,7 +58,6 @@ pub(super) mod at {
     pub const RESERVED: usize = 128;
     /// Broadcast: the position after the newest record.
     pub const TAIL: usize = 256;
-    /// Broadcast: the position of the newest record.
     pub const LATEST: usize = 384;
     /// Broadcast: an overtaken reader continues from this position.
     pub const RESTART: usize = 392;
@@ -88,7 +87,6 @@ pub(super) mod state {
     pub const MOVED: u64 = 2;
 }
 
-/// The most slots of one side.
 pub const SLOTS: usize = 16;
 /// The most views of a publisher's slots that one subscriber has; further arrays are copied.
 pub(super) const SHARE: usize = 4;
@@ -100,7 +98,6 @@ const _: () = assert!(SLOTS * VIEW_BITS == 64 && CLAIMS < 1 << VIEW_BITS);
 
 /// Bytes of the header page, before the ring.
 pub(super) const PAGE: usize = 4096;
-/// The smallest ring in bytes.
 pub const MIN_RING: usize = 4096;
 /// The largest ring in bytes. A longer ring would not be faster, because it leaves the caches.
 pub const MAX_RING: usize = 1 << 30;

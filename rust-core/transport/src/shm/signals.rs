@@ -25,7 +25,6 @@ use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::{closing, rights, socket};
 
-/// The meaning of a waking byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// There is something to read.
@@ -98,7 +97,6 @@ impl Signals {
         Ok(Signals { data: Some(EventFd::new()?), ..Signals::without_sender(socket) })
     }
 
-    /// For a link with slots.
     pub fn with_files(socket: Arc<Guarded>) -> Result<Signals> {
         Ok(Signals { data: Some(EventFd::new()?), files: Some(Mutex::default()), ..Signals::of(socket) })
     }
@@ -110,7 +108,6 @@ impl Signals {
         Signals::of(socket)
     }
 
-    /// For a subscriber, which receives slot files.
     pub fn of_subscriber(socket: Arc<Guarded>) -> Signals {
         Signals { files: Some(Mutex::default()), ..Signals::of(socket) }
     }

@@ -98,7 +98,6 @@ impl SlotFile {
     }
 }
 
-/// Written memory of a slot, as the owner of `Bytes`.
 struct SlotBytes {
     content: ArcRef<LentFile>,
     from: usize,

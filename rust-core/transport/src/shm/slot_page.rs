@@ -16,7 +16,6 @@ pub(super) mod at {
     pub const LAYOUT: usize = 8;
     /// The incarnation of the side that owns the slot.
     pub const SESSION: usize = 16;
-    /// The index of the slot.
     pub const SLOT: usize = 24;
     /// The number of the file, counted over all slots of the side from 1.
     pub const NUMBER: usize = 32;

@@ -68,7 +68,6 @@ pub trait Release {
     fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]);
 }
 
-/// An entry of the table, with or without a memory file.
 #[derive(Debug)]
 pub struct Slot {
     pub(super) file: Option<SlotFile>,
@@ -88,7 +87,7 @@ pub(super) struct SlotTable<R> {
     pub(super) release: R,
     session: u64,
     files: u64,
-    /// The limit on the bytes of all files together.
+    /// In bytes of all files together.
     max_total: usize,
     /// The bytes of a publisher's ring: published arrays stay as long as they would there. 0 in a channel.
     ring: usize,

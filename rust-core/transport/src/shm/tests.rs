@@ -22,7 +22,6 @@ pub(super) fn pair(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
     joined(buffer, limit, spin, None)
 }
 
-/// [`pair`] with slots.
 pub(super) fn pair_with_slots(buffer: usize, limit: u64, spin: Duration) -> (Half, Half) {
     joined(buffer, limit, spin, Some(limit))
 }

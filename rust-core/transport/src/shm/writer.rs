@@ -30,7 +30,6 @@ const LINE: u64 = 64;
 /// The writing end. One thread at a time uses it.
 #[derive(Debug)]
 pub(super) struct Writer<M, P> {
-    /// This side's page and ring.
     mine: M,
     /// The peer's page, with its head.
     peer: P,

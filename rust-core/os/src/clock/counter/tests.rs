@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The state of a simulated machine.
 #[derive(Clone, Copy)]
 struct Machine {
     /// Nanoseconds since its start without suspensions, in thousandths.

@@ -26,7 +26,6 @@ use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 /// The ring that a frame was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// The ring that subscribers already have.
     Current,
     /// A new, larger ring: subscribers ask for it when they find that the publisher has moved.
     Moved,

@@ -51,9 +51,7 @@ pub struct RingReader<P> {
 /// Which record is older than the subscription.
 #[derive(Clone, Copy, Debug)]
 enum Retained {
-    /// The record at this position.
     At(u64),
-    /// The record with this sequence number.
     Numbered(u64),
 }
 

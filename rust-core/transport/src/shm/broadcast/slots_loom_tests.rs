@@ -24,7 +24,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     builder.check(check);
 }
 
-/// The steps of both sides: from `claims`, or from a mutant.
+/// From `claims`, or from a mutant.
 #[derive(Clone, Copy)]
 struct Steps {
     begin_view: fn(&Heap, &Heap, u64) -> bool,

@@ -432,7 +432,6 @@ fn long_body_is_published_in_a_slot_and_copied_out_of_it() {
     assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 1, without_slot: 0 });
 }
 
-/// A publisher, its only subscriber, and how many messages were published.
 struct Followed {
     writer: Box<PublishedTx>,
     published: u64,
@@ -517,7 +516,6 @@ fn body_of_an_overwritten_slot_is_missed_and_one_that_changes_is_whole() {
     assert_eq!(views_of(&page, 3), 0);
 }
 
-/// A publisher changes a body during its reception.
 #[test]
 fn published_text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
     for (encoding, encoded) in text_and_structure() {

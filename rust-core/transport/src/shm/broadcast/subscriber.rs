@@ -70,7 +70,6 @@ fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Op
 #[derive(Debug)]
 pub struct BroadcastReader {
     ring_reader: RingReader<PeerMemory>,
-    /// The page that the publisher reads.
     page: SubscriberPage,
     slots: PublishedFiles,
     /// Which bytes of whole bodies stay in slots, see [`BroadcastReader::view_bodies`].
@@ -308,7 +307,6 @@ impl BroadcastReader {
         Ok(false)
     }
 
-    /// Whether the next record is there.
     pub fn has_next(&self) -> bool {
         self.ring_reader.has_next()
     }

@@ -12,7 +12,6 @@ use crate::broadcast::received::{Received, Start};
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing, flags};
 
-/// The longest message in bytes that readers take.
 const LIMIT: u64 = 64 << 20;
 
 /// A body that depends on the number, so that mixtures of two messages show.
@@ -24,7 +23,6 @@ fn publish(broadcast: &mut Broadcast, sequence: u64, length: usize) -> Published
     broadcast.publish(&Outgoing::new(data(sequence), &body(sequence, length))).unwrap()
 }
 
-/// The ring's descriptor, as a subscriber gets it.
 fn file(broadcast: &Broadcast) -> OwnedFd {
     broadcast.descriptor_for_peer().try_clone_to_owned().unwrap()
 }

@@ -34,16 +34,13 @@ pub(super) struct Referring {
 pub(super) enum Content {
     /// The bytes around the arrays, and references to the arrays.
     Arrays(Rest, OneOrMany<Reference>),
-    /// A reference to the whole body.
     Body(Reference),
 }
 
 #[derive(Debug)]
 pub(super) enum Resolved {
     Frame(Incoming),
-    /// A slot was overwritten.
     Overtaken,
-    /// The file of a slot has not arrived.
     FileAbsent,
 }
 

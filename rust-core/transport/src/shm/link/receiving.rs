@@ -24,7 +24,6 @@ use crate::sys::futex::Slept;
 #[cfg(test)]
 use crate::sys::memory::MemoryFile;
 
-/// The receiving half.
 #[derive(Debug)]
 pub struct ShmRx {
     pub(super) reader: RingReader,
@@ -108,7 +107,6 @@ impl ShmRx {
         self.reader.is_ready()
     }
 
-    /// Counts a frame and returns the result of `take`, without moving it.
     #[inline]
     fn receive(
         &mut self,

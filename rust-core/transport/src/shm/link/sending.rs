@@ -27,7 +27,6 @@ use crate::sys::poll::{next_round, wait_any};
 use crate::tail::Tail;
 use crate::{LongBodies, Sent};
 
-/// The sending half.
 #[derive(Debug)]
 pub struct ShmTx {
     pub(super) writer: RingWriter,
@@ -158,13 +157,11 @@ impl ShmTx {
         self.write_rest(now)
     }
 
-    /// [`ShmTx::flush`] after the checks.
     fn write_rest(&mut self, now: i64) -> Result<bool> {
         let before = self.writer.tail().map(Tail::written);
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
         if self.writer.tail().map(Tail::written) != before {
             self.short_passed = false;
-            // As in `try_send`.
             if now != 0 {
                 self.last_sent = now;
             }

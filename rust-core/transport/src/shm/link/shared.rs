@@ -21,9 +21,7 @@ use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::socket;
 
-/// The writing end of this side's ring.
 pub(super) type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
-/// The reading end of the peer's ring.
 pub(super) type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
 
 /// The acknowledgement words of both sides, see `ack_words`.

@@ -43,7 +43,6 @@ fn batches_arrive_whole_and_in_order_while_the_ring_is_lapped() {
 #[derive(Clone, Copy, PartialEq)]
 enum Batch {
     Whole,
-    /// The first header is stored without release.
     WithoutRelease,
     /// The first header is stored before the second record.
     FirstInItsTurn,

@@ -77,7 +77,6 @@ fn hidden_records(publishes_each: bool) {
         let mut writer = Writer::in_halves(writing.clone(), reading.clone(), LONG);
         let mut reader = Reader::new(reading, writing, LONG, 1 << 20);
         let content = |sequence: u64| (sequence * 0x0101).to_le_bytes();
-        // At the first record both sides set `fast_end`.
         assert!(writer.try_write_next(FastKind::Data, 1, 0, -1, Encoding::Raw, &content(1)).unwrap());
         let small = reader.peek_small().expect("it was written before");
         reader.take_small(&small, &mut [0; 8]);

@@ -19,7 +19,6 @@ use crate::sys::crc;
 pub(in super::super) struct Referring {
     pub header: Header,
     record: Record,
-    /// The offset of the rest of the body in the record's content.
     at: usize,
     pub references: OneOrMany<Reference>,
 }

@@ -9,14 +9,13 @@ use crate::frame::{Header, Kind};
 #[derive(Clone, Copy, Debug)]
 pub struct Small {
     pub(in super::super) record: Record,
-    /// The kind of message.
     pub kind: Kind,
     pub(in super::super) encoding: Encoding,
     /// The sequence number in the sender's session, as the record gives it.
     pub sequence: u64,
     /// The number of the answered message; 0 for none.
     pub correlation: u64,
-    /// The sending time, ns since 1970, as the record gives it.
+    /// In ns since 1970.
     pub(in super::super) sent: i64,
     pub(in super::super) prefix: usize,
     /// The offset of the body in the peer's memory.
@@ -27,12 +26,11 @@ impl Small {
     /// The longest body in bytes.
     pub const LONGEST: usize = buffers::SHORT;
 
-    /// Bytes of the body.
     pub fn length(&self) -> usize {
         self.record.length() - self.prefix
     }
 
-    /// The sending time, ns since 1970.
+    /// In ns since 1970.
     pub fn sent(&self) -> i64 {
         self.sent
     }
@@ -47,13 +45,13 @@ impl Small {
 /// The forms of fast-path records: messages without flags in one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastKind {
-    /// Data in a [`Shape::Compact`] record.
+    /// In a [`Shape::Compact`] record.
     Data,
-    /// A request in a [`Shape::Compact`] record.
+    /// In a [`Shape::Compact`] record.
     Request,
-    /// A reply in a [`Shape::Linked`] record.
+    /// In a [`Shape::Linked`] record.
     Reply,
-    /// A publisher's data in a [`Shape::Linked`] record.
+    /// In a [`Shape::Linked`] record.
     Published,
 }
 
@@ -120,7 +118,6 @@ impl FastRecord {
         (fast.length() <= isize::MAX as usize).then_some(fast)
     }
 
-    /// Bytes of the body.
     pub fn length(&self) -> usize {
         Record(self.word).length().wrapping_sub(self.form.prefix())
     }
@@ -135,7 +132,6 @@ impl FastRecord {
         self.at
     }
 
-    /// The encoding of the body.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }

@@ -85,7 +85,6 @@ fn hidden_records_become_visible_as_a_whole() {
         .count();
     assert!((1..=RING / 8 / 80).contains(&count), "{count}");
     writer.publish(&mut hidden);
-    // Without room nothing is written.
     let number = sequence + count as u64 + 1;
     let mut written = 0;
     loop {

@@ -81,7 +81,6 @@ fn records_in_place_are_read_as_frames() {
         assert_eq!(frame.body.whole()[..], body[..], "{round}");
         reader.consume();
     }
-    // Without room nothing is written.
     let body = pattern(400, 1);
     let mut count = 0;
     while writer.try_write_fast(FastKind::Reply, number + 1, 1, 7, Encoding::Cbor, &body)

@@ -95,12 +95,10 @@ pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
     publish_of::<8>(ring_writer, sequence);
 }
 
-/// [`publish`] with a body of `N` bytes.
 fn publish_of<const N: usize>(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
     assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content::<N>(sequence)));
 }
 
-/// A body of `N` bytes for the message of this number.
 fn content<const N: usize>(sequence: u64) -> [u8; N] {
     let mut body = [0; N];
     body.as_chunks_mut().0.fill((sequence * 0x0101).to_le_bytes());
@@ -112,7 +110,6 @@ pub(super) fn take(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
     take_of::<8>(ring_reader)
 }
 
-/// [`take`] with a body of `N` bytes.
 fn take_of<const N: usize>(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
     let fast = ring_reader.peek_fast()?;
     // The record may be a mixture until it is taken.

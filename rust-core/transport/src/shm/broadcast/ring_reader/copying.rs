@@ -82,7 +82,6 @@ impl<P: Memory> RingReader<P> {
         Ok(Referring { header, content: Content::Arrays(rest, references) })
     }
 
-    /// The offset of the content of a record.
     fn content(&self, position: u64) -> usize {
         self.ring.offset_of(position) + WORD as usize
     }
