@@ -1,4 +1,4 @@
-"""Is the server lab/double for Linkspan programs, in JSON; uses NATS alone."""
+"""Serves lab/double to Linkspan programs, in JSON, and uses only NATS."""
 
 import asyncio
 import json

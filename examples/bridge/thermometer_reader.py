@@ -1,4 +1,4 @@
-"""Prints what a Linkspan program publishes as lab/temperature in JSON; uses NATS alone."""
+"""Prints the messages of lab/temperature from a Linkspan program, in JSON, and uses only NATS."""
 
 import asyncio
 import json

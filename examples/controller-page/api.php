@@ -12,7 +12,7 @@ use function Linkspan\encode;
 
 const CONTROLLER_TIMEOUT = 3.0; // seconds; the controller answers from its memory, without asking services
 
-/** Returns the controller; its connection lasts as long as the PHP worker. Every route answers 503 if the controller cannot be reached. */
+/** Returns the controller, connected as long as the PHP worker. Every route answers 503 if it cannot be reached. */
 function controller(): Controller
 {
     try {
@@ -22,7 +22,7 @@ function controller(): Controller
     }
 }
 
-/** Sends a value in the extension's JSON, which distinguishes integers from floats and writes timestamps as {"$time": …}. */
+/** Sends a value in the extension's JSON: integers differ from floats, and timestamps are {"$time": …}. */
 function send(mixed $value, int $status = 200): void
 {
     http_response_code($status);

@@ -14,7 +14,7 @@ const ALIVE_SECONDS = 5.0;   // PHP detects a closed connection only when it wri
 const DATA_SECONDS = 1.0;
 const RETRY_SECONDS = 1.0;   // until the next attempt to reach the controller
 
-/** Sends one event. Its id is the number of events that this page has received, over all its streams. */
+/** Sends one event. Its id counts the events that this page has received, over all its streams. */
 function emit(string $name, string $json): void
 {
     static $number = null;
@@ -50,7 +50,7 @@ function send_events(): void
     }
 }
 
-/** Sends a snapshot, then events until the time $end. Watching begins before the snapshot is read, so that no event is missed. */
+/** Sends a snapshot, then events until the time $end. It watches before the snapshot, to miss no event. */
 function follow(Watch $watch, float $end): void
 {
     $controller = controller();

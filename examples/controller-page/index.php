@@ -10,14 +10,14 @@ require __DIR__ . '/events.php';
 use Linkspan\LinkspanException;
 use Linkspan\Problem;
 
-// The files of the page are those that `linkspan controller --http` serves.
+// The files of the page, shared with `linkspan controller --http`.
 const PAGE = __DIR__ . '/../../programs/cli/page';
 const TYPES = ['html' => 'text/html', 'css' => 'text/css', 'js' => 'text/javascript', 'svg' => 'image/svg+xml'];
 
 ini_set('display_errors', '0'); // errors are sent as problem details, and PHP logs them
 ini_set('html_errors', '0');
 
-/** Returns the page's file at exactly this path, or null if there is none. */
+/** Returns the page's file at exactly this path, or null. */
 function asset(string $path): ?string
 {
     $files = array_map(basename(...), glob(PAGE . '/*.{' . implode(',', array_keys(TYPES)) . '}', GLOB_BRACE) ?: []);
@@ -40,7 +40,7 @@ function send_asset(string $file): void
     echo $content;
 }
 
-/** The routes that need the token. A name in braces matches one segment of the path, in which / is written as %2F. */
+/** The routes that need the token. A name in braces matches one segment of the path, with %2F for /. */
 const ROUTES = [
     ['GET', '/api', 'send_index'],
     ['GET', '/api/services', 'send_services'],
@@ -51,13 +51,13 @@ const ROUTES = [
     ['GET', '/api/events', 'send_events'],
 ];
 
-/** Sends the routes, so that programs can list them. */
+/** Sends the list of routes, for programs. */
 function send_index(): void
 {
     send(array_map(fn (array $route) => ['method' => $route[0], 'path' => $route[1]], ROUTES));
 }
 
-/** Answers the request. The page's files need no token; every other path does. */
+/** Answers the request. Only the page's files need no token. */
 function answer(): void
 {
     [$path] = explode('?', $_SERVER['REQUEST_URI'], 2);

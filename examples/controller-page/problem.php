@@ -1,5 +1,5 @@
 <?php
-/** Sends errors as problem details (RFC 9457). An exception carries the problem to the code that sends the response. */
+/** Sends errors as problem details (RFC 9457). An exception carries the problem to the sending code. */
 declare(strict_types=1);
 
 use Linkspan\LinkspanException;

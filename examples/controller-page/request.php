@@ -1,10 +1,9 @@
 <?php
 /**
- * Checks each request before it is handled.
+ * Checks each request before it is handled, by the core's rules, like `linkspan controller --http`.
  *
- * The core has the rules, so they are those of `linkspan controller --http`: the Host header must be a name of this server (against DNS
- * rebinding), requests of other sites are refused, and reading needs the token as commands do, because other users of this machine can
- * connect to loopback, too.
+ * The Host header must be a name of this server (against DNS rebinding). Requests of other sites are refused. Reading
+ * needs the token, like commands, because other users of this machine can connect to loopback.
  */
 declare(strict_types=1);
 

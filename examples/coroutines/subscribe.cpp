@@ -1,4 +1,4 @@
-// A subscriber in a coroutine of C++20, over an event loop on poll. Prints three readings of `first/publish`.
+// A subscriber in a C++20 coroutine, over an event loop on poll. Prints three readings of `first/publish`.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -6,7 +6,7 @@
 #include <poll.h>
 #include <vector>
 
-/// The event loop: any other one does, with the same function.
+/// The event loop. Any other event loop with this function works.
 class event_loop {
 public:
     void on_readable(int fd, std::function<void()> callback) { watched_.push_back({fd, std::move(callback)}); }
@@ -29,7 +29,7 @@ private:
     std::vector<watched> watched_;
 };
 
-/// A coroutine that begins at once and ends the program with its exception.
+/// A coroutine that starts at once and ends the program with its exception.
 struct task {
     struct promise_type {
         task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }

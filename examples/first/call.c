@@ -21,7 +21,7 @@ static void serve(void) {
         double sum = 0;
         check(linkspan_server_next(server, LINKSPAN_DEFAULT, &request));
         if (request == NULL) break; /* a signal asked to stop */
-        /* A view, no copy; one bad request is its caller's error, and the next one is served. */
+        /* A view without a copy. A bad request is an error for its caller, and the loop continues. */
         status = linkspan_message_get_array_view(request, "numbers", LINKSPAN_F64, LINKSPAN_ROW, 1, &numbers);
         if (status == LINKSPAN_OK) {
             for (size_t i = 0; i < numbers.dims[0]; ++i) sum += ((const double *)numbers.data)[i];
@@ -32,7 +32,7 @@ static void serve(void) {
         } else {
             status = linkspan_request_fail(request, status, "sum.Request", linkspan_last_error_text(), NULL);
         }
-        /* A caller that is gone, or that wants no reply. */
+        /* The caller has ended, or wants no reply. */
         if (status != LINKSPAN_OK) fprintf(stderr, "%s\n", linkspan_last_error_text());
         linkspan_message_release(request);
     }

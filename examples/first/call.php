@@ -6,7 +6,7 @@ use Linkspan\NdArray;
 use Linkspan\Server;
 
 if (($argv[1] ?? '') === 'serve') {
-    // What the function throws is the caller's error.
+    // The caller gets the exceptions of the function.
     Server::serve('first/call')->run(fn ($request) => [
         'sum' => (float) array_sum($request['numbers']->toArray()),
         'from' => 'PHP',

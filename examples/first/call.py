@@ -11,7 +11,7 @@ def add_up(request):
 
 
 if sys.argv[1:] == ["serve"]:
-    linkspan.serve("first/call").run(add_up)  # what it raises is the caller's error
+    linkspan.serve("first/call").run(add_up)  # the caller gets its exceptions
 else:
     with linkspan.connect("first/call") as channel:
         reply = channel.call({"numbers": array("d", [1, 2, 3.5])})

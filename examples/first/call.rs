@@ -5,7 +5,7 @@ use linkspan::{Channel, NdArray, Options, Server, Timeout, Value};
 fn main() -> linkspan::Result<()> {
     let options = Options::default();
     if std::env::args().nth(1).as_deref() == Some("serve") {
-        // An error of the handler is the caller's error.
+        // The caller gets the errors of the handler.
         return Server::serve("first/call", &options)?.run(|request| {
             let sum: f64 = request.get("numbers")?.as_ndarray()?.elements::<f64>()?.iter().sum();
             Ok(Value::map([("sum", Value::from(sum)), ("from", Value::from("Rust"))]))

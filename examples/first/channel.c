@@ -1,4 +1,4 @@
-/* A channel: start it twice, in any two languages. The first one listens, the second one joins it. */
+/* A channel: start it twice, in any two languages. The first listens, the second joins it. */
 #include <linkspan.h>
 #include <stdio.h>
 #include <stdlib.h>

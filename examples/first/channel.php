@@ -1,5 +1,5 @@
 <?php
-// A channel: start it twice, in any two languages. The first one listens, the second one joins it.
+// A channel: start it twice, in any two languages. The first listens, the second joins it.
 
 use Linkspan\Channel;
 

@@ -1,4 +1,4 @@
-//! A channel: start it twice, in any two languages. The first one listens, the second one joins it.
+//! A channel: start it twice, in any two languages. The first listens, the second joins it.
 
 use linkspan::{Channel, Options, Timeout, Value};
 

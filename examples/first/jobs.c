@@ -1,4 +1,4 @@
-/* A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like. */
+/* A work queue: `jobs` adds three jobs, `jobs work` does jobs until a stop signal. Start any number of workers. */
 #include <linkspan.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void work(void) {
         int64_t number;
         const char *from;
         size_t length;
-        check(linkspan_server_next(worker, LINKSPAN_FOREVER, &job)); /* the job before is done */
+        check(linkspan_server_next(worker, LINKSPAN_FOREVER, &job)); /* finishes the previous job */
         if (job == NULL) break;                                      /* a signal asked to stop */
         check(linkspan_message_get_i64(job, "number", &number));
         check(linkspan_message_get_text(job, "from", &from, &length));

@@ -1,4 +1,4 @@
-// A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like.
+// A work queue: `jobs` adds three jobs, `jobs work` does jobs until a stop signal. Start any number of workers.
 #include <iostream>
 #include <linkspan.hpp>
 
@@ -8,7 +8,7 @@ static void work() {
     linkspan::options options;
     options.shared = true;
     const linkspan::server worker(queue_name, options);
-    for (const auto &job : worker) { // the job before is done
+    for (const auto &job : worker) { // finishes the previous job
         std::cout << "job " << job.get<int>("number") << " of " << job.get<std::string>("from") << ", done in C++" << std::endl;
     }
 }

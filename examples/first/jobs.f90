@@ -1,4 +1,4 @@
-! A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like.
+! A work queue: `jobs` adds three jobs, `jobs work` does jobs until a stop signal. Start any number of workers.
 program first_jobs
    use, intrinsic :: iso_fortran_env, only: output_unit
    use linkspan

@@ -1,11 +1,12 @@
 <?php
-// A queue of work: `jobs.php` puts three jobs into it, `jobs.php work` does jobs until it is asked to stop; start as many as you like.
+// A work queue: `jobs.php` adds three jobs, `jobs.php work` does jobs until a stop signal. Start any number of
+// workers.
 
 use Linkspan\Channel;
 use Linkspan\Server;
 
 if (($argv[1] ?? '') === 'work') {
-    // A job is done when the function returns.
+    // The return of the function finishes the job.
     Server::serve('spool:first/jobs', shared: true)->run(function ($job) {
         echo "job {$job['number']} of {$job['from']}, done in PHP\n";
     });

@@ -1,4 +1,7 @@
-"""A queue of work: `jobs.py` puts three jobs into it, `jobs.py work` does jobs until it is asked to stop; start as many as you like."""
+"""A work queue: `jobs.py` adds three jobs, `jobs.py work` does jobs until a stop signal.
+
+Start any number of workers.
+"""
 
 import sys
 
@@ -7,7 +10,7 @@ import linkspan
 QUEUE = "spool:first/jobs"
 
 if sys.argv[1:] == ["work"]:
-    for job in linkspan.serve(QUEUE, shared=True):  # a job is done when the next one is asked for
+    for job in linkspan.serve(QUEUE, shared=True):  # asking for the next job finishes the previous one
         print(f"job {job['number']} of {job['from']}, done in Python", flush=True)
 else:
     with linkspan.connect(QUEUE) as queue:

@@ -1,5 +1,6 @@
-//! A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as
-//! you like.
+//! A work queue: `jobs` adds three jobs, `jobs work` does jobs until a stop signal.
+//!
+//! Start any number of workers.
 
 use linkspan::{Channel, Options, Server, Timeout, Value};
 
@@ -8,7 +9,7 @@ const QUEUE: &str = "spool:first/jobs";
 fn main() -> linkspan::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("work") {
         let worker = Server::serve(QUEUE, &Options::default().with_shared(true))?;
-        // A job is done when the function returns.
+        // The return of the function finishes the job.
         return worker.run(|job| {
             let (number, from) = (job.get("number")?.as_i64()?, job.get("from")?);
             println!("job {number} of {}, done in Rust", from.as_text()?);

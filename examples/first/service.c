@@ -1,4 +1,4 @@
-/* A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one. */
+/* A service that counts. A controller, such as `control`, may ask it, pause it, run it and end it. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ int main(void) {
             (linkspan_message_new(&data) != LINKSPAN_OK ||
              linkspan_message_put_i64(data, "count", count) != LINKSPAN_OK))
             return failed();
-        /* PAUSE, RUN, CHECKPOINT and SHUTDOWN: there is nothing to close, so they are done. */
+        /* PAUSE, RUN, CHECKPOINT and SHUTDOWN are done at once: nothing is open. */
         if (linkspan_service_task_done(service, &task, data) != LINKSPAN_OK) return failed();
         linkspan_message_release(data);
     }

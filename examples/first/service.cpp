@@ -1,4 +1,4 @@
-// A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one.
+// A service that counts. A controller, such as `control`, may ask it, pause it, run it and end it.
 #include <iostream>
 #include <linkspan.hpp>
 

@@ -1,4 +1,4 @@
-! A service: it counts, and a controller may ask it, pause it, run it and end it. `control` is such a one.
+! A service that counts. A controller, such as `control`, may ask it, pause it, run it and end it.
 program first_service
    use linkspan
    implicit none
@@ -16,7 +16,7 @@ program first_service
          call data%put("count", count)
          call service%task_done(task, data)
       else
-         ! PAUSE, RUN, CHECKPOINT and SHUTDOWN: there is nothing to close, so they are done.
+         ! PAUSE, RUN, CHECKPOINT and SHUTDOWN are done at once: nothing is open.
          call service%task_done(task)
       end if
    end do

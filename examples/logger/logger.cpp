@@ -1,5 +1,5 @@
-// A data logger: writes the values of this machine's sensors to SQLite once a second, and carries out the commands of a controller.
-// The same as logger.py, in C++17.
+// A data logger: writes the values of this machine's sensors to SQLite once a second; a controller commands it.
+// It is logger.py in C++17.
 //
 //     g++ -std=c++17 -O2 logger.cpp -o logger -llinkspan -lsqlite3
 //     ./logger --database power.db --name power
@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <cstring>
 
-/// A connection to an SQLite database, which throws the errors of SQLite.
+/// A connection to an SQLite database that throws the errors of SQLite.
 class database {
 public:
     explicit database(const std::string &file) {
@@ -27,7 +27,7 @@ public:
 
     /// Runs statements that return no rows.
     void run(const char *sql) { check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr)); }
-    /// Runs one statement with values instead of its question marks, and calls `row` with each row.
+    /// Runs one statement with values for its question marks, and calls `row` with each row.
     template <class Row, class... Values> void each(const char *sql, Row row, const Values &...values) {
         sqlite3_stmt *made = nullptr;
         check(sqlite3_prepare_v2(db_, sql, -1, &made, nullptr));
@@ -56,7 +56,7 @@ private:
     sqlite3 *db_ = nullptr;
 };
 
-/// As in schema.sql, which explains it.
+/// A copy of schema.sql, which explains it.
 constexpr char schema[] = R"sql(
 create table if not exists quantity (id integer primary key, name text not null unique, unit text not null) strict;
 create table if not exists reading (id integer primary key, at integer not null) strict;
@@ -68,10 +68,10 @@ create view if not exists history as
     from measurement join reading on reading.id = reading join quantity on quantity.id = quantity;
 )sql";
 
-/// Each step makes one reading, in one transaction: every reading that `data` counts is on the disk.
+/// Makes one reading in each step, in one transaction: every reading that `data` counts is on disk.
 class logger : public linkspan::service_hooks {
 public:
-    /// `publish` is the endpoint at which readings are published, empty for none.
+    /// `publish` is the endpoint for readings, empty for none.
     logger(const std::string &file, const std::string &publish) : file_(std::filesystem::absolute(file)) {
         if (publish.empty()) return;
         linkspan::options options;
@@ -82,7 +82,7 @@ public:
 
     void on_start() override {
         db_.emplace(file_);
-        db_->run("pragma journal_mode = wal; pragma synchronous = full"); // a commit survives even a power cut
+        db_->run("pragma journal_mode = wal; pragma synchronous = full"); // a commit survives a power cut
         db_->run(schema);
         db_->each("select coalesce(max(id), 0) from reading", [&](auto *row) { rows_ = sqlite3_column_int64(row, 0); });
         know_quantities();
@@ -102,7 +102,7 @@ public:
             }
             db_->run("commit");
         } catch (...) {
-            // A reading is stored completely or not at all. The exception is reported; a failed rollback adds nothing to it.
+            // A reading is stored completely or not at all. A failed rollback adds nothing to the reported exception.
             sqlite3_exec(db_->c(), "rollback", nullptr, nullptr, nullptr);
             know_quantities();
             throw;
@@ -118,12 +118,12 @@ public:
     }
 
     void on_checkpoint() override {
-        // Half of the time that the command has, so that the answer names in time what prevents the checkpoint.
+        // Half of the command's time, so that the answer names in time the reason of a failed checkpoint.
         linkspan::sqlite_checkpoint(db_->c(), std::min<std::chrono::nanoseconds>(remaining() / 2, std::chrono::seconds(5)));
     }
 
     void on_pause() override {
-        on_checkpoint(); // if this fails, the database stays open, and the logger goes on
+        on_checkpoint(); // if this fails, the database stays open, and the logger continues
         db_.reset();
     }
 
@@ -134,7 +134,7 @@ public:
         return m;
     }
 
-    /// Writes a complete copy, also while the service is paused; the file gets its name when it is complete.
+    /// Writes a complete copy, also in the state PAUSED. The complete file gets its name.
     linkspan::message on_backup(const linkspan::message &arguments) override {
         const std::string path = std::filesystem::absolute(arguments.get<std::string>("path"));
         {
@@ -169,9 +169,9 @@ private:
     std::optional<database> db_;
     std::optional<linkspan::publisher> out_;
     sensors sensors_;
-    std::map<std::string, std::int64_t> numbers_; // the numbers of the quantities
+    std::map<std::string, std::int64_t> numbers_;
     std::int64_t rows_ = 0;                       // the number of committed readings
-    readings last_;                               // the last reading
+    readings last_;
 };
 
 int main(int count, char **arguments) {

@@ -1,8 +1,8 @@
-"""A data logger: writes the values of this machine's sensors to SQLite once a second, and carries out the commands of a controller.
+"""A data logger: writes the values of this machine's sensors to SQLite once a second; a controller commands it.
 
     python logger.py --database power.db --name power
-    linkspan service get power             # how many readings there are, and the last one
-    linkspan service pause power --wait    # now power.db alone is complete: copy it
+    linkspan service get power             # the number of readings, and the last one
+    linkspan service pause power --wait    # now power.db is complete without its log: copy it
     linkspan service run power
 """
 
@@ -21,7 +21,7 @@ SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
 
 class Logger(linkspan.Service):
-    """Each step makes one reading, in one transaction: every reading that `data` counts is on the disk."""
+    """Makes one reading in each step, in one transaction: every reading that `data` counts is on disk."""
 
     def __init__(self, database: str, publish: str | None = None) -> None:
         self.database = os.path.abspath(database)
@@ -33,7 +33,7 @@ class Logger(linkspan.Service):
     def on_start(self) -> None:
         self.db = sqlite3.connect(self.database, isolation_level=None)
         self.db.execute("pragma journal_mode = wal")
-        self.db.execute("pragma synchronous = full")  # a commit survives even a power cut
+        self.db.execute("pragma synchronous = full")  # a commit survives a power cut
         self.db.executescript(SCHEMA)
         self.quantities = dict(self.db.execute("select name, id from quantity"))
         (self.rows,) = self.db.execute("select coalesce(max(id), 0) from reading").fetchone()
@@ -49,7 +49,7 @@ class Logger(linkspan.Service):
             self.db.executemany("insert into measurement values (?, ?, ?)", rows)
             self.db.execute("commit")
         except BaseException:
-            # Whatever failed, a cancelled step too: a reading is stored completely or not at all.
+            # After any failure, also a cancelled step: a reading is stored completely or not at all.
             self.db.rollback()
             self.quantities = dict(self.db.execute("select name, id from quantity"))
             raise
@@ -66,18 +66,18 @@ class Logger(linkspan.Service):
         return self.quantities[name]
 
     def on_checkpoint(self) -> None:
-        # Half of the time that the command has, so that the answer names in time what prevents the checkpoint.
+        # Half of the command's time, so that the answer names in time the reason of a failed checkpoint.
         linkspan.sqlite_checkpoint(self.db, timeout=min(self.remaining / 2, 5.0))
 
     def on_pause(self) -> None:
-        self.on_checkpoint()  # if this fails, the database stays open, and the logger goes on
+        self.on_checkpoint()  # if this fails, the database stays open, and the logger continues
         self.db.close()
 
     def data(self) -> dict[str, float]:
         return {"rows": self.rows, **self.last}
 
     def on_backup(self, arguments: dict[str, str]) -> dict[str, object]:
-        """Writes a complete copy, also while the service is paused; the file gets its name when it is complete."""
+        """Writes a complete copy, also in the state PAUSED. The complete file gets its name."""
         path = os.path.abspath(arguments["path"])
         with closing(sqlite3.connect(self.database)) as source, closing(sqlite3.connect(path + ".part")) as target:
             source.backup(target)

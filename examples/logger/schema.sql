@@ -7,7 +7,7 @@ create table if not exists quantity (
 ) strict;
 
 create table if not exists reading (
-    id integer primary key,          -- 1, 2, 3, …: none is ever deleted, so a gap is a loss
+    id integer primary key,          -- 1, 2, 3, …: rows are never deleted, so a gap is a loss
     at integer not null              -- nanoseconds since 1970, UTC
 ) strict;
 

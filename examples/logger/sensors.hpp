@@ -1,4 +1,4 @@
-// The sensors that the kernel of this machine has, under the names that sensors.py gives them.
+// The sensors of this machine's kernel, under the names of sensors.py.
 #pragma once
 
 #include <algorithm>
@@ -72,7 +72,7 @@ private:
         std::ifstream memory("/proc/meminfo");
         for (std::string name, rest; memory >> name >> sizes[name]; std::getline(memory, rest)) {}
         all[{"memory", "%"}] = 100 * (1 - sizes["MemAvailable:"] / sizes["MemTotal:"]);
-        // Each sensor of the board: the beginning of its files' names, its unit, and the unit's part that the kernel counts in.
+        // The sensors of the board: the beginning of their files' names, the unit, and the kernel's part of the unit.
         const struct {
             const char *kind, *unit;
             double scale;
@@ -98,7 +98,7 @@ private:
         }
     }
 
-    /// Adds the value in one file of the kernel; nothing if the sensor is switched off and cannot be read.
+    /// Adds the value in one file of the kernel; nothing if the sensor is switched off.
     static void sensor(readings &all, const std::filesystem::path &file, const char *unit, double scale, std::string name) {
         double value;
         if (!(std::ifstream(file) >> value)) return;

@@ -1,11 +1,11 @@
-"""The sensors that the kernel of this machine has. A virtual machine has no thermometer, but it has counters."""
+"""The sensors of this machine's kernel. A virtual machine has only counters, and no thermometer."""
 
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-SECTOR = 512  # bytes; what /proc/diskstats counts in, whatever the disk's own sectors are
+SECTOR = 512  # bytes; the unit of /proc/diskstats, whatever the disk's own sectors are
 
 Quantity = tuple[str, str]  # name, unit
 
@@ -27,12 +27,12 @@ def counters() -> Iterator[tuple[Quantity, float]]:
 
 
 def gauges() -> Iterator[tuple[Quantity, float]]:
-    """Yields the values of this moment."""
+    """Yields the current values."""
     yield ("load", "tasks"), os.getloadavg()[0]
     sizes = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(sizes[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
     yield ("memory", "%"), 100.0 * (total - free) / total
-    # Each sensor of the board: the pattern of its files, its unit, and the unit's part that the kernel counts in.
+    # The sensors of the board: the pattern of their files, the unit, and the kernel's part of the unit.
     for pattern, unit, scale in (("temp", "°C", 1e-3), ("fan", "rpm", 1), ("in", "V", 1e-3), ("power", "W", 1e-6)):
         for file in sorted(Path("/sys/class/hwmon").glob(f"hwmon*/{pattern}*_input")):
             chip, own = file.with_name("name"), file.with_name(file.name.replace("_input", "_label"))
@@ -44,7 +44,7 @@ def gauges() -> Iterator[tuple[Quantity, float]]:
 def sensor(
     file: Path, scale: float, unit: str, chip: Path, label: Path | None, name: str
 ) -> Iterator[tuple[Quantity, float]]:
-    """Yields the value in one file of the kernel; none if the sensor is switched off and cannot be read."""
+    """Yields the value in one file of the kernel; none if the sensor is switched off."""
     try:
         value = int(file.read_text()) * scale
         own = label.read_text() if label is not None and label.exists() else name

@@ -1,12 +1,15 @@
-//! A subscriber that awaits without a runtime: the thread that awaits turns the reactor. Prints three readings of
-//! `first/publish`.
+//! A subscriber without a runtime: the awaiting thread turns the reactor.
+//!
+//! Prints three readings of `first/publish`.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use linkspan::{Reactor, Result};
 
-/// Runs a future to its end. Nothing else runs in this thread, so a turn is all that a waker could ask for.
+/// Runs a future to its end.
+///
+/// This thread runs nothing else, so a turn is all that a waker could ask for.
 fn block_on<T>(future: impl Future<Output = Result<T>>, reactor: &Reactor) -> Result<T> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

@@ -1,7 +1,7 @@
-"""The second driver: plays a real seismogram in real time, as arrays of 3 × 10 samples, at observatory/waveform.
+"""The second driver: plays a real seismogram in real time, in arrays of 3 × 10 samples, at observatory/waveform.
 
-The recording is the example of ObsPy: station BW.RJOB, 2009-08-24T00:20:03 UTC, three components at 100 Hz, thirty seconds,
-in counts. It begins at its middle, before an event; after its end it begins again, which the field `restart` marks.
+The recording is the example of ObsPy: station BW.RJOB, 2009-08-24T00:20:03 UTC, three components at 100 Hz, thirty
+seconds, in counts. It begins at its middle, before an event, and repeats; the field `restart` marks a repetition.
 """
 
 import signal

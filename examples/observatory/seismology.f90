@@ -21,7 +21,9 @@ module seismology
 
 contains
 
-   ! Appends samples, and computes the trigger from the three components' energy with recursive averages as in Withers et al. (1998).
+   ! Appends samples, and computes the trigger from the energy of the three components, with recursive averages.
+   !
+   ! See Withers et al. (1998).
    subroutine watch(samples, gap, restart)
       real(real64), intent(in) :: samples(:, :)
       logical, intent(in) :: gap, restart
@@ -48,7 +50,7 @@ contains
       received = min(received + n, longest)
    end subroutine
 
-   ! Returns the reason why there is no spectrum of the last n samples; empty where there is one.
+   ! Returns the reason against a spectrum of the last n samples, or empty text.
    function objection(n) result(text)
       integer, intent(in) :: n
       character(:), allocatable :: text
@@ -62,8 +64,9 @@ contains
       text = trim(line)
    end function
 
-   ! Returns the one-sided power spectral density of the last n samples in counts² per hertz, with a Hann window: power(c, k)
-   ! is that of component c at (k - 1)*rate/n.
+   ! Returns the one-sided power spectral density of the last n samples in counts² per hertz, with a Hann window.
+   !
+   ! power(c, k) is the density of component c at (k - 1)*rate/n.
    function power(n)
       integer, intent(in) :: n
       real(real64) :: power(3, n/2 + 1)

@@ -1,5 +1,5 @@
 ! The processing: subscribes to observatory/waveform, publishes its trigger at observatory/triggers, and answers
-! requests at observatory/spectrum: the power spectrum of the last N samples. The arithmetic is in seismology.f90.
+! requests at observatory/spectrum with the power spectrum of the last N samples. seismology.f90 has the arithmetic.
 program spectrum
    use linkspan
    use seismology
@@ -55,7 +55,7 @@ contains
       call publish(n)
    end subroutine
 
-   ! Publishes the triggers of the last n samples; with 0, a message that only shows that the program runs.
+   ! Publishes the triggers of the last n samples; with 0, a sign that the program runs.
    subroutine publish(n)
       integer, intent(in) :: n
       type(linkspan_message) :: state
@@ -77,7 +77,7 @@ contains
       allocate (last%on, source=on(longest - n + 1:))
    end function
 
-   ! Answers {op: "recent", samples} and {op: "spectrum", window}; an invalid request is answered by an error.
+   ! Answers {op: "recent", samples} and {op: "spectrum", window}; an invalid request gets an error.
    subroutine answer()
       character(:), allocatable :: op, reason
       type(linkspan_message) :: reply

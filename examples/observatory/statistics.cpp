@@ -31,7 +31,7 @@ struct reading {
 
 using summary = ObservatoryStatisticsStatistics;
 
-// Two passes over some three hundred values: exact, where running sums would drift.
+// Two passes over about three hundred values are exact; running sums would drift.
 summary summarize(const std::deque<reading> &window) {
     const double n = static_cast<double>(window.size());
     summary s;
@@ -75,15 +75,16 @@ int main() {
                 windows["disk"].push_back({now, received.disk});
                 if (received.temperature) windows["temperature"].push_back({now, *received.temperature});
             } catch (const linkspan::schema_mismatch &) {
-                // A publisher with other units: none of its values is counted, and the page shows the reason. The next publisher may fit.
+                // A publisher with other units: its values are not counted, and the page shows the reason. The next
+                // one may fit.
                 std::this_thread::sleep_for(100ms);
             } catch (const linkspan::error &e) {
-                if (!e.retryable()) throw; // there is no publisher at this time: the subscriber connects by itself
+                if (!e.retryable()) throw; // no publisher at this time: the subscriber connects by itself
             }
             if (clock_type::now() < next_publication) continue;
             next_publication = clock_type::now() + period;
 
-            // Published even without any values: a program that publishes nothing is shown as missing.
+            // Published also without values: a silent program is shown as missing.
             ObservatoryStatistics result;
             result.at = std::chrono::system_clock::now();
             result.seconds = static_cast<double>(span.count());

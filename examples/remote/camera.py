@@ -1,4 +1,7 @@
-"""Publishes the images of a camera from another machine, over `linkspan gateway`: python camera.py ADDRESS TOKEN [COUNT]."""
+"""Publishes the images of a camera on another machine through `linkspan gateway`.
+
+Usage: python camera.py ADDRESS TOKEN [COUNT].
+"""
 
 import sys
 import time
@@ -12,7 +15,7 @@ HEIGHT, WIDTH = 480, 640
 
 
 def image(number: int) -> numpy.ndarray:
-    """What the camera sees: a bright spot that moves. The driver of a real one gives such an array."""
+    """Returns a bright spot that moves; the driver of a real camera returns such an array."""
     y, x = numpy.ogrid[:HEIGHT, :WIDTH]
     spot = numpy.exp(-((x - (number * 7) % WIDTH) ** 2 + (y - HEIGHT // 2) ** 2) / 2000.0)
     return (4095 * spot).astype(numpy.uint16)
@@ -23,6 +26,6 @@ with linkspan_remote.connect(ADDRESS, token=TOKEN) as lab, lab.publisher("lab/ca
         try:
             out.send({"image": image(number), "exposure": 0.02, "at": linkspan_remote.Timestamp.now()})
         except ConnectionError as error:
-            # The connection comes back by itself; this image may have arrived or not.
+            # The connection comes back by itself. The gateway may or may not have this image.
             print(error, file=sys.stderr)
         time.sleep(0.1)

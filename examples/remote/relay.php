@@ -1,6 +1,8 @@
 <?php
 /**
- * Gives a page in PHP what a gateway has: GET follows names by server-sent events, POST calls one. No extension is needed, and the token stays here.
+ * Relays a gateway to a page in PHP without the extension: GET follows names by server-sent events, POST calls one.
+ *
+ * The token stays in this script.
  *
  *     GATEWAY=https://lab.example:17180 GATEWAY_TOKEN=... php -S 127.0.0.1:8000
  *     new EventSource("relay.php?name=lab/*").addEventListener("message", event => show(JSON.parse(event.data)));
@@ -8,24 +10,24 @@
  */
 declare(strict_types=1);
 
-const SILENT_SECONDS = 60; // the gateway writes a comment more often than that
+const SILENT_SECONDS = 60; // the gateway writes a comment more often
 
-/** Opens a route of the gateway; what it answers is an answer here, whatever its status is. */
+/** Opens a route of the gateway; also an answer with the status of an error is an answer. */
 function open_route(string $route, string $method, ?string $body = null): mixed
 {
     $headers = ['Authorization: Bearer ' . getenv('GATEWAY_TOKEN'), 'Content-Type: application/json'];
-    // A page that lost its stream goes on behind its last event.
+    // A page that lost its stream continues after its last event.
     $last = $_SERVER['HTTP_LAST_EVENT_ID'] ?? '';
     $headers = array_merge($headers, preg_match('/^\d+\.[\da-f]+$/D', $last) ? ["Last-Event-ID: $last"] : []);
     $http = ['method' => $method, 'header' => $headers, 'timeout' => SILENT_SECONDS, 'ignore_errors' => true, 'follow_location' => 0];
-    // Over HTTP/1.0 the answer has no chunks, which PHP would collect before it gives them.
+    // PHP would collect the chunks of an answer; HTTP/1.0 has none.
     $http += ['protocol_version' => 1.0];
     $http += $body === null ? [] : ['content' => $body];
-    // What PHP warns of is not for a page.
+    // The page gets no warnings of PHP.
     return @fopen((getenv('GATEWAY') ?: 'http://127.0.0.1:17180') . $route, 'r', false, stream_context_create(['http' => $http]));
 }
 
-/** Names keep their slashes in a path. */
+/** Encodes a name for a path; its slashes stay. */
 function in_path(string $name): string
 {
     return implode('/', array_map(rawurlencode(...), explode('/', $name)));
@@ -38,7 +40,7 @@ if (!is_string($name) || $name === '') {
 }
 $calls = $_SERVER['REQUEST_METHOD'] === 'POST';
 if ($calls && !str_starts_with($_SERVER['CONTENT_TYPE'] ?? '', 'application/json')) {
-    // A form of another page could send anything else.
+    // A form of another page can send any other type.
     http_response_code(415);
     exit('send JSON as application/json');
 }
@@ -62,10 +64,10 @@ while (ob_get_level() > 0) {
     ob_end_flush();
 }
 if (!$calls && http_response_code() === 200) {
-    echo ":\n\n"; // so that the page knows that it is connected
+    echo ":\n\n"; // tells the page that it is connected
     flush();
 }
-// Each write ends the script where the page has gone; the gateway's comments are written, too.
+// Each write, also of the gateway's comments, ends the script if the page has gone.
 while (($line = fgets($stream)) !== false) {
     echo $line;
     if (trim($line) === '' || str_starts_with($line, ':')) {

@@ -1,4 +1,6 @@
-//! A subscriber in a smol program, whose task turns the reactor. Prints three readings of `first/publish`.
+//! A subscriber in a smol program, whose task turns the reactor.
+//!
+//! Prints three readings of `first/publish`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -6,7 +8,7 @@ use std::time::Duration;
 use linkspan::{Reactor, Turner};
 use smol::Async;
 
-/// Turns the reactor whenever it has something to do, until its last handle is gone.
+/// Turns the reactor when it is ready, until its last handle is dropped.
 async fn turn(turner: Async<Turner>) {
     while turner.readable().await.is_ok() && turner.get_ref().turn(Duration::ZERO).unwrap_or(false) {}
 }

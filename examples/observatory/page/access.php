@@ -1,7 +1,9 @@
 <?php
 /**
- * Refuses requests of other sites. A page of another site in the same browser can send requests to this server; if its host name resolves
- * to this machine (DNS rebinding), it can read the responses, too. So Host must be a name of loopback.
+ * Refuses requests of other sites: Host must be a name of loopback.
+ *
+ * A page of another site in the same browser can send requests to this server. If its host name resolves to this
+ * machine (DNS rebinding), it can also read the responses.
  */
 declare(strict_types=1);
 

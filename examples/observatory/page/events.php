@@ -1,5 +1,5 @@
 <?php
-/** Streams the messages of the four programs, which it follows at the gateway, to one page as server-sent events. */
+/** Streams the messages of the four programs from the gateway to one page, as server-sent events. */
 declare(strict_types=1);
 
 use Linkspan\Channel;
@@ -10,7 +10,7 @@ use function Linkspan\{decode, latest, schema};
 require __DIR__ . '/access.php';
 
 const STREAM_SECONDS = 20.0; // then the browser reconnects with Last-Event-ID, so that no stream occupies a PHP worker for long
-const SILENT_SECONDS = 1.5;  // a program that sends nothing for this long is missing; every program sends at least twice a second
+const SILENT_SECONDS = 1.5;  // a silent program is missing after this time; every program sends at least twice a second
 const HISTORY = 2000;        // the most samples that a new page receives at once
 const TOPICS = [
     'seismogram' => 'observatory/waveform',
@@ -46,7 +46,7 @@ function emit(array $event, int $until): void
     flush();
 }
 
-/** Calls the Fortran program. Returns null if it does not answer; the page shows it as missing because it publishes nothing either. */
+/** Calls the Fortran program. Returns null if it does not answer; its silence then shows it as missing. */
 function call_spectrum(array $request): ?array
 {
     static $channel = null;
@@ -59,7 +59,7 @@ function call_spectrum(array $request): ?array
     }
 }
 
-/** Returns the unit and the range of each field by its name; $type is the type of a publisher's schema. */
+/** Returns the unit and the range of each field by its name; $type is from a publisher's schema. */
 function axes(array $type): array
 {
     $axes = [];
@@ -69,7 +69,7 @@ function axes(array $type): array
     return $axes;
 }
 
-/** Returns the units and ranges of a program's messages; nothing if it declared no schema or has ended. */
+/** Returns the units and ranges of a program's messages; nothing if it has no schema or has ended. */
 function axes_of(string $part): array
 {
     try {
@@ -79,14 +79,14 @@ function axes_of(string $part): array
     }
 }
 
-/** Follows all names at the gateway, as server-sent events; null while it does not answer. */
+/** Follows all names at the gateway, as server-sent events; null if it does not answer. */
 function follow_gateway(): mixed
 {
     $token = @file_get_contents((string) getenv('GATEWAY_TOKEN_FILE'));
     if ($token === false) {
         return null; // the gateway has never run: it is being compiled
     }
-    // Over HTTP/1.0 the answer has no chunks, which PHP would collect before it gives them.
+    // PHP would collect the chunks of an answer; HTTP/1.0 has none.
     $http = ['header' => 'Authorization: Bearer ' . trim($token), 'protocol_version' => 1.0, 'timeout' => 2.0];
     $stream = @fopen(getenv('GATEWAY') . '/api/events?name=observatory/*', 'r', false, stream_context_create(['http' => $http]));
     if ($stream === false) {
@@ -96,7 +96,7 @@ function follow_gateway(): mixed
     return $stream;
 }
 
-/** Takes the whole events out of the text that has come: the messages in them. */
+/** Removes the complete events from the received text, and returns their messages. */
 function take_messages(string &$text): array
 {
     $messages = [];
@@ -109,7 +109,7 @@ function take_messages(string &$text): array
     return $messages;
 }
 
-/** Returns true for a program whose schema fits the one that the page expects, the reason for one that is refused, and null where it has ended. */
+/** Returns true for a program with a compatible schema, the reason for another, null for an ended program. */
 function fits(string $part): bool|string|null
 {
     try {
@@ -127,29 +127,30 @@ $until = (int) ($_SERVER['HTTP_LAST_EVENT_ID'] ?? $_GET['since'] ?? 0);
 $begin = microtime(true);
 $received = array_fill_keys(array_keys(TOPICS), 0.0);
 $parts = array_flip(TOPICS);
-$shown = $fits = []; // by part; whether a schema fits by part and schema
-$answers = null;     // whether the gateway answers, as the page knows it
+$shown = $fits = []; // by part; fits by part and schema
+$answers = null;     // the page's state of the gateway
 $gateway = null;
 $text = '';
 $nextSpectrum = $begin + 0.3;
 $written = $begin;
 
 echo "retry: 250\n\n";
-// The waveform has 100 samples a second. The request is for ten more than the page missed; the page skips those that it has.
+// The waveform has 100 samples a second. The request adds ten samples to the missed ones; the page skips known
+// samples.
 $missed = min(HISTORY, (int) ceil(($begin * 1000 - $until) / 10) + 10);
 $recent = call_spectrum(['op' => 'recent', 'samples' => $missed]);
 if ($recent !== null && $recent['on'] !== []) {
     $until = max($until, $recent['at'] + 10 * count($recent['on']));
     emit(['waveform' => [$recent], 'triggers' => [$recent]], $until);
 }
-$graceEnd = INF; // until then, a program that has sent nothing is not shown as missing
+$graceEnd = INF; // until then, a silent program is not shown as missing
 
 while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
     $event = [];
     $gateway ??= follow_gateway();
     if ($answers !== ($gateway !== null)) {
         $event['gateway'] = $answers = $gateway !== null;
-        $shown = []; // without it nothing is known of the programs
+        $shown = []; // without the gateway the states of the programs are unknown
         $graceEnd = $answers ? $now + SILENT_SECONDS : INF;
     }
     if ($gateway !== null) {
@@ -197,7 +198,7 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         flush();
         $written = $now;
     }
-    // Until a message comes, or something is due: a spectrum, a program that has been silent for too long, a comment that shows whether the page is still there.
+    // Waits for a message or the next action: a spectrum, a silent program, a comment that tests the connection.
     $due = min(($shown['spectrum'] ?? false) === true ? $nextSpectrum : INF, $written + 1, $begin + STREAM_SECONDS, $now + SILENT_SECONDS / 3);
     $wait = (int) (1e6 * max(0.001, $due - microtime(true)));
     if ($gateway === null) {

@@ -2,7 +2,7 @@
 'use strict';
 
 const RECORDING = 3000; // samples in the recording
-const BACK_SECONDS = 15; // how long a program that was missing is shown as back
+const BACK_SECONDS = 15; // the time for which a returned program is shown as back
 const parts = {};
 let windowLength = 512, source = null, lastId = '', gateway;
 const showSummary = text => { byId('summary').textContent = text; };
@@ -39,7 +39,9 @@ function showSpectrum(answer) {
   byId('window').textContent = `${answer.window} samples = ${number(answer.window / 100)} s, steps of ${number(answer.step)} Hz`;
 }
 
-// Shows the state of a program on its chips and in the summary. `live` is a boolean, or the reason why its schema is refused.
+// Shows the state of a program on its chips and in the summary.
+//
+// `live` is a boolean, or the reason for refusing its schema.
 function showPart(part, live) {
   const was = parts[part]?.state, recovers = ['missing', 'back', 'refused'].includes(was);
   if (typeof live === 'string') setPart(part, 'refused', live);
@@ -67,7 +69,7 @@ function setPart(part, state, why) {
   }
 }
 
-// Shows whether the gateway answers, which has the messages of all programs: while it does not, nothing is known of them.
+// Shows whether the gateway, which has all messages, answers. Otherwise the states of the programs are unknown.
 function showGateway(answers) {
   if (answers === gateway) return;
   if (!answers) {

@@ -1,4 +1,4 @@
-// The plots: the three components and the ratio of the trigger over one time axis, and the spectrum.
+// The plots: the three components and the trigger ratio over one time axis, and the spectrum.
 'use strict';
 
 const SECONDS = 20;
@@ -17,7 +17,7 @@ class TimeSeries {
   constructor(rows) { this.columns = Array.from({ length: rows + 1 }, () => []); }
   get last() { return this.columns[0].at(-1) ?? 0; }
 
-  // Adds samples at intervals of 10 ms. Skips those that it has; a null instead of missing ones interrupts the line.
+  // Adds samples at intervals of 10 ms. Skips known samples. A null for missing samples interrupts the line.
   add(at, rows) {
     const [t, ...ys] = this.columns;
     const push = (x, values) => { t.push(x); ys.forEach((y, r) => y.push(values[r])); };
@@ -51,7 +51,7 @@ function stroke(ctx, x0, y0, x1, y1) {
   ctx.lineTo(x1, y1);
   ctx.stroke();
 }
-// Events are drawn under the grid; the times at which the recording starts again are drawn over it.
+// Draws events under the grid, and the restarts of the recording over it.
 const drawEvents = u => within(u, (ctx, box) => {
   const [t, , on] = trigger.columns, x = seconds => u.valToPos(seconds, 'x', true);
   ctx.fillStyle = css('--trigger');
@@ -80,7 +80,7 @@ function trace(name, range, splits, more) {
     series: [{}, line(`--${name}`)], hooks: { drawClear: [drawEvents], draw: [drawRestarts, ...more.draw ?? []] },
   }, [[], []], byId(`plot-${name}`));
 }
-// Zero is in the middle. The range has a minimum, so that noise is not magnified.
+// Puts zero in the middle. The minimum of the range keeps noise small.
 const symmetricRange = (u, low, high) => { const limit = 1.1 * Math.max(-low, high, 500); return [-limit, limit]; };
 const symmetricTicks = (u, a, low, high) => {
   const step = [200, 500, 1000, 2000, 5000].findLast(s => s <= high * 0.8) ?? 200;

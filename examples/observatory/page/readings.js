@@ -1,4 +1,4 @@
-// The readings: one card each, with the last minute as a sparkline and the statistics of the C++ program.
+// The readings: a card for each, with the last minute as a sparkline and the statistics of the C++ program.
 'use strict';
 
 const KEPT = 600; // readings in a sparkline: one minute
@@ -9,7 +9,7 @@ const histories = {}, statistics = {}, axes = {};
 const UNITS = { 1: '', Cel: '°C', '{count}': 'counts' };
 const unitName = unit => UNITS[unit ?? 1] ?? unit.replaceAll('By', 'B');
 
-// The values that a sparkline always includes: the whole range of a percentage; else zero, if it is a limit of the range.
+// The values in every sparkline: the range of a percentage; else zero, if it is a limit of the range.
 const SHOWN = { '%': range => range };
 function setRanges(readings) {
   for (const [name, { unit, range }] of Object.entries(readings)) {

@@ -1,5 +1,5 @@
 <?php
-/** Sends a report on what the recorder has written so far, or with `?file` the recording itself. */
+/** Sends a report on the recording so far, or with `?file` the recording itself. */
 declare(strict_types=1);
 
 [$program, $recording] = [getenv('LINKSPAN_RECORDER'), getenv('LINKSPAN_RECORDING')];

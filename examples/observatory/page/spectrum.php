@@ -1,5 +1,5 @@
 <?php
-/** The server side of the form: requests the spectrum of a window from the Fortran program and returns its answer or its error. */
+/** Requests the spectrum of a window from the Fortran program, for the form of the page. */
 declare(strict_types=1);
 
 use Linkspan\Channel;
@@ -16,7 +16,7 @@ $text = $_GET['window'] ?? '';
 $window = filter_var($text, FILTER_VALIDATE_INT);
 $begin = hrtime(true);
 try {
-    // A text that is no integer is sent unchanged: the Fortran program checks the window and reports the error.
+    // Other text is sent unchanged: the Fortran program checks the window and reports the error.
     $channel = Channel::connect('observatory/spectrum', timeout: 1.0);
     $answer = $channel->call(['op' => 'spectrum', 'window' => $window === false ? $text : $window], timeout: 2.0);
     $spectrum = $answer->value;
