@@ -39,7 +39,7 @@ pub use source::ListenSource;
 use watches::Watches;
 pub use watches::{WatchedSocket, Watcher};
 
-/// How long a peer may take for its hello, including the proof of a token, before its connection is closed.
+/// How long a peer may take for its hello, including the proof of a token.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the thread waits if even the spare descriptor does not help.
 const SHORTAGE: Duration = Duration::from_millis(10);
@@ -75,7 +75,7 @@ struct Listening {
     handler: Arc<dyn HandshakeHandler>,
 }
 
-/// The acceptor of this process; none before the first listener.
+/// None before the first listener.
 static CURRENT: Own<Mutex<Option<Arc<Acceptor>>>> = Own::new();
 
 /// Registers a listener, whose connections the acceptor's thread answers.
@@ -119,7 +119,6 @@ impl Drop for ListenerRegistration {
         }
         let mut state = self.acceptor.state();
         let gone = state.registrations.remove(&self.token);
-        // Peers without an answer see their connection closed, and connect to the next listener.
         let token = self.token;
         let callers: Vec<_> = state.callers.extract_if(|_, caller| caller.registration == token).collect();
         drop(state);
@@ -221,12 +220,10 @@ impl Acceptor {
         }
     }
 
-    /// Continues a pending handshake, and answers it when it is complete.
     fn advance_caller(self: &Arc<Self>, token: u64) {
         let Some(mut caller) = self.state().callers.remove(&token) else { return };
         let was_read = caller.hello.is_some();
         let step = caller.advance();
-        // The link that takes over the connection reads the bytes after the hello.
         if !was_read && !matches!(step, Ok(HandshakeStage::Reading)) {
             self.watches.epoll.remove(caller.stream.readable().0);
         }
@@ -271,7 +268,6 @@ impl Acceptor {
                 // The listener was closed after the event.
                 Ok(Some(_)) if !self.is_open(registration) => return,
                 Ok(Some(socket)) => {
-                    // Closes a connection that was refused or has already ended.
                     let Ok((stream, proof)) = authenticator.admit(socket, handler.expects_hello()) else {
                         continue;
                     };
@@ -319,9 +315,8 @@ impl Acceptor {
                         );
                     }
                 }
-                // The process has no descriptor left. The connection would stay in the queue and wake this
-                // thread without end. With the spare descriptor it is accepted and closed at once, and the
-                // peer tries again.
+                // The process has no descriptor left, and the connection would wake this thread without end.
+                // With the spare descriptor it is accepted and closed at once, and the peer tries again.
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                     drop(spare.take());
                     if socket::accept(listener).is_err() {
@@ -343,10 +338,9 @@ impl Acceptor {
         }
     }
 
-    /// Evicts a pending connection for a new one. Returns false if no eviction is needed.
+    /// Evicts a pending connection for a new one; false if no eviction is needed.
     ///
-    /// An evicted connection with a complete hello is answered. Any other peer sees its connection closed, and connects
-    /// again.
+    /// An evicted connection with a complete hello is answered. Any other peer connects again.
     fn make_room(self: &Arc<Self>, new_peer: &PeerIdentity) -> bool {
         let mut state = self.state();
         let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.peer_identity.clone()));
@@ -390,12 +384,10 @@ impl Acceptor {
                 }
                 Err(error) => drop(source.answer(&received, &handler.refusal(&error))),
             }
-            // The watched descriptor now belongs to the new link.
             if let Ok(stream) = &received.stream {
                 self.watches.epoll.remove(stream.readable().0);
                 if self.state().registrations.contains_key(&token) {
-                    // If this fails, no client can connect, and each gets the error that the server does not
-                    // answer.
+                    // If this fails, each client gets the error that the server does not answer.
                     source
                         .with_reader(&mut |reader| drop(self.watches.epoll.add(reader, token, Interest::IN)));
                 }
@@ -403,7 +395,7 @@ impl Acceptor {
         }
     }
 
-    /// Answers a peer whose hello is complete, or could not be read: `read_outcome` has the error.
+    /// Answers a peer whose hello is complete, or could not be read (`read_outcome`).
     fn answer_caller(self: &Arc<Self>, caller: PendingHandshake, read_outcome: Result<()>) {
         let PendingHandshake { stream, handler, credentials, hello, .. } = caller;
         let answer = read_outcome.and_then(|()| {

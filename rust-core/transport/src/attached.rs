@@ -41,8 +41,7 @@ pub fn names(place: &Place) -> Result<Vec<String>> {
 
 /// Removes this user's files with these names.
 ///
-/// It syncs the directory first: otherwise a power cut could restore the messages that used the files,
-/// without the files.
+/// It first syncs the directory: a power cut could restore messages without the files that they use.
 pub fn remove_unused(place: &Place, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
@@ -61,8 +60,7 @@ pub fn remove_unused(place: &Place, names: &[String]) -> Result<()> {
 
 /// Syncs the names in the place's directory.
 ///
-/// A program that renamed a file may have been killed before the sync. Then the file's bytes are on the disk,
-/// but its name may not be.
+/// A program may have been killed between a rename and this sync.
 pub fn sync(place: &Place) -> Result<()> {
     let Some((fd, _)) = directory(place)? else { return Ok(()) };
     rustix::fs::fsync(&fd).doing(format!("syncing {}", place.path().display()))
@@ -88,7 +86,7 @@ pub fn write(place: &Place, name: &str, bytes: &[u8]) -> Result<()> {
     let file = inside.create(&new, mode, None)?;
     let written = write_all(&file, bytes).and_then(|()| rustix::fs::fsync(&file)).doing(doing());
     written.and_then(|()| inside.rename(inside, &new, name)).inspect_err(|_| {
-        // The caller gets the first error; the next writer removes the temporary file.
+        // The next writer removes the temporary file.
         let _ = inside.remove(&new);
     })?;
     rustix::fs::fsync(&fd).doing(doing())

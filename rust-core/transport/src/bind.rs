@@ -1,9 +1,7 @@
 //! Takes the name of a socket, exclusively or shared with other processes, and releases it.
 //!
-//! The process takes the lock of the name, removes a dead owner's files, and makes the socket in a private
-//! directory. It sets the mode, listens, and renames the socket to its name. So a process that sees the name
-//! can connect, and the name never leads to a socket with another mode.
-//!
+//! The process makes the socket in a private directory, sets the mode, listens, and renames the socket to its
+//! name. So a process that sees the name can connect, and the name never leads to a socket with another mode.
 //! A sweep, or an ending process, holds the lock for milliseconds. So a name is refused only after it is
 //! certain that a living process owns it.
 
@@ -85,10 +83,9 @@ impl Place {
         }
     }
 
-    /// Makes the socket. The caller has the lock, which the result keeps.
+    /// Makes the socket under this lock.
     fn bind_under(&self, lock: Lock, access: Access) -> Result<BoundName> {
-        // The lock is held, so files at either name are stale. The socket listens before it gets its name: a
-        // process that sees the name can connect.
+        // The lock is held, so files at either name are stale.
         self.check_socket(&lock)?;
         self.sweep_beginnings()?;
         let mode = access.mode.unwrap_or(self.directory.file_mode());
@@ -189,7 +186,7 @@ impl Place {
         self.check_ours(&self.file, lock)
     }
 
-    /// Refuses to take a name that another user's file has. `lock` is the lock of the place.
+    /// Refuses to take a name that another user's file has.
     ///
     /// # Errors
     /// `AddressInUse` if another user holds the byte of the name, and so may own it; else `PermissionDenied`.
@@ -214,10 +211,8 @@ impl Place {
 
     /// Takes a name for a socket with an address from the kernel: the file at the name is only for listings.
     ///
-    /// `owner_record` writes it under the lock.
-    ///
     /// # Errors
-    /// `AddressInUse` if another process has the lock; the errors of `owner_record`.
+    /// `AddressInUse` if another process has the lock; the errors of `owner_record`, which writes the file.
     pub fn register(
         &self,
         socket: Guarded,
@@ -241,8 +236,7 @@ impl Place {
         })
     }
 
-    /// Removes the stale files of this user at the name, and temporary ones. The caller holds the lock of the
-    /// name.
+    /// Removes this user's stale files at the name, and temporary ones. The caller holds its lock.
     ///
     /// # Errors
     /// `PermissionDenied` if another user's file has the name.
@@ -251,9 +245,7 @@ impl Place {
         self.directory.beneath().remove(&self.file).map(drop)
     }
 
-    /// Removes the temporary files of dead processes of this user, and their owner record.
-    ///
-    /// The caller holds the lock of the name.
+    /// Removes this user's temporary files and owner record. The caller holds the lock of the name.
     pub fn sweep_beginnings(&self) -> Result<Swept> {
         let mut swept = staging::sweep(&self.directory, &[&self.file, &owner::record_of_file(&self.file)])?;
         swept.note(owner::remove(self))?;
@@ -263,8 +255,7 @@ impl Place {
 
 /// An owned name with its listening socket.
 ///
-/// Its drop closes the socket and releases the lock. It removes the name after the last process that listens
-/// there.
+/// Its drop releases the lock, and removes the name after the last process that listens there.
 #[derive(Debug)]
 pub struct BoundName {
     pub socket: Arc<Guarded>,
@@ -272,9 +263,9 @@ pub struct BoundName {
     place: Place,
     born: u64,
     is_shared: bool,
-    /// The record for listings; declared before the lock, so it is removed while the lock is held.
+    /// Declared before the lock, so it is removed while the lock is held.
     _owner_record: Option<OwnerRecord>,
-    /// The lock of the name, exclusive or shared. `None` only within the drop.
+    /// Exclusive or shared. `None` only within the drop.
     lock: Option<Lock>,
 }
 
@@ -285,8 +276,7 @@ impl Drop for BoundName {
             return;
         }
         if self.is_shared {
-            // Other processes may continue to listen: only the last process gets the exclusive lock, and
-            // removes the name.
+            // Only the last process gets the exclusive lock, and removes the name.
             self.lock = None;
             self.lock = lock::try_own(&self.place.directory, &self.place.file).unwrap_or_default();
             if self.lock.is_none() {
@@ -357,7 +347,6 @@ mod tests {
         let listener = UnixListener::bind(place.path()).unwrap();
         assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
         listener.set_nonblocking(true).unwrap();
-        // Once for the liveness check, once for its process number.
         assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 2);
         listener.set_nonblocking(false).unwrap();
         std::thread::scope(|s| {
@@ -369,9 +358,8 @@ mod tests {
         });
     }
 
-    /// The owner closes the connection after a while, like a process that ends.
-    ///
-    /// A caller with enough patience takes the name over; without patience it is refused before.
+    /// A caller with enough patience takes the name over from an owner that ends; without patience it is
+    /// refused.
     #[test]
     fn claim_waits_for_an_owner_that_ends_as_long_as_the_caller_has_patience() {
         for (patience, takes_over) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {

@@ -62,13 +62,13 @@ pub struct ConnectOptions {
     pub pattern: &'static str,
 }
 
-/// One side's link, with the objects of equal lifetime.
+/// One side's link.
 pub struct ConnectionlessLink {
     /// The sending half.
     pub tx: Tx,
     /// The receiving half.
     pub rx: Rx,
-    /// Owns the name; dropping it releases the name.
+    /// Owns the name until it is dropped.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
     /// The directory of the messages; `None` if they are in the kernel.
     pub place: Option<Place>,

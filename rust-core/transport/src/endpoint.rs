@@ -7,9 +7,8 @@
 //! | `unix:/srv/app.sock` | `unix` | none: the path itself |
 //! | `tcp://127.0.0.1:7000` | `tcp` | `127.0.0.1:7000.tcp`, a record for listings |
 //!
-//! Parsing checks everything: no later layer sees a name with `..`, a NUL or a character that a shell would
-//! interpret. A name has at most 200 bytes in segments of 1 to 64. It contains no `@`, so the translation to
-//! a file name is reversible.
+//! No later layer sees a name with `..`, a NUL or a character that a shell would interpret. A name contains
+//! no `@`, so the translation to a file name is reversible.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,7 +27,7 @@ pub struct Endpoint {
     name: String,
 }
 
-/// The most bytes of a name. With `@` for `/` and the ending it stays below the 255 of a file name.
+/// The most bytes of a name: with the ending it stays below the 255 of a file name.
 const MAX_NAME: usize = 200;
 /// The most bytes of a segment, the part of a name between two `/`.
 const MAX_SEGMENT: usize = 64;
@@ -101,7 +100,7 @@ impl Endpoint {
         if is_its_side || !self.transport().capabilities().one_way {
             return Ok(());
         }
-        // Every send and every receive calls this, so the text is made only for a refusal.
+        // Every send and receive calls this, so the text is made only for a refusal.
         self.transport().require(false, &format!("{what} at this end")).map_err(|e| e.on(self))
     }
 }

@@ -1,7 +1,7 @@
 //! The extension of a frame. It follows the 64-byte header.
 //!
-//! On a transport without a hello it holds the sender and its incarnation. A recorded message also has its
-//! number in the recording. A request to a bridge has its deadline.
+//! On a transport without a hello it holds the sender; a recorded message also has its number in the
+//! recording. A request to a bridge has its deadline.
 //!
 //! Layout: a CBOR map with `session` before `source`, and `sequence` before both; or `until` before `clock`.
 //! Zero bytes pad it to a multiple of 8. `docs/wire-format.md` shows an example.
@@ -51,7 +51,7 @@ pub fn read_recorded(bytes: &[u8]) -> Option<(Sender, u64)> {
     Some((Sender { source, session: number("session")? }, number("sequence")?))
 }
 
-/// Encodes the deadline of a request, by this machine's clock ([`crate::sys::clock::since_boot`]), padded.
+/// Encodes the deadline of a request, by [`crate::sys::clock::since_boot`], padded.
 pub fn write_until(until: Duration) -> Result<Vec<u8>> {
     let mut map = Map::new();
     map.insert("until".into(), u64::try_from(until.as_nanos()).unwrap_or(u64::MAX).into());
@@ -59,7 +59,7 @@ pub fn write_until(until: Duration) -> Result<Vec<u8>> {
     pad(codec::encode(&Value::Map(map), Encoding::Cbor)?)
 }
 
-/// Decodes the deadline of a request. `None` if it has no deadline by this machine's clock.
+/// Decodes the deadline of a request, if it has one by this machine's clock.
 pub fn read_until(bytes: &[u8]) -> Option<Duration> {
     let value = decode(bytes).ok()??;
     let is_ours = value.at("clock").and_then(Value::as_text).is_ok_and(|clock| clock == BOOT);
@@ -71,8 +71,7 @@ fn pad(mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes the map; `None` if it is empty. Its last value is a text that does not end in zero bytes, so
-/// trailing zeros are padding.
+/// Decodes the map; `None` if it is empty. The map's last byte is not zero, so trailing zeros are padding.
 fn decode(bytes: &[u8]) -> Result<Option<Value>> {
     let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
     if end == 0 { Ok(None) } else { codec::decode(&bytes[..end], Encoding::Cbor).map(Some) }
@@ -92,7 +91,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<Sender>> {
     }
 }
 
-/// The last decoded sender. Consecutive messages mostly have an equal sender.
+/// The last decoded sender: consecutive messages mostly have an equal sender.
 #[derive(Debug, Default)]
 pub struct LastSender {
     bytes: Bytes,
@@ -100,7 +99,7 @@ pub struct LastSender {
 }
 
 impl LastSender {
-    /// Decodes the sender as [`read`] does, except if the bytes are equal to the last ones.
+    /// Decodes the sender as [`read`] does, except if the bytes are unchanged.
     ///
     /// # Errors
     /// The errors of [`read`].

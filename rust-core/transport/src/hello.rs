@@ -47,8 +47,7 @@ impl Default for HelloReader {
 }
 
 impl HelloReader {
-    /// Returns a reader of the answer to a hello, which may bring as many descriptors as any side sends at
-    /// once.
+    /// Returns a reader of an answer, which may bring as many descriptors as any side sends at once.
     fn of_answer() -> HelloReader {
         HelloReader { most: socket::MAX_DESCRIPTORS, ..HelloReader::default() }
     }
@@ -221,8 +220,7 @@ pub enum Call<T = AnsweredCall> {
 
 /// The time for a listener's answer to a call without its own time-out.
 ///
-/// Such a call makes an object or asks for one value. The acceptor answers within microseconds, but on
-/// another thread.
+/// The acceptor answers within microseconds, but on another thread.
 pub const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 
 /// Connects to the listener at this place, once, and sends nothing.
@@ -258,10 +256,9 @@ impl HelloAnswer {
     }
 }
 
-/// Asks a process of this user that listens at a place for its socket, to listen there as well.
+/// Asks a process of this user that listens at a place for its socket.
 ///
-/// Returns `None` if no process listens, or it is ending. The first descriptor of the answer is the granted
-/// socket.
+/// Returns `None` if no process listens, or it is ending. The first descriptor of the answer is the socket.
 ///
 /// # Errors
 /// `PermissionDenied` if another user serves the name.
@@ -285,11 +282,9 @@ pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) ->
     }
 }
 
-/// Sends a hello over a new connection, which has room for it.
 fn send_hello(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     match stream.write_with(frame, descriptors) {
-        // The listener may have answered before it closed the connection: it refuses users before it reads.
-        // So read the answer.
+        // A listener refuses users before it reads, so it may have answered before it closed the connection.
         Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
         sent if sent.as_ref().is_ok_and(|n| *n == Some(frame.len())) => Ok(()),
         sent => {
@@ -299,7 +294,7 @@ fn send_hello(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
 }
 
-/// A connection under way with a hello. Its steps need no running call.
+/// A connection under way with a hello.
 pub struct Asked(Box<dyn PendingCall>);
 
 /// The steps of a connection, up to the answer to its hello.
@@ -319,7 +314,6 @@ pub(crate) trait PendingCall: Send {
     }
 }
 
-/// A frame that was sent over a new connection, and the frame that answers it.
 pub(crate) struct Exchange {
     stream: Stream,
     reading: HelloReader,

@@ -34,7 +34,6 @@ use crate::sys::environment;
 /// The bytes before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The word before a public key.
 const KIND: &str = "ed25519:";
 // The lines around our own key, which is PKCS #8 in PEM.
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
@@ -305,14 +304,11 @@ fn read_secret(path: &Path) -> Result<Option<String>> {
     read(path, file).map(Some)
 }
 
-/// Writes a new file under a temporary name and renames it.
-///
-/// Readers never see a part, and nothing is replaced. Returns after file and name are on the disk.
+/// Writes a new file under a temporary name and renames it, onto the disk.
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     let folder = path.parent();
     if let Some(folder) = folder {
-        // A program with more rights than its caller has no keys, and does not get here.
         let because = environment::advice(
             "so that others may put keys there; take a directory of your own (LINKSPAN_KEYS)",
             "so that others may put keys there",

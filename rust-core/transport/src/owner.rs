@@ -43,7 +43,7 @@ pub(crate) fn record_of_file(file: &str) -> String {
     [PREFIX, file].concat()
 }
 
-/// Returns the place of the record of a name: each owner renames a new file to it.
+/// Returns the place of a record, to which each owner renames a new file.
 pub(crate) fn record(place: &Place) -> Place {
     Place { directory: place.directory.clone(), file: record_of_file(&place.file) }
 }
@@ -111,15 +111,14 @@ pub(crate) fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
 }
 
-/// Returns the process in the record of a name. The caller knows that the name has a living owner.
+/// Returns the process in the record of a name that has a living owner.
 pub(crate) fn process(place: &Place) -> Option<u32> {
     process_in(place, &read_map(place)?)
 }
 
-/// Returns the process in a record that was read.
+/// Returns the process in a record, if it is in this PID namespace.
 ///
-/// `None` for a process in another PID namespace, because its number denotes another process here. `None`
-/// also for this process's number in a record that it has not written.
+/// `None` also for this process's number in a record that it has not written.
 pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
     if is_elsewhere(record) {
         return None;
@@ -136,7 +135,7 @@ pub fn is_elsewhere(record: &Value) -> bool {
 
 /// Returns the refusal of a name that a living process has.
 ///
-/// `does` is the action of that process (`listens at`), `advice` the remedy against another process.
+/// `does` is the action of that process (`listens at`), `advice` the remedy.
 pub(crate) fn in_use(process: Option<u32>, does: &str, name: impl fmt::Display, advice: &str) -> Error {
     let text = match process {
         Some(pid) if pid == std::process::id() => {
@@ -173,9 +172,8 @@ impl Drop for OwnerRecord {
     }
 }
 
-/// Removes the record of a dead process of this user, even an unfinished one; notes remaining files.
-///
-/// The caller holds the lock of the name.
+/// Removes the record of this user's dead process; notes remaining files. The caller holds the lock of the
+/// name.
 pub(crate) fn sweep(place: &Place) -> Result<Swept> {
     let mut swept = staging::sweep(&place.directory, &[&record_of_file(&place.file)])?;
     swept.note(remove(place))?;

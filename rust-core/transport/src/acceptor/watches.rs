@@ -1,7 +1,6 @@
 //! The epoll set of the acceptor's thread, and the descriptors that it watches for layers above.
 //!
-//! Every descriptor in the set has a token that is never reused, so an event of a removed descriptor finds
-//! nothing.
+//! A descriptor's token is never reused, so an event of a removed descriptor finds nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +55,6 @@ impl Watches {
         })
     }
 
-    /// Returns a token that no other descriptor has or had; the first is 1.
     pub(crate) fn next_token(&self) -> u64 {
         self.last_token.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -100,7 +98,7 @@ impl WatchedSocket {
         self.watches.epoll.modify(self.stream.readable().0, self.token, what)
     }
 
-    /// Returns whether the peer has ended the connection, even before the acceptor's thread sees it.
+    /// Returns whether the peer has ended the connection.
     pub fn has_ended(&self) -> bool {
         let ended = poll::happens_within(self.stream.readable().0, self.end, Duration::ZERO);
         ended.is_ok_and(|what| !what.is_empty())
@@ -113,7 +111,7 @@ impl Drop for WatchedSocket {
             self.watches.epoll.remove(self.stream.readable().0);
             self.watches.watched().remove(&self.token);
             if self.hangs_up {
-                // The acceptor's thread may still hold it from answering the hello: shut it down.
+                // The acceptor's thread may still hold it: shut it down.
                 self.stream.disconnect();
             }
         }

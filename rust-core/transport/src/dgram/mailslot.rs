@@ -1,7 +1,6 @@
 //! The name of a mailslot: a reader takes it under its lock, writers look for it.
 //!
-//! The socket is bound and gets its mode in a private directory. It is renamed to its name last, after the
-//! owner record, so a process that sees the name can write.
+//! The socket is renamed to its name last, after the owner record, so a process that sees the name can write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +28,6 @@ use crate::{Rx, Tx, extension};
 struct Mailslot {
     place: Place,
     born: u64,
-    /// The record for listings, removed while the lock is held.
     _owner_record: OwnerRecord,
     _lock: Lock,
 }
@@ -72,8 +70,6 @@ pub fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<C
 }
 
 /// Takes the lock of the name, within 50 ms if no writer could connect.
-///
-/// A sweep, or a reader that ends, holds it for a moment.
 fn take_lock(place: &Place) -> Result<Lock> {
     for _ in 0..50 {
         if let Some(lock) = lock::try_own(&place.directory, &place.file)? {

@@ -30,7 +30,7 @@ pub struct FileWriter {
     last: u64,
     /// Device and inode of the file that is written in place, after its name is on the disk.
     named: Option<(u64, u64)>,
-    /// The file of this process's last value. It stays open, so its inode is not reused.
+    /// The file of this process's last value; open, so its inode is not reused.
     written: Option<WrittenFile>,
     locks: KeptFile,
 }
@@ -84,11 +84,9 @@ impl FileWriter {
             let n = open::read_at(old, &mut beginning, 0).ok()?;
             self.settings.form.sequence(&beginning[..n])
         });
-        // A number at the end of the range is not continued from.
         stored.unwrap_or(self.last).saturating_add(1)
     }
 
-    /// Writes a temporary file under the name's lock and renames it.
     fn by_renaming(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (directory, file) = (&self.place.directory, &self.place.file);
         let _lock = self.locks.take(directory, file, waiting)?;
@@ -104,8 +102,8 @@ impl FileWriter {
         let pieces = [&*head, body, end];
         let mut new = self.write_new(&temporary, mode, group, pieces);
         if new.as_ref().is_err_and(|e| e.kind() == ErrorKind::AddressInUse) {
-            // The lock is held, so a temporary file of this user is stale. If another user has that name,
-            // this file gets an unguessable one.
+            // A temporary file of this user is stale, because the lock is held. If another user has that
+            // name, this file gets an unguessable one.
             if self.remove(&temporary).is_err() {
                 temporary = beneath::staged(file)?;
             }
@@ -113,7 +111,7 @@ impl FileWriter {
         }
         let written = new.and_then(|new| self.give_name(&temporary).map(|()| new));
         if written.is_err() {
-            // The caller gets the first error; the next writer removes the temporary file.
+            // The next writer removes the temporary file.
             let _ = self.remove(&temporary);
         }
         self.written = Some(written?);
@@ -122,8 +120,8 @@ impl FileWriter {
 
     /// Returns the existing file, if it may be replaced, and the number of the next value.
     ///
-    /// A file of this user may be replaced, and another user's regular file with write permission for this
-    /// user. Root replaces only root's files.
+    /// Another user's regular file may be replaced with write permission for this user. Root replaces only
+    /// root's files.
     ///
     /// # Errors
     /// `PermissionDenied` for any other file, `InvalidEndpoint` for a directory.
@@ -257,7 +255,6 @@ impl FileWriter {
                 return Ok(opened);
             }
             match self.place.directory.beneath().create(&self.place.file, mode, self.settings.group) {
-                // Another process made it first: use its file.
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
                 made => drop(made?),
             }
@@ -266,8 +263,7 @@ impl FileWriter {
 
     /// Replaces the contents such that readers always recognise an incomplete value.
     ///
-    /// A frame is recognised by its check sum, because the header is written first; a line by its newline,
-    /// which is written last.
+    /// A frame is recognised by its check sum, because the header is written first; a line by its newline.
     ///
     /// # Errors
     /// Errors of writing; the text states it if the previous value is lost.

@@ -64,7 +64,6 @@ impl RecordDraft {
         RecordDraft { encoding, body, check, needs_mask, follows: false, origin: None }
     }
 
-    /// Returns whether the record begins a segment of the original journal.
     fn begins(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.begins)
     }
@@ -83,8 +82,6 @@ pub struct Segmentation {
 }
 
 /// The writing end. Its owner (`writer` or `replica`) holds the journal's lock.
-///
-/// One thread at a time calls it.
 #[derive(Debug)]
 pub struct JournalLog {
     folder: JournalFolder,
@@ -118,8 +115,7 @@ enum Piece<'a> {
 impl JournalLog {
     /// Opens the log, and creates it if necessary. The caller holds the journal's lock.
     ///
-    /// It truncates a torn tail, syncs bytes that a killed writer may have left in the kernel's memory,
-    /// writes the committed word, and deletes segments according to the rules.
+    /// It truncates a torn tail, writes the committed word, and deletes segments according to the rules.
     ///
     /// # Errors
     /// `Corrupt` if acknowledged records are damaged or their segments missing; `VersionMismatch` for a newer
@@ -324,7 +320,6 @@ impl JournalLog {
         }
     }
 
-    /// Returns the bytes that a message takes in the log, with head and fill.
     fn size(&self, draft: &RecordDraft) -> u64 {
         let source = draft.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         record::length(record::head_length(source, draft.needs_mask), draft.body.len() as u64)
@@ -341,7 +336,6 @@ impl JournalLog {
         self.shape.segment_bytes.unwrap_or(usual).min(process)
     }
 
-    /// Writes the pieces after the last safe record, without a sync.
     fn write(&self, pieces: &[Piece<'_>], scratch: &[u8]) -> Result<()> {
         let doing = || format!("writing to {}", self.file_name());
         let mut at = self.end;
@@ -401,7 +395,7 @@ impl JournalLog {
         self.folder.path(&super::folder::segment_name(self.segment.first)).display().to_string()
     }
 
-    /// Begins the next segment, whose first record gets the number `first`. Then applies the retention rules.
+    /// Begins the segment of the record `first`, then applies the retention rules.
     fn roll(&mut self, first: u64, now: i64) -> Result<()> {
         let segment =
             SegmentInfo { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
@@ -410,8 +404,8 @@ impl JournalLog {
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, begun);
         self.begun = begun;
         (self.segment, self.end, self.written) = (segment, PAGE, None);
-        // A segment that cannot be deleted is not a reason to refuse a message. The next segment repeats the
-        // deletion, and a process that opens the journal gets the error.
+        // A segment that cannot be deleted is not a reason to refuse a message. A process that opens the
+        // journal gets the error.
         let _ = self.retire();
         Ok(())
     }
@@ -436,15 +430,12 @@ impl JournalLog {
         self.kept.retire_before(&self.folder, first)
     }
 
-    /// Syncs the committed word at an orderly close.
-    ///
-    /// Acknowledged records are safe without it. It saves the next writer a search.
+    /// Syncs the committed word at an orderly close, which saves the next writer a search.
     pub fn close(&self) -> Result<()> {
         self.word.sync()
     }
 }
 
-/// Adds a part of the scratch memory; joins it with the last piece if they are adjacent.
 fn add(pieces: &mut Vec<Piece<'_>>, range: std::ops::Range<usize>) {
     match pieces.last_mut() {
         Some(Piece::Scratch(before)) if before.end == range.start => before.end = range.end,
@@ -456,7 +447,6 @@ fn now() -> i64 {
     Timestamp::now().0
 }
 
-/// Returns the error for a segment that was deleted between listing and opening.
 fn vanished(folder: &JournalFolder) -> Error {
     let text =
         format!("the last segment of {} was removed while it was being opened", folder.path("").display());

@@ -29,7 +29,6 @@ pub struct Reader {
     committed: Committed,
     /// The longest body in bytes; a longer one is skipped with `TooLarge`.
     limit: u64,
-    /// The open segment; `None` before the first.
     records: Option<Records>,
     next: u64,
     /// Skips records sent earlier than this (ns since 1970), until a later one is found.
@@ -41,7 +40,7 @@ pub struct Reader {
     gone: bool,
     /// The name under which this reader's position is stored, if any.
     consumer: Option<Consumer>,
-    /// The positions of the last two returned records: a caller that reads ahead has one unprocessed record.
+    /// The positions of the last two returned records: a caller may read one record ahead.
     delivered: [Option<Position>; 2],
 }
 
@@ -142,7 +141,6 @@ impl Reader {
         self.next = position.sequence.min(self.committed.sequence) + 1;
         // The offset saves a search, but only if that very record is there.
         if self.next == position.sequence + 1
-            // Reading reports damage.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
             && let RecordAt::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
         {
@@ -191,8 +189,7 @@ impl Reader {
 
     /// Returns the first number of the segment for the first record sent at this time or later.
     ///
-    /// The page of each segment has the latest time of all earlier records. That time never falls, so a
-    /// binary search works.
+    /// The pages' latest times of earlier records never fall, so a binary search works.
     fn segment_of(&self, at: i64) -> Result<u64> {
         let segments = self.folder.segments()?;
         let (mut low, mut high) = (0, segments.len().saturating_sub(1));
@@ -256,7 +253,6 @@ impl Reader {
         }
     }
 
-    /// Walks headers to the first requested record, by number or by time.
     fn walk(&mut self) -> Result<()> {
         let Some(records) = &mut self.records else { return Ok(()) };
         let (next, since) = (self.next, self.since);
@@ -300,7 +296,6 @@ impl Reader {
         if before == Some(first) {
             return Err(self.pass_damage("the segment ends in front of it")?);
         }
-        // If the segment was just deleted, the next call finds it missing.
         self.records = match self.at(first, PAGE) {
             Err(e) if e.kind() == ErrorKind::Corrupt => {
                 // Reported once; the next call continues with the next segment.
@@ -314,7 +309,6 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads the committed word; returns whether there is something new for this reader.
     fn refresh(&mut self) -> Result<bool> {
         let Some(committed) = self.word.read()? else { return Ok(false) };
         if committed.sequence <= self.committed.sequence {
@@ -327,9 +321,9 @@ impl Reader {
         Ok(self.next <= committed.sequence)
     }
 
-    /// Stores that the program has processed every record up to this number. Needs a name.
+    /// Stores that the program has processed every record up to this one of the last two returned ones.
     ///
-    /// The record is one of the last two returned ones. The next reader with this name continues after it.
+    /// The next reader with this name continues after it.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let done =
@@ -391,7 +385,6 @@ impl Reader {
         self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    /// Moves past a damaged record; returns the error that reports it.
     fn pass_damage(&mut self, why: &str) -> Result<Error> {
         let lost = self.next;
         let error = match &self.records {
@@ -433,7 +426,7 @@ impl Reader {
 fn word(folder: &JournalFolder, id: super::block::JournalId) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
-        // An error text advises users to remove the word. A writer creates it again, and so may a reader.
+        // An error text advises users to remove the word.
         None if !is_written(folder)? => Word::create(folder, id).map(Some),
         None => Ok(None),
     }

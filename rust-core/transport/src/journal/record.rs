@@ -10,9 +10,8 @@
 //! | `source` | text | the writer's name |
 //! | `mask` | 4 bytes | the mask of the body, see [`super::mask`]; only for a masked body |
 //!
-//! The checksum includes the journal's identity, so a record of another journal inside a message is never
-//! accepted. `after` separates damage from the effects of a crash: a bad record is damage if a later one
-//! proves that it was safe. Otherwise it was never acknowledged (`tail`).
+//! The checksum rejects records of another journal inside a message. `after` separates damage from the
+//! effects of a crash: a bad record is damage if a later record proves that it was safe (`tail`).
 
 use super::block::{JournalId, LARGEST};
 pub use super::mask::ALIGN;
@@ -34,19 +33,16 @@ const MASKED: u8 = 0xa5;
 /// The bytes before a mask: its key and its length.
 const MASK: &[u8; 6] = b"\x64mask\x44";
 
-/// The fields that the log adds to a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
     pub id: &'a JournalId,
     pub sequence: u64,
     pub sent: i64,
-    /// Every record up to this number was on the disk when this one was written.
     pub after: u64,
     pub session: u64,
     pub source: &'a str,
     /// The first 8 bytes of the fingerprint of its schema; 0 without a schema.
     pub schema: u64,
-    /// The mask of the body, if any.
     pub mask: Option<Mask>,
 }
 
@@ -95,7 +91,6 @@ fn short(source: &str) -> &str {
     &source[..end]
 }
 
-/// Returns the number of bytes before the body in a record of this writer.
 pub fn head_length(source: &str, is_masked: bool) -> usize {
     let source = short(source).len();
     let mask = if is_masked { MASK.len() + size_of::<Mask>() } else { 0 };
@@ -151,7 +146,6 @@ pub fn read_extension<'a>(bytes: &'a [u8], id: &JournalId) -> Option<RecordExten
     }
     let check = crc32c::crc32c_append(crc32c::crc32c(id), &bytes[..CHECK.start]);
     let check = crc32c::crc32c_append(crc32c::crc32c_append(check, &[0; 4]), &bytes[CHECK.end..]);
-    // A fuzzer cannot find a checksum.
     if !cfg!(fuzzing) && check.to_le_bytes() != bytes[CHECK] {
         return None;
     }

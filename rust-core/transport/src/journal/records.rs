@@ -33,19 +33,15 @@ pub enum Parts {
 
 #[derive(Debug)]
 pub enum RecordAt {
-    /// A record whose read parts are whole.
     Record(JournalRecord),
     End,
-    /// Bytes that are not a whole record, and the reason.
     Broken(String),
 }
 
 /// The end of a walk over headers.
 #[derive(Debug)]
 pub enum Walked {
-    /// Before a requested record; its number.
     Wanted(u64),
-    /// After the last record that the caller may read.
     PastLast,
     End,
     /// Before bytes that are not a record, and the reason.
@@ -113,7 +109,6 @@ impl Records {
         Ok(&self.window[start..(start + length).min(self.filled)])
     }
 
-    /// Reads the window anew, from an offset on.
     fn fill_window(&mut self, at: u64, length: usize) -> Result<()> {
         if self.window.len() < length.max(AHEAD) {
             self.window = vec![0; length.max(AHEAD)];
@@ -222,8 +217,7 @@ impl Records {
         }
     }
 
-    /// Returns the reason why a record is not whole, if it is not. Reads the body in parts, without keeping
-    /// it.
+    /// Returns the reason why a record is not whole. Reads the body in parts, without keeping it.
     fn check(&mut self, record: &JournalRecord) -> Result<Option<String>> {
         let mut at = record.at + record.header.body_offset() as u64;
         let body_end = at + record.header.body;
@@ -264,7 +258,6 @@ impl Records {
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));
         let mut body = match usize::try_from(record.header.body) {
             Ok(length) if length <= AHEAD / 2 => self.bytes(at, length)?.to_vec(),
-            // A length may be anything, so it is checked before the allocation.
             Ok(length) if at + record.header.body <= self.length()? => self.long_body(at, length)?,
             _ => return cut(),
         };
@@ -283,7 +276,6 @@ impl Records {
         })
     }
 
-    /// Returns the bytes of a body that is longer than the window, or fewer at the end of the file.
     fn long_body(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         if body.try_reserve_exact(length).is_err() {
@@ -302,10 +294,10 @@ impl Records {
         Ok(body)
     }
 
-    /// Moves to the next record after this offset that `fits` and has a whole head, past any other bytes.
+    /// Moves to the next record after this offset that `fits` and has a whole head.
     ///
     /// Without such a record the offset does not change. The body is not checked: in a forged file that could
-    /// take unbounded time, and reading the body reports its damage.
+    /// take unbounded time.
     pub fn find(&mut self, fits: impl Fn(&JournalRecord) -> bool) -> Result<Option<JournalRecord>> {
         let (start, length) = (self.at, self.length()?);
         self.at = (start + 1).next_multiple_of(record::ALIGN);
@@ -346,7 +338,7 @@ impl Records {
     }
 }
 
-/// Returns the error for a record of another wire version. Its length is unknown, so no reader can pass it.
+/// Returns the error for a record of another wire version, which no reader can pass.
 fn other_version(why: &Error, segment: &str, at: u64) -> Error {
     let text = format!(
         "the journal's segment {segment} has a record of another release: {}; use the release that wrote it, and do not cut the file",
@@ -360,11 +352,10 @@ fn wrong_sum(record: &JournalRecord, found: u32) -> String {
     format!("the body's check sum is {expected:#010x}, its bytes give {found:#010x}")
 }
 
-/// Returns, for each segment with a record, its first number and its schema.
+/// Returns, for each segment with a record, its first number and its schema, 0 without a schema.
 ///
-/// The schema is 0 without a schema. Versions before schemas write 0, even after records with a schema. All
-/// records of a segment have an equal schema (`log` begins a segment when it changes), so only the first
-/// record is read.
+/// Versions before schemas write 0, even after records with a schema. All records of a segment have an equal
+/// schema, so only the first record is read.
 pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();
     let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(found) };

@@ -1,12 +1,9 @@
 //! A journal that repeats the journal of another machine (decision 56).
 //!
-//! Each record keeps its number, time, source and incarnation, and segments begin with equal numbers. A
-//! bridge writes it; programs of this machine read it like any journal.
-//!
-//! The file `.origin` has the machine and the identity of the original journal. It keeps publishers of this
+//! Each record keeps its number, time, source and incarnation, and segments begin with equal numbers. The
+//! file `.origin` has the machine and the identity of the original journal. It keeps publishers of this
 //! machine from writing, and bridges from passing the replica on to a third machine. If the other machine has
-//! recreated its journal, or has lost records that it had sent, the replica is renamed to `NAME.replaced` and
-//! a new one begins.
+//! recreated its journal, or has lost records that it had sent, the replica is renamed to `NAME.replaced`.
 
 use bytes::Bytes;
 
@@ -26,11 +23,10 @@ use crate::value::Map;
 const ENDING: &str = ".journal";
 const REPLACED: &str = ".replaced";
 
-/// The writing end of a replica. It holds the journal's lock for its lifetime.
+/// The writing end of a replica. It holds the journal's lock.
 #[derive(Debug)]
 pub struct Replica {
     log: JournalLog,
-    /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
     _lock: Lock,
 }
@@ -143,14 +139,12 @@ impl Replicates for Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        // Appended records are safe without it. It saves the next writer a search.
+        // It saves the next writer a search.
         let _ = self.log.close();
     }
 }
 
-/// Renames the journal at a place to `NAME.replaced`, over an older one. The caller holds the lock.
-///
-/// Its readers find it removed, because its committed word is removed.
+/// Renames the journal at a place to `NAME.replaced`; its readers find it removed.
 fn set_aside(place: &Place) -> Result<()> {
     let name = place.file.strip_suffix(ENDING).unwrap_or(&place.file);
     let file = [name, REPLACED, ENDING].concat();

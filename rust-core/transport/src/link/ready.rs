@@ -24,7 +24,6 @@ impl Short<'_> {
         self.header
     }
 
-    /// Copies the body into memory of its length, and moves on.
     #[inline(always)]
     pub fn take(self, body: &mut [u8]) {
         match self.place {
@@ -51,7 +50,7 @@ impl Long<'_> {
         self.header
     }
 
-    /// Takes the message, and moves on. A message found here is always present, so `None` does not occur.
+    /// Takes the message, which is always present.
     pub fn take(self) -> Option<Incoming> {
         match self.place {
             LongPlace::Record(half, fast) => Some(half.take_whole(&fast)),
@@ -83,7 +82,7 @@ impl DataInRecord<'_> {
         self.half.next_sequence()
     }
 
-    /// Copies the body into memory of its length, and moves on. Returns the time of sending, ns since 1970.
+    /// Copies the body and moves on. Returns the time of sending, ns since 1970.
     #[inline(always)]
     pub fn take(self, body: &mut [u8]) -> i64 {
         self.half.take_fast(&self.fast, body)
@@ -102,7 +101,6 @@ impl ReplyInRecord<'_> {
         &self.reply
     }
 
-    /// Copies the body into memory of its length, and moves on.
     #[inline(always)]
     pub fn take(self, body: &mut [u8]) {
         self.half.take_reply(&self.reply, body);
@@ -129,7 +127,7 @@ impl Rx {
         Some(DataInRecord { half, fast })
     }
 
-    /// Returns the next record if it is a reply. Frees the room of earlier messages, which were copied.
+    /// Returns the next record if it is a reply. Frees the room of earlier messages.
     #[inline(always)]
     pub fn reply_in_record(&mut self) -> Option<ReplyInRecord<'_>> {
         let Rx::Shm(half) = self else { return None };
@@ -159,8 +157,8 @@ impl Rx {
 
     /// Returns the next message if it is long.
     ///
-    /// Such a message is data in one record, or has long arrays in slots whose files this side has mapped, or
-    /// was read into its own memory.
+    /// Such a message is data in one record, or has long arrays in mapped slots, or was read into its own
+    /// memory.
     #[inline(never)]
     pub fn long(&mut self) -> Option<Long<'_>> {
         match self {
@@ -183,7 +181,7 @@ impl Rx {
 
     /// Polls for a message before a wait. Frees the room of earlier messages.
     ///
-    /// In memory it polls for about a microsecond if that usually succeeds. It reads a stream once.
+    /// In memory it polls for about a microsecond if that usually succeeds.
     #[inline]
     pub fn poll_first(&mut self) -> Polled {
         match self {

@@ -59,7 +59,6 @@ pub struct StreamRx {
     probe_due: bool,
     /// Consecutive polls that found nothing, without a sleep before.
     empty_polls: u32,
-    /// Polls that were skipped because of that.
     spared: u32,
     /// Whether a poll has just found nothing, so the next look is skipped.
     has_polled: bool,
@@ -171,7 +170,6 @@ impl StreamRx {
                         self.emptied = took_all && self.stream.short_read_is_last();
                     }
                 }
-                // The next call continues here.
                 Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => return Err(e),
                 Err(e) => {
                     self.long = None;
@@ -244,7 +242,6 @@ impl StreamRx {
         let sender = self.sender.get_or_insert_with(|| self.stream.sender());
         let mut bytes = Partial::begin(PAD + whole, self.limit, sender.clone());
         let begun = bytes.append(|bytes, _| {
-            // Fewer bytes than the first reservation.
             bytes.resize(PAD, 0);
             bytes.extend_from_slice(available);
             Ok(Some(PAD + available.len()))
@@ -268,7 +265,6 @@ impl StreamRx {
             self.skip = long.bytes.missing() as u64;
             return Some(long.header);
         }
-        // Other incomplete frames are shorter than the buffer.
         let first = self.buffer[self.start..self.end].first_chunk::<HEADER>()?;
         let header = Header::from_bytes_with(first, crc::of_words).ok()?;
         let whole = (header.body_offset() as u64).saturating_add(header.body);
@@ -304,7 +300,6 @@ impl StreamRx {
         Err(error)
     }
 
-    /// Returns whether the peer's process has ended, even if its child keeps the socket open.
     fn has_ended(&self) -> Result<bool> {
         let Some(process) = &self.process else { return Ok(false) };
         let mut fds = [PollFd::new(process, PollFlags::IN)];
@@ -339,8 +334,6 @@ impl StreamRx {
     }
 
     /// Returns whether the buffer has a complete frame, or an error to report.
-    ///
-    /// The socket will show the rest of an incomplete frame.
     fn has_frame(&self) -> bool {
         let available = (self.end - self.start) as u64;
         if self.long.is_some() || available.saturating_sub(self.skip) < HEADER as u64 {
@@ -359,7 +352,6 @@ impl StreamRx {
     }
 }
 
-// Reads into the frame's memory (`direct`), and reads with a sleep of a few milliseconds (`sys/brief.rs`).
 impl StreamRx {
     fn expects_whole(&self) -> bool {
         self.direct.is_expecting() && self.start == self.end && self.skip == 0

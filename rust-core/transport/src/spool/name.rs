@@ -9,7 +9,7 @@
 //! | `.error` | at the end: a failed answer, whose body is JSON |
 //!
 //! Any other name is a script's. Its file is also a message, without a number. Parsing never fails, because
-//! any user of the spool can give a file any name. It only finds fewer parts.
+//! any user of the spool can give a file any name.
 
 use std::path::Path;
 
@@ -18,25 +18,23 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::fnv1a;
 
-/// The digits of a number: as many as the largest has, so that names sort like their numbers.
+/// As many digits as the largest number has, so that names sort like their numbers.
 pub const DIGITS: usize = 20;
 
-/// The largest number of a file. A name with a larger number counts as a script's, so numbers cannot
-/// overflow.
+/// The largest number of a file; a name with a larger number counts as a script's.
 pub const LARGEST: u64 = i64::MAX as u64;
 /// The largest number from which a new client continues.
 ///
-/// Otherwise a single file with a huge number would use up the numbers of all clients.
+/// A single file with a huge number would use up the numbers of all clients.
 pub const LARGEST_COUNTED: u64 = 1 << 62;
-/// The longest name in `server/` in bytes. It leaves room for `.error` in the answer's name.
+/// The longest name in `server/` in bytes, with room for `.error` in the answer's name.
 pub const LONGEST: usize = 240;
 
 pub const FAILED: &str = ".error";
 
-/// Separates the name of a program without a `client_id` from its unique ending. No `client_id` contains it.
+/// Separates a program's name from its unique ending. No `client_id` contains it.
 pub const NAMELESS: char = '+';
 
-/// The parts for the kind of a message, if the directory does not imply it.
 const PARTS: [(&str, Kind); 5] = [
     ("request", Kind::Request),
     ("data", Kind::Data),
@@ -57,8 +55,7 @@ impl MessageFileName {
     /// Returns the name of a file; `usual` is the kind that the directory implies.
     pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
         let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
-        // If a client's name ends like a kind, the kind must follow. Otherwise that ending would be parsed as
-        // the kind.
+        // A client's name that ends like a kind would be parsed as the kind.
         let is_mistakable = PARTS.iter().any(|(part, _)| who.rsplit('.').next() == Some(part));
         if kind == usual && !is_mistakable {
             format!("{number:0DIGITS$}.{who}.{}", encoding.name())
@@ -133,8 +130,6 @@ pub fn is_nameless(who: &str) -> bool {
 }
 
 /// Returns the session of all messages of a sender: a hash of its name (FNV-1a).
-///
-/// Together with the name it makes the numbers unique forever.
 pub fn session(who: &str) -> u64 {
     fnv1a(who) | 1
 }

@@ -44,7 +44,6 @@ impl TcpToken {
             if let Some(token) = TcpToken::read(directory)? {
                 return Ok(token);
             }
-            // Only a process that makes the token holds the lock, until it has written the token.
             match lock::try_own(directory, NAME)? {
                 Some(_lock) if TcpToken::read(directory)?.is_none() => make(directory)?,
                 Some(_) => {}
@@ -122,8 +121,7 @@ fn unreadable(path: &std::path::Path) -> Error {
     Error::new(ErrorKind::PermissionDenied, text)
 }
 
-/// Makes the token under a temporary name and renames it, so no process reads a part. The caller holds the
-/// lock.
+/// Makes the token under a temporary name and renames it. The caller holds the lock.
 fn make(directory: &Directory) -> Result<()> {
     // Files of a process that was killed here.
     staging::sweep(directory, &[NAME])?;
@@ -199,7 +197,6 @@ mod tests {
     #[test]
     fn token_of_wrong_length_is_corrupt_and_temporary_one_ignored() {
         let (folder, directory) = directory(0o700);
-        // The file of a process that was killed while it made the token.
         std::fs::write(folder.path().join(".new..token"), [1; 7]).unwrap();
         TcpToken::of(&directory).unwrap();
         std::fs::write(folder.path().join(NAME), [1; 7]).unwrap();
