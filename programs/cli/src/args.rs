@@ -23,15 +23,15 @@ pub struct OutputArgs {
 /// The endpoint and its options, for every command that opens one.
 #[derive(Args, Debug, Clone)]
 pub struct EndpointArgs {
-    /// The endpoint: a name such as lab/temperature, with a transport in front (shm: where none is), or tcp://host:port
+    /// Endpoint: tcp://host:port, or a name such as lab/temperature with or without a transport [default: shm:]
     pub name: String,
-    /// Write values in this encoding; default: JSON into a spool: or a file:, which people and scripts read, else CBOR
+    /// Write values in this encoding [default: JSON for spool: and file:, which people read, else CBOR]
     #[arg(long, short, value_name = "ENCODING", value_parser = encodings())]
     pub encoding: Option<Encoding>,
     /// Exchange messages with a program without Linkspan: lines of JSON and JSON-RPC 2.0, or raw bytes
     #[arg(long, value_name = "FRAMING", value_parser = ["linkspan", "lines", "raw"])]
     pub framing: Option<String>,
-    /// Compare schemas with the other side, and validate each value: a schema file
+    /// Schema file: compare it with the schema of the other side, and validate each value
     #[arg(long, value_name = "FILE")]
     pub schema: Option<String>,
     /// Set another option by its name: max_message_size=1000000, client_id=logger, mode=0660, linger=500ms
@@ -84,8 +84,7 @@ impl EndpointArgs {
 /// The options that are times in seconds.
 const TIMES: [&str; 3] = ["timeout", "linger", "retain_seconds"];
 
-/// Parses the value of an option: JSON, a mode in octal as chmod takes it, a time as --timeout takes it, or else text
-/// as in client_id=logger.
+/// Parses the value of an option: JSON, a mode in octal, a time as for --timeout, or else text as in client_id=logger.
 fn option_value(name: &str, text: &str) -> Result<Value> {
     if TIMES.contains(&name) {
         if name == "timeout" && matches!(text, "forever" | "null") {
@@ -115,7 +114,7 @@ pub struct RegionArgs {
     /// Start at this offset
     #[arg(long, value_name = "BYTES", default_value = "0")]
     pub offset: u64,
-    /// The field that counts the owner's writes and is odd during one: read again until no write happened meanwhile
+    /// Field that counts the owner's writes and is odd during a write: repeat a read that overlaps a write
     #[arg(long, value_name = "FIELD", requires = "layout")]
     pub counter: Option<String>,
     /// Print it as one line of JSON
@@ -129,7 +128,7 @@ pub struct SendArgs {
     /// The endpoint to send to.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// The value as JSON; - reads one from standard input; default: each line of standard input is a message
+    /// Value as JSON; - reads a value from standard input [default: each line of standard input is a message]
     #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
     /// The value is this text, without quotes of JSON
@@ -201,7 +200,7 @@ pub struct ReplyArgs {
     /// Share the name and its requests with other processes that also use this option: unix:, shm:, spool:
     #[arg(long)]
     pub shared: bool,
-    /// Run PROGRAM as a command line of /bin/sh; the arguments are its $1, $2 and so on
+    /// Run PROGRAM as a command line of /bin/sh with the arguments $1, $2, …
     #[arg(long)]
     pub shell: bool,
     /// The output of the program is a text, not JSON
@@ -224,7 +223,7 @@ pub struct PubArgs {
     /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
-    /// The value as JSON; - reads one from standard input; default: each line of standard input is a value
+    /// Value as JSON; - reads a value from standard input [default: each line of standard input is a value]
     #[arg(allow_negative_numbers = true)]
     pub value: Option<String>,
     /// The value is this text, without quotes of JSON

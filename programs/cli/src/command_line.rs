@@ -48,7 +48,7 @@ fn propose_command(error: &mut clap::Error) {
     }
     let names = level.get_subcommands().map(clap::Command::get_name);
     let by_distance = names.map(|name| (strsim::osa_distance(typed, name), name));
-    // Of three letters one may be wrong, of six two.
+    // One in three letters may be wrong.
     let near = by_distance.filter(|(steps, name)| steps * 3 <= name.len().max(3)).min();
     if let Some((_, name)) = near {
         let proposed = ContextValue::Strings(vec![name.to_owned()]);
@@ -166,13 +166,13 @@ Examples:
   linkspan doctor --json | jq 'select(.severity != \"fine\")'"
     )]
     Doctor {
-        /// Examine this name alone: who serves it, or why a program cannot listen or connect there
+        /// Examine only this name: its server, or the reason why a program cannot listen or connect there
         #[arg(value_name = "NAME", conflicts_with = "repair")]
         name: Option<String>,
         /// Print each finding as one line of JSON
         #[arg(long)]
         json: bool,
-        /// Repair owners and modes of the runtime directory and its lock file, and remove what dead processes left
+        /// Repair owners and modes of the runtime directory and its lock file; remove files of dead processes
         #[arg(long)]
         repair: bool,
     },
@@ -200,7 +200,7 @@ Examples:
 
     /// Make and trust keys, for TCP between machines
     ///
-    /// Without keys, TCP works on this machine only. With keys, two machines connect once each trusts the key of the
+    /// Without keys, TCP works only on this machine. With keys, two machines connect once each trusts the key of the
     /// other.
     #[command(after_help = "Examples:
   linkspan keys new                               on each of two machines, then on each:
@@ -210,7 +210,7 @@ Examples:
 
 The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
     Keys {
-        /// What to do with them.
+        /// The command.
         #[command(subcommand)]
         command: KeysCommand,
     },
@@ -236,12 +236,12 @@ Examples:
   linkspan service get power
   linkspan service pause power --wait && cp power.db /backup/ && linkspan service run power")]
     Service {
-        /// What to do.
+        /// The command.
         #[command(subcommand)]
         command: crate::service::ServiceCommand,
     },
 
-    /// Run the controller, to which services connect and which `service`, `top` and programs query
+    /// Run the controller: services connect to it; `service`, `top` and programs query it
     #[command(
         after_help = "Services connect to it on their own, in whatever order they are started, and connect again after it is restarted. SIGTERM or Ctrl-C ends it; the services continue. Services on other machines need keys: see `linkspan keys`.
 
@@ -286,7 +286,7 @@ Examples:
   linkspan schema check old.schema.toml new.schema.toml --require backward
   linkspan sub lab/power --json | linkspan schema validate power.schema.toml")]
     Schema {
-        /// What to do.
+        /// The command.
         #[command(subcommand)]
         what: crate::schema::What,
     },

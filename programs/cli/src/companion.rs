@@ -19,13 +19,13 @@ pub enum Asked {
     /// Serve names to browsers and to programs of other systems: `linkspan gateway --help`
     #[command(disable_help_flag = true)]
     Gateway(Arguments),
-    /// Record what names publish: `linkspan record --help`
+    /// Record the messages that are published at names: `linkspan record --help`
     #[command(disable_help_flag = true)]
     Record(Arguments),
     /// Publish the messages of a recording again: `linkspan replay --help`
     #[command(disable_help_flag = true)]
     Replay(Arguments),
-    /// Look at recordings, check, cut, merge, split and export them: `linkspan recording --help`
+    /// Examine, check, cut, merge, split and export recordings: `linkspan recording --help`
     #[command(disable_help_flag = true)]
     Recording(Arguments),
 }
@@ -44,7 +44,7 @@ pub enum Conversion {
     Infer(Arguments),
 }
 
-/// What follows the command.
+/// The arguments after the command.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// The arguments of the other program

@@ -23,8 +23,8 @@ use crate::stderr;
 /// `linkspan controller`
 #[derive(Args, Debug)]
 pub struct ControllerArgs {
-    /// Listen at this endpoint; may be repeated; default: unix:controller and, where that port is free,
-    /// tcp://127.0.0.1:17170
+    /// Listen at this endpoint; may be repeated; default: unix:controller, and tcp://127.0.0.1:17170 if the
+    /// port is free
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Vec<String>,
     /// Listen only at unix:controller
@@ -40,8 +40,8 @@ pub struct ControllerArgs {
     /// Store the page's token in this file, so that it survives a restart; a new file gets mode 0600
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_token: Option<PathBuf>,
-    /// A file with a second token, which can read the page, its interface and /metrics but give no commands; made like
-    /// that of --http-token
+    /// File with a second token, which reads the page, its interface and /metrics but gives no commands; made as for
+    /// --http-token
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_read_token: Option<PathBuf>,
     /// Do not print the endpoints

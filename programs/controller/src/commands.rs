@@ -3,13 +3,14 @@
 //! The service and the id that the client chose identify a command. A command has these states:
 //!
 //! 1. *Open*: its timer runs. The number and the bytes of open commands are limited for each service and in total. A
-//! repeated id from any client waits for the one answer; with another command it fails with `InvalidState`. A command
-//! for a disconnected service waits until the service has connected and started. 2. *Sent* to one incarnation, with its
-//! epoch. If that incarnation ends first, it is unknown whether it began the command, which fails with `Disconnected`.
-//! Only commands that change nothing are sent to the next incarnation. 3. *Accepted*, if it takes longer. Clients that
-//! wait only for the acceptance are answered now. 4. *Final*: answered by the service, or at the deadline by the
-//! controller. Every client that waits receives the answer, which is kept in the archive for clients that lost it. If
-//! the service answers after the deadline, its answer replaces the controller's answer in the archive, and is logged.
+//!    repeated id from any client waits for the one answer; with another command it fails with `InvalidState`. A
+//!    command for a disconnected service waits until the service has connected and started.
+//! 2. *Sent* to one incarnation, with its epoch. If that incarnation ends first, it may have begun the command, which
+//!    fails with `Disconnected`. Only commands that change nothing are sent to the next incarnation.
+//! 3. *Accepted*, if it takes longer. Clients that wait only for the acceptance are answered now.
+//! 4. *Final*: answered by the service, or at the deadline by the controller. Every client that waits receives the
+//!    answer. The archive keeps it for clients that lost it. An answer of the service after the deadline replaces the
+//!    controller's answer in the archive, and is logged.
 
 use std::sync::Arc;
 

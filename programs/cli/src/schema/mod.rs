@@ -17,7 +17,7 @@ use crate::{companion, input, output};
 /// The commands for schemas.
 #[derive(Subcommand, Debug)]
 pub enum What {
-    /// Check a schema file; with a second one, check in which direction they are compatible
+    /// Check a schema file, or the compatibility of two schema files
     #[command(
         after_help = "With one file: prints nothing and ends with 0, or prints file, line and column of the first error and ends with 1.
 With two, prints `backward` where programs with NEW read what programs with OLD write, and `forward` where programs with OLD read what
@@ -28,16 +28,16 @@ Examples:
   git show HEAD:power.schema.toml > /tmp/old && linkspan schema check /tmp/old power.schema.toml --require backward"
     )]
     Check {
-        /// The schema, or the older one of two
+        /// The schema, or the older of two schemas
         file: PathBuf,
         /// The newer schema
         new: Option<PathBuf>,
-        /// Which direction has to be compatible
+        /// Direction that must be compatible
         #[arg(long, value_enum, default_value = "both", requires = "new")]
         require: Direction,
     },
 
-    /// Print a schema with every name resolved: that of a file, or the one that was given for an endpoint
+    /// Print the schema of a file or an endpoint, with every name resolved
     #[command(
         after_help = "An argument that is not a file and does not end in .toml is an endpoint. Its listener sends the schema; a spool and a journal
 store theirs. All commands take an endpoint instead of a file.
@@ -56,8 +56,7 @@ Examples:
         /// Print the schema of an endpoint's replies
         #[arg(long, conflicts_with = "all")]
         reply: bool,
-        /// Print every schema that the records of a journal were written with, the oldest first, one TOML file after
-        /// another
+        /// Print all schemas of a journal's records, the oldest first, one TOML file after another
         #[arg(long)]
         all: bool,
     },
@@ -107,10 +106,10 @@ Examples:
         /// The language
         #[arg(long, value_parser = generate::language())]
         lang: linkspan_schema::generate::Language,
-        /// The directory for the files, which is made where it does not exist; `-` for standard output
+        /// Directory for the files, made if it is missing; `-` for standard output
         #[arg(long, value_name = "DIR|-", default_value = ".")]
         output: PathBuf,
-        /// Print which files in the directory differ from the generated ones, and write nothing
+        /// Print the files in the directory that differ from the generated files, and write nothing
         #[arg(long)]
         check: bool,
         /// The schema: a file, or an endpoint
@@ -118,7 +117,7 @@ Examples:
         file: PathBuf,
     },
 
-    /// Check values from standard input, one JSON text a line, against a schema
+    /// Check values from standard input, one JSON text per line, against a schema
     #[command(
         after_help = "Prints an error for each value that does not match, with its line, its path, the expected type and the value found, and then ends with 1.
 
@@ -131,7 +130,7 @@ Examples:
     },
 }
 
-/// Which program has the newer schema.
+/// The program that has the newer schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
     /// New programs read what old ones write

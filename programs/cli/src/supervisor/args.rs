@@ -23,9 +23,8 @@ use crate::quantity::duration;
 /// started are ended too. It ends with this program, even if that is killed; only processes outside its process group
 /// (setsid) survive a SIGKILL.
 ///
-/// Exit codes: 0 after SHUTDOWN or SIGTERM, 137 where the program had to be killed then, the program's own
-/// exit code (or 128 plus the signal's number) where it ended on its own and is not restarted, 126 or 127 where it
-/// could not be started.
+/// Exit codes: 0 after SHUTDOWN or SIGTERM, 137 if the program was killed after --grace, its own exit code (or 128 plus
+/// the signal's number) if it ended on its own and is not restarted, 126 or 127 if it could not be started.
 #[derive(Parser, Debug)]
 #[command(
     name = "linkspan service run",
@@ -41,8 +40,8 @@ pub struct RunArgs {
     /// The controller's endpoint; default: $LINKSPAN_CONTROLLER, else unix:controller
     #[arg(long, value_name = "ENDPOINT")]
     pub controller: Option<String>,
-    /// Refuse to start, or end, where the controller has another service of this name; default: run without a
-    /// controller until that one has ended
+    /// Refuse to start, or end, if the controller has another service of this name; default: run without a
+    /// controller until the other service has ended
     #[arg(long)]
     pub exclusive: bool,
     /// A description in one line
@@ -63,13 +62,13 @@ pub struct RunArgs {
     /// Support BACKUP, by this command
     #[arg(long, value_name = "COMMAND")]
     pub backup: Option<String>,
-    /// Kill such a command, with all processes that it started, after this time, or before the caller's time-out
+    /// Kill a command and all processes that it started after this time, or before the caller's time-out
     #[arg(long, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = duration)]
     pub command_timeout: Duration,
     /// The signal that ends the program
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = signal)]
     pub shutdown_signal: Signal,
-    /// Kill it this long after that signal
+    /// Kill the program this long after --shutdown-signal
     #[arg(long, value_name = "SECONDS", default_value = "10", allow_hyphen_values = true, value_parser = duration)]
     pub grace: Duration,
     /// Restart the program when it has ended on its own
@@ -81,7 +80,7 @@ pub struct RunArgs {
     /// Restart at most this often in this time, then be FAILED until RUN; 0/1s sets no limit
     #[arg(long, value_name = "TIMES/SECONDSs", default_value = "5/60s", value_parser = limit)]
     pub restart_limit: Limit,
-    /// Do not start it before RUN
+    /// Do not start the program before RUN
     #[arg(long)]
     pub paused: bool,
     /// Run the program and the commands in this directory
@@ -92,7 +91,7 @@ pub struct RunArgs {
     pub program: Vec<OsString>,
 }
 
-/// Whether a program that has ended on its own is restarted.
+/// The programs that are restarted after they ended on their own.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Never
@@ -110,7 +109,7 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// Parses `service run … -- PROGRAM`; returns none for any other command line. Ends the process with 2 where it is
+/// Parses `service run … -- PROGRAM`; returns none for any other command line. Ends the process with 2 if it is
 /// malformed.
 pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Option<RunArgs> {
     let arguments: Vec<_> = arguments.into_iter().collect();
