@@ -205,7 +205,6 @@ impl RelayLink {
                 return Ok(true);
             }
             let (descriptor, what) = self.tx.room_descriptor()?;
-            // A duplicate, because the link's own descriptor may be in the epoll set already.
             let own = descriptor.try_clone_to_owned().doing("duplicating a descriptor")?;
             self.epoll.add(&own, 1, what)?;
             self.room = Some(own);

@@ -157,7 +157,6 @@ mod tests {
         let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
         // They listen but never accept, as in a stopped process.
         let bound: Vec<_> = places.iter().map(|found| found.place.bind(Access::default()).unwrap()).collect();
-        // An answering name, sorted after them.
         let answering = format!("working/{}", std::process::id());
         let answering_listener =
             crate::engine::Listener::listen(&format!("unix:{answering}"), &Default::default()).unwrap();
@@ -197,7 +196,6 @@ mod tests {
             |found: &ListedName| std::os::unix::net::UnixListener::bind(found.place.path()).unwrap();
         let listeners: Vec<_> = names.iter().map(listening).collect();
         let listed = std::thread::scope(|scope| {
-            // Each connection ends after all connections exist.
             let accept = || listeners.iter().map(|one| one.accept().unwrap()).collect::<Vec<_>>();
             scope.spawn(accept);
             examine_all(&names, Stale::Remove).unwrap()

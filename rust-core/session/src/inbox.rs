@@ -349,7 +349,6 @@ impl Inbox {
             && let Some(front) = self.window.front().copied()
             && front.number == number
         {
-            // In a dialogue.
             self.delivered = 0;
             self.window.pop_front();
             return self.count_consumed(&front);
@@ -387,14 +386,12 @@ impl Inbox {
             && front.state == MessageState::Delivered
             && front.number <= up_to
         {
-            // In a dialogue.
             self.delivered = 0;
             self.window.pop_front();
             return self.count_consumed(&front);
         }
         if self.delivered == self.window.len() && self.window.back().is_some_and(|last| last.number <= up_to)
         {
-            // A whole batch.
             let (front, behind) = self.window.as_slices();
             let (mut unacked, keeps) = (self.unacked, self.keeps.is_some());
             for entry in front.iter().chain(behind) {

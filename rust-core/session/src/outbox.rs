@@ -344,7 +344,6 @@ impl<M: Reuse> Outbox<M> {
         let all_sent = self.replayed_to >= self.last || self.to_replay().is_none();
         self.last += 1;
         if all_sent {
-            // The hello of a new link may have reported later messages of this batch.
             self.replayed_to = self.replayed_to.max(self.last);
         }
         let early = self.last <= self.acknowledged;

@@ -103,7 +103,6 @@ fn prose() -> Value {
 
 fn compare(what: &str, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
     let mut times = [Vec::new(), Vec::new()];
-    // As many calls as take about a millisecond.
     let start = Instant::now();
     let mut calls = 0u32;
     while start.elapsed().as_micros() < 1000 {

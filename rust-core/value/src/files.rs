@@ -79,7 +79,6 @@ pub fn open_to_write(path: &Path, mode: u32, links: Links) -> Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(mode).custom_flags(flags.bits().cast_signed());
     let opened = options.open(path);
-    // A file that cannot be opened may still be examined, for a better error.
     let found = match (&opened, links) {
         (Ok(file), _) => file.metadata(),
         (Err(_), Links::Followed) => std::fs::metadata(path),

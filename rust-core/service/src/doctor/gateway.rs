@@ -63,7 +63,6 @@ mod tests {
         assert_eq!(severities(&fine), [Severity::Fine]);
         assert_eq!(fine[0].what, "the gateway here serves at http://127.0.0.1:17180/, 3 clients now");
         assert_eq!(severities(&state(true, true, 2)), [Severity::Note; 3]);
-        // Values of other programs at this name do no harm.
         assert_eq!(examine_state(&Value::from("x")).len(), 1);
     }
 }

@@ -56,7 +56,6 @@ pub fn examine() -> Vec<Finding> {
     findings.extend(bridge::examine(&listed));
     findings.extend(gateway::examine(&listed));
     findings.extend(kernel::examine());
-    // The first line tells whether something is wrong.
     findings.sort_by_key(|finding| Reverse(finding.severity));
     if findings.first().is_none_or(|worst| worst.severity < Severity::Problem) {
         findings.insert(

@@ -96,7 +96,6 @@ pub(super) fn for_problem(listed: &Listed, problem: &Error) -> String {
         ErrorKind::VersionMismatch => "bring both sides to versions of linkspan whose protocols overlap",
         ErrorKind::Full => "ask again: the process may be ending, or have as many clients as it admits",
         _ if listed.live => "see that process",
-        // The error of a file has its own remedy.
         _ => "",
     };
     remedy::for_error(problem, otherwise)

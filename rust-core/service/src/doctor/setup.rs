@@ -244,7 +244,6 @@ mod tests {
         assert!(done.len() == 2 && done[0].ends_with("run/linkspan"), "{done:?}");
         assert_eq!(files(), before);
         assert!(undo(root.path()).unwrap()[0].starts_with("nothing was set up"));
-        // An administrator's own entry.
         fs::write(root.path().join(ENTRY), "d /run/linkspan 2770 root lab -\n").unwrap();
         assert!(undo(root.path()).unwrap()[0].starts_with("left "));
         assert!(root.path().join(ENTRY).exists());

@@ -43,7 +43,6 @@ pub fn status(kind: ErrorKind) -> u16 {
         | ErrorKind::Lagged => 503,
         ErrorKind::Timeout | ErrorKind::Stalled => 504,
         ErrorKind::NoSpace => 507,
-        // `Corrupt`, `Internal`, and kinds of later versions.
         _ => 500,
     }
 }

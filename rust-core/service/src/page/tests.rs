@@ -195,7 +195,6 @@ fn every_kind_has_a_status_of_an_error() {
     for kind in ErrorKind::ALL {
         assert!((400..600).contains(&status(*kind)), "{kind}");
     }
-    // Kinds outside the table are 500.
     let unnamed: Vec<_> = ErrorKind::ALL.iter().filter(|kind| status(**kind) == 500).collect();
     assert_eq!(unnamed, [&ErrorKind::Corrupt, &ErrorKind::Internal]);
 }

@@ -43,7 +43,6 @@ pub(super) fn ask_all<'a>(
         hello: hello.to_frame()?,
         stale,
         set: Epoll::new()?,
-        // The last name is queried first.
         unasked: names.into_iter().collect(),
         asked: BTreeMap::new(),
         times: Times::new(places(), Instant::now()),
@@ -224,7 +223,6 @@ mod tests {
         for (count, places) in [(1, 1), (1, 128), (128, 128), (129, 128), (600, 128), (5_000, 128), (600, 32)]
         {
             let (took, late) = simulate(&vec![None; count], places);
-            // The last name may be queried just before the end.
             assert!(took <= SILENCE + MIN_ANSWER_TIME, "{count} at {places} places: {took:?}");
             assert_eq!(late.len(), count);
         }
@@ -255,7 +253,6 @@ mod tests {
     fn any_number_of_names_that_answer_is_listed() {
         let (took, late) = simulate(&vec![Some(BRIEF); 20_000], 128);
         assert!(late.is_empty() && took > SILENCE, "{late:?}, {took:?}");
-        // A briefly stopped name has more time if few names are silent.
         let mut names = vec![Some(BRIEF); 1_000];
         names[0] = Some(Duration::from_millis(400));
         assert!(simulate(&names, 128).1.is_empty());

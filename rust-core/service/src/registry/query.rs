@@ -100,7 +100,6 @@ impl<'a> Query<'a> {
         // A record that clients read as well is complete.
         let is_complete =
             |record: Value| source != ListingSource::OwnerRecordAndCall || record.at("framing").is_ok();
-        // Without a record nothing is queried; a reading error is kept already.
         if record.is_some_and(is_complete) || source == ListingSource::OwnerRecord {
             return Start::Over(query.finish(Outcome::Recorded));
         }

@@ -157,7 +157,6 @@ impl Controller {
     fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
         self.check()?;
         let _turn = self.turns.acquire("asks", waiting).map_err(|e| e.on(&self.shown))?;
-        // A reconnected controller has sent its hello again.
         while self.channel.try_recv().is_ok() {}
         let reply = step(waiting, |wait| self.channel.call(&question, wait));
         reply.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))

@@ -127,7 +127,6 @@ fn documented_service_messages_are_current() {
     ];
     let mut text = String::new();
     for (who, kind, map) in &words {
-        // Each documented message can be decoded.
         match (*who, kind) {
             ("service", _) => drop(ToController::from_value(map).unwrap()),
             (_, Kind::Command) => drop(CommandRequest::from_value(map).unwrap()),

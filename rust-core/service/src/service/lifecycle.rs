@@ -234,7 +234,6 @@ impl Lifecycle {
             Rule::Keeps | Rule::Library | Rule::Refused => {}
         }
         let due = now.saturating_add(request.within);
-        // Commands run in the order of their arrival.
         self.queue.push_back(AcceptedCommand { request, due, answered: false });
         actions
     }
@@ -302,14 +301,12 @@ impl Lifecycle {
     /// Queued commands that change the state are cancelled. A running SHUTDOWN continues and ends FAILED.
     pub fn fail(&mut self, why: &Error, now: Duration) -> Vec<Action> {
         self.reason = reason_of(why);
-        // An ended service keeps its state.
         if self.ended {
             return vec![Action::Changed];
         }
         if let Some(running) = &mut self.running {
             running.failed = true;
         }
-        // A running SHUTDOWN continues.
         if self.state == State::Stopping {
             self.settled = State::Failed;
             return vec![Action::Changed];

@@ -241,7 +241,6 @@ impl ControllerLink {
             None => self.task_timer.disarm(),
         };
         if let Err(error) = armed {
-            // The program gets the error from its next wait.
             inner.broken.get_or_insert(error);
             self.program_waker.wake();
         }
@@ -361,7 +360,6 @@ impl ControllerLink {
             let mut inner = self.inner();
             let first = !self.ended.swap(true, Ordering::AcqRel);
             if first {
-                // Open commands are answered before the goodbye.
                 let actions = inner.lifecycle.close(self.now());
                 self.carry_out(&mut inner, actions);
                 let state = inner.lifecycle.state();

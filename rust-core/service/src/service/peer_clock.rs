@@ -90,7 +90,6 @@ mod tests {
                 now += Duration::from_millis(random.below(10_000) as u64);
                 let delay = [Duration::from_millis(random.below(20) as u64), 5 * SECOND, 40 * SECOND]
                     [[0, 0, 0, 1, 2][random.below(5)]];
-                // Messages arrive in their order.
                 let sent = now.saturating_sub(delay).max(newest);
                 newest = sent;
                 clock.received(other(sent), now);
@@ -113,7 +112,6 @@ mod tests {
     fn stopped_clock_affects_bound_for_two_windows() {
         let mut clock = PeerClock::default();
         clock.received(100 * SECOND, SECOND);
-        // It stops for 50 s.
         let mut now = SECOND;
         while now <= 2 * WINDOW {
             now += 5 * SECOND;

@@ -387,7 +387,6 @@ pub struct Task {
 
 impl Task {
     fn work(&self) -> &Work {
-        // Only the methods that consume the task take it.
         self.work.as_ref().unwrap_or_else(|| unreachable!("a task holds its work until it ends"))
     }
 

@@ -115,7 +115,6 @@ fn descriptor_is_readable_exactly_while_a_task_is_due() {
     task.done(&Value::Null).unwrap();
     assert!(is_readable(tasks.as_fd()), "the end is due");
     assert!(tasks.next(Duration::ZERO).unwrap().is_none());
-    // A paused program is due once, for its start.
     let tasks = started(Some(Duration::ZERO), true);
     assert!(is_readable(tasks.as_fd()), "the start is due");
     assert_eq!(tasks.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
@@ -153,7 +152,6 @@ fn service_takes_commands_before_and_after_reconnect() {
     }
     let done = controller.answer();
     assert_eq!((done.outcome, done.state, done.value), (Outcome::Done, State::Paused, Value::from(7)));
-    // The service reconnects after the link breaks.
     drop(controller);
     let (controller, introduction) = TestController::welcome(&first);
     assert_eq!(introduction.report.state, State::Paused);
@@ -193,7 +191,6 @@ fn silent_controller_is_reconnected() {
     let tasks = ServiceLoop::start("power", &options).unwrap();
     let (silent, first) = TestController::with_heartbeat(&listener, Duration::from_millis(100));
     silent.send_event(&ToService::Beat);
-    // The controller no longer reads or sends.
     let (_heard, again) = TestController::welcome(&listener);
     assert_eq!(again.epoch, first.epoch);
     assert_eq!(again.epoch, tasks.epoch());

@@ -220,7 +220,6 @@ impl ControllerLink {
         let mut inner = self.inner();
         match sent {
             Ok(_) => {}
-            // The message stays queued for later.
             Err(e) if e.kind() == ErrorKind::Timeout => return true,
             // This message can never be sent, so its failure replaces an answer.
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Unsupported) => {
@@ -229,7 +228,6 @@ impl ControllerLink {
                 }
                 inner.log.add("error", &format!("a message to the controller could not be sent: {e}"));
             }
-            // The reader also notices the error and reconnects.
             Err(_) => {
                 if inner.channel.as_ref().is_some_and(|now| Arc::ptr_eq(now, &channel)) {
                     inner.drop_connection();

@@ -211,7 +211,6 @@ impl World<'_> {
                     let end = &mut self.ends[i];
                     end.lost += up.lost as u64;
                     end.others += 1;
-                    // It will not be answered.
                     end.call = None;
                     end.asleep = false;
                     self.seen.another += 1;

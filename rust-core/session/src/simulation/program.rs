@@ -129,7 +129,6 @@ impl World<'_> {
                     end.waits_for_room = Some((content.class, content.bytes, number));
                     return None;
                 }
-                // The caller has ended.
                 Err(Obstacle::Another) => return None,
                 Err(obstacle) => panic!("{obstacle:?}"),
             }
@@ -361,11 +360,9 @@ impl World<'_> {
         loop {
             let Some(message) = self.read(i) else {
                 if waits && self.ends[i].call.is_none() {
-                    // Its link broke, and the call has failed.
                     return true;
                 }
                 if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
-                    // Nothing has arrived yet; the pause may pass before the next poll.
                     self.say(i, AckTrigger::Pause);
                     self.moves += 1;
                     return false;
@@ -579,7 +576,6 @@ impl World<'_> {
             .retain(|received| (received.session, received.number) != (request.session, request.number));
         self.truth.consumed(request.session, request.number);
         end.connection.finished(request.session, request.number);
-        // The program receives again.
         end.asleep = false;
         self.note_published(i);
     }

@@ -170,7 +170,6 @@ fn only_idempotent_requests_are_sent_again() {
     send(&mut outbox, RetransmitClass::Answer, "reply");
     send(&mut outbox, RetransmitClass::IdempotentAnswer, "reply to ask");
     send(&mut outbox, RetransmitClass::Data, "a");
-    // Received requests are still unanswered.
     outbox.acknowledged(3).unwrap();
     outbox.link_up(&hello(PEER_SESSION, 1, 0), Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(4, "reply to ask"), (5, "a")]);

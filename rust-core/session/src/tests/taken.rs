@@ -54,7 +54,6 @@ fn undelivered_message_holds_back_the_consumed_number() {
     take(&mut inbox, 1);
     take(&mut inbox, 2);
     take(&mut inbox, 3);
-    // The second was the answer to a waiting caller.
     inbox.finished(PEER_SESSION, 2);
     inbox.consumed();
     assert_eq!(inbox.to_piggyback(PEER_SESSION), 0);

@@ -113,7 +113,6 @@ pub fn keep(block: Vec<u8>) {
 #[cold]
 pub fn give_back() -> bool {
     let blocks = LONG_BLOCKS.spare().map(|mut spare| std::mem::take(&mut spare.blocks));
-    // Freed after the lock is released, as above.
     blocks.is_some_and(|blocks| !blocks.is_empty())
 }
 

@@ -155,7 +155,6 @@ fn compare(bytes: &[u8]) {
 
 fn integer(random: &mut Random) -> u64 {
     let bits = random.below(65) as u32;
-    // Each draw has 31 bits.
     let mut draw = || random.below(1 << 31) as u64;
     let number = draw() << 33 ^ draw() << 16 ^ draw();
     if bits == 0 { 0 } else { number >> (64 - bits) }
@@ -251,7 +250,6 @@ fn changed_or_cut_record_gives_the_same_result_read_directly_and_built_from_even
     };
     let bytes = encode(&record, Encoding::Cbor).unwrap();
     assert_eq!(RecordBuilder::from_cbor(&bytes), Some(record));
-    // Under Miri, each comparison takes a second.
     let step = if cfg!(miri) { 29 } else { 1 };
     for length in (0..bytes.len()).step_by(step) {
         compare(&bytes[..length]);

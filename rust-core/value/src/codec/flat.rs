@@ -115,7 +115,6 @@ impl FlatRecord<'_> {
             }
             Encoder::Json(encoder) => {
                 let key = key.json.as_ref()?;
-                // Only an entry after the first has a comma before its key.
                 if self.entries == 1 {
                     key.append_from::<1>(encoder.output_for_key());
                 } else {

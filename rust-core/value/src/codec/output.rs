@@ -71,7 +71,6 @@ fn write_ahead(bytes: &mut Vec<u8>, count: usize) {
 }
 
 /// Fills the memory after the content with the first zeros: a constant number if there is room.
-// Not inlined, as `write_ahead`.
 #[inline(never)]
 fn write_first(bytes: &mut Vec<u8>) {
     if bytes.capacity() - bytes.len() >= AHEAD[0] {
@@ -196,7 +195,6 @@ impl<'a> Output<'a> {
             return self.lose(count);
         }
         let spilled = placer.spilled();
-        // The spilled bytes precede the bytes written since.
         self.bytes.resize(self.at + spilled.len(), 0);
         self.bytes.copy_within(self.start..self.at, self.start + spilled.len());
         self.bytes[self.start..self.start + spilled.len()].copy_from_slice(spilled);

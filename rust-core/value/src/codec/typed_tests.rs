@@ -71,7 +71,6 @@ fn typed_decoding_accepts_equal_keys_of_different_maps() {
 
 #[test]
 fn typed_decoding_agrees_with_a_tree_for_keys_similar_to_known_ones() {
-    // Keys of the record, prefixes and variants of these keys, and invalid UTF-8.
     let keys: [&[u8]; 14] = [
         b"left",
         b"right",
@@ -94,7 +93,6 @@ fn typed_decoding_agrees_with_a_tree_for_keys_similar_to_known_ones() {
         let head: &[u8] = if key.len() > 5 { &[0x78, key.len() as u8] } else { &[0x60 | key.len() as u8] };
         [head, key, value].concat()
     };
-    // Both outcomes must be frequent, or the comparison would show little.
     let mut outcomes = [0; 2];
     for first in keys {
         for second in keys {
@@ -140,7 +138,6 @@ fn typed_decoding_applies_limits_and_paths_to_known_keys() {
     let least = (0..1000).find(|memory| within(Limits { memory: *memory, ..limits }).is_ok()).unwrap();
     let error = within(Limits { memory: least - 1, ..limits }).unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::TooLarge, Some("left")));
-    // A key in chunks equals the whole key.
     let chunks = [0xa1, 0x7f, 0x62, b'l', b'e', 0x62, b'f', b't', 0xff, 1];
     assert_eq!(decoded::<Pair>(&chunks).unwrap(), Pair { left: 1, right: None });
 }

@@ -243,7 +243,6 @@ mod tests {
         let failure = crate::RemoteFailure { text: "x\u{9b}2J\u{202e}\n  in f".into(), ..Default::default() };
         let error = crate::Error::remote(failure.clone()).under_key("a\nb").on("c\u{1b}");
         assert_eq!(error.to_string(), "c\\u001b: x\\u009b2J\\u202e\n  in f (code 0), at path \"a\\nb\"");
-        // Programs get the peer's original text.
         assert_eq!((error.path(), error.remote_failure()), (Some("a\nb"), Some(&failure)));
     }
 

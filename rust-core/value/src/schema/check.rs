@@ -139,7 +139,6 @@ impl<'a, S: Sink> Checker<'a, S> {
             return self
                 .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
         }
-        // Frequent mistakes and their remedies.
         let hint = match (&of.kind, found) {
             (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
             (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",
@@ -160,7 +159,6 @@ impl<'a, S: Sink> Checker<'a, S> {
     fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
         match self.expected {
             None => Ok(()),
-            // `any` accepts every value and its content.
             Some(of) if matches!(of.kind, Kind::Any) || fits(&of.kind) => Ok(()),
             Some(of) => Err(self.wrong(of, found)),
         }
@@ -347,7 +345,6 @@ impl<S: Sink> Sink for Checker<'_, S> {
     fn end_map(&mut self) -> Result<()> {
         match self.leave() {
             Some(OpenType::Fields { fields, seen, .. }) => {
-                // At the end of a record, every field without a default must be present.
                 let needed = |at: usize| !fields[at].optional && fields[at].default.is_none();
                 if let Some(at) = seen.missing(fields.len(), needed) {
                     return Err(self.missing(&fields[at]));

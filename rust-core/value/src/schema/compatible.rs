@@ -163,7 +163,6 @@ impl<'a> Comparison<'a> {
             }
             (Kind::Table(a), Kind::Table(b)) => self.fields(a, b),
             (Kind::NdArray { .. }, Kind::NdArray { .. }) => self.arrays(there, here),
-            // Numbers may become wider without loss.
             (a, b) if widens(a, b) => {}
             _ => {
                 self.add(format!("the type is {there} {writer_is} and {here} {reader_is}"));
@@ -282,7 +281,6 @@ fn shape_text(shape: Option<&[Length]>) -> String {
 fn widens(there: &Kind, here: &Kind) -> bool {
     match (there, here) {
         (Kind::Integer(there), Kind::Integer(here)) => {
-            // The writer's width must be within the reader's.
             let ((low, high), (least, greatest)) = (there.bounds(), here.bounds());
             least <= low && high <= greatest
         }

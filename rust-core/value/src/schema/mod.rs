@@ -64,7 +64,6 @@ pub struct PreparedSchema {
     ///
     /// It is empty if the schema has none; [`PreparedSchema::check_size`] then refuses it.
     form: Vec<u8>,
-    // The SHA-256 of the canonical form.
     fingerprint: [u8; 32],
 }
 

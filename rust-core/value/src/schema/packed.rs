@@ -190,7 +190,6 @@ fn bytes_of(width: Width) -> u64 {
 /// `OutOfRange` for a truth value that is neither 0 nor 1, an enum's number without a name, or a number outside its
 /// range. Every bit pattern of floats without a range, timestamps and UUIDs is valid.
 fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
-    // The field as one integer, for kinds of at most 8 bytes.
     let mut word = [0; 8];
     let width = bytes.len().min(8);
     word[..width].copy_from_slice(&bytes[..width]);

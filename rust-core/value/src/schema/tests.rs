@@ -233,7 +233,6 @@ fn document_shows_a_schema_that_is_read_and_the_bytes_that_are_written() {
     schema.check(&Value::map([("at", Value::from(Timestamp(1))), ("watts", 3.5.into())])).unwrap();
     let mut bytes = Vec::new();
     for line in block("text").lines() {
-        // Three blanks separate the digits from the explanation.
         let digits: String = line.trim_start().split("   ").next().unwrap().split_whitespace().collect();
         let pairs = digits.as_bytes().chunks(2);
         bytes.extend(pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()));

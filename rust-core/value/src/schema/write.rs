@@ -102,7 +102,6 @@ fn parts(out: &mut String, path: &str, of: &Type) {
         Kind::Union(fields) => ("variants", fields),
         Kind::Table(fields) => ("columns", fields),
         Kind::List(each, _) | Kind::Map(each) => {
-            // A type that needs a table gets its own table.
             if in_a_word(each).is_none() {
                 let path = format!("{path}of");
                 let _ = write!(out, "\n[{path}]\n");

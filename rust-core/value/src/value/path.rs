@@ -38,7 +38,6 @@ impl<'a> Path<'a> {
     /// `Missing` if a key or position does not exist; the error names the keys that exist. `WrongType` if the path goes
     /// below a value that is neither an array nor a map. Both have the whole path.
     pub fn find(self, root: &Value) -> Result<&Value> {
-        // Most paths are a single key without escapes and are compared directly.
         if let Value::Map(map) = root
             && !self.0.is_empty()
             && !self.0.bytes().any(|c| matches!(c, b'/' | b'~'))

@@ -133,7 +133,6 @@ impl SeenKeys {
         budget.reserve(&mut self.keys, 1)?;
         self.text.extend_from_slice(key);
         self.keys.push(SeenKey { prefix, end: self.text.len() });
-        // The map has become large, so this hashes its earlier keys.
         if map.many.is_none() && self.keys.len() - map.keys > Self::LINEAR_MAX {
             let many = map.many.insert(Hashes::of_map(map.len, budget)?);
             let mut from = map.text;

@@ -30,7 +30,6 @@ fn appendix_a() {
             }
         }
     }
-    // Exactly the types without a form here.
     let expected =
         ["undefined", "simple(16)", "24(h'6449455446')", "32(\"http://www.example.com\")", "{1: 2, 3: 4}"];
     assert_eq!(unsupported, expected);
@@ -95,7 +94,6 @@ fn typed_arrays() {
         let shape: Vec<u64> = case["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         assert_eq!(array.shape, shape, "{name}");
         let order = if case["order"] == "column" { Order::Column } else { Order::Row };
-        // Row order if both orders are equal.
         assert_eq!(array.order, order.for_shape(&shape), "{name}");
         let dtype = match case["dtype"].as_str() {
             None => array.dtype,
@@ -107,7 +105,6 @@ fn typed_arrays() {
             }
         };
         assert_eq!(array.dtype, dtype, "{name}");
-        // Every index tuple, for both orders in memory.
         let count: u64 = shape.iter().product();
         for n in 0..count {
             let mut rest = n;

@@ -103,7 +103,6 @@ fn every_pair_of_encodings_carries_every_value() {
             let bytes = encode(&value, from).unwrap();
             for to in CARRIERS {
                 let there = transcode(&bytes, from, to).unwrap();
-                // The value and also the bytes are equal.
                 assert_eq!(
                     hex(&there),
                     hex(&encode(&value, to).unwrap()),

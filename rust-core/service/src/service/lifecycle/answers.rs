@@ -22,7 +22,6 @@ impl Lifecycle {
         if !command.answered {
             return Some(self.answer_with(id, Outcome::Accepted));
         }
-        // The answer has left the cache, but the command must not run twice.
         let why = self.still_under_way(&command.request, now);
         Some(Answer { failure: Some(failure_of(&why)), ..self.answer_with(id, Outcome::Failed) })
     }

@@ -196,7 +196,6 @@ fn random_histories_match_the_model() {
         for _ in 0..20 + world.random.below(80) {
             world.step();
         }
-        // After the end every command has its answer.
         world.trace(format_args!("the end"));
         let actions = world.lifecycle.close(world.now);
         world.model.close(world.now, &actions);

@@ -199,7 +199,6 @@ fn step_longer_than_the_watchdog_is_not_confirmed() {
     // It would be due at 15, when the step is 13 s old: nothing is sent, and no thread wakes for it.
     assert_eq!(notifier.next_watchdog(begun, s(10)), None);
     assert_eq!(notifier.watchdog(begun, s(15)), "");
-    // The step has ended, so it is due at once.
     assert_eq!(notifier.next_watchdog(None, s(19)), Some(s(19)));
     assert_eq!(notifier.watchdog(None, s(19)), "WATCHDOG=1\n");
     // A thread that wakes late for a step that is too old does not wake repeatedly.

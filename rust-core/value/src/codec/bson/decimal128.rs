@@ -8,7 +8,6 @@ use crate::value::{Decimal, DecimalParts};
 
 // Added to the exponent when it is stored.
 const BIAS: i32 = 6176;
-// The greatest exponent of the integer coefficient.
 const LARGEST_EXPONENT: i32 = 6111;
 const DIGITS: usize = 34;
 const LARGEST_COEFFICIENT: u128 = 10u128.pow(34) - 1;

@@ -326,7 +326,6 @@ impl Plain for Encoder<'_> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
         };
-        // The length stays in place.
         let from = map.length_at + 4;
         let written = self.out.take_from(from)?;
         self.key(name::MAP)?;
@@ -366,7 +365,6 @@ mod tests {
         };
         let items: Vec<Value> = (0..1101).map(item).collect();
         let bytes = encode(&Value::Array(items), Encoding::Bson).unwrap();
-        // The document of a value that is not a map, and the document of its only element.
         let mut input = Input::new(&bytes);
         input.take(4, 0).unwrap();
         assert_eq!((input.byte().unwrap(), cstring(&mut input).unwrap()), (ARRAY, name::VALUE.as_bytes()));

@@ -31,7 +31,6 @@ use memchr::memchr;
 use crate::codec::input::{Input, malformed};
 use crate::error::Result;
 
-// The types of elements that have a form here.
 const DOUBLE: u8 = 0x01;
 const STRING: u8 = 0x02;
 const DOCUMENT: u8 = 0x03;
@@ -106,7 +105,6 @@ fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
     let at = input.at;
     // The length of the content, for types of a fixed length.
     let fixed = match kind {
-        // Types without content: null, undefined, max key, min key.
         NULL | 0x06 | 0x7f | 0xff => 0,
         BOOLEAN => 1,
         INT32 => 4,
@@ -115,9 +113,7 @@ fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
         DECIMAL128 => 16,
         STRING | 0x0d | 0x0e => return string(input).map(drop),
         BINARY => return binary(input).map(drop),
-        // A regular expression: pattern and options.
         0x0b => return cstring(input).and_then(|_| cstring(input)).map(drop),
-        // A DBPointer: a string and an ObjectId.
         0x0c => {
             string(input)?;
             12

@@ -49,7 +49,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
         // On the stack: the rank was checked against the limit.
         let mut shape = [0; NdArrayRef::MAX_RANK];
-        // Lengths are major type 0, integers without sign.
         for dimension in &mut shape[..rank] {
             *dimension = self.expect(0, "a dimension is an integer without sign")?.n;
         }
@@ -113,7 +112,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let content = self.expect(2, "a typed array is tagged bytes")?;
         let data = self.element_bytes(content)?;
         let data = match tag.n {
-            // Arrays of binary16 become f32.
             80 | 84 => {
                 // 80 is big-endian, 84 little-endian.
                 let bits = if tag.n == 80 { u16::from_be_bytes } else { u16::from_le_bytes };

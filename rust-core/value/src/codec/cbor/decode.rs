@@ -125,7 +125,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             (23, _) => Err(unsupported(head.at, "undefined has no form here; null has")),
             // Simple values below 32 must not have a second byte.
             (24, 0..32) => Err(malformed(head.at, format!("simple value {} has two bytes", head.n))),
-            // Floats of 16, 32 and 64 bits.
             (25..=27, _) => self.sink.float(head.float()),
             (_, n) => Err(unsupported(head.at, format!("simple value {n} has no form here"))),
         }

@@ -260,7 +260,6 @@ impl Sink for Encoder<'_> {
     /// Major type 3: the length in bytes, then UTF-8.
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
-        // A length of less than 24 is in the first byte.
         if value.len() <= SHORT {
             return self.out.block_around([3 << 5 | value.len() as u8], value.as_bytes(), []);
         }

@@ -13,7 +13,6 @@ pub trait FlatField: Sized {
     fn take(from: &mut Cursor<'_>) -> Option<Self>;
 }
 
-// Integers of every width.
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl FlatField for $kind {

@@ -104,7 +104,6 @@ impl Description {
             COLUMN_MAJOR => Order::Column,
             _ => return None,
         };
-        // The pair and its shape have the shortest heads.
         let [0x82, rank] = cursor.chunk()? else { return None };
         self.rank = usize::from(rank.checked_sub(0x80)?);
         // The decoder checks whether the other lengths of an empty array overflow.

@@ -59,7 +59,6 @@ pub fn find<T>(
     if limits.is_some_and(|limits| !is_within(limits, bytes.len(), elements())) {
         return None;
     }
-    // Any other path has several keys, or is a key with escapes.
     let wanted = Some(path.as_bytes()).filter(|path| is_plain(path));
     let is_checked = limits.is_some();
     let mut keys = (is_checked && entries > 1).then(Keys::default);

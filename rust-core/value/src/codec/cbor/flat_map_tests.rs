@@ -153,7 +153,6 @@ fn flat_builder_and_encoder_write_equal_bytes() {
             let whole = encode(&Value::map(entries[..=count].to_vec()), Encoding::Cbor).unwrap();
             assert_eq!(builder.bytes(), whole);
             assert!(FlatMap::check(&whole).is_some());
-            // A repeated key, and a key that needs an escape.
             assert!(!builder.put(key, flat) && !builder.put("a/b", flat) && !builder.put("", flat));
             assert_eq!(builder.bytes(), whole);
         }

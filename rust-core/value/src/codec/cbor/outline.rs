@@ -226,7 +226,6 @@ mod tests {
             assert!(decoded(&item[..item.len() - cut]).is_none_or(|(found, _)| found.is_err()));
         }
         assert!(decoded(&[&item[..], &[0]].concat()).unwrap().0.is_err());
-        // Longer than any memory.
         assert_eq!(outline(b"\x5b\xff\xff\xff\xff\xff\xff\xff\xffx"), None);
     }
 }

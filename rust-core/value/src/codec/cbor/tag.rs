@@ -20,7 +20,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     /// Nested tags recurse only if a known tag requires another tag, or after 55799.
     pub(super) fn tagged(&mut self, tag: Head) -> Result<()> {
         let mut tag = tag;
-        // Tag 55799 means only that CBOR follows.
         while tag.n == SELF_DESCRIBED {
             let next = head(&mut self.input)?;
             if next.major != 6 {
@@ -30,7 +29,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             tag = next;
         }
         match tag.n {
-            // A number within 64 bits becomes a plain integer.
             BIG | BIG_NEGATIVE => {
                 let content = head(&mut self.input)?;
                 self.big(tag, content)?.walk(self.sink)
@@ -106,7 +104,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let mut magnitude = Vec::with_capacity(n.len() + 1);
         magnitude.push(0);
         magnitude.extend_from_slice(n);
-        // Adds one: the magnitude of -1 - n is n + 1.
         for byte in magnitude.iter_mut().rev() {
             let (more, carry) = byte.overflowing_add(1);
             *byte = more;

@@ -85,7 +85,6 @@ fn memory_for_a_long_list_is_reserved_at_once() {
             assert!(room >= value.size_hint() && value.size_hint() >= length, "it did not grow");
         }
     }
-    // The estimate uses only the first item; the buffer grows for the others.
     let uneven = Value::Array((0..50).map(|i| Value::from("x".repeat(i * 20))).collect());
     for encoding in CARRIERS {
         assert_eq!(decode(&encode(&uneven, encoding).unwrap(), encoding).unwrap(), uneven);

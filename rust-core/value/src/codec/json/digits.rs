@@ -154,7 +154,6 @@ mod tests {
     fn decimals_are_the_shortest_text_of_their_float() {
         let mut written = 0;
         for n in numbers() {
-            // A decimal of a few places, its neighbouring floats, and any float.
             let short = ((n >> 8) >> (n % 56)) as f64 / 10f64.powi((n % 8) as i32);
             for value in [short, -short, short.next_up(), short.next_down(), f64::from_bits(n)] {
                 if let Some(text) = decimal_text(value) {

@@ -73,7 +73,6 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
     }
     let first = at + usize::from(bytes[at] == b'-');
     let mut end = match bytes.get(first) {
-        // 01 is not a number.
         Some(b'0') => first + 1,
         Some(b'1'..=b'9') => digits(bytes, first),
         Some(_) => return Err(malformed(first, "a digit is expected")),

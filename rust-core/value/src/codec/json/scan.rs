@@ -90,9 +90,7 @@ pub(super) fn is_short_and_plain(bytes: &[u8]) -> bool {
 
 const SPACES: u64 = ONES * b' ' as u64;
 
-// The lowest bit of each byte of a word.
 const ONES: u64 = u64::MAX / 255;
-// The highest bit of each byte of a word.
 const HIGH: u64 = ONES << 7;
 
 /// Returns the high bit of each byte that is a quote or a backslash; the lowest bit is exact.

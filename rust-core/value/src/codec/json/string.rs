@@ -170,7 +170,6 @@ fn read_escape(text: &str, at: usize, whole: &mut String) -> Result<usize> {
                     if !(0xdc00..0xe000).contains(&second) {
                         return Err(malformed(at, "the first half of a surrogate pair stands alone"));
                     }
-                    // Ten bits from each half.
                     (0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00), at + 12)
                 }
                 0xdc00..0xe000 => {

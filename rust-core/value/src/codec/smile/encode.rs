@@ -138,7 +138,6 @@ impl Plain for Encoder<'_> {
         }
         // A repeated name becomes a reference of one or two bytes.
         match self.names.find(key, self.out.pieces()) {
-            // One byte for the first 64 names.
             Some(number @ 0..64) => {
                 self.out.push(0x40 + number as u8);
                 return Ok(());
@@ -149,7 +148,6 @@ impl Plain for Encoder<'_> {
             }
             None => {}
         }
-        // A new name takes the short form if possible.
         let long = match (key.len(), key.is_ascii()) {
             (n @ 1..=64, true) => {
                 self.out.push(0x80 + (n - 1) as u8);
@@ -164,10 +162,8 @@ impl Plain for Encoder<'_> {
                 true
             }
         };
-        // The name's position in the content, before it is appended.
         let at = self.out.position();
         self.out.block(key.as_bytes())?;
-        // A long name has an end marker.
         if long {
             self.out.push(END_OF_TEXT);
         }

@@ -66,7 +66,6 @@ impl ValueToken {
     pub(super) fn of(byte: u8) -> Option<ValueToken> {
         let low = u64::from(byte & 0x1f);
         Some(match byte {
-            // Numbers 0 to 30 of the table of values.
             0x01..=0x1f => ValueToken::Reference(low as usize - 1),
             EMPTY => ValueToken::Empty,
             NULL => ValueToken::Null,
@@ -89,7 +88,6 @@ impl ValueToken {
             LONG_ASCII => ValueToken::Long(true),
             LONG_TEXT => ValueToken::Long(false),
             SAFE_BINARY => ValueToken::SafeBinary,
-            // Numbers up to 1023 of the table of values.
             0xec..=0xef => ValueToken::LongReference(usize::from(byte & 3) << 8),
             BEGIN_ARRAY => ValueToken::BeginArray,
             END_ARRAY => ValueToken::EndArray,
@@ -139,10 +137,8 @@ impl KeyToken {
     pub(super) fn of(byte: u8) -> Option<KeyToken> {
         Some(match byte {
             EMPTY => KeyToken::Empty,
-            // Numbers up to 1023 of the table of names.
             0x30..=0x33 => KeyToken::LongReference(usize::from(byte & 3) << 8),
             LONG_NAME => KeyToken::Long,
-            // Numbers 0 to 63 of the table of names.
             0x40..=0x7f => KeyToken::Reference(usize::from(byte - 0x40)),
             // ASCII of 1 to 64 bytes, then other text of 2 to 57 bytes.
             0x80..=0xbf => KeyToken::Short(u64::from(byte - 0x80) + 1, true),

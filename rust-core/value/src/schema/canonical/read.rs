@@ -40,7 +40,6 @@ pub(super) fn schema(bytes: &[u8]) -> Result<Schema> {
         u32::try_from(get(map, "version")?.as_u64()?).map_err(|_| wrong("a version has 32 bits"))?;
     let mut remaining = Schema::MAX_TYPES;
     let root = of_type(get(map, "type")?, 0, &mut remaining).map_err(|error| error.under_key("type"))?;
-    // The layout is computed, not read.
     let packed = match map.get("layout") {
         None => false,
         Some(layout) => {
@@ -75,9 +74,7 @@ fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     }
     let most = || map.get("max").map(Value::as_u64).transpose();
     let name = get(map, "kind")?.as_text()?;
-    // The path of an error has the position of the field.
     let mut fields = |what| fields(get(map, "fields")?, what, depth, remaining);
-    // The kinds have the names of the notation.
     let kind = match name {
         "any" => Kind::Any,
         "bool" => Kind::Bool,
@@ -234,7 +231,6 @@ fn field(item: &Value, what: &str, depth: usize, remaining: &mut usize) -> Resul
         return Err(wrong("a field is optional or has a default"));
     }
     if let Some(default) = &default {
-        // A default must be a value of its type.
         check::value(&of, default)?;
     }
     if what == "table" && !of.is_column() {

@@ -118,7 +118,6 @@ impl<S: Sink> Checker<'_, S> {
             Some(OpenType::Columns { columns, seen, .. }) => {
                 let position = columns.iter().position(|field| field.name == key);
                 self.expected = position.map(|position| &columns[position].of);
-                // A reader ignores unknown columns.
                 if position.is_some_and(|position| seen.insert(position)) || self.side == Side::Reader {
                     return Ok(());
                 }

@@ -53,7 +53,6 @@ impl<'a> Resolver<'a> {
             "union" => Kind::Union(self.fields(file, table, "variants", "union")?),
             "table" => Kind::Table(self.fields(file, table, "columns", "table")?),
             "ndarray" => ndarray(table)?,
-            // The kinds without attributes.
             name => super::plain(name).ok_or_else(|| table.source.error(&table.span, "no such kind"))?,
         };
         let unit = match table.get("unit") {
@@ -87,7 +86,6 @@ impl<'a> Resolver<'a> {
     /// `Malformed` at the position of the value that breaks a rule.
     pub(super) fn field(&mut self, file: usize, name: &str, item: &Item<'a>, what: &str) -> Result<Field> {
         let mut field = Field::new(name, Type::plain(Kind::Any));
-        // The short form: `name = "f64"`.
         if matches!(item.value, DeValue::String(_)) {
             field.of = self.written(file, item)?;
         } else {
@@ -136,7 +134,6 @@ fn values(table: &Table<'_>) -> Result<Vec<String>> {
 }
 
 fn aliases(item: &Item<'_>) -> Result<Vec<String>> {
-    // A single alias needs no brackets.
     let items = if item.value.as_str().is_some() { vec![item.clone()] } else { item.list()? };
     let mut names = Vec::new();
     for item in items {
@@ -156,7 +153,6 @@ fn ndarray(table: &Table<'_>) -> Result<Kind> {
     };
     let name = item.text()?;
     let dtype = DType::from_name(name).ok_or_else(|| {
-        // The error proposes the nearest name.
         let known = DType::ALL.into_iter().map(DType::name);
         item.error(format!("no dtype is called {}: {}", quoted(name), proposal(name, known)))
     })?;
@@ -176,7 +172,6 @@ fn shape(item: &Item<'_>) -> Result<Vec<Length>> {
         return Err(item.error(format!("an ndarray has at most {} dimensions", NdArrayRef::MAX_RANK)));
     }
     let length = |item: &Item<'_>| match item.value {
-        // A length that may differ in each array.
         DeValue::String(name) if name == "*" => Ok(Length::Any),
         DeValue::String(name) if is_field_name(name) => Ok(Length::Named(name.to_string())),
         DeValue::Integer(_) => Ok(Length::Fixed(item.count()?)),

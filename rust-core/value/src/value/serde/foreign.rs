@@ -46,7 +46,6 @@ pub(super) fn tagged(parts: Vec<Value>) -> Result<Value> {
                 .map_err(|_| Error::new(ErrorKind::Malformed, "a UUID has 16 bytes"))?;
             Ok(Value::Uuid(bytes))
         }
-        // This tag says only that CBOR follows.
         (55_799, content) => Ok(content),
         (tag @ (0 | 1 | 2 | 3 | 37), content) => {
             let text = format!("CBOR's tag {tag} does not go with {}", content.type_name());

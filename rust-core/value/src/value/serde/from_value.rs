@@ -123,7 +123,6 @@ impl<'de> Deserializer<'de> for FromValue {
             Value::Array(items) => visit_items(visitor, items, self.escaped),
             // A `Vec<u8>` requests a sequence.
             Value::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.into_iter())),
-            // A `Vec<f64>` requests a sequence.
             Value::NdArray(array) if array.shape.len() == 1 && !self.escaped => {
                 visit_items(visitor, numbers(&array)?, false)
             }

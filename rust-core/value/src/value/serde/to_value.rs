@@ -232,7 +232,6 @@ impl Entries {
     }
 }
 
-// The four sequences of serde become arrays.
 macro_rules! items {
     ($($with:ident::$put:ident),*) => {$(
         impl ser::$with for Items {
@@ -254,7 +253,6 @@ items!(
     SerializeTupleVariant::serialize_field
 );
 
-// The two structs of serde become maps.
 macro_rules! fields {
     ($($with:ident),*) => {$(
         impl ser::$with for Entries {

@@ -109,7 +109,6 @@ impl Scalar for f32 {
     fn take(event: Event<'_>) -> Result<f32> {
         match event {
             Event::Float(value) if !value.is_finite() || (value as f32).is_finite() => Ok(value as f32),
-            // Every integer up to 2^24 has an exact f32.
             Event::Int(value) if value.unsigned_abs() <= 1 << 24 => Ok(value as f32),
             Event::Float(value) => Err(out_of_range(&format_args!("{value:?}"), "f32")),
             Event::Int(value) => Err(out_of_range(&{ value }, "f32")),

@@ -58,7 +58,6 @@ fn every_command_in_every_state() {
             let actions = lifecycle.command(request("it", command.clone()), zero);
             if expected == "*" {
                 match command {
-                    // A task runs if the program is in a step or starts.
                     Command::Cancel => assert!(answer(&actions).outcome.is_final(), "{here}"),
                     _ => assert_eq!(actions, [Action::Ask(request("it", command))], "{here}"),
                 }
@@ -126,7 +125,6 @@ fn only_one_transition_is_open_at_a_time_beside_shutdown() {
         assert_eq!((answer(&actions).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
         assert!(text.contains("RUN is under way") && text.contains("READY"), "{text}");
     }
-    // A command that has not begun is withdrawn; its answer has the state.
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(
         answers(&actions),
@@ -203,7 +201,6 @@ fn failing_hook_keeps_the_state_and_reports_its_error() {
         assert_eq!(answers(&actions), [("it", Outcome::Failed, then)], "{command:?}");
         assert_eq!(error(&actions), (ErrorKind::NoSpace, "the disk is full".into()));
         assert_eq!(lifecycle.state(), then, "{command:?}");
-        // Another transition is possible again.
         if then == State::Running {
             let actions = lifecycle.command(request("next", Command::Pause), Duration::ZERO);
             assert_eq!(answer(&actions).outcome, Outcome::Accepted);
@@ -215,7 +212,6 @@ fn failing_hook_keeps_the_state_and_reports_its_error() {
 fn repeated_id_is_never_carried_out_again() {
     let mut lifecycle = stepping();
     let zero = Duration::ZERO;
-    // A queued or begun command is still ACCEPTED.
     assert_eq!(answer(&lifecycle.command(request("b", Command::Backup), zero)).outcome, Outcome::Accepted);
     assert_eq!(answer(&lifecycle.command(request("b", Command::Backup), zero)).outcome, Outcome::Accepted);
     lifecycle.finish(Ok(Value::Null), zero);
@@ -256,7 +252,6 @@ fn another_epoch_is_refused_and_changes_nothing_of_what_is_known() {
     assert_eq!(kind, ErrorKind::InvalidState);
     assert!(text.contains("incarnation"), "{text}");
     assert_eq!(lifecycle.state(), State::Running);
-    // A running command keeps its one answer.
     lifecycle.command(CommandRequest { epoch: Some(7), ..request("p", Command::Pause) }, Duration::ZERO);
     assert_eq!(answer(&lifecycle.command(other("p"), Duration::ZERO)).outcome, Outcome::Accepted);
     work(lifecycle.next_task(Duration::ZERO));
@@ -298,7 +293,6 @@ fn cancel_requests_the_end_of_the_current_step() {
         let actions = lifecycle.command(cancel("c", wanted), Duration::ZERO);
         assert!(actions.contains(&Action::Cancel) && lifecycle.is_cancelled());
         assert_eq!(answer(&actions).value, Value::map([("cancelled", "asked")]));
-        // The program decides whether to stop; the next task is not cancelled.
         let actions = lifecycle.finish(Err(Error::new(ErrorKind::Cancelled, "given up")), Duration::ZERO);
         assert_eq!((error(&actions).0, lifecycle.is_cancelled()), (ErrorKind::Cancelled, false));
         assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
@@ -406,7 +400,6 @@ fn command_that_arrives_after_its_deadline_is_rejected_and_never_carried_out() {
             assert_eq!(life.state(), state, "{command:?}");
             assert!(!matches!(life.next_task(SECOND).0, Next::Work(work) if work.request.command == command));
             assert_eq!((life.counts().late, life.counts().rejected), (before.late + 1, before.rejected + 1));
-            // The repeated id gets the first answer, even in time.
             assert_eq!(life.command(request("a", command), SECOND), actions);
         }
     }

@@ -6,7 +6,6 @@ use super::*;
 fn signal_is_a_shutdown_without_an_answer() {
     let mut lifecycle = stepping();
     lifecycle.command(request("p", Command::Pause), Duration::ZERO);
-    // The displaced command is answered; the signal itself has no answer.
     let actions = lifecycle.terminate(Duration::ZERO);
     assert_eq!(answers(&actions), [("p", Outcome::Failed, State::Stopping)]);
     assert_eq!(error(&actions).0, ErrorKind::Cancelled);
@@ -61,7 +60,6 @@ fn second_shutdown_or_signal_cancels_the_current_step() {
             };
             assert_eq!((lifecycle.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
             assert_eq!(lifecycle.state(), State::Stopping, "{name}");
-            // It still ends in order; both are answered.
             let mut answers = Vec::new();
             for _ in 0..3 {
                 let actions = lifecycle.finish(Ok(Value::Null), SECOND);
@@ -176,7 +174,6 @@ fn failure_is_possible_in_every_state_but_final_ones() {
         let then = if matches!(state, State::Stopping | State::Stopped) { state } else { State::Failed };
         assert_eq!((lifecycle.state(), lifecycle.reason()), (then, "the disk is full"), "{state:?}");
         assert!(actions.contains(&Action::Changed), "{state:?}: the reason is another one");
-        // A command that would have led to another state gets the reason of the failure.
         if matches!(state, State::Pausing | State::Checkpointing) {
             assert_eq!(answers(&actions), [("way", Outcome::Failed, State::Failed)]);
             assert!(error(&actions).1.contains("failed"), "{actions:?}");
@@ -249,7 +246,6 @@ fn program_that_ends_leaves_no_command_unanswered() {
         lifecycle.command(request("s2", Command::Shutdown), SECOND);
         let before = lifecycle.state();
         if state == State::Failed {
-            // It failed while STOPPING.
             assert_eq!(before, State::Stopping);
         }
         let actions = lifecycle.close(SECOND);

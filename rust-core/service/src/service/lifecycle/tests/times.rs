@@ -23,7 +23,6 @@ fn command_not_begun_in_time_is_withdrawn() {
         assert_eq!(kind, ErrorKind::Timeout);
         assert!(text.contains(command.name()) && text.contains(state.name()), "{text}");
         assert_eq!((lifecycle.state(), lifecycle.next_due()), (state, None), "{command:?}");
-        // It does not begin later, and other transitions are possible again.
         assert!(
             !matches!(lifecycle.next_task(3 * SECOND).0, Next::Work(Work { request, .. }) if request.command == command)
         );
@@ -53,7 +52,6 @@ fn command_under_way_continues_after_its_deadline() {
         assert!(text.contains("still under way"), "{text}");
         assert_eq!((lifecycle.state(), lifecycle.next_due()), (meanwhile, None));
         assert!(lifecycle.tick(9 * SECOND).is_empty());
-        // The state changes as usual, without a second answer.
         let actions = lifecycle.finish(Ok(Value::Null), 10 * SECOND);
         assert_eq!((answers(&actions), lifecycle.state()), (vec![], then), "{command:?}");
         assert_eq!(error(&lifecycle.command(request("it", command), 10 * SECOND)).0, ErrorKind::Timeout);
@@ -110,7 +108,6 @@ fn data_during_a_long_step_are_the_newest_known_ones_in_time() {
     assert_eq!(answer(&actions).value, data(1));
     assert_eq!(lifecycle.next_due(), Some(20 * SECOND));
     assert_eq!(answer(&lifecycle.tick(20 * SECOND)).value, data(1));
-    // The program does not get commands that are already answered.
     lifecycle.finish(Ok(Value::Null), 20 * SECOND);
     assert_eq!(work(lifecycle.next_task(20 * SECOND)), Command::Step);
 }
@@ -137,7 +134,6 @@ fn request_for_data_times_out_without_data() {
     let (kind, text) = error(&actions);
     assert_eq!(kind, ErrorKind::Timeout);
     assert!(text.contains("nothing is known yet") && text.contains("STEP"), "{text}");
-    // A failed GET_DATA leaves no data.
     lifecycle.finish(Ok(Value::Null), 4 * SECOND);
     lifecycle.command(request("e", Command::GetData), 4 * SECOND);
     work(lifecycle.next_task(4 * SECOND));

@@ -120,7 +120,6 @@ impl Model {
             None => Ok(Value::Null),
             Some(_) => Err(Error::new(ErrorKind::Internal, "left")),
         };
-        // The task causes its own answer; SHUTDOWN causes all of the actions.
         let id = task.map_or("", |at| self.commands[at].0.as_str());
         let ends = task.is_some_and(|at| self.commands[at].1.command == Command::Shutdown);
         let own = |act: &Action| {
