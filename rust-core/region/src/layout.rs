@@ -32,7 +32,6 @@ use linkspan_value::value::{DType, Map, NdArrayRef, Order, Value};
 pub struct Layout {
     fields: Vec<LayoutField>,
     big: bool,
-    /// The offset after the last byte of any field.
     end: usize,
     /// The size with the padding at the end: the distance of structs in an array.
     size: usize,
@@ -105,7 +104,6 @@ impl Layout {
         lowest.is_some_and(|byte| byte % 2 == 0)
     }
 
-    /// Returns the values in a copy of the memory, of at least [`Self::end`] bytes.
     pub(super) fn values(&self, bytes: &[u8]) -> Result<Value> {
         let mut map = Map::with_capacity(self.fields.len());
         for field in &self.fields {
@@ -150,7 +148,6 @@ fn part(dtype: DType) -> usize {
     }
 }
 
-/// Returns a number from its bytes, the lowest first.
 fn scalar(dtype: DType, bytes: &[u8]) -> Value {
     let mut wide = [0; 8];
     wide[..bytes.len()].copy_from_slice(bytes);

@@ -26,7 +26,6 @@ use crate::frames::{check_transport, outgoing, read_frame, refuse_client, write_
 
 /// The time for retrying a refusal, because the previous peer may just have disconnected.
 const RETRY_TIME: Duration = Duration::from_secs(1);
-/// The pause between these attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A link to a program of this machine whose frames a bridge relays.
@@ -38,7 +37,6 @@ pub struct RelayLink {
     ack_words: Option<Arc<AckWords>>,
     epoll: Epoll,
     reads: bool,
-    /// The descriptor that reports room, while it is in the epoll set.
     room: Option<OwnedFd>,
     /// Whether the link must wake this side.
     parked: bool,

@@ -82,7 +82,6 @@ impl fmt::Debug for RelayListener {
     }
 }
 
-/// Queues callers, and answers queries for counters itself.
 struct RelayHandler {
     endpoint: Endpoint,
     pattern: Pattern,

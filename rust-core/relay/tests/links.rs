@@ -71,7 +71,6 @@ fn while_handed_on(near: &str, far: &str, cut_after: usize, test: impl FnOnce())
     });
 }
 
-/// Ends the relaying thread, even if a test fails.
 struct Stops<'a>(&'a AtomicBool);
 
 impl Drop for Stops<'_> {

@@ -125,11 +125,9 @@ pub struct Connection<M, P> {
     /// The peer must wake a waiting thread at this number; 0 without a thread. It outlasts the link.
     wanted: u64,
     violation: Option<Error>,
-    /// Withdrawn requests that the peer does not know of.
     withdrawn: Vec<u64>,
     /// The trigger of control messages that a thread left to the sending thread.
     deferred: Option<AckTrigger>,
-    /// Lost data messages that were not reported to the program.
     losses: u64,
 }
 

@@ -111,7 +111,6 @@ pub struct Inbox {
     keeps: Option<(u64, usize)>,
     /// Unconsumed messages in the order of their numbers, and consumed messages after them.
     window: VecDeque<WindowEntry>,
-    /// The number of delivered, unconsumed entries of `window`.
     delivered: usize,
     consumed: u64,
     /// The number last acknowledged to the sender on this link.
@@ -134,7 +133,6 @@ struct Unacked {
 }
 
 impl Unacked {
-    /// Counts a message if its sender keeps messages and therefore waits for it.
     #[inline]
     fn count(&mut self, entry: &WindowEntry, keeps: bool) {
         if keeps && entry.urgency != AckUrgency::NotNeeded {
@@ -365,7 +363,6 @@ impl Inbox {
         self.advance();
     }
 
-    /// Returns the entry of this number, if it belongs to the current session and is unconsumed.
     fn find(&mut self, session: u64, number: u64) -> Option<&mut WindowEntry> {
         if session != self.session {
             return None;

@@ -23,7 +23,6 @@ const MANY: ReplayLimits = ReplayLimits { count: 64, bytes: 64 << 10 };
 /// The sending side of a session. `M` is the stored part of a message, for replays.
 #[derive(Clone, Debug)]
 pub struct Outbox<M> {
-    /// The number of the session, drawn at random for this incarnation.
     session: u64,
     /// The replay limits; `None` for best effort, which keeps nothing.
     limits: Option<ReplayLimits>,
@@ -32,7 +31,6 @@ pub struct Outbox<M> {
     ///
     /// Another thread may receive its acknowledgement before this thread calls [`Outbox::sent_to_place`].
     numbered: u64,
-    /// Messages for replay, in the order of their numbers.
     kept: Places<KeptMessage<M>>,
     bytes: usize,
     /// Bytes kept since the last call of [`Outbox::looked`].
@@ -43,7 +41,6 @@ pub struct Outbox<M> {
     requests: Places<KeptMessage<M>>,
     request_bytes: usize,
     taken: u64,
-    /// The numbers of the requests that this link repeats.
     resent: Vec<u64>,
     acknowledged: u64,
     peer: Option<(Identity, u64)>,
@@ -52,7 +49,6 @@ pub struct Outbox<M> {
     /// Unkept data sent over this link: an upper bound of the messages, and the number of the last.
     unkept: (u64, u64),
     replayed: u64,
-    /// Counts kept messages that no peer will receive.
     dropped: u64,
 }
 

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 /// The queue. Unused places have the values that [`Reuse::release`] left in them.
 #[derive(Clone, Debug)]
 pub struct Places<T> {
-    /// Empty, or a power of two of places.
     places: Vec<T>,
     /// Counts removed items: the low bits are the place of the first item.
     first: usize,

@@ -31,7 +31,6 @@ use linkspan_value::error::{Doing, Result};
 /// A Unix socket in the abstract namespace.
 pub struct Abstract;
 
-/// The name and the capabilities: a link without modes.
 static KIND: Kind = Kind {
     name: "abstract",
     naming: Naming::Name,
@@ -97,7 +96,6 @@ impl ConnectionDriver for Abstract {
     }
 }
 
-/// The name of a listener, now or later.
 struct NinthTarget {
     place: Place,
 }
@@ -107,7 +105,6 @@ impl Target for NinthTarget {
         Asked::over(self.connect(&[], &mut Waiting::at_once())?, hello, descriptors, self.shown())
     }
 
-    /// Connects once. A refused connection means that no process has the name.
     fn connect(&self, _wakers: &[BorrowedFd<'_>], _waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
         let socket = socket::of_caller(open()?)?;
         match rustix::net::connect(socket.as_fd(), &address(&self.place)?) {

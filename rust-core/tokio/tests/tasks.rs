@@ -130,7 +130,6 @@ fn reactor_outside_of_a_runtime_is_refused_with_the_reason() {
     assert!(error.to_string().contains("enable_io"), "{error}");
 }
 
-/// A listener accepts in one task, and each peer has its own task.
 #[test]
 fn listener_accepts_in_a_task() {
     for (_, runtime) in runtimes() {

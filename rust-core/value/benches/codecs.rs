@@ -66,7 +66,6 @@ error = { type = "text", optional = true }
 retries = "u8"
 "#;
 
-/// A reading of a sensor: ten fields of kinds that every library has.
 fn reading() -> Value {
     Value::map([
         ("sensor", Value::from("cpu/temperature")),
@@ -126,7 +125,6 @@ fn compare(what: &str, mut ours: impl FnMut(), mut theirs: impl FnMut()) {
     println!("{what:34} {ours:12.0} {theirs:12.0} {:8.2}", theirs / ours);
 }
 
-/// Encoding into a reused buffer, on both sides.
 fn writes(what: &str, value: &Value, encoding: Encoding, mut theirs: impl FnMut(&mut Vec<u8>)) {
     let (mut ours_out, mut theirs_out) = (Vec::new(), Vec::new());
     let options = EncodeOptions::default();

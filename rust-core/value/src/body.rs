@@ -74,7 +74,6 @@ pub trait Placer {
 #[derive(Debug)]
 pub struct Split {
     rest: Rest,
-    /// The parts in the order of their positions.
     parts: OneOrMany<Part>,
     are_opaque: bool,
     length: usize,
@@ -304,7 +303,6 @@ impl AsRef<[u8]> for Body {
     }
 }
 
-/// Compares the bytes, wherever they are stored.
 impl<T: AsRef<[u8]>> PartialEq<T> for Body {
     fn eq(&self, other: &T) -> bool {
         self.whole() == other.as_ref()

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use linkspan::codec::{decode_shared, encode};
 use linkspan::{Encoding, ErrorKind, Limits, Value};
 
-/// The approximate size of each message in bytes: the largest within the limits.
 const SIZE: usize = 256 << 10;
 
 /// The memory of decoder, builder and an error, for any value.
@@ -23,7 +22,6 @@ fn head(major: u8, n: usize) -> Vec<u8> {
     head
 }
 
-/// A CBOR array of as many parts as fit, with the right count.
 fn cbor_array(before: &[u8], part: &[u8]) -> Vec<u8> {
     let count = (SIZE - before.len() - 5) / part.len();
     [before, &head(4, count), &part.repeat(count)].concat()

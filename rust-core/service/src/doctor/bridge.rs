@@ -11,7 +11,6 @@ use crate::registry::{BRIDGE_STATUS, Listed};
 use crate::value::{Timestamp, Value};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The greatest harmless difference of clocks, in seconds.
 const MAX_CLOCK_DIFFERENCE: f64 = 1.0;
 /// A certificate is reported from this number of days before its end.
 const EXPIRY_NOTICE_DAYS: i64 = 30;
@@ -77,7 +76,6 @@ fn reached(state: &Value) -> Vec<Finding> {
     findings
 }
 
-/// Connects to an address such as `tcp/north:7447`. Returns why that fails.
 fn connected(address: &str) -> Result<(), String> {
     let place = address.split_once('/').map_or(address, |(_, place)| place.trim_start_matches('/'));
     let mut why = "the name has no address".to_owned();

@@ -212,7 +212,6 @@ fn others(own: &Path) -> Vec<Finding> {
     elsewhere.filter_map(|path| other(&path)).collect()
 }
 
-/// Returns the directories that Linkspan may choose: `/run/linkspan`, `/run/user/…`, `/tmp/…`.
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = vec![PathBuf::from("/run/linkspan")];
     let users = std::fs::read_dir("/run/user").into_iter().flatten().flatten();

@@ -25,7 +25,6 @@ pub fn examine() -> Vec<Finding> {
     findings
 }
 
-/// Checks the version of the kernel: 5.10 or newer is needed.
 fn release() -> Finding {
     let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else {
         return Finding::problem(
@@ -45,7 +44,6 @@ fn release() -> Finding {
     Finding::fine(what)
 }
 
-/// Returns a finding about a tried feature. `without` is the consequence of its absence.
 fn feature(name: &str, without: &str, tried: Result<()>) -> Finding {
     match tried {
         Ok(()) => Finding::fine(format!("{name}: there")),
@@ -68,7 +66,6 @@ fn watches() -> Result<()> {
     inotify::try_kernel()
 }
 
-/// Checks that the kernel reports the end of another process by a descriptor.
 fn pidfd() -> Finding {
     match descriptor::process(getpid()) {
         Ok(_) => Finding::fine("pidfd: there, so the death of the other process is seen at once"),
@@ -98,7 +95,6 @@ fn descriptors() -> Finding {
     Finding::fine(what)
 }
 
-/// Returns the limits of this user on inotify instances and watches, if `/proc` shows them.
 fn inotify_limits() -> Vec<Finding> {
     let minimum = [("max_user_instances", 64), ("max_user_watches", 1024)];
     let read = |(name, minimum): (&str, u64)| {

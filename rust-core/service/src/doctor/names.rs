@@ -46,7 +46,6 @@ pub fn examine() -> (Vec<Finding>, Vec<Listed>) {
     }
 }
 
-/// Returns the newest value of a living publisher at `name`; `None` without a publisher.
 pub(super) fn published(listed: &[Listed], name: &str) -> Option<Value> {
     // Without a publisher the call would create the directory.
     let is_open = |listed: &&Listed| {

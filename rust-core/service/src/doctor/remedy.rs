@@ -10,7 +10,6 @@ pub(super) fn for_error(error: &Error, otherwise: &str) -> String {
     errno.and_then(for_errno).unwrap_or(otherwise).to_owned()
 }
 
-/// Returns the remedy for a kernel's number that identifies its cause.
 pub(super) fn for_errno(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::ROFS => {

@@ -158,7 +158,6 @@ fn wanted_of_directory(mode: u32, origin: DirectoryReason) -> u32 {
     if mode & 0o1002 == 0o002 { wanted & !0o002 } else { wanted }
 }
 
-/// Examines the lock file, which every program that may create names must be able to open.
 fn lock_file(directory: &Path, origin: DirectoryReason) -> Option<Fault> {
     let (directory_handle, of_directory) = open_directory(directory, origin)?;
     let path = directory.join(lock::NAME);

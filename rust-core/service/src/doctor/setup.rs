@@ -147,7 +147,6 @@ pub fn undo(root: &Path) -> Result<Vec<String>> {
     Ok(done)
 }
 
-/// Returns whether a file is a lock, a token, a position or the file of a dead process.
 fn is_disposable(directory: &Arc<Directory>, name: &str) -> bool {
     let Some(endpoint) = Endpoint::from_file_name(registry::named(name)) else {
         return [".lock", ".position-", ".token", ".http-token"].iter().any(|own| name.starts_with(own));

@@ -12,9 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::random;
 
-/// The length of a token in bytes; it has two digits per byte.
 const LENGTH: usize = 32;
-/// The longest file with a token or an address, in bytes.
 const MAX_FILE: u64 = 4096;
 
 /// The secret of a request. Debug output does not contain its text.

@@ -67,7 +67,6 @@ struct Question<'a> {
 struct Asking<'a> {
     hello: Vec<u8>,
     stale: Stale,
-    /// The descriptors of the questions, by their numbers.
     set: Epoll,
     unasked: Vec<&'a ListedName>,
     asked: BTreeMap<u64, Question<'a>>,
@@ -126,7 +125,6 @@ impl<'a> Asking<'a> {
         true
     }
 
-    /// Takes the events of a question. Returns whether it has ended.
     fn take(&mut self, number: u64) -> bool {
         let Some(question) = self.asked.get_mut(&number) else { return false };
         let Some(ended) = question.asked.answer().transpose() else { return false };
@@ -160,7 +158,6 @@ impl<'a> Asking<'a> {
 struct Times {
     began: Instant,
     places: usize,
-    /// The names that have answered or ended the connection.
     answers: u32,
     silent: u32,
 }
@@ -170,7 +167,6 @@ impl Times {
         Times { began, places, answers: 0, silent: 0 }
     }
 
-    /// Returns the end of the time of a name queried at `since`, while `unasked` names wait.
     fn end(&self, since: Instant, unasked: usize) -> Instant {
         let left = (self.began + SILENCE + TIME_OF_ANSWER * self.answers).saturating_duration_since(since);
         // Before the first answer, half of them may be silent.

@@ -17,7 +17,6 @@ use crate::transport::place::{self, Place};
 
 pub(crate) struct Inspection {
     pub(crate) listed: Vec<Listed>,
-    /// The names with files of a dead process.
     pub(crate) left: Vec<Leftover>,
 }
 
@@ -32,7 +31,6 @@ pub(crate) fn inspect() -> Result<Inspection> {
     inspect_places(&existing_places()?)
 }
 
-/// Inspects one name, in a directory or at a path.
 pub(crate) fn inspect_name(endpoint: &Endpoint) -> Result<Inspection> {
     let Some((directory, file)) = endpoint.absolute() else {
         let mut found = existing_places()?;
@@ -56,7 +54,6 @@ fn inspect_places(found: &[ListedName]) -> Result<Inspection> {
     Ok(Inspection { listed, left })
 }
 
-/// Returns the stale files of a name that is not live.
 fn leftover(found: &ListedName) -> Option<Leftover> {
     let owned = match found.endpoint.transport().driver().listing_source() {
         // A writer takes no lock, so nobody knows whether it lives.

@@ -111,7 +111,6 @@ impl Listed {
         }
     }
 
-    /// Reads the record of a name without a hello; keeps the error of a faulty record.
     pub(super) fn read_record(&mut self, place: &Place) -> Option<Value> {
         match owner::read(place) {
             Ok(record) => {

@@ -10,7 +10,6 @@ use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::place::{self, Place};
 use crate::transport::{owner, table};
 
-/// A name in a directory, at the time of reading the directory.
 pub(super) struct ListedName {
     pub(super) endpoint: Endpoint,
     pub(super) place: Place,
@@ -33,7 +32,6 @@ pub(super) fn existing_places() -> Result<Vec<ListedName>> {
     Ok(found)
 }
 
-/// Returns the names, or beginnings of names, in the runtime directory.
 pub(super) fn places() -> Result<Vec<ListedName>> {
     places_in(Directory::runtime()?, |transport| transport.names() != NameDirectory::State)
 }
@@ -69,7 +67,6 @@ fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<
     Ok(files.into_iter().filter_map(found).filter(|found| wanted(found.endpoint.transport())).collect())
 }
 
-/// Returns the name of a file: its own, or the name of the temporary file or record.
 pub(crate) fn named(file: &str) -> &str {
     let file = place::of_temporary(file).unwrap_or(file);
     let file = owner::file_of_record(file).unwrap_or(file);

@@ -13,7 +13,6 @@ use crate::transport::hello::{AnsweredCall, Asked, Call};
 use crate::transport::{origin, sweep};
 use crate::value::Value;
 
-/// The treatment of stale files of this user's dead processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
     Remove,
@@ -41,7 +40,6 @@ fn is_live(found: &ListedName, stale: Stale) -> (bool, Option<Error>) {
     }
 }
 
-/// A query of one name, and the facts before an answer.
 pub(super) struct Query<'a> {
     found: &'a ListedName,
     listed: Listed,
@@ -114,7 +112,6 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Returns the entry of the name; `None` if no program listens.
     pub(super) fn finish(mut self, outcome: Outcome) -> Option<Listed> {
         let found = self.found;
         let (there, problem) = match outcome {
@@ -169,7 +166,6 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Takes over an answer. Returns the refusal, if it is one.
     fn take(&mut self, called: &AnsweredCall) -> Option<Error> {
         self.listen_by(called.credentials.clone());
         match handshake::read_answer(&called.answer) {
@@ -194,7 +190,6 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The object that a query found at a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum There {
     /// A process with the socket.

@@ -71,10 +71,8 @@ pub struct Work {
     pub due: Duration,
 }
 
-/// An accepted command, queued or running.
 struct AcceptedCommand {
     request: CommandRequest,
-    /// Its deadline, since the service's start.
     due: Duration,
     /// Whether it got its final answer before its end, because its deadline passed.
     answered: bool,
@@ -117,7 +115,6 @@ pub struct Lifecycle {
     answers: AnswerCache,
     /// Final answers to GET_DATA. They may be many and large, so they must not displace other answers.
     data_answers: AnswerCache,
-    /// The value of the last finished GET_DATA.
     data: Option<Value>,
     /// Why the service is FAILED, or a problem that does not stop it; empty for none.
     reason: String,
@@ -271,7 +268,6 @@ impl Lifecycle {
         self.queue.iter().chain(self.running.as_ref().map(|running| &running.what))
     }
 
-    /// Enters a state. Returns the action that reports a changed state.
     fn enter(&mut self, state: State, now: Duration) -> Option<Action> {
         let changed = self.state != state;
         (self.state, self.since) = (state, if changed { now } else { self.since });

@@ -63,9 +63,7 @@ pub struct ControllerLink {
     /// While this exists, SIGTERM and SIGINT count as SHUTDOWN.
     pub(super) signals: Option<stop::Watch>,
     pub identity: ServiceIdentity,
-    /// The creation of the service, from which the lifecycle counts its times.
     began: Instant,
-    /// The creation as a time of day, for reports.
     began_at: Timestamp,
     inner: Mutex<LinkInner>,
     /// Wakes the program after a thread of the library has ended.
@@ -85,7 +83,6 @@ pub struct ControllerLink {
     pub(super) writer_ended: AtomicBool,
 }
 
-/// The state under the lock.
 pub(super) struct LinkInner {
     pub(super) lifecycle: Lifecycle,
     pub(super) log: ServiceLog,
@@ -95,7 +92,6 @@ pub(super) struct LinkInner {
     /// The connection before the welcome, for closing it.
     pub(super) connecting: Option<Arc<Channel>>,
     pub(super) introduced: bool,
-    /// The period of reports that the controller requested.
     pub(super) heartbeat: Duration,
     steps_at_answer: u64,
     pub(super) last_report: Instant,
@@ -190,7 +186,6 @@ impl ControllerLink {
         read(&self.inner().lifecycle)
     }
 
-    /// Carries out actions. Returns true if the running task should be cancelled.
     fn carry_out(&self, inner: &mut LinkInner, actions: Vec<Action>) -> bool {
         let mut cancels = false;
         for action in actions {
@@ -260,7 +255,6 @@ impl ControllerLink {
         }
     }
 
-    /// Returns the description that is first on each connection.
     pub(super) fn introduction(&self, inner: &LinkInner) -> Introduction {
         let setup = inner.lifecycle.setup();
         Introduction {
@@ -382,7 +376,6 @@ impl ControllerLink {
         flushed
     }
 
-    /// Closes the connection and wakes the reader, which ends with the service.
     fn disconnect(&self) {
         self.end_waker.wake();
         let channels = {
@@ -422,7 +415,6 @@ impl LinkInner {
         self.channel.take()
     }
 
-    /// Queues a message if the controller on this connection has the introduction.
     pub(super) fn enqueue(&mut self, message: ToController) {
         if !self.introduced {
             return;

@@ -19,7 +19,6 @@ const BATCH: usize = 100;
 pub struct ServiceLog {
     lines: VecDeque<LogLine>,
     first: u64,
-    /// The lines below this number were sent.
     sent: u64,
 }
 

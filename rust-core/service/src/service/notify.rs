@@ -122,7 +122,6 @@ fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Opt
     Ok(number("WATCHDOG_USEC")?.filter(|micros| *micros > 0).map(Duration::from_micros))
 }
 
-/// Returns the assignment of a status: one line of a bounded length.
 fn status_line(text: &str) -> String {
     // A newline would begin another assignment.
     let end = text.char_indices().nth(400).map_or(text.len(), |(end, _)| end);
@@ -142,7 +141,6 @@ pub struct NotifyState {
     watchdog: Option<Duration>,
     ready: bool,
     stopping: bool,
-    /// The last status, as an assignment.
     status: String,
     last: Option<Duration>,
 }
@@ -213,7 +211,6 @@ pub struct Supervisor {
     notifier: NotifyState,
     /// The kind of the last error, to return a repeated error once.
     problem: Option<ErrorKind>,
-    /// When pending assignments are sent again.
     retry_at: Option<Duration>,
 }
 

@@ -15,7 +15,6 @@ const DRIFT: u32 = 1000;
 /// After a clock has stopped, as in a paused virtual machine, the bound is wrong for at most twice this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The times of one message: the sender's clock at sending, and the local clock at arrival.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     theirs: Duration,
@@ -37,7 +36,6 @@ impl Sample {
 /// The estimate of another machine's clock. Reads no clock itself.
 #[derive(Clone, Debug, Default)]
 pub struct PeerClock {
-    /// The best sample of this window, then of the previous window.
     best: Option<Sample>,
     previous: Option<Sample>,
     begun: Duration,

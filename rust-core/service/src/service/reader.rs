@@ -89,7 +89,6 @@ impl ControllerLink {
         }
     }
 
-    /// Receives a command. A late or malformed command is rejected under its id, if it has one.
     fn receive_command(&self, value: &Value) {
         let read = CommandRequest::from_value(value).and_then(|request| Ok((request, until_of(value)?)));
         match read {

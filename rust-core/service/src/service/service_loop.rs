@@ -136,7 +136,6 @@ impl ServiceOptions {
         Ok(())
     }
 
-    /// Returns an error for names that cannot be a service's own commands.
     fn check(&self) -> Result<()> {
         for name in &self.commands {
             let known = Command::from_name(name)?;

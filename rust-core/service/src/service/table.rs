@@ -76,7 +76,6 @@ mod tests {
     use crate::documents::{check, table};
     use crate::service::state::View;
 
-    /// Returns the commands in the documents' table, without the commands that the library answers.
     fn commands() -> Vec<Command> {
         let mut commands: Vec<_> =
             Command::ALL.into_iter().filter(|command| !command.is_answered_by_library()).collect();

@@ -31,7 +31,6 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of the writer thread.
 pub struct ServiceWriter {
-    /// Contains the waker and, if signals are handled, the descriptor that they make readable.
     epoll: Epoll,
     /// The number of handled signals. The count of arrived signals is global to the process.
     signals: u32,
@@ -126,12 +125,10 @@ impl ServiceWriter {
 }
 
 impl LinkInner {
-    /// Returns whether the program has begun an untimed task while a controller is connected.
     pub(super) fn has_unreported_task(&self) -> bool {
         self.introduced && self.busy_check.is_none() && self.lifecycle.running().is_some()
     }
 
-    /// Returns the time between the last report and the next: shorter after finished steps.
     fn report_every(&self) -> Duration {
         if self.lifecycle.counts().steps == self.reported_steps {
             self.heartbeat
@@ -155,7 +152,6 @@ impl LinkInner {
 }
 
 impl ControllerLink {
-    /// Returns whether a message or log line waits, and a controller is connected.
     fn has_more_to_send(&self) -> bool {
         let inner = self.inner();
         inner.introduced && (!inner.queued.is_empty() || inner.log.has_unsent())

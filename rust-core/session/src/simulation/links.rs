@@ -9,7 +9,6 @@ use crate::peers::KeptSize;
 use crate::{Identity, Owner};
 
 impl World<'_> {
-    /// Loses the bytes on the way to this end, from a random byte on.
     fn lose(&mut self, i: usize) {
         self.look(i);
         let Some(link) = self.ends[i].rx.back_mut() else { return };

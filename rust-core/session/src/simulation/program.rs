@@ -7,7 +7,6 @@ use super::end::{Call, Content, Frame, Page, ReceivedFrame};
 use super::stream::Put;
 use super::world::{World, is_listener, pair, peer};
 
-/// Returns whether the header of a message of this class has a place for an acknowledgement.
 fn has_place(class: RetransmitClass) -> bool {
     matches!(class, RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent)
 }
@@ -20,7 +19,6 @@ fn message(content: Content) -> connection::Content {
 }
 
 impl World<'_> {
-    /// Puts a frame on the link, if there is one with room.
     fn push(&mut self, i: usize, frame: Frame) -> bool {
         let Some((id, broken)) = self.ends[i].tx.as_ref().map(|tx| (tx.id, tx.broken)) else { return false };
         if !broken {
@@ -393,7 +391,6 @@ impl World<'_> {
         }
     }
 
-    /// Checks that a message that a word shows as consumed is not delivered again.
     fn is_not_consumed(&self, ReceivedFrame { session, number, content }: ReceivedFrame) {
         let published = self.published.get(&session).copied().unwrap_or(0);
         assert!(
@@ -427,7 +424,6 @@ impl World<'_> {
         true
     }
 
-    /// Returns the next new message from the links, each read to its end before the next.
     fn read(&mut self, i: usize) -> Option<ReceivedFrame> {
         loop {
             let end = &mut self.ends[i];

@@ -12,17 +12,14 @@ pub struct Truth {
 struct Sent {
     base: u64,
     facts: Vec<Fact>,
-    /// The number of messages whose acknowledgement was checked.
     checked: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Fact {
     class: RetransmitClass,
-    /// Whether a program has received and consumed it.
     consumed: bool,
     given: u32,
-    /// The session of the last inbox that took it.
     received_by: u64,
     /// Whether it was for a peer that ended and does not return.
     dropped: bool,

@@ -21,7 +21,6 @@ fn received_and_delivered_equals_two_steps() {
     assert!(at_once.received(0, 10, AckUrgency::Prompt, Fate::Delivered).is_err());
 }
 
-/// Answers with an empty window, and answers after messages of either state.
 #[test]
 fn received_and_finished_equals_two_steps() {
     for keeps in [Some(LIMITS), None] {
@@ -50,7 +49,6 @@ fn received_and_finished_equals_two_steps() {
     }
 }
 
-/// Histories with one, several or no open messages at the next receipt, some finished or acknowledged.
 #[test]
 fn received_after_consumption_equals_two_steps() {
     let steps =

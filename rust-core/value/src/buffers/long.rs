@@ -22,11 +22,9 @@ static LONG_BLOCKS: Pool = Pool::new(8, 32 << 20);
 #[derive(Debug)]
 struct Pool(Mutex<Spare>);
 
-/// The kept blocks, the oldest first.
 #[derive(Debug)]
 struct Spare {
     blocks: Vec<Vec<u8>>,
-    /// The greatest number of kept blocks.
     places: usize,
     bytes: usize,
 }

@@ -17,7 +17,6 @@ use crate::value::escape::Escape;
 use crate::value::unescape::Unescape;
 use crate::value::{Keys, Limits, Meter, NdArray, Sink, Source, Value, ValueBuilder};
 
-/// The least number of bytes that are reserved for a value.
 const USUAL: usize = 256;
 const LONGEST_HINT: usize = 64 << 10;
 
@@ -331,7 +330,6 @@ fn decode_escaped_to_any(
     decode_escaped(bytes, encoding, limits, sink)
 }
 
-/// Decodes to a value, as [`decode_parts`] does, with decoders compiled for the builder of values.
 fn decode_value(
     bytes: &[u8],
     parts: Parts<'_>,

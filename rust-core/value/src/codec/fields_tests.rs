@@ -42,7 +42,6 @@ impl Decode for Mode {
     type Builder = Name<Mode>;
 }
 
-/// A key whose length needs a byte after the head, and whose comparison is a call.
 const LONG: &str = "a key of thirty-one bytes ... ..";
 const LONGER: &str = "a key of more than thirty-two bytes, which is compared by a call";
 
@@ -186,7 +185,6 @@ fn record(random: &mut Random) -> Record {
     }
 }
 
-/// Heads, simple values and lengths that are close to those of a record.
 const LIKELY: [u8; 27] = [
     0x00, 0x17, 0x18, 0x19, 0x1b, 0x20, 0x3b, 0x40, 0x5f, 0x60, 0x61, 0x78, 0x80, 0xa0, 0xae, 0xaf, 0xc1,
     0xd8, 0xd9, 0xf4, 0xf5, 0xf6, 0xf7, 0xf9, 0xfa, 0xfb, 0xff,

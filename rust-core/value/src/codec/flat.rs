@@ -201,7 +201,6 @@ fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Opti
     Some(record.entries)
 }
 
-/// Returns `None` for a value without a form in the encoding.
 fn written(done: crate::Result<bool>) -> Option<()> {
     done.ok()?.then_some(())
 }
@@ -212,7 +211,6 @@ mod tests {
     use crate::codec::{Encoding, encode};
     use crate::value::Value;
 
-    /// Returns a flat record of `count` entries after other bytes, and whether it was appended.
     fn numbers(count: u64) -> (Vec<u8>, bool) {
         let mut out = b"before".to_vec();
         let appended = FlatRecord::append(&mut out, |record| {

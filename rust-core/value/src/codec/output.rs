@@ -31,19 +31,14 @@ pub(crate) struct Output<'a> {
     /// The buffer: its earlier content, the content of this encoding, and zeros.
     bytes: &'a mut Vec<u8>,
     at: usize,
-    /// The number of zeros to write when they are used up.
     ahead: usize,
-    /// The length of the buffer before the encoding.
     start: usize,
     /// The greatest length of the content: `start` plus [`Limits::message`], less the bytes stored elsewhere.
     most: usize,
     limit: u64,
     placer: Option<&'a mut dyn Placer>,
-    /// The number of bytes stored elsewhere, which count for the limit.
     elsewhere: usize,
-    /// The number of bytes of the content that the placer took.
     spilled: usize,
-    /// Whether the placer may take more of the content.
     may_spill: bool,
     /// The number of bytes without memory: the content is lost, and `finish` reports it.
     lacks: usize,
@@ -70,7 +65,6 @@ fn write_ahead(bytes: &mut Vec<u8>, count: usize) {
     bytes.resize(bytes.capacity().min(bytes.len().saturating_add(count)), 0);
 }
 
-/// Fills the memory after the content with the first zeros: a constant number if there is room.
 #[inline(never)]
 fn write_first(bytes: &mut Vec<u8>) {
     if bytes.capacity() - bytes.len() >= AHEAD[0] {
@@ -183,7 +177,6 @@ impl<'a> Output<'a> {
         self.most = self.most.saturating_sub(count);
     }
 
-    /// Moves all content that the placer took back into the buffer, and ends spilling.
     #[cold]
     #[inline(never)]
     fn take_back(&mut self) {
@@ -341,7 +334,6 @@ impl<'a> Output<'a> {
         written.is_some()
     }
 
-    /// Appends bytes that exceed the zeros.
     #[cold]
     #[inline(never)]
     fn extend(&mut self, bytes: &[u8]) {
@@ -441,11 +433,6 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends `count` bytes and returns them: the caller writes each byte.
-    ///
-    /// # Errors
-    ///
-    /// `TooLarge` over the limit of the message, `OutOfMemory` if the buffer cannot grow.
     pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
         self.check_room(count)?;
         if self.may_spill && self.at - self.start >= PLACED_FROM {
@@ -465,7 +452,6 @@ impl<'a> Output<'a> {
         self.block_around([], bytes, [])
     }
 
-    /// As [`Output::block`], with some bytes before and after the block.
     #[inline]
     pub(crate) fn block_around<const B: usize, const A: usize>(
         &mut self,
@@ -564,7 +550,6 @@ impl<'a> Output<'a> {
         self.block(bytes)
     }
 
-    /// Returns `TooLarge` if `count` more bytes exceed the limit of the message.
     pub(crate) fn check_room(&self, count: usize) -> Result<()> {
         if self.has_room(count) { Ok(()) } else { self.beyond(count) }
     }

@@ -12,7 +12,6 @@ const MOST: usize = 16 << 10;
 const EACH: usize = 16;
 const MOST_LEVELS: u32 = 6;
 
-/// Returns whether this is a short map or array of plain values within these limits.
 pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     let left = match value {
         Value::Map(_) | Value::Array(_) if limits.depth >= MOST_LEVELS => count(value, MOST_LEVELS, MOST),
@@ -132,7 +131,6 @@ mod tests {
         })
     }
 
-    /// A tree of mostly plain values, by a linear congruential generator.
     fn tree(seed: &mut u64, depth: u32) -> Value {
         let mut next = |below: u64| {
             *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

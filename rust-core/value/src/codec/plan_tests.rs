@@ -61,14 +61,12 @@ impl Instances<'_, Named> for Trees {
     }
 }
 
-/// Returns a field. If absence means a default, the default is 7.
 fn field(keys: &[&str], of: Shape<Named>, absent: Absent) -> Field<Named> {
     let keys = keys.iter().map(|key| (*key).to_owned()).collect();
     let handle = if absent == Absent::Default { Value::Int(7) } else { Value::Null };
     Field { keys, of: Arc::new(of), absent, handle }
 }
 
-/// Returns a plan with each kind of type whose conversion is not trivial.
 fn plan() -> Shape<Named> {
     let variant = |class, of| Record { class, fields: vec![field(&[class], of, Absent::Refused)] };
     let members = HashMap::from([("ON".to_owned(), "on"), ("OFF".to_owned(), "off")]);

@@ -156,7 +156,6 @@ pub fn several_lines(text: &str) -> String {
     out
 }
 
-/// Returns an error's text, escaped for a terminal except line ends, and cut to the greatest length.
 pub(super) fn bounded(mut text: String) -> String {
     if text.contains(is_interpreted) {
         text = several_lines(&text);
@@ -201,7 +200,6 @@ pub(super) fn segment(key: &str) -> String {
     segment
 }
 
-/// Returns a segment of a path for an error's text: the beginning of a long segment.
 pub(super) fn shown_segment(segment: &str) -> Cow<'_, str> {
     match segment.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &segment[..end]).into(),

@@ -40,7 +40,6 @@ pub struct Checker<'a, S> {
     /// The innermost list or map, in place: most messages have one.
     open: Option<OpenType<'a>>,
     outer: Vec<OpenType<'a>>,
-    /// The type of the next value; `None` allows any value.
     expected: Option<&'a Type>,
     field: Option<&'a Field>,
     /// The value of each named length of this message, in order of appearance.
@@ -85,7 +84,6 @@ impl Schema {
     }
 }
 
-/// Checks a value against one type, as its writer.
 pub(super) fn value(of: &Type, value: &Value) -> Result<()> {
     let mut checker = Checker {
         schema: "",
@@ -119,7 +117,6 @@ impl<'a, S: Sink> Checker<'a, S> {
         left
     }
 
-    /// Sets the type of the next value if no key decides it.
     fn expect_items(&mut self) {
         self.field = None;
         self.expected = match self.open {
@@ -190,7 +187,6 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
-    /// Returns the error of a missing field without a default.
     #[cold]
     fn missing(&self, field: &Field) -> Error {
         let text = format!("{} is missing: {} is expected", quoted(&field.name), field.of);

@@ -95,7 +95,6 @@ impl Schema {
     }
 }
 
-/// Returns the first 8 differences in one line.
 pub(super) fn shown(found: &[Difference]) -> String {
     let first: Vec<String> = found.iter().take(8).map(Difference::to_string).collect();
     let more = if found.len() > 8 { format!("; and {} more", found.len() - 8) } else { String::new() };
@@ -293,7 +292,6 @@ fn widens(there: &Kind, here: &Kind) -> bool {
     }
 }
 
-/// Returns whether the reader's range includes every number of the writer.
 fn covers(here: Range, there: &Type) -> bool {
     let (low, high) = match (there.range, &there.kind) {
         (Some(Range::Integer(low, high)), _) => (low, high),

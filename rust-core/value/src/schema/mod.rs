@@ -262,7 +262,6 @@ impl PreparedSchema {
     }
 }
 
-/// Returns the words of a difference in a fixed order, equal for both sides.
 fn plain(text: &str) -> String {
     let before = text.split(": 1 ").next().unwrap_or(text);
     let mut words: Vec<&str> = before.split([' ', ',']).filter(|word| !word.is_empty()).collect();

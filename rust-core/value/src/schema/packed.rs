@@ -79,7 +79,6 @@ fn padding(bytes: &[u8], at: usize) -> Result<()> {
     }
 }
 
-/// Returns the layout of a record, or the reason why it lacks one.
 pub(super) fn lay_out(root: &Type) -> std::result::Result<Layout<'_>, String> {
     let Kind::Record(fields) = &root.kind else {
         return Err(format!("only a record can be packed, and a message is {root}"));
@@ -165,7 +164,6 @@ fn extent(of: &Type) -> Option<(u64, u64)> {
     }
 }
 
-/// Returns the size of an enum's number in bytes: the smallest for its values.
 pub(super) fn enum_bytes(values: usize) -> u64 {
     match values {
         0..=0x100 => 1,

@@ -17,7 +17,6 @@ use super::table::{Item, Table};
 use super::text::read_text;
 use crate::error::{Result, quoted};
 
-/// Keys at the top of a file besides the fields of its record.
 const FILE_KEYS: [&str; 6] = ["name", "version", "doc", "include", "types", "layout"];
 
 impl Schema {

@@ -9,7 +9,6 @@ pub(super) const MAX_TEXT: usize = 256 << 10;
 pub(super) const DIVIDE: &str = "divide it into files and include them";
 
 pub(super) struct Source {
-    /// Its path, or its name in errors.
     pub(super) file: String,
     /// The whole text, including a byte order mark.
     pub(super) text: String,

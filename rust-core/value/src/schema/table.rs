@@ -80,7 +80,6 @@ impl<'a> Item<'a> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
-    /// Returns the integer in any notation of TOML; an error beyond 128 bits.
     pub(super) fn integer(&self) -> Result<i128> {
         // The parser keeps the digits, so no number is cut to 64 bits.
         let digits = self.value.as_integer().ok_or_else(|| self.wrong_type("an integer"))?;
@@ -95,7 +94,6 @@ impl<'a> Item<'a> {
         fits.ok_or_else(|| self.error(format!("a number from 0 to {} is expected here", i64::MAX)))
     }
 
-    /// Returns a float or an integer as a float; NaN is an error.
     pub(super) fn float(&self) -> Result<f64> {
         let number = match self.value {
             DeValue::Float(digits) => {

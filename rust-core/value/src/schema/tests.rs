@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorKind};
 use crate::histories::{Random, Seed, given_seed};
 use crate::value::{Limits, Sink, Source, Timestamp, Value};
 
-/// The schema of the vectors that has each kind of type.
 const READING: &str = concat!("\n", include_str!("../../tests/vectors/schemas/reading.toml"));
 
 fn reading() -> Schema {
@@ -285,7 +284,6 @@ impl Source for Entries<'_> {
     }
 }
 
-/// Returns a schema with an aliased field and an optional field.
 fn pair() -> Schema {
     let text = "name = \"t\"\n[fields.left]\ntype = \"i32\"\nalias = \"links\"\n[fields.right]\ntype = \"text\"\noptional = true";
     Schema::parse(text).unwrap()

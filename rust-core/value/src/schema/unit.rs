@@ -8,7 +8,6 @@ use crate::error::quoted;
 
 const MAX_LENGTH: usize = 64;
 
-/// Checks a unit. The error is the reason, with examples.
 pub(super) fn check(unit: &str) -> Result<(), String> {
     if unit.is_empty() || unit.len() > MAX_LENGTH {
         return Err(format!(

@@ -122,7 +122,6 @@ fn parts(out: &mut String, path: &str, of: &Type) {
     }
 }
 
-/// Appends the attributes of a field that are not its type's.
 fn beside(out: &mut String, field: &Field) {
     if !field.aliases.is_empty() {
         line(out, "alias", &list(field.aliases.iter().map(|alias| quote(alias))));

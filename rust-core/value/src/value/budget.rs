@@ -21,12 +21,10 @@ const ENTRY: u64 = (size_of::<String>() + size_of::<Value>()) as u64;
 /// The size of a map's key index besides its table, in bytes: the content of its `Box`.
 const TABLE: u64 = 64;
 
-/// Returns the bytes of the list of an array of `items` values.
 pub(super) fn array_bytes(items: usize) -> u64 {
     (items as u64).saturating_mul(ITEM)
 }
 
-/// Returns the bytes of a map of `entries` entries, without the text of its keys.
 pub(super) fn map_bytes(entries: usize) -> u64 {
     let table = if entries > Map::LINEAR_MAX { table_bytes(entries).saturating_add(TABLE) } else { 0 };
     (entries as u64).saturating_mul(ENTRY).saturating_add(table)
@@ -49,11 +47,6 @@ impl Budget {
         Budget { held: 0, limit }
     }
 
-    /// Counts bytes before their allocation.
-    ///
-    /// # Errors
-    ///
-    /// `TooLarge` if the sum exceeds the limit. The bytes stay counted, because the decoding ends.
     pub(super) fn hold(&mut self, bytes: u64) -> Result<()> {
         self.held = self.held.saturating_add(bytes);
         if self.held > self.limit {

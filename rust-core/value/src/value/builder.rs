@@ -24,7 +24,6 @@ pub struct ValueBuilder {
     /// A map of scalars allocates only its entries, because this field is in place.
     innermost: Option<PartialValue>,
     outer: Vec<PartialValue>,
-    /// The whole value, after its last event.
     done: Option<Value>,
 }
 
@@ -72,7 +71,6 @@ impl ValueBuilder {
         }
     }
 
-    /// Puts a complete value into the innermost array or map, or at the top.
     fn put(&mut self, value: Value) -> Result<()> {
         match &mut self.innermost {
             Some(PartialValue::Array(items)) => items.push(value),
@@ -189,7 +187,6 @@ impl ValueBuilder {
         }
     }
 
-    /// Ends the innermost array or map, and puts it into its container.
     fn close(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.innermost, self.outer.pop()) {
             Some(PartialValue::Array(items)) => self.put(Value::Array(items)),

@@ -79,7 +79,6 @@ pub(crate) trait Plain {
     fn holds_key(&self, _: &str) -> bool {
         true
     }
-    /// Writes a key if the encoding can write it. Returns whether it did.
     fn try_key(&mut self, key: &str) -> Result<bool> {
         if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
     }
@@ -125,7 +124,6 @@ impl<P: Plain> Escape<P> {
         &mut self.plain
     }
 
-    /// Begins an escape of this name. Its content and the end of its map follow.
     fn begin(&mut self, name: &str) -> Result<()> {
         self.plain.begin_map(1)?;
         self.plain.key(name)

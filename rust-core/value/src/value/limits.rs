@@ -103,20 +103,16 @@ pub struct Meter<S> {
     budget: Budget,
     /// The keys of the open maps; unused if `keys` is `Trust`.
     seen: SeenKeys,
-    /// The remaining items of the innermost array or map.
     expected: Expected,
-    /// The remaining items of the arrays and maps around it.
     outer: Stack<Expected>,
 }
 
-/// The items that an array or map has announced but not received.
 #[derive(Clone, Copy)]
 struct Expected {
     remaining: usize,
     map: bool,
 }
 
-/// The top expects exactly one value.
 const TOP: Expected = Expected { remaining: 1, map: false };
 
 impl<S: Sink> Meter<S> {

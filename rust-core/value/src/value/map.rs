@@ -190,7 +190,6 @@ impl Map {
     }
 }
 
-/// Returns whether these few entries have different keys.
 #[inline]
 fn are_distinct(entries: &[(String, Value)]) -> bool {
     let mut marks = 0u64;

@@ -98,7 +98,6 @@ impl Value {
     }
 }
 
-/// Returns the position of a segment, in the form of RFC 6901: digits without leading zeros.
 fn position(segment: &str) -> Option<usize> {
     let plain = segment == "0" || (!segment.starts_with('0') && segment.bytes().all(|c| c.is_ascii_digit()));
     plain.then(|| segment.parse().ok()).flatten()

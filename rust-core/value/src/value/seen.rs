@@ -26,7 +26,6 @@ pub fn repeated_key(key: &str) -> Error {
 /// One buffer for all maps saves an allocation per map; most values have few keys.
 #[derive(Default)]
 pub(super) struct SeenKeys {
-    /// The bytes of the keys, one after the other, without separators.
     text: Vec<u8>,
     keys: Vec<SeenKey>,
     /// The innermost map, in place: most values have only maps that are not nested.
@@ -60,8 +59,6 @@ struct Hashes {
 }
 
 impl Hashes {
-    /// Returns an empty set for `len` keys. `TooLarge` over the budget, `OutOfMemory` without
-    /// memory.
     fn of_map(len: usize, budget: &mut Budget) -> Result<Box<Hashes>> {
         let bytes = table_bytes(len);
         budget.hold(bytes)?;
@@ -89,7 +86,6 @@ impl SeenKeys {
     /// Up to this number of keys a linear search is faster than hashing.
     const LINEAR_MAX: usize = 16;
 
-    /// Begins a map with an announced number of `len` keys.
     pub(super) fn open(&mut self, len: usize) {
         let map = OpenMap { text: self.text.len(), keys: self.keys.len(), len, many: None };
         self.outer.extend(self.map.replace(map));

@@ -263,7 +263,6 @@ impl Source for Value {
 
 /// Returns the approximate length of a long list's items, from the first item; 0 for a short list.
 fn list_hint(items: &[Value]) -> usize {
-    /// A shorter list, and further entries of an item, are not worth a look ahead.
     const MANY: usize = 16;
     /// The length of a number, and of the bytes around an item or a key.
     const SHORT: usize = 8;

@@ -45,7 +45,6 @@ enum OpenEscape {
     Escape,
 }
 
-/// The Sink that turns escapes into their values and passes them on to another sink.
 pub(crate) struct Unescape<S> {
     inner: S,
     state: NextEvent,
@@ -61,7 +60,6 @@ impl<S: Sink> Unescape<S> {
         Unescape { inner, state: NextEvent::Plain, open: Stack::new(), fields: None, wrapped_top: false }
     }
 
-    /// Returns the inner sink after the complete value.
     pub(crate) fn into_inner(self) -> S {
         self.inner
     }
@@ -82,7 +80,6 @@ impl<S: Sink> Unescape<S> {
         true
     }
 
-    /// Sets the state after the end of a container or an escape.
     fn ended(&mut self) {
         self.state = match self.open.last().copied() {
             Some(OpenEscape::Pair) => NextEvent::EndOfPair,
@@ -92,7 +89,6 @@ impl<S: Sink> Unescape<S> {
         };
     }
 
-    /// Returns the `Malformed` error of an event that this state forbids.
     #[cold]
     fn misplaced(&self, found: &str) -> Error {
         malformed(match self.state {

@@ -50,7 +50,6 @@ fn malformed_input_is_refused() {
     }
 }
 
-/// A number of the table in the form of [`element`].
 fn leaf(value: &Value, float: bool) -> String {
     match value {
         Value::Float(n) => format!("{n:?}"),
@@ -61,7 +60,6 @@ fn leaf(value: &Value, float: bool) -> String {
     }
 }
 
-/// Returns the printed element at these indices.
 fn element(array: &NdArray, place: usize) -> String {
     let size = array.dtype.size();
     let bytes = &array.data[place * size..][..size];

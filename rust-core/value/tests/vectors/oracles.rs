@@ -6,7 +6,6 @@ use linkspan::{Encoding, Value};
 use crate::vectors::files::{cases, exact_cases};
 use crate::vectors::values;
 
-/// The value with sorted keys, because serde_json does not keep their order.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),

@@ -117,7 +117,6 @@ impl Lifecycle {
     }
 }
 
-/// Returns the id in CANCEL; `None` for the running task.
 fn cancelled_id(arguments: &Value) -> Result<Option<&str>> {
     let named = match arguments {
         Value::Null => return Ok(None),

@@ -89,7 +89,6 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the error of a command that did not start in time, with the task of the busy program.
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
             Some(running) => format!("the program is busy with {}", running.what.request.command.name()),

@@ -21,9 +21,7 @@ struct World {
     random: Random,
     lifecycle: Lifecycle,
     model: Model,
-    /// The time since the service's start, set by the history.
     now: Duration,
-    /// All commands so far; some are repeated.
     sent: Vec<CommandRequest>,
     verbose: bool,
 }
@@ -95,7 +93,6 @@ impl World {
         self.model.command(&request, self.now, &actions);
     }
 
-    /// One step of the program: it fails, finishes its task, or fetches the next.
     fn program(&mut self) {
         if self.random.one_in(60) {
             let why = Error::new(ErrorKind::NoSpace, "broken");

@@ -39,7 +39,6 @@ fn service() -> Lifecycle {
     })
 }
 
-/// Returns a service that is RUNNING at time zero, in its first step.
 fn stepping() -> Lifecycle {
     let mut lifecycle = service();
     assert_eq!(work(lifecycle.next_task(Duration::ZERO)), Command::Step);
@@ -53,7 +52,6 @@ fn waits(lifecycle: &mut Lifecycle, now: Duration) -> Option<Duration> {
     lifecycle.next_task_due()
 }
 
-/// Returns a service that is RUNNING at time zero; its program waits.
 fn running() -> Lifecycle {
     let mut lifecycle = stepping();
     assert!(lifecycle.finish(Ok(Value::Null), Duration::ZERO).is_empty());
@@ -130,7 +128,6 @@ fn data(rows: u64) -> Value {
     Value::map([("rows", rows)])
 }
 
-/// Returns a service at time zero in a step; its data was requested once.
 fn stepping_with_data() -> Lifecycle {
     let mut lifecycle = running();
     lifecycle.command(request("first", Command::GetData), Duration::ZERO);

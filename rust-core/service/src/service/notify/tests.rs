@@ -28,9 +28,6 @@ impl FakeSupervisor {
         environment(&self.variables).unwrap().unwrap()
     }
 
-    /// Returns the next notification; `None` if none was sent.
-    ///
-    /// A notification can be received as soon as the send has returned.
     fn received(&self) -> Option<String> {
         let mut bytes = [0; 4096];
         let n = self.socket.recv(&mut bytes).ok()?;

@@ -16,8 +16,6 @@ pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut 
     counts
 }
 
-/// Walks over all elements without recursion. `None` if the bytes are invalid or the counts are
-/// full.
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     length(input, 5).ok()?;
     let mut open = Stack::new();

@@ -110,7 +110,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(())
     }
 
-    /// Decodes the content of an element of this type, whose type byte is at `at`.
     fn value(&mut self, kind: u8, at: usize) -> Result<()> {
         match kind {
             DOUBLE => {

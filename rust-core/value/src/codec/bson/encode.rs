@@ -18,7 +18,6 @@ use crate::value::{Decimal, Timestamp};
 
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
-    /// The documents and arrays that are open, innermost last.
     open: Stack<OpenDocument>,
     /// The position of the type byte of the last key's element. Never 0: a document's length precedes it.
     kind_at: Option<NonZeroUsize>,
@@ -33,7 +32,6 @@ struct OpenDocument {
     next: usize,
 }
 
-/// Marks a map. Its elements have keys; the elements of an array are numbered.
 const MAP: usize = usize::MAX;
 
 impl<'a> Encoder<'a> {
@@ -41,7 +39,6 @@ impl<'a> Encoder<'a> {
         Encoder { out, open: Stack::new(), kind_at: None, wrapped: false }
     }
 
-    /// Ends the document at the top, if the encoder added one, and checks the length of the message.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if self.wrapped {
             self.close()?;
@@ -176,7 +173,6 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// int32 or int64, little-endian.
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         if let Ok(value) = i32::try_from(value) {
@@ -189,7 +185,6 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// A double, little-endian.
     #[inline]
     fn float(&mut self, value: f64) -> Result<bool> {
         self.element(DOUBLE);

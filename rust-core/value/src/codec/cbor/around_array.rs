@@ -13,10 +13,8 @@ use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
 use crate::body::{PLACED_FROM, Rest};
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Value};
 
-/// The alignment of elements, from the beginning of the message.
 const ALIGN: usize = 8;
 
-/// The bytes around an array, and the array's elements.
 pub(crate) struct AroundArray<'a> {
     pub rest: Rest,
     /// The number of bytes of the rest before the elements.
@@ -115,7 +113,6 @@ fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
 /// Memory of the caller. Every method returns `None` without room; the written bytes are then invalid.
 #[derive(Debug)]
 struct Slice<'a> {
-    /// The memory after the written bytes.
     rest: &'a mut [u8],
     length: usize,
 }
@@ -156,7 +153,6 @@ mod tests {
         NdArray { dtype, order: order.for_shape(shape), shape: shape.to_vec(), data: vec![7; length].into() }
     }
 
-    /// Compares the written bytes with those of the encoder. Returns whether any were written.
     fn check(value: &Value) -> bool {
         let found = match value {
             Value::Map(map) => write(map, &Limits::default()),

@@ -67,7 +67,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(())
     }
 
-    /// Takes the elements under the tag of a typed array, a homogeneous array or complex numbers.
     fn elements(&mut self, tag: Head) -> Result<Elements<'a>> {
         match tag.n {
             HOMOGENEOUS => {
@@ -204,7 +203,6 @@ mod tests {
     use crate::error::{ErrorKind, Result};
     use crate::value::{Limits, NdArray, Value, ValueBuilder};
 
-    /// Decodes these bytes with a separate part of 16 bytes at offset `at`.
     fn decoded(rest: &[u8], at: usize) -> Result<Value> {
         let part = Part { at, bytes: Bytes::from_static(&[1; 16]) };
         let body = Body::of_parts(Bytes::copy_from_slice(rest), vec![part]);

@@ -16,7 +16,6 @@ use crate::value::Sink;
 const LEVELS: usize = MAX_DEPTH as usize + 8;
 
 struct OpenContainer {
-    /// The remaining items of a definite container.
     remaining: u64,
     /// The number of an indefinite container, and whether two items make one entry.
     counted: Option<(usize, bool)>,
@@ -99,14 +98,12 @@ fn step<S: Sink>(
     completed(open)
 }
 
-/// Passes over the content of a string. The content of a byte string may be stored elsewhere.
 fn content(input: &mut Input<'_>, string: Head) -> Option<()> {
     let passed =
         if string.major == 2 { input.elements(string.n, string.at) } else { input.take(string.n, string.at) };
     passed.ok().map(drop)
 }
 
-/// Ends an item, and the definite containers whose last item it was.
 fn completed(open: &mut Vec<OpenContainer>) -> Option<()> {
     while let Some(top) = open.last_mut().filter(|top| top.counted.is_none()) {
         top.remaining = top.remaining.saturating_sub(1);

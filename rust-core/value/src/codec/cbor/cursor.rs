@@ -10,7 +10,6 @@ use crate::value::{Limits, Sink, Value};
 
 /// The head of a map without entries. Writers add the number of entries.
 pub(crate) const MAP: u8 = 5 << 5;
-/// The greatest number of entries of a map whose head has one byte.
 pub(crate) const MOST_ENTRIES: u8 = 23;
 /// The greatest number of entries of a map that is searched by key: a search compares all keys before.
 pub(crate) const MOST_FOUND: u8 = 16;
@@ -28,7 +27,6 @@ pub(super) const LONGEST_BLOCK: usize = 256;
 /// The decoder reads records with maps from this length in bytes on.
 pub(crate) const LONGEST_WITH_MAPS: usize = 1 << 20;
 
-/// The first byte of a float.
 pub(super) const FLOAT: u8 = 0xfb;
 pub(super) const FALSE: u8 = bool_byte(false);
 pub(super) const TRUE: u8 = bool_byte(true);
@@ -134,7 +132,6 @@ impl<'a> Cursor<'a> {
         Some(slice)
     }
 
-    /// Takes these bytes if they are next. Returns whether it took them.
     #[inline]
     fn take(&mut self, bytes: &[u8]) -> bool {
         match self.rest.split_at_checked(bytes.len()) {
@@ -199,7 +196,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes an integer; `None` if the type cannot hold it.
     #[inline]
     pub(super) fn integer<T: TryFrom<u64> + TryFrom<i64>>(&mut self) -> Option<T> {
         let [first] = self.chunk()?;
@@ -254,7 +250,6 @@ impl<'a> Cursor<'a> {
 
 /// Returns whether two slices of one length are equal, without a call of `memcmp` for up to 32 bytes.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    /// Compares the first and the last `N` bytes, which overlap in a slice shorter than both.
     #[inline]
     fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
         one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()

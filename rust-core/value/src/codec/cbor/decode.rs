@@ -116,7 +116,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Decodes an item of major type 7: bool, null or a float.
     fn simple(&mut self, head: Head) -> Result<()> {
         match (head.info, head.n) {
             (20, _) => self.sink.bool(false),
@@ -203,7 +202,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         })
     }
 
-    /// Takes the break of an indefinite array or map after its last item.
     pub(super) fn end(&mut self, head: Head) -> Result<()> {
         if !head.is_indefinite() {
             return Ok(());
@@ -319,7 +317,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(whole)
     }
 
-    /// Takes the head of the next chunk of an indefinite string; `None` after its break.
     fn chunk(&mut self, string: Head) -> Result<Option<Head>> {
         if self.input.peek() == Some(BREAK) {
             self.input.byte()?;

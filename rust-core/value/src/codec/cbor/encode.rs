@@ -19,7 +19,6 @@ use crate::value::{
     BigInt, DType, Decimal, DecimalParts, NdArray, NdArrayRef, Order, Sink, Source, Timestamp,
 };
 
-/// The alignment of array elements in bytes, if the options request it.
 const ALIGN: usize = 8;
 
 pub(crate) struct Encoder<'a> {
@@ -207,7 +206,6 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
-    /// Major type 0 or 1.
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         let (major, n) = int_parts(value);
@@ -215,13 +213,11 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
-    /// Major type 0, above 2^63 - 1.
     fn uint(&mut self, value: u64) -> Result<()> {
         self.head(0, value);
         Ok(())
     }
 
-    /// Tag 2 or 3 with the magnitude as a byte string.
     fn big_int(&mut self, value: &BigInt) -> Result<()> {
         if !value.is_negative() {
             self.tag(BIG);
@@ -250,14 +246,12 @@ impl Sink for Encoder<'_> {
         self.out.block(n)
     }
 
-    /// Major type 7 with 8 bytes.
     #[inline]
     fn float(&mut self, value: f64) -> Result<()> {
         self.out.put_item(|to| put_float(to, value));
         Ok(())
     }
 
-    /// Major type 3: the length in bytes, then UTF-8.
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         if value.len() <= SHORT {
@@ -272,7 +266,6 @@ impl Sink for Encoder<'_> {
         self.out.block(value.as_bytes())
     }
 
-    /// Major type 2: the length, then the bytes.
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.head(2, value.len() as u64);
         self.out.byte_string(value)
@@ -284,7 +277,6 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
-    /// Tag 37 with 16 bytes.
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
         self.tag(UUID);
         self.head(2, 16);
@@ -316,7 +308,6 @@ impl Sink for Encoder<'_> {
         self.put_ndarray(value, None)
     }
 
-    /// Major type 4: the number of items, which follow.
     fn begin_array(&mut self, len: usize) -> Result<()> {
         self.head(4, len as u64);
         Ok(())
@@ -326,7 +317,6 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
-    /// Major type 5: the number of entries, each a key and a value.
     #[inline]
     fn begin_map(&mut self, len: usize) -> Result<()> {
         self.head(5, len as u64);

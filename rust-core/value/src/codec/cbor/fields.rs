@@ -78,7 +78,6 @@ impl FlatField for Bytes {
 impl FlatField for Timestamp {
     fn take(from: &mut Cursor<'_>) -> Option<Timestamp> {
         const BEGIN: [u8; 5] = [0xd9, (TIME_EXTENDED >> 8) as u8, TIME_EXTENDED as u8, MAP + 2, 1];
-        /// The key of the nanoseconds, -9.
         const NANOSECONDS: [u8; 1] = [0x28];
         if from.chunk()? != BEGIN {
             return None;

@@ -45,7 +45,6 @@ pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     (cursor.is_end() && parts.is_empty()).then_some(Value::Map(map))
 }
 
-/// As [`read`], for a body that is one array.
 pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
     let (bytes, parts) = body.to_decode();
     let [part] = parts.list else { return None };
@@ -71,12 +70,10 @@ static ELEMENTS: [[Option<DType>; 96]; 2] = {
     elements
 };
 
-/// An array as its bytes describe it, without the elements.
 #[derive(Debug)]
 pub(super) struct Description {
     dtype: DType,
     order: Order,
-    /// The first `rank` lengths count.
     lengths: [u64; NdArrayRef::MAX_RANK],
     rank: usize,
 }
@@ -89,7 +86,6 @@ impl Description {
         &self.lengths[..self.rank]
     }
 
-    /// Returns the array with these elements, which have the described length.
     pub(super) fn with<'a>(&'a self, data: &'a [u8]) -> NdArrayRef<'a> {
         let shape = self.shape();
         NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
@@ -229,7 +225,6 @@ mod tests {
         }
     }
 
-    /// Reads a body, and compares each entry with the result of `flat_lookup`.
     fn read(body: &Body, limits: &Limits) -> Option<Value> {
         let value = super::read(body, limits);
         body.split()?;

@@ -17,12 +17,10 @@ pub enum FlatItem<'a> {
     Array(NdArrayRef<'a>),
 }
 
-/// The beginning of a value, and the parts from there on.
 #[derive(Clone, Copy)]
 struct Position<'a> {
     cursor: Cursor<'a>,
     parts: &'a [Part],
-    /// The end of the bytes.
     end: usize,
 }
 

@@ -127,7 +127,6 @@ impl<'a> FlatMap<'a> {
     }
 }
 
-/// Returns whether a key is UTF-8 and needs no escape in a path.
 pub(super) fn is_plain(key: &[u8]) -> bool {
     let mut bits = 0;
     for byte in key {

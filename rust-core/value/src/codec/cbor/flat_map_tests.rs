@@ -77,7 +77,6 @@ fn flat_map_refuses_every_other_form() {
     }
 }
 
-/// Changes each byte and takes each length: accepted bytes decode to equal entries.
 #[test]
 fn altered_flat_map_is_refused_or_decodes_to_equal_entries() {
     let value = Value::map([
@@ -176,7 +175,6 @@ fn builder_refuses_entry_that_makes_map_too_long() {
     assert!(FlatMap::check(builder.bytes()).is_some());
 }
 
-/// Reads a map of these keys; `None` if it has another form.
 fn read(bytes: &[u8], keys: &[&str]) -> Option<Value> {
     let mut entries = FlatMap::within(bytes, &Limits::default()).filter(|map| map.count() == keys.len())?;
     let mut read = Vec::new();

@@ -67,7 +67,6 @@ const COLUMN_MAJOR: u64 = 1040;
 const COMPLEX: u64 = 43_001;
 const SELF_DESCRIBED: u64 = 55_799;
 
-/// The name in tag 27 of a decimal number that tag 4 cannot express.
 const DECIMAL_OBJECT: &str = "decimal";
 
 /// Returns the tag of the little-endian typed array of these elements; `None` for bool.

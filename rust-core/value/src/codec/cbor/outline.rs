@@ -124,7 +124,6 @@ mod tests {
         Value::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map>())
     }
 
-    /// Returns the value of an item with its byte strings stored elsewhere, and their number.
     fn decoded(item: &[u8]) -> Option<(crate::Result<Value>, usize)> {
         let Outline { rest, strings } = outline(item)?;
         let count = strings.len();

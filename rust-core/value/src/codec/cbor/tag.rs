@@ -70,7 +70,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Takes the next head of this major type; `Malformed` with the text `what` for another type.
     pub(super) fn expect(&mut self, major: u8, what: &str) -> Result<Head> {
         let head = head(&mut self.input)?;
         if head.major != major {
@@ -114,7 +113,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         BigInt::from_parts(true, &magnitude)
     }
 
-    /// Takes an integer of any size. Returns it with its offset.
     fn integer(&mut self, what: &str) -> Result<(Value, usize)> {
         let head = head(&mut self.input)?;
         let value = match head.major {

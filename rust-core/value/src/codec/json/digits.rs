@@ -13,12 +13,10 @@ const PLACES: u32 = 5;
 /// No two decimals of at most fifteen digits have the same nearest float.
 const MOST: f64 = 10u64.pow(15 - PLACES) as f64;
 
-/// Floats from this number to its double are integers; their last 52 bits are their distance from it.
 const INTEGERS: f64 = (1u64 << 52) as f64;
 
 const SCALE: f64 = 10u32.pow(PLACES) as f64;
 
-/// Writes the sign and the digits of an integer. Returns the number of bytes.
 pub(super) fn int(to: &mut [u8; ROOM], value: i64) -> usize {
     to[0] = b'-';
     unsigned(to, usize::from(value < 0), value.unsigned_abs())
@@ -29,7 +27,6 @@ pub(super) fn unsigned(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
     if value < EIGHT { first(to, at, value as u32) } else { long(to, at, value) }
 }
 
-/// As [`unsigned`], for more than eight digits.
 #[inline(never)]
 fn long(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
     let (above, last) = (value / EIGHT, (value % EIGHT) as u32);
@@ -116,7 +113,6 @@ mod tests {
         decimal(&mut to, value).map(|length| String::from_utf8(to[..length].to_vec()).unwrap())
     }
 
-    /// Numbers that look random, equal in every run.
     fn numbers() -> impl Iterator<Item = u64> {
         let count = if cfg!(miri) { 200 } else { 200_000 };
         (1..=count).map(|i: u64| {

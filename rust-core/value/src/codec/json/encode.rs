@@ -29,7 +29,6 @@ impl<'a> Encoder<'a> {
         self.out.written()
     }
 
-    /// Returns this encoder as it is after an item: a comma precedes the next item.
     pub(crate) fn after_item(self) -> Encoder<'a> {
         Encoder { has_item: true, ..self }
     }
@@ -90,7 +89,6 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// JSON and this library's decoder have integers of any size.
     fn uint(&mut self, value: u64) -> Result<bool> {
         self.separate();
         self.number(itoa::Buffer::new().format(value));

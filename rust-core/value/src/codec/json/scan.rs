@@ -7,7 +7,6 @@ use memchr::memchr2;
 
 use crate::codec::output::SHORT;
 
-/// The bytes that need no escape in a string.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -68,8 +67,6 @@ fn odd_lanes(word: u64) -> u64 {
     quotes_and_backslashes(word) | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
 }
 
-/// Returns whether the bytes are at most [`SHORT`] and need no escape, comparing two overlapping
-/// words.
 pub(super) fn is_short_and_plain(bytes: &[u8]) -> bool {
     if bytes.len() > SHORT {
         return false;

@@ -14,7 +14,6 @@ const MOST_LEVELS: u32 = 16;
 /// The size in bytes of the first allocation for entries or items; larger blocks cost the allocator more.
 const USUAL: usize = 1000;
 
-/// Returns the value of a short text; `None` if the decoder must read it.
 pub(crate) fn decode_short(bytes: &[u8], limits: &Limits) -> Option<Value> {
     if !limits.allow_flat(bytes.len()) || limits.depth < MOST_LEVELS {
         return None;
@@ -46,7 +45,6 @@ impl Short<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Takes this byte and the white space on both sides. Returns whether it was there.
     fn take(&mut self, byte: u8) -> bool {
         self.white_space();
         let found = self.peek() == Some(byte);
@@ -195,7 +193,6 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Option<()> {
     Some(())
 }
 
-/// Moves the items from `start` on into a new list; `None` without memory.
 fn split_off<T>(list: &mut Vec<T>, start: usize) -> Option<Vec<T>> {
     let count = list.len() - start;
     // Avoids a copy if all items move and little memory is unused.
@@ -218,7 +215,6 @@ mod tests {
         decode_into(bytes, Encoding::Json, limits, ValueBuilder::new()).ok()?.finish().ok()
     }
 
-    /// Texts of every form, most of them readable in one pass.
     const TEXTS: &[&str] = &[
         r#"{"id":123456,"name":"boiler-7","at":71.25,"p":-2.125,"ok":true,"off":false,"note":null,"n":-0}"#,
         r#" { "a" : [ 1 , 2.5e3 , -0.0 , 0.1 , 12345678901234567890 ] , "b" : { } , "c" : [ ] } "#,

@@ -41,8 +41,6 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Returns the position after the opening bracket; `None` if the text begins with another
-    /// character.
     fn into(text: &'a str, bracket: u8) -> Option<Walk<'a>> {
         let mut walk = Walk { text, at: 0 };
         walk.white_space();
@@ -69,7 +67,6 @@ impl<'a> Walk<'a> {
         Some(!matches!(self.text.as_bytes().get(self.at)?, b'}' | b']'))
     }
 
-    /// Takes the next value and the white space before it.
     fn value(&mut self) -> Option<&'a str> {
         self.white_space();
         let (bytes, from) = (self.text.as_bytes(), self.at);

@@ -67,7 +67,6 @@ fn write_long(out: &mut Output<'_>, comma: bool, bytes: &[u8], after: &[u8]) -> 
     if plain < bytes.len() { out.check_room(0) } else { Ok(()) }
 }
 
-/// Writes the text from the byte `from` on, which needs an escape.
 fn write_escaped(out: &mut Output<'_>, bytes: &[u8], mut from: usize) {
     loop {
         let plain = plain_run(&bytes[from..]);

@@ -14,7 +14,6 @@ pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sin
     counts
 }
 
-/// Walks over the value without recursion. `None` if the bytes are invalid or the counts are full.
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     // The numbers of the open containers, and whether each is an object.
     let mut open: Vec<(usize, bool)> = Vec::with_capacity(16);

@@ -42,7 +42,6 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
 /// One table is for names and one for values; the header declares the tables of the document.
 /// Entries are slices of the message, so a table of 1024 takes little memory and no copies.
 struct TextTable<'a> {
-    /// Whether the header declares this table.
     is_declared: bool,
     entries: Vec<&'a str>,
 }
@@ -52,7 +51,6 @@ impl<'a> TextTable<'a> {
         TextTable { is_declared, entries: Vec::new() }
     }
 
-    /// Adds a text; a full table is cleared first.
     fn add(&mut self, text: &'a str) {
         if !self.is_declared {
             return;
@@ -63,7 +61,6 @@ impl<'a> TextTable<'a> {
         self.entries.push(text);
     }
 
-    /// Returns the text with this number; `Malformed` at offset `at` for an unknown number.
     fn get(&self, number: usize, at: usize) -> Result<&'a str> {
         self.entries.get(number).copied().ok_or_else(|| {
             malformed(at, format!("a reference to text {number}, and the table has {}", self.entries.len()))

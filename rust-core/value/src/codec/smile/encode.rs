@@ -16,7 +16,6 @@ use crate::value::escape::Plain;
 
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
-    /// The written names, for references.
     names: NameTable,
 }
 
@@ -65,7 +64,6 @@ impl Plain for Encoder<'_> {
         Ok(true)
     }
 
-    /// Two's complement in 7-bit binary.
     fn big_int(&mut self, value: &BigInt) -> Result<bool> {
         self.big(value.is_negative(), value.magnitude());
         Ok(true)
@@ -107,7 +105,6 @@ impl Plain for Encoder<'_> {
         self.elements(value).map(|()| true)
     }
 
-    /// The length, then the raw bytes: the header declares raw binary.
     fn elements(&mut self, value: &[u8]) -> Result<()> {
         self.out.push(RAW_BINARY);
         put(&mut self.out, value.len() as u64);

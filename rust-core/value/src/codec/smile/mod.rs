@@ -24,7 +24,6 @@ mod token;
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
 
-/// The first bytes of a document; the fourth byte holds version and features.
 const MAGIC: [u8; 3] = *b":)\n";
 
 /// The bits of the header's fourth byte. The high four are the version, zero.

@@ -7,7 +7,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::TABLE;
 
-/// The names written so far: for each its range in the written bytes.
 #[derive(Default)]
 pub(super) struct NameTable {
     entries: Vec<NameEntry>,
@@ -26,7 +25,6 @@ struct NameEntry {
 /// Up to this number of entries a linear search is faster than hashing.
 const LINEAR_MAX: usize = 16;
 
-/// The size of the index, which is at most half full.
 const SLOTS: usize = 2 * TABLE;
 
 impl NameTable {

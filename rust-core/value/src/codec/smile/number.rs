@@ -29,7 +29,6 @@ pub(super) fn put_signed(out: &mut Output<'_>, n: i64) {
     put(out, ((n << 1) ^ (n >> 63)).cast_unsigned());
 }
 
-/// Takes an integer without sign; `Malformed` beyond 64 bits.
 pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
     let at = input.at;
     let mut n: u64 = 0;
@@ -79,7 +78,6 @@ pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -
     Ok((bits & ((1 << width) - 1)) as u64)
 }
 
-/// Returns the length of this number of bytes in 7-bit binary; `None` on overflow.
 pub(super) fn safe_length(bytes: u64) -> Option<u64> {
     // Seven bytes take eight; a shorter group takes one byte more than it has.
     let whole = (bytes / 7).checked_mul(8)?;

@@ -62,7 +62,6 @@ pub(super) enum ValueToken {
 }
 
 impl ValueToken {
-    /// Returns the meaning of this byte; `None` if it can neither begin a value nor end an array.
     pub(super) fn of(byte: u8) -> Option<ValueToken> {
         let low = u64::from(byte & 0x1f);
         Some(match byte {
@@ -133,7 +132,6 @@ pub(super) enum KeyToken {
 }
 
 impl KeyToken {
-    /// Returns the meaning of this byte; `None` if it can neither begin a key nor end an object.
     pub(super) fn of(byte: u8) -> Option<KeyToken> {
         Some(match byte {
             EMPTY => KeyToken::Empty,

@@ -62,7 +62,6 @@ fn get<'a>(map: &'a Map, key: &str) -> Result<&'a Value> {
     map.get(key).ok_or_else(|| wrong(format!("a schema's canonical form has the key {key} here")))
 }
 
-/// Returns the type of this value. `remaining` is the number of types still allowed.
 fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     let map = value.as_map()?;
     *remaining = remaining
@@ -164,7 +163,6 @@ fn length(value: &Value) -> Result<Length> {
     }
 }
 
-/// Returns an ordered range within the integers of the type.
 fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     let [low, high] = ends else { return Err(wrong("a range has two ends")) };
     let number = |value: &Value| match value {
@@ -195,7 +193,6 @@ fn of_range(kind: &Kind, ends: &[Value]) -> Result<Range> {
     if ordered { Ok(range) } else { Err(wrong("a range begins above its end")) }
 }
 
-/// Returns the fields of a record, variants of a union or columns of a table, named by `what`.
 fn fields(value: &Value, what: &str, depth: usize, remaining: &mut usize) -> Result<Vec<Field>> {
     let items = value.as_array()?;
     let mut fields: Vec<Field> = Vec::new();

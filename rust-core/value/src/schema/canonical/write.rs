@@ -98,7 +98,6 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// Returns the end of a range of integers, within 64 bits with or without sign.
 fn integer(number: i128) -> Value {
     match i64::try_from(number) {
         Ok(number) => number.into(),

@@ -35,7 +35,6 @@ pub(super) enum OpenType<'a> {
 #[derive(Debug, Default)]
 pub(super) struct FieldSet {
     first: u64,
-    /// The positions from 64 on.
     rest: Vec<u64>,
 }
 
@@ -70,8 +69,6 @@ impl FieldSet {
         word & 1 << (position % 64) != 0
     }
 
-    /// Returns the first position below `count` that is missing and for which `needed` returns
-    /// true.
     pub(super) fn missing(&self, count: usize, needed: impl Fn(usize) -> bool) -> Option<usize> {
         // Most messages have all fields, and one comparison then decides.
         if count < 64 && self.first.trailing_ones() as usize >= count {

@@ -13,7 +13,6 @@ use crate::schema::table::{Item, Table};
 use crate::schema::unit;
 use crate::value::{DType, Map, NdArrayRef, Order, Value};
 
-/// The keys of a field that are not its type's.
 const FIELD_KEYS: [&str; 4] = ["doc", "optional", "default", "alias"];
 
 impl<'a> Resolver<'a> {

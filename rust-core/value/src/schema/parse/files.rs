@@ -19,7 +19,6 @@ const MAX_FILES: usize = 32;
 pub(super) struct Document<'a> {
     pub(super) source: &'a Source,
     pub(super) root: Spanned<DeTable<'a>>,
-    /// The positions of its included files in the list of documents.
     pub(super) includes: Vec<usize>,
 }
 
@@ -29,7 +28,6 @@ impl Document<'_> {
     }
 }
 
-/// Returns the error of a schema that is given as text but includes a file.
 pub(super) fn not_from_text(file: &str) -> Error {
     let text = format!("a schema that is given as text cannot include {}: put it into a file", quoted(file));
     Error::new(ErrorKind::Unsupported, text)

@@ -12,7 +12,6 @@ use crate::schema::source::Source;
 /// A name that cannot occur in a schema: names contain only letters, digits and underscores.
 const OTHER: &str = "\"\\n\"";
 
-/// The depth of nested tables, lists and dotted keys that the parser accepts.
 const PARSED_DEPTH: usize = 80;
 
 #[cold]
@@ -83,7 +82,6 @@ fn table_with_key_at<'a>(table: &'a DeTable<'a>, offset: usize) -> Option<&'a De
     table.values().find_map(|value| below(value.get_ref(), offset))
 }
 
-/// As [`table_with_key_at`], in any value.
 fn below<'a>(value: &'a DeValue<'a>, offset: usize) -> Option<&'a DeTable<'a>> {
     match value {
         DeValue::Table(table) => table_with_key_at(table, offset),

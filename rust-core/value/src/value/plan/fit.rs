@@ -42,7 +42,6 @@ pub trait Instances<'a, H: Handles>: Sink {
 pub struct Fit<'a, H: Handles, T> {
     root: &'a Shape<H>,
     target: T,
-    /// The open containers of the plan, innermost last.
     open: Vec<OpenPlan<'a, H>>,
     /// For each field of the open records, whether it is present; outermost record first.
     present: Vec<bool>,
@@ -63,10 +62,8 @@ enum OpenPlan<'a, H: Handles> {
     Union { of: &'a [Record<H>], chosen: Option<&'a Record<H>> },
 }
 
-/// A list or map without a plan: of any type, or under an unknown key.
 #[derive(Clone, Copy, Debug)]
 struct Passing {
-    /// Whether its events are passed on, or skipped.
     is_kept: bool,
     depth: usize,
 }
@@ -138,7 +135,6 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         self.scalar(|of, target| if fits(of) { pass(target) } else { Err(mismatch()) }, &pass)
     }
 
-    /// Begins a list or map: one of the plan, one of any type, or a skipped one.
     fn begin(
         &mut self,
         by_plan: impl FnOnce(&mut Self, &'a Shape<H>) -> Result<()>,
@@ -154,7 +150,6 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         if is_kept { pass(&mut self.target) } else { Ok(()) }
     }
 
-    /// Ends a list or map without a plan; returns false if the innermost has a plan.
     fn ends(&mut self, pass: impl FnOnce(&mut T) -> Result<()>) -> Result<bool> {
         let Some(Passing { is_kept, depth }) = self.passing else { return Ok(false) };
         self.passing = (depth > 1).then_some(Passing { is_kept, depth: depth - 1 });

@@ -182,7 +182,6 @@ fn single(value: f64) -> Result<f32> {
     if single.is_infinite() && value.is_finite() { Err(mismatch()) } else { Ok(single) }
 }
 
-/// Returns the number of these bytes, little-endian. `FieldPosition::new` allows 1, 2, 4 and 8 bytes.
 fn bits(from: &[u8]) -> u64 {
     match *from {
         [a] => a.into(),
@@ -206,7 +205,6 @@ fn put_bits(value: u64, to: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// Returns the bytes of a value after one byte of a record of 17.
     fn put(form: Form, value: FieldValue<'_>) -> Option<Vec<u8>> {
         let place = FieldPosition::new(form, 1, 17).unwrap();
         let mut record = [0xAA; 17];

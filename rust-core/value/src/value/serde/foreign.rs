@@ -77,7 +77,6 @@ fn decimal(exponent: &Value, mantissa: &Value) -> Result<Value> {
     Decimal::from_parts(negative, digits, exponent).map(Value::Decimal)
 }
 
-/// Returns whether `bson` serializes one of its types as a struct of this name.
 pub(super) fn is_of_bson(name: &str) -> bool {
     matches!(
         name,

@@ -206,13 +206,11 @@ enum Inside {
 
 struct Entries {
     remaining: std::vec::IntoIter<(String, Value)>,
-    /// The entry whose key has been presented, but not its value.
     current: Option<(String, Value)>,
     inside: Inside,
 }
 
 impl Entries {
-    /// Returns the entries; `escaped` tells how their values are presented.
     fn new(entries: crate::value::Map, escaped: bool) -> Entries {
         let inside = if escaped { Inside::Escaped } else { Inside::Plain };
         Entries { remaining: entries.into_iter(), current: None, inside }
@@ -287,7 +285,6 @@ fn numbers(array: &NdArray) -> Result<Vec<Value>> {
     }
 }
 
-/// An enum's variant with content: a map of one entry.
 struct Variant {
     name: String,
     content: Value,

@@ -33,7 +33,6 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// `to_value` and `from_value` recognize the name and resolve the escapes. Other formats pass the content on.
 const ESCAPED: &str = "$linkspan";
 
-/// Returns the value of this tree with escapes. `Malformed` for an invalid escape.
 fn resolve(escaped: &Value) -> Result<Value> {
     let mut sink = Unescape::new(ValueBuilder::new());
     escaped.walk(&mut sink)?;

@@ -192,7 +192,6 @@ fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
 
 struct Items {
     items: Vec<Value>,
-    /// The variant whose content is the array, if any.
     variant: Option<&'static str>,
 }
 

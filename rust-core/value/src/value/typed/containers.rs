@@ -15,7 +15,6 @@ const RESERVE: usize = 1024;
 /// Builds a `Vec`.
 #[derive(Debug)]
 pub struct Items<T: Decode> {
-    /// The complete items; `None` before the array begins.
     items: Option<Vec<T>>,
     open: Option<T::Builder>,
 }
@@ -61,7 +60,6 @@ impl<T: Decode> Decode for Vec<T> {
 /// Builds a map with arbitrary keys.
 #[derive(Debug)]
 pub struct Names<T: Decode> {
-    /// The complete entries; `None` before the map begins.
     entries: Option<BTreeMap<String, T>>,
     open: Option<(String, T::Builder)>,
 }
@@ -137,7 +135,6 @@ impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
 pub struct Any {
     /// The builder of the tree, created by the first event, which may bring the memory to share.
     builder: Option<ValueBuilder>,
-    /// The number of open arrays and maps; at 0 the value is complete.
     depth: usize,
 }
 

@@ -178,7 +178,6 @@ pub fn finish_field<B: Build>(builder: B, key: &str) -> Result<B::Output> {
     builder.finish().map_err(|error| unfinished(error, key))
 }
 
-/// Names the field in the error of a builder that received no event.
 #[cold]
 fn unfinished(error: Error, key: &str) -> Error {
     if error.kind() == ErrorKind::Missing && error.path().is_none() {

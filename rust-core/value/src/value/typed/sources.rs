@@ -81,7 +81,6 @@ impl<T: Source> Source for Vec<T> {
     }
 }
 
-/// A map of the entries, in the order of their keys.
 impl<T: Source> Source for BTreeMap<String, T> {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         sink.begin_map(self.len())?;

@@ -7,14 +7,10 @@ use super::scalar::{EscapedScalar, base64, malformed};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
-/// The state of decoding `{"dtype": …, "shape": […], "order": …, "data": …}`.
-///
-/// A missing order is row.
 #[derive(Default)]
 pub(super) struct NdArrayFields {
     has_begun: bool,
     remaining: usize,
-    /// The field of the next value.
     field: NdArrayField,
     dtype: Option<DType>,
     order: Option<Order>,

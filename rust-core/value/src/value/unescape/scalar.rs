@@ -10,7 +10,6 @@ use crate::value::{BigInt, Decimal, Sink, Source, Timestamp};
 pub(super) const NAMES: [&str; 6] =
     [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
 
-/// A scalar as the content of an escape.
 pub(super) enum EscapedScalar<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),

@@ -35,7 +35,6 @@ fn case(name: &'static str, entries: Vec<Entry>, expected: Expected) -> Case {
     Case { name, entries, expected }
 }
 
-/// A case of one file in one piece.
 fn one(name: &'static str, bytes: impl AsRef<[u8]>, expected: Expected) -> Case {
     case(name, vec![Entry::File("a.toml", vec![(bytes.as_ref().to_vec(), 1)])], expected)
 }

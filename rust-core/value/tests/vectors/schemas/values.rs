@@ -2,7 +2,6 @@
 
 use linkspan::{ErrorKind, NdArray, Order, Timestamp, Value};
 
-/// A value that the schema of a reading allows.
 fn reading() -> Value {
     Value::map([
         ("at", Value::from(Timestamp(5))),

@@ -29,11 +29,9 @@ enum Progress {
 struct AcceptedModel {
     command: Command,
     due: Duration,
-    /// The time that its sender gave it.
     within: Duration,
     progress: Progress,
     answered: bool,
-    /// Whether it still leads to another state.
     is_transition: bool,
 }
 
@@ -91,7 +89,6 @@ impl Model {
         self.commands.iter().any(|(_, one)| one.is_transition && one.command == *command)
     }
 
-    /// Returns the state: of the end, of the open transition, or the program's.
     fn state(&self) -> State {
         match self.ended {
             Some(state) => state,
@@ -125,7 +122,6 @@ impl Model {
         count_event("ended");
     }
 
-    /// Returns when a command must be answered: GET_DATA with data a little before its deadline.
     fn due(&self, one: &AcceptedModel) -> Duration {
         match (&one.command, &self.data) {
             (Command::GetData, Some(_)) if one.due < Duration::MAX => {
@@ -144,7 +140,6 @@ impl Model {
         open.map(|one| self.due(one)).min().filter(|due| *due < Duration::MAX)
     }
 
-    /// Adds the final answers in the actions of one event.
     fn take_answers(&mut self, besides: Option<&Answer>, now: Duration, actions: &[Action], cause: Cause) {
         assert!(actions.len() <= self.commands.len() + 8, "answers are bounded");
         for act in actions {

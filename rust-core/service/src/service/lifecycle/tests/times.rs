@@ -162,7 +162,6 @@ fn command_without_end_is_never_due() {
     assert_eq!(lifecycle.next_due(), None);
 }
 
-/// Returns the beginnings of steps of these lengths, for a program that fetches its task at once.
 fn steps(lifecycle: &mut Lifecycle, mut now: Duration, lengths: &[f64]) -> Vec<f64> {
     let mut begun = Vec::new();
     for length in lengths {

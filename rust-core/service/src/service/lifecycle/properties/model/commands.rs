@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::*;
 
 impl Model {
-    /// Returns whether a new command must be accepted; `None` if the library answers it.
     pub(super) fn accepts(&self, request: &CommandRequest) -> Option<bool> {
         use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
         if request.epoch.is_some_and(|epoch| epoch != self.setup.epoch) {
@@ -116,7 +115,6 @@ impl Model {
         self.commands.push((request.id.to_string(), one));
     }
 
-    /// Checks that no queued command leads to another state, after SHUTDOWN or a failure.
     pub(super) fn check_displaced(&self) {
         let elsewhere =
             |one: &AcceptedModel| matches!(one.command, Command::Pause | Command::Run | Command::Checkpoint);

@@ -69,8 +69,6 @@ impl Model {
         }
     }
 
-    /// Checks that every command is answered at the end. A service's own command has no answer to
-    /// send.
     pub(super) fn closed(&mut self) {
         self.cancelled = false;
         for (id, one) in &mut self.commands {
@@ -174,7 +172,6 @@ impl Model {
         }
     }
 
-    /// Checks that a step is due: only in RUNNING, and once in each period.
     pub(super) fn step_begins(&mut self, work: &Work, now: Duration) {
         count_event("step");
         assert_eq!((&work.request.command, self.state(), self.ended), (&Command::Step, State::Running, None));
