@@ -1,8 +1,8 @@
 //! Acknowledgement by words in each side's page, instead of frames.
 //!
 //! A side stores the number of the peer's last message that its program has consumed. The page outlives its owner, so
-//! the number is known after a SIGKILL. A sender loads it when it needs room in its store, at close, and after the link
-//! has ended. A dialogue therefore needs no acknowledgement frames.
+//! the number is known after a SIGKILL. A sender loads it when it needs room in its store, at close, and after the
+//! link's end.
 //!
 //! A sender that must sleep until an acknowledgement stores the number to acknowledge with a frame. Each side stores
 //! its word, makes a full fence, and then loads the other's word, so no wake-up is lost (`loom_tests.rs` has the
@@ -11,8 +11,8 @@
 //! The third word is the newest request that a side has taken. Later requests go to the next incarnation; earlier ones
 //! may have been carried out.
 //!
-//! All words are hostile input. A false value causes a superfluous frame, or the session refuses it, because it knows
-//! the highest number sent.
+//! All words are hostile input. A false value causes a superfluous frame, or exceeds the highest number sent, and the
+//! session refuses it.
 
 use std::sync::atomic::Ordering;
 

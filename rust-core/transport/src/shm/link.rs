@@ -1,14 +1,14 @@
 //! The two halves of a link over shared memory: sending, receiving, sleeping, and the peer's end.
 //!
 //! Each half has one end of a ring, its own spin and park state, and a waker for the peer's half. Two threads may use
-//! the halves at once; one thread at a time uses a half.
+//! the two halves at once.
 //!
 //! Waiting has three stages, each once until something has moved: spin, at most `park::SHORT` in the futex, then poll.
 //! An idle link is in poll and causes no wake-ups.
 //!
-//! The peer has ended if its page says `CLOSED`, its socket hangs up, or its process ends. The page costs one load and
-//! is checked with every frame. The kernel is asked only when the peer is likely to be gone (see `in_place` and
-//! `receiving`); every sleep in poll watches it. The receiving half first returns everything that the peer wrote. The
+//! The peer has ended if its page says `CLOSED`, its socket hangs up, or its process ends. Each frame checks the page,
+//! which costs one load. The kernel is asked only when the peer is likely to be gone (see `in_place` and `receiving`).
+//! It watches the peer during every sleep in poll. The receiving half first returns everything that the peer wrote. The
 //! first error that concerns more than one message ends the link for both halves, and all later calls repeat it.
 
 mod arrays;

@@ -1,8 +1,8 @@
 //! Whether the peer of a link still lives: its socket hangs up, or its process ends.
 //!
-//! One question to the kernel costs as much as several messages, so the callers ask rarely. Between the questions a
-//! sleep in poll notices the end at once, because it waits on both descriptors. No time-out declares a peer dead: a
-//! peer that was stopped for a minute continues.
+//! One question to the kernel costs as much as several messages, so callers ask rarely. A sleep in poll waits on both
+//! descriptors and notices the end at once. No time-out declares a peer dead: a peer that was stopped for a minute
+//! continues.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! wake-up shows as a deadlock, an incomplete record as a failed assertion.
 //!
 //! Each protocol also has mutants, which lack one fence, check or ordering. Every mutant must fail, which shows that
-//! the model finds the mistake and that the step is needed. The asymmetry of `membarrier` is neither modelled nor used.
+//! the step is needed and the model finds its loss. The asymmetry of `membarrier` is neither modelled nor used.
 
 mod acknowledgements;
 mod batches;

@@ -1,8 +1,7 @@
 //! The memory of rings, as two traits: sealed memory files in production, a heap under loom and Miri.
 //!
-//! So loom tries every interleaving of the production code. The traits also fix the possible orderings. "Store, then
-//! check whether the other side sleeps" is one operation, [`OwnMemory::store_fenced`]; its counterpart is
-//! [`Memory::load_fenced`].
+//! So loom tries every interleaving of the production code. The traits also fix the possible orderings: "store, then
+//! check whether the other side sleeps" is [`OwnMemory::store_fenced`], and its counterpart [`Memory::load_fenced`].
 //!
 //! `copy_in` and `copy_out` copy bytes that the protocol keeps from the other side. The racing copies go word by word
 //! with relaxed order: readers of the broadcast ring check afterwards whether they were overtaken.

@@ -7,8 +7,8 @@
 //! | sleeps | wakes it, once, if the word says that it sleeps |
 //!
 //! The side whose full fence comes second sees the other's store, so no wake-up is lost. A sleeper in the futex sleeps
-//! on the *waker's* wake word, which it maps read-only. The waker changes the word before it wakes, so a sleeper that
-//! is about to sleep returns at once. A byte over the socket wakes a sleeper in poll (`signals`).
+//! on the *waker's* wake word, which it maps read-only. The waker changes that word first, so a sleeper that is about
+//! to sleep returns at once. A byte over the socket wakes a sleeper in poll (`signals`).
 //!
 //! Each word is hostile input to the other side. Any value causes at most a superfluous wake-up or a longer sleep: a
 //! sleeper in the futex checks again after [`SHORT`].

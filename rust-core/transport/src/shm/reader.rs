@@ -1,14 +1,14 @@
 //! The reading end of a channel's ring: records become frames; a hostile peer causes at most an error.
 //!
-//! The reader loads every record header once and checks it before use. It copies every message header before decoding
+//! The reader loads every record header once and checks it before use, and copies every message header before decoding
 //! it. Later changes by the peer therefore have no effect. Bodies are copied into memory of this process; only elements
 //! of slots are read in place (`views`).
 //!
 //! The head, in this side's page, moves when the caller consumes a frame ([`Reader::consume`]), and after each piece of
 //! a large frame.
 //!
-//! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes arrive, within the
-//! limit and the shares of `admission`. A message for which memory is lacking stays in the ring for a later try.
+//! `Partial` takes memory for a huge body only as bytes arrive, within the limit and the shares of `admission`. A
+//! message that finds no memory stays in the ring for a later try.
 
 mod assembly;
 mod references;
@@ -44,8 +44,8 @@ pub(super) struct Reader<M, P> {
     filled: u64,
     /// The earlier of `filled` and the end of the position's lap; 0 while no fast-path record may come.
     ///
-    /// A record that ends by then needs no other check of its place. The value is conservative: a position that has
-    /// left the lap is at or after it, and `filled` only grows.
+    /// A record that ends by then needs no other check. The value is conservative: a position that has left the lap is
+    /// at or after it, and `filled` only grows.
     fast_end: u64,
     /// The [`FastRecord::FORM`] bits of this lap's fast-path records; valid below `fast_end`.
     fast: u64,

@@ -1,11 +1,11 @@
 //! The header word of each record in a ring: length, meaning, and whether the record exists yet.
 //!
 //! A record is this word, the content, and padding to a multiple of 16 bytes. A short message costs a word and its
-//! sending time ([`Shape::Compact`]) instead of the 64-byte header, because sequence and correlation follow from the
-//! ring's order.
+//! sending time ([`Shape::Compact`]) instead of the 64-byte header: sequence and correlation follow from the ring's
+//! order.
 //!
-//! A publisher's readers begin anywhere. Its records therefore have numbers ([`Shape::Linked`]) and are never split, so
-//! a reader validates a record by one check after its copy.
+//! A publisher's readers begin anywhere. Its records therefore have numbers ([`Shape::Linked`]) and are never split: a
+//! reader validates a record by one check after its copy.
 //!
 //! The writer stores the word last, with release order, and the reader loads it first, with acquire order. A reader
 //! that finds the word therefore finds the whole record. Zero means "no record yet"; no valid word is zero.

@@ -1,7 +1,7 @@
 //! References into slots: the places of a message's long arrays, or of its whole body.
 //!
-//! Channels and publishers use one format. References to arrays are between the message header and the rest of the
-//! body: their number, then six words for each. A reference to a whole body follows the header without a number.
+//! Channels and publishers use one format. References to arrays follow the message header: their number, then six words
+//! for each, then the rest of the body. A reference to a whole body follows the header without a number.
 
 use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;

@@ -8,8 +8,8 @@ use crate::sys::crc;
 
 /// Maps positions to offsets in memory.
 ///
-/// A position counts bytes since the creation of the ring and never wraps. Its offset is the position modulo the length
-/// of the ring, after the header page.
+/// A position counts bytes since the creation of the ring and never wraps. Its offset is the position modulo the ring's
+/// length, after the header page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ring {
     /// Bytes of the ring, a power of two.

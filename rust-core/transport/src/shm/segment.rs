@@ -1,8 +1,8 @@
 //! The layout of one side's memory file: a header page, then the ring.
 //!
-//! Only the owner of the file writes its words, so it needs no locks, and a SIGKILL leaves nothing to repair. The owner
-//! allocates the whole file and seals it before sending. The peer checks seals, size and header, and maps it read-only.
-//! A peer may change its own words later; the code that reads a word treats any value as harmless or `Malformed`.
+//! Only the owner writes its file, so it needs no locks, and a SIGKILL leaves nothing to repair. The owner allocates
+//! the whole file and seals it before sending. The peer checks seals, size and header, and maps it read-only. A peer
+//! may change its own words later; the code that reads a word treats any value as harmless or `Malformed`.
 //!
 //! | file | magic | ring | owner |
 //! |---|---|---|---|

@@ -6,11 +6,11 @@
 //! | 2 | there is room in the ring |
 //! | 16 + n | the file of slot n comes with this byte; only if both hellos announced slots |
 //!
-//! Both halves of a link sleep on the one socket. A half that reads a byte for the other half passes it on through an
-//! eventfd within the process.
+//! Both halves of a link sleep on the one socket. A half passes the other half's byte on through an eventfd within the
+//! process.
 //!
 //! A peer may send one waking byte for each sleep in poll (`due`), and at most [`SLOTS`] files may wait. More, or any
-//! other byte, is `Malformed` and ends the link. The kernel refuses unexpected descriptors if it can. Otherwise a
+//! other byte, is `Malformed` and ends the link. The kernel refuses unexpected descriptors if it can; otherwise a
 //! separate thread closes them, because closing a peer's descriptor may block. No call here blocks.
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! The file of a slot: the table lends it to a writer, then as [`Bytes`] to holders of the message.
 //!
-//! The table lends it to the first borrower without counting (`sys::arc_owner`). The last clone of the `Bytes` returns
-//! it with one exchange, without the table's lock.
+//! The first borrower is not counted (`sys::arc_owner`): the last clone of its `Bytes` returns the file with one
+//! exchange, without the table's lock.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -110,9 +110,7 @@ pub struct Slots<R = Counts> {
 }
 
 impl<R: Release> Slots<R> {
-    /// Slots for this session's messages of at most `limit` bytes.
-    ///
-    /// The first long array creates the first file.
+    /// Slots for this session's messages of at most `limit` bytes; the first long array creates a file.
     ///
     /// `ring` is the length of a publisher's ring, 0 for a channel. Arrays of which the ring holds more than all slots
     /// go through the ring.

@@ -1,9 +1,9 @@
 //! Spinning: polling for a few microseconds before sleeping, as long as that saves time.
 //!
 //! A spin that ends in a sleep wastes time, and on a busy machine it takes a processor from the peer. Each half of a
-//! link therefore measures how often its last spins succeeded. After several failures it spins for a sixteenth of 20
-//! µs, every sixteenth wait probes with 20 µs, and one wait in 256 with the full time. After 256 failures, only every
-//! 64th wait spins. If both sides have only one and the same processor, it never spins.
+//! link therefore counts the successes of its last spins. After several failures it spins for a sixteenth of 20 µs,
+//! every sixteenth wait probes with 20 µs, and one wait in 256 with the full time. After 256 failures, only every 64th
+//! wait spins. If only one processor runs both sides, it never spins.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

@@ -1,13 +1,12 @@
 //! The receiving side of slots: a peer's files, and views of elements in them.
 //!
 //! The files come as descriptors over the socket, each before the first record that refers to it. A view is a [`Bytes`]
-//! whose memory is the peer's file; it stays readable after the link and even the peer have ended. [`ViewCounter`]
-//! keeps the peer from writing viewed elements; `link::arrays` has a channel's rules, `broadcast::views` a
-//! subscriber's.
+//! whose memory is the peer's file; it stays readable after the end of link and peer. [`ViewCounter`] keeps the peer
+//! from writing viewed elements; `link::arrays` has a channel's rules, `broadcast::views` a subscriber's.
 //!
-//! A hostile peer can still change elements, because it keeps write access to its file. A view therefore shows only
-//! numbers, where every bit pattern is valid, and opaque bytes, which this library does not read. Text and structure
-//! are copied before decoding. Seals prevent the file from shrinking.
+//! A hostile peer can still change elements in its file. A view therefore shows only numbers, where every bit pattern
+//! is valid, and opaque bytes, which this library does not read. Text and structure are copied before decoding. Seals
+//! prevent the file from shrinking.
 
 use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};

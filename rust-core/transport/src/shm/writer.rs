@@ -5,7 +5,7 @@
 //! the zero never overwrites an unread record. The zero comes first because another processor may have its cache line.
 //! A wait for that line between content and header would let the polling reader take the header's line away.
 //!
-//! A head in the peer's page that goes back, exceeds the written records or is no multiple of 16 is `Malformed` and
+//! A head in the peer's page that goes back, exceeds the written records or is not a multiple of 16 is `Malformed` and
 //! ends the link. If the peer never reads, `try_write` returns `Blocked`; no call blocks.
 
 mod batch;

@@ -1,11 +1,11 @@
-//! The protocol by which a publisher never writes a slot that a subscriber views or copies.
+//! A publisher never writes a slot that a subscriber views or copies.
 //!
 //! The subscriber counts its view in its own page, makes a full fence, and then checks the slot's filling number. The
-//! publisher stores a new filling number in the slot's file, makes a full fence, and then checks the page of every
-//! subscriber. At least one side sees the other's store, and neither waits.
+//! publisher stores a new filling number in the slot's file, makes a full fence, and then checks every subscriber's
+//! page. At least one side sees the other's store, and neither waits.
 //!
-//! One word has the views of all slots, because the publisher ignores a subscriber that claims too many. Counts in
-//! several words could add up an honest subscriber's earlier and later views.
+//! One word has the views of all slots, because the publisher ignores a subscriber that claims too many. Several words
+//! could add an honest subscriber's earlier and later views.
 
 use std::sync::atomic::Ordering;
 

@@ -1,8 +1,8 @@
-//! The ring of a publisher behind the traits of `transport::broadcast`.
+//! The ring of a publisher, as the traits of `transport::broadcast`.
 //!
 //! A publisher gets a sending half ([`Tx`]), and adds each subscriber to its [`Readers`]. A subscriber sends its page
-//! with its hello and gets the ring with the answer, which makes a receiving half ([`Rx`]). Descriptors from a hello
-//! are mapped or refused, never read or written.
+//! with its hello, and makes a receiving half ([`Rx`]) of the ring in the answer. Descriptors from a hello are mapped
+//! or refused, never read or written.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

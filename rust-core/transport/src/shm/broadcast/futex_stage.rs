@@ -1,9 +1,9 @@
 //! How long a subscriber sleeps in the futex before it sleeps in poll.
 //!
-//! One futex call wakes all subscribers; a sleeper in poll costs a byte over its socket and three more system calls.
+//! One futex call wakes all subscribers; each sleeper in poll costs a byte over its socket and three more system calls.
 //! But a sleeper in the futex does not notice the publisher's end, so this stage lasts [`SHORT`] at first. Many
-//! subscribers on busy processors may need longer than that to get one message. The first ones would move on to poll,
-//! where messages take still longer, and never come back.
+//! subscribers on busy processors may need longer to get one message. The first ones would move on to poll, where
+//! messages take still longer, and never come back.
 //!
 //! The stage therefore adapts to the time between two messages, up to [`LONGEST`]; for rarer messages it is [`SHORT`].
 

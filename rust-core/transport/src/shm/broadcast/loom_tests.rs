@@ -1,8 +1,7 @@
 //! Loom models of the broadcast ring: a copy that passes the check is whole, and no wake-up is lost.
 //!
-//! They run like the models of the ring (`shm/loom_tests.rs`). Real records have ten words and more, which would take
-//! loom years. So these have two words, with the header words, fences and checks of `RingWriter::reserve`,
-//! `RingWriter::commit` and `RingReader::is_intact`.
+//! See `shm/loom_tests.rs`. Real records of ten words would take loom years, so these have two words. Header words,
+//! fences and checks are those of `RingWriter` and `RingReader`.
 
 mod words;
 
@@ -196,7 +195,6 @@ fn broadcast_two_records_committed_together_intact_copy_is_whole() {
 /// A subscriber polls the next record's first word, and sleeps until two messages were published.
 ///
 /// It sleeps in the futex, whose time may pass at any moment with `time_passes`, then in poll, which a `Notify` models.
-/// A lost wake-up is a deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
     let (memory, page) = (Heap::new(PAGE + 128), Heap::new(at::STATE + 8));
     let (mut ring_writer, mut ring_reader) = ends(&memory, 128);

@@ -10,8 +10,8 @@
 //! | `ring_reader` | the reading end: copy, then validate |
 //! | `publisher` | the publisher: its ring, the move to a larger ring, waking subscribers |
 //! | `subscriber` | the subscriber: a reading end that can sleep |
-//! | `futex_stage` | how long a subscriber sleeps in the futex before it sleeps in poll |
-//! | `claims` | the words that protect a viewed slot from being written |
+//! | `futex_stage` | how long a subscriber sleeps in the futex |
+//! | `claims` | the words that protect a viewed slot |
 //! | `slots`, `viewers` | the publisher's slots, and each subscriber's views |
 //! | `views` | a subscriber's views and copies of slots |
 //! | `published_tx` | the sending half: ring, slots, and their readers |

@@ -1,12 +1,12 @@
 //! The publisher's side: its ring, the move to a larger ring, and its view of each subscriber.
 //!
 //! A subscriber's page gives only its park word and the last sequence that it read (for `close` of the layer above). A
-//! false value in either harms only that subscriber.
+//! false value harms only that subscriber.
 //!
 //! The publisher moves to a larger ring if its ring began small or for a message above half of the ring. The new ring
 //! gets the message, or the records of the old ring; then the old ring's state becomes `MOVED`. Subscribers read the
 //! old ring to its end, call the publisher again, and continue in the new ring. No message is lost, because the new
-//! ring begins with the first message that the old ring lacks.
+//! ring begins with the first one that the old ring lacks.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -144,8 +144,8 @@ impl Broadcast {
 
     /// Wakes the sleeping subscribers after a publish. Never blocks.
     ///
-    /// The futex call comes first: a subscriber that a byte has woken may read the message and sleep in the futex
-    /// before the last byte is sent. A later futex call would wake it for nothing.
+    /// The futex call comes first: a subscriber that a byte has woken may sleep in the futex before the last byte is
+    /// sent. A later futex call would wake it for nothing.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
         let (mut count, mut in_futex, mut in_poll) = (0u32, false, Vec::new());
         for subscriber in subscribers {
@@ -164,8 +164,8 @@ impl Broadcast {
 
     /// Wakes all threads that sleep in the futex on the ring's wake word.
     ///
-    /// A hostile subscriber can slow the kernel's walk down with many sleeping threads. If far more threads woke than
-    /// there are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in poll (decision 20).
+    /// A hostile subscriber can slow the kernel's walk with many sleeping threads. If far more threads woke than there
+    /// are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in poll (decision 20).
     fn wake_futex(&mut self, subscribers: u32) {
         /// Threads of just removed subscribers that may wake in addition.
         const SLACK: u32 = 64;

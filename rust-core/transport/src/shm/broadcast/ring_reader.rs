@@ -1,8 +1,8 @@
 //! The reading end of a broadcast ring: it copies a record and then checks whether it was overwritten.
 //!
 //! A record counts only if, after the copy, `reserved` (see `ring_writer`) is at most one ring ahead of its position.
-//! Before that check the bytes may be a mixture of two records, so the reader derives nothing from them: no error, and
-//! no allocation beyond `limit`. A record that is invalid after the check is `Malformed`.
+//! Before that check the bytes may mix two records, so the reader derives nothing from them: no error, and no
+//! allocation beyond `limit`. A record that is invalid after the check is `Malformed`.
 //!
 //! An overtaken reader may skip any number of bytes; the sequence number keeps the count in `Lagged` exact. Nothing
 //! here blocks. All words of the publisher are hostile input: any value gives an error or wrong contents, and every

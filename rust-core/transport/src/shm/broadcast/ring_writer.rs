@@ -3,10 +3,10 @@
 //! The reading end relies on this order of stores:
 //!
 //! 1. `reserved`: the end of the bytes that may be changing. A release fence follows, so a reader that sees a byte of a
-//!    later record also sees the new `reserved`. One store covers several records, because readers load this line and a
-//!    store to it would delay the tail.
-//! 2. A zero in the place of the next record, then the record without its first word. Word by word with relaxed order,
-//!    because readers may be copying there.
+//!    later record also sees the new `reserved`. One store covers several records: readers load this line, and a store
+//!    to it would delay the tail.
+//! 2. A zero as the next record's word, then the record without its first word. Word by word in relaxed order, because
+//!    readers may be copying there.
 //! 3. At [`RingWriter::commit`], the record's first word with release order. A reader that loads it with acquire order
 //!    sees the record and the zero after it. In a batch, the first record's word comes last, and no reader gets past it
 //!    before.

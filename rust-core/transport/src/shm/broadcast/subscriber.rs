@@ -2,7 +2,7 @@
 //!
 //! Waiting has the stages of a link: spin, futex (see `futex_stage`), then poll or epoll on the socket. The layer above
 //! calls `try_recv`; after `Nothing` it calls `spin`, `sleep_briefly`, `park`, waits on `descriptors()`, and calls
-//! `unpark`. Each park word is followed by a full fence and another check of the ring, so no wake-up is lost.
+//! `unpark`. A full fence and another check of the ring follow each park word, so no wake-up is lost.
 //!
 //! The kernel is asked about the publisher only when the ring is empty: after each sleep in poll, and after 64 empty
 //! reads in a row. Everything that a dead publisher committed is returned before `Disconnected`.
@@ -168,8 +168,8 @@ impl BroadcastReader {
 
     /// Returns the next record if it is a fast-path record and the subscription has not ended.
     ///
-    /// With `spins`, spins first if spinning is trusted. Otherwise the polls come later, after steps of the general
-    /// path during which a message may come.
+    /// With `spins`, spins first if spinning is trusted; otherwise it polls later, because a message may come during
+    /// the general path.
     #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {

@@ -1,8 +1,8 @@
 //! Long arrays in slots: the sending half writes references, and the receiving half returns views.
 //!
-//! Before the first reference into a file, its descriptor goes over the socket, with one byte that names the slot. The
-//! record becomes visible only afterwards, so the receiver always finds the file. Without slots, with a rest too long
-//! for one record, or with a full socket, the frame goes in one block (see `bodies`).
+//! Before the first reference into a file, its descriptor goes over the socket, with one byte that names the slot. So
+//! the receiver always finds the file. Without slots, with a rest too long for one record, or with a full socket, the
+//! frame goes in one block (see `bodies`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
 //! The state that both halves of a link share: memory files, socket, and the error that ended the link.
 //!
-//! It has no lock: the end of the link is set once; all other fields are atomics or belong to one half by the protocol.
-//! Dropping the last half closes the link: the state word says `CLOSED`, and a peer that sleeps in the futex wakes.
+//! It has no lock: the end is set once; the other fields are atomics or belong to one half. Dropping the last half
+//! closes the link: the state word says `CLOSED`, and a peer that sleeps in the futex wakes.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,7 +37,7 @@ pub(super) struct Shared {
     pub end: OnceLock<Error>,
     /// Whether a frame has arrived since the sending half's last check, so the kernel need not be asked.
     ///
-    /// The receiving half sets it, and the sending half clears it. Relaxed, because it only saves a system call.
+    /// The receiving half sets it, the sending half clears it. Relaxed: it only saves a system call.
     pub peer_active: AtomicBool,
     /// The sending time of the last frame received, ns since 1970, as the peer claims.
     pub last_received: AtomicI64,

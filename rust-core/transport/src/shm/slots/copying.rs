@@ -1,9 +1,9 @@
 //! How this side copies into its slots: through the caches, or past them ([`memory::stream`]).
 //!
 //! A distant reader's processor has the slot's lines in its caches, and each store waits for them: 1 MB takes five
-//! times as long as past the caches. A near reader finds the copy in the shared cache. The kernel moves programs
-//! between processors, and a virtual machine hides their distance. This module therefore times the copies, for each
-//! class of lengths; a copy's time also indicates the readers' time.
+//! times as long as past the caches. A near reader finds the copy in the shared cache. The kernel moves programs, and a
+//! virtual machine hides their distance. This module therefore times the copies, for each class of lengths; a copy's
+//! time also indicates the readers' time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! A channel's slot is free after the peer has released every reference that this side sent.
 //!
-//! The peer counts its releases in its own page, one word for each slot. A count that is too high, from a hostile peer,
-//! makes this side reuse a slot that only that peer still reads; a lower one makes the slot unusable.
+//! The peer counts its releases in its own page, one word for each slot. If a hostile peer's count is too high, this
+//! side reuses a slot that only that peer still reads; if it is too low, the slot is unusable.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
