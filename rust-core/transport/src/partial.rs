@@ -42,7 +42,6 @@ struct PartialBudget {
 struct PartialMessage {
     reserved: usize,
     limit: u64,
-    /// The peer that it counts against.
     sender: PeerIdentity,
     held: Arc<ArrivedPart>,
 }
@@ -54,7 +53,7 @@ struct ArrivedPart {
     fed: AtomicU64,
 }
 
-/// Locks a mutex, also after a panic of another thread: its state is always valid.
+/// Also after a panic of another thread: the state is always valid.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -62,7 +61,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 impl PartialBudget {
     /// Changes the reservation of a message, and takes messages away if the budget is exceeded.
     ///
-    /// Returns false if this message itself is taken, now or before.
+    /// Returns false if this message itself is taken.
     fn reserve(&self, held: &Arc<ArrivedPart>, reserved: usize) -> bool {
         let mut lost = Vec::new();
         let mut all = lock(&self.all);
@@ -114,7 +113,6 @@ impl Partial {
         Partial::within(BUDGET.get(), whole, limit, sender)
     }
 
-    /// Like [`Partial::begin`], in a separate budget for tests.
     fn within(budget: &'static PartialBudget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(ArrivedPart { bytes: Mutex::new(Some(Vec::new())), fed });
@@ -130,9 +128,7 @@ impl Partial {
         self.whole - self.have
     }
 
-    /// Lets `fill` append at most the given number of bytes, for which there is room. Returns its result.
-    ///
-    /// `fill` returns how many it appended.
+    /// Lets `fill` append at most the given number of bytes, and return how many it appended.
     ///
     /// # Errors
     /// `OutOfMemory` if the process has no memory: received bytes are kept, and a later call tries again.
@@ -171,7 +167,7 @@ impl Partial {
         filled
     }
 
-    /// Like [`Partial::append`], for bytes that were already read, at most as many as are missing.
+    /// Like [`Partial::append`], for bytes that were already read.
     pub fn extend(&mut self, mut from: &[u8]) -> Result<()> {
         while !from.is_empty() {
             let appended = self.append(|bytes, most| {
@@ -299,7 +295,6 @@ mod tests {
     fn sender_with_many_messages_takes_no_memory_from_others() {
         let budget = budget();
         let begin = |whole: usize, uid: u32| Partial::within(budget, whole, LIMIT, PeerIdentity::User(uid));
-        // Each message is smaller than the one large message of the other user.
         let mut many: Vec<_> = (0..64).map(|_| begin(4 * MIB, 7)).collect();
         many.iter_mut().for_each(|one| feed(one, 2 * MIB + 1).unwrap());
         assert_eq!(counted(budget), 256 * MIB, "all that there is");
@@ -307,7 +302,6 @@ mod tests {
         feed(&mut large, 64 * MIB).unwrap();
         let lost = many.iter_mut().filter_map(|one| feed(one, 1).err()).count();
         assert_eq!(lost, 16, "so many messages made room for it");
-        // A third sender gets its share from the two others.
         let mut third = Partial::within(budget, 64 * MIB, LIMIT, PeerIdentity::Key("sensor".into()));
         feed(&mut third, 64 * MIB).unwrap();
         assert_eq!(large.finish().unwrap().len(), 64 * MIB);

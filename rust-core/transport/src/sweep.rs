@@ -31,8 +31,8 @@ fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
 
 /// Removes the stale files of this user; notes another user's in the result.
 ///
-/// `begun` is false if the caller knows that this name has no temporary file. The search for one reads the
-/// whole directory, which would be quadratic in the number of names.
+/// `begun` is false if the name has no temporary file: the search for one reads the whole directory, which
+/// would be quadratic in the number of names.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let driver = driver_of(place);
     let mut swept = Swept::default();
@@ -44,7 +44,7 @@ pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     }
     swept.and(driver.sweep(place, begun)?);
     if !lock.is_visible() {
-        // Another user holds the byte of the name, so that owner may live, and its files are not stale.
+        // Another user holds the byte of the name, so that owner may live.
         swept.remaining.clear();
     }
     Ok(swept)

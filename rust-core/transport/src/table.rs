@@ -31,8 +31,7 @@ static ADDED: OnceLock<&dyn Driver> = OnceLock::new();
 
 /// Adds one more driver to the table of this process, if none was added before.
 ///
-/// Only in debug builds, for the tests of `linkspan`. They show that a transport can be written against the
-/// public items.
+/// Only in debug builds, for the tests of `linkspan`.
 #[cfg(debug_assertions)]
 pub fn add_for_tests(driver: &'static dyn Driver) {
     ADDED.get_or_init(|| driver);

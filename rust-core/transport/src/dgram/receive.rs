@@ -35,11 +35,8 @@ pub struct DgramRx {
     buffer: Vec<u8>,
     /// The offset of datagrams in the buffer, see [`DgramRx::place`].
     start: usize,
-    /// Consecutive polls that found nothing, without a sleep before.
     empty_polls: u32,
-    /// Polls that were skipped because of that.
     spared: Cell<u32>,
-    /// Whether a sleep was announced since the last poll.
     slept: bool,
     brief_reads: BriefReads,
     /// The outcome of a brief read, for the next poll: the length of a datagram in the buffer, or an error.
@@ -49,7 +46,6 @@ pub struct DgramRx {
     last_sender: LastSender,
     /// Counts messages: the clock that decides which senders to forget.
     messages: u64,
-    /// Missing and invalid messages since the last `take_losses`.
     losses: Losses,
 }
 
@@ -79,9 +75,8 @@ impl DgramRx {
 
     /// Returns the offset in this memory at which datagrams are read: the middle of its first page.
     ///
-    /// The kernel keeps a long datagram from the beginning of a page on. Copying 10 kB to 8 or 16 bytes after
-    /// a page's beginning takes 5.5 µs instead of 2.3. There the processor takes loads for dependent on the
-    /// preceding stores.
+    /// Copying 10 kB to 8 or 16 bytes after a page's beginning takes 5.5 µs instead of 2.3. There the
+    /// processor takes loads for dependent on the preceding stores.
     fn place(memory: &[u8]) -> usize {
         (2048usize.wrapping_sub(memory.as_ptr().addr())) % 4096
     }
@@ -99,7 +94,6 @@ impl DgramRx {
         Ok(&mut self.buffer[self.start..][..room])
     }
 
-    /// Takes the next datagram and returns its length, or the error of a datagram that is too long.
     fn take(&mut self, socket: &Guarded) -> Result<Option<usize>> {
         let length = match self.taken.take() {
             Some(taken) => taken?,
@@ -171,7 +165,6 @@ impl ReceiveHalf for DgramRx {
         self.socket.iter().map(|socket| socket.as_fd()).collect()
     }
 
-    /// A writer's `Unsupported` does not end its link.
     fn goes_on_after(&self, error: &Error) -> bool {
         error.kind() == ErrorKind::Unsupported
     }
@@ -180,8 +173,7 @@ impl ReceiveHalf for DgramRx {
         std::mem::take(&mut self.losses)
     }
 
-    /// True if the last polls found nothing before a sleep. Every 16th poll is still made, to notice a
-    /// change.
+    /// True if the last polls found nothing before a sleep; every 16th poll is still made.
     fn is_likely_empty(&self) -> bool {
         if self.taken.is_some() {
             return false;
@@ -266,7 +258,6 @@ mod tests {
         for length in [0, 1, HEADER, 5_000, 100_000, 3] {
             writer.send(&vec![7; length]).unwrap();
         }
-        // Four datagrams are not frames and are counted; the frame over the limit is an error.
         let error = reader.try_recv().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.text().contains("100000"), "{error}");
@@ -314,7 +305,6 @@ mod tests {
             assert!(reader.try_recv().unwrap().is_none());
             reader.park().unwrap();
         }
-        // One poll of 16 is made.
         assert_eq!((0..32).filter(|_| !reader.is_likely_empty()).count(), 2);
         writer.send(&[1]).unwrap();
         reader.park().unwrap();

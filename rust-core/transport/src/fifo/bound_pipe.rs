@@ -29,7 +29,6 @@ use crate::value::{Map, Value};
 /// The time between the closing of two descriptors in a process that ends, as for sockets.
 const EXIT_TIME: Duration = Duration::from_millis(500);
 
-/// A name that this process serves. Its drop removes the name.
 #[derive(Debug)]
 pub struct BoundPipe {
     place: Place,
@@ -153,8 +152,7 @@ impl HelloSource for BoundPipe {
             (Err(_), None) => Ok(None),
         };
         if let Some(open) = open.as_mut().filter(|open| !open.pair.is_published()) {
-            // If the directory forbids the rename, no client can connect, and each gets the error. No caller
-            // can receive it here.
+            // If the directory forbids the rename, each client that connects gets the error.
             let _ = open.pair.publish(&self.place);
         }
         matches!(written, Ok(Some(n)) if n == stamped.len())
@@ -181,7 +179,7 @@ impl Drop for BoundPipe {
 
 /// Takes the lock of the name. Waits up to 50 ms if no process reads the pipe.
 ///
-/// If a process reads it, waits for that process's end within the caller's patience.
+/// It waits within the caller's patience for the end of a process that reads.
 fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result<Lock> {
     let mut tries = 0;
     loop {
@@ -201,7 +199,7 @@ fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result
 /// The key in the owner record for whether a pipe had the name before.
 const KEEPS: &str = "keeps";
 
-/// Returns whether a dead server made the pipe at this place. An administrator's pipe must stay.
+/// Returns whether a dead server made the pipe at this place; an administrator's pipe must stay.
 fn was_made_by_server(place: &Place) -> bool {
     owner::read_map(place).is_some_and(|map| !map.at(KEEPS).and_then(Value::as_bool).unwrap_or(false))
 }
@@ -210,7 +208,7 @@ fn program(source: &str) -> &str {
     source.strip_suffix(&format!("-{}", std::process::id())).unwrap_or(source)
 }
 
-/// Returns whether a process reads at this name. An ending process may close the pipe within `time`.
+/// Returns whether a process reads at this name, and an ending one still reads after `time`.
 pub(super) fn is_served(place: &Place, time: Duration) -> Result<bool> {
     match fifo::open(&place.directory, &place.file, PipeEnd::Write) {
         Ok(None) => Ok(false),

@@ -41,7 +41,6 @@ pub struct Reader {
     seen: Option<Seen>,
     /// Changes seen, for forms without numbers.
     count: u64,
-    /// Whether the file was read after all signalled changes.
     current: bool,
     /// Whether a sleep was announced since the last `try_recv`.
     slept: bool,
@@ -131,7 +130,6 @@ impl Reader {
     /// # Errors
     /// `NotFound`, `Empty` or `Stalled` if the deadline has passed; `Corrupt`.
     pub fn latest(&mut self, waiting: &mut Waiting<'_>) -> Result<Incoming> {
-        // `try_recv` still returns this value as a new value.
         let (seen, count) = (self.seen.take(), self.count);
         let latest = self.find_latest(waiting);
         (self.seen, self.count, self.current) = (seen, count, false);
@@ -161,7 +159,6 @@ impl Reader {
             };
             match &self.watch {
                 _ if waiting.is_none() => return Err(missing),
-                // The next attempt sees a change before the watch.
                 None => self.watch = Some(self.make_watch()?),
                 Some(watch) => match wait_readable(waiting, &watch.descriptors().collect::<Vec<_>>()) {
                     Err(e) if e.kind() == ErrorKind::Timeout => return Err(missing),
@@ -208,7 +205,6 @@ impl Reader {
         }
     }
 
-    /// Returns the error of a missing file, if it is missing.
     pub fn why_nothing(&self) -> Option<Error> {
         let opened = open::open(&self.place, OFlags::RDONLY, RequiredOwner::AnyUser);
         matches!(opened, Ok(None)).then(|| self.absent(false))
@@ -337,7 +333,6 @@ impl Reader {
         self.next.is_some()
     }
 
-    /// Returns the descriptors to sleep on: changes of the directory, and the turn in the queue for a lock.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let mut all: Vec<_> = self.watch.iter().flat_map(Watch::descriptors).collect();
         all.push(self.waker.as_fd());

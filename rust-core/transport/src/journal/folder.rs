@@ -19,7 +19,6 @@ use crate::place::{Access, Place};
 use crate::sys::beneath::{self, Beneath, RequiredOwner, is_ours, of_staged, staged};
 use crate::sys::{headroom, user};
 
-/// Bytes before a segment's first record.
 pub const PAGE: u64 = 4096;
 
 const SEGMENT: &str = ".segment";
@@ -85,8 +84,8 @@ impl JournalFolder {
         if !is_ours(&facts) && rustix::process::geteuid().is_root() {
             return Err(place.directory.beneath().refuse(&place.file, &facts, "whose journal it is"));
         }
-        // A user with write access to the parent directory could have renamed any directory of this user to
-        // this name. So only an empty directory is opened to others.
+        // Another user with write access to the parent directory could have renamed any directory to this
+        // name. So only an empty directory is opened to others.
         if is_ours(&facts) && folder.is_empty()? {
             folder.set_access()?;
         }
@@ -95,15 +94,13 @@ impl JournalFolder {
 
     fn set_access(&self) -> Result<()> {
         user::give_to_group(&self.handle, self.path.display(), self.group)?;
-        // Users with read access also get access to the directory. Files in a shared directory keep its group
-        // (set-group-ID).
+        // Users with read access may enter. Files in a shared directory keep its group (set-group-ID).
         let enter = self.mode | (self.mode & 0o444) >> 2;
         let shared = if self.mode & 0o060 == 0 { 0 } else { 0o2000 };
         rustix::fs::fchmod(&self.handle, Mode::from_raw_mode(enter | shared))
             .doing(format_args!("setting the mode of {}", self.path.display()))
     }
 
-    /// Returns whether it contains at most unfinished files of killed processes.
     fn is_empty(&self) -> Result<bool> {
         let mut is_empty = true;
         self.beneath().each_name(|name| {
@@ -178,7 +175,6 @@ impl JournalFolder {
         Ok(self.beneath().file(name, access, RequiredOwner::AnyUser)?.map(|opened| opened.fd.into()))
     }
 
-    /// Refuses a file of another user with `PermissionDenied`; `why` completes the text.
     pub fn check_ours(&self, name: &str, why: &str) -> Result<()> {
         match self.beneath().facts(name)? {
             Some(facts) if !is_ours(&facts) => Err(self.beneath().refuse(name, &facts, why)),

@@ -223,9 +223,7 @@ impl StoreDriver for Journal {
     }
 }
 
-/// The writer of an open journal; `None` after the close.
-///
-/// Threads share it, so a close in one thread does not end a write in another.
+/// The writer of an open journal; `None` after the close, which does not end another thread's write.
 struct OpenWriter(Mutex<Option<Arc<JournalWriter>>>);
 
 impl OpenWriter {
@@ -259,7 +257,7 @@ impl StoreWriter for OpenWriter {
 
     fn close(&self) {
         let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Acknowledged records are safe without it. It saves the next writer a search.
+        // It saves the next writer a search.
         let _ = writer.map(|writer| writer.close());
     }
 }

@@ -17,7 +17,7 @@ use crate::sys::clock;
 const SHORTEST: u64 = 64 << 10;
 
 impl Retention {
-    /// Returns the length of a segment in bytes. Shorter segments keep a rule on bytes more exactly.
+    /// Shorter segments keep a rule on bytes more exactly.
     pub fn segment_bytes(&self, usual: u64) -> u64 {
         self.bytes.map_or(usual, |bytes| usual.min((bytes / 8).max(SHORTEST)))
     }
@@ -65,8 +65,7 @@ struct Sealed {
 }
 
 impl SealedSegments {
-    /// Returns the sealed segments in a directory. `last` is the last segment, begun at this moment, and not
-    /// sealed.
+    /// Returns the sealed segments in a directory; `last` is the last segment, begun at this moment.
     pub fn scan(
         folder: &JournalFolder,
         segments: &[u64],
@@ -95,14 +94,11 @@ impl SealedSegments {
         Ok(SealedSegments(kept))
     }
 
-    /// Adds the segment that has just ceased to be the last.
     pub fn sealed(&mut self, first: u64, last: u64, bytes: u64, now: Moment) {
         self.0.push(Sealed { first, last, bytes, sealed: now });
     }
 
-    /// Deletes segments according to the rules.
-    ///
-    /// `bytes` is the length of the last segment, which counts towards the rule on bytes.
+    /// Deletes segments according to the rules; `bytes` is the length of the last segment.
     pub fn retire(
         &mut self,
         folder: &JournalFolder,

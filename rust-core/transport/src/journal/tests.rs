@@ -156,7 +156,6 @@ fn torn_tail_is_cut_at_the_last_good_record() {
     let (word, segment) = (fs::read(journal.path("committed")).unwrap(), journal.path(&segment_name(1)));
     for length in third..=whole.len() {
         fs::write(&segment, &whole[..length]).unwrap();
-        // The states after a power cut: old, empty, or missing.
         match length % 3 {
             0 => fs::write(journal.path("committed"), &word).unwrap(),
             1 => fs::write(journal.path("committed"), []).unwrap(),
@@ -201,8 +200,7 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
         assert!(error.text().contains(segment.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was cut");
     };
-    // The third record was written when the second was safe, which proves the acknowledgement without the
-    // word.
+    // The third record proves the acknowledgement without the word.
     let body = second + super::record::head_length("writer", false);
     for at in [second, second + 24, second + 70, body, body + 7] {
         let mut bad = whole.clone();
@@ -211,7 +209,6 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
         fs::write(journal.path("committed"), []).unwrap();
         refused(second);
     }
-    // Only the word proves that the second was safe.
     let journal_word = {
         fs::write(&segment, &whole[..third]).unwrap();
         drop(journal.writer());
@@ -243,7 +240,6 @@ fn reader_continues_behind_damage() {
     let record =
         super::record::length(super::record::head_length("writer", false), "record 11".len() as u64) as usize;
     let last = segments[2] - 1;
-    // The header, the extension, or the body of the second record of the second segment, then of its last.
     for (lost, start) in [(segments[1] + 1, PAGE as usize + record), (last, whole.len() - record)] {
         for at in [start + 30, start + 80, start + record - 60] {
             let mut bad = whole.clone();
@@ -263,7 +259,6 @@ fn reader_continues_behind_damage() {
             assert_eq!(read(&mut journal.reader(None, Some(Start::Sequence(lost + 1)))), list(lost + 1, 30));
         }
     }
-    // Damage to the segment's page.
     let mut bad = whole.clone();
     bad[100] ^= 1;
     fs::write(&first, &bad).unwrap();
@@ -533,7 +528,6 @@ fn journal_with_missing_segments_is_not_recreated() {
     assert_eq!(listing(&journal.place).unwrap_err().text(), error.text());
     assert_eq!(history(&journal.place).unwrap_err().text(), error.text());
     assert_eq!(open.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
-    // An empty directory counts as prepared for a journal.
     fs::remove_file(journal.path("committed")).unwrap();
     assert!(!reader().unwrap());
     write(&journal.writer(), 1, 1);

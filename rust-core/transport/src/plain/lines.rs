@@ -58,7 +58,7 @@ pub struct Lines {
     long: Option<Partial>,
     /// The peer that long lines count against; determined at the first long line.
     sender: Option<PeerIdentity>,
-    /// Whether to skip the bytes up to the next newline, because their line was already reported.
+    /// Whether to skip the bytes up to the next newline: their line was already reported.
     skipping: bool,
 }
 
@@ -77,7 +77,6 @@ impl Lines {
         }
     }
 
-    /// Returns space for the next read; then call [`Lines::filled`] with the number of bytes.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -128,7 +127,6 @@ impl Lines {
         }
     }
 
-    /// Returns the bytes after the last newline, at the end of the stream.
     pub(crate) fn last(&mut self) -> Option<Result<Bytes>> {
         let line = self.start..self.end;
         (self.start, self.searched) = (self.end, self.end);
@@ -176,7 +174,6 @@ impl Lines {
         kept
     }
 
-    /// Returns the line that ends here, with its kept part, if it is not blank.
     fn cut(&mut self, line: std::ops::Range<usize>) -> Option<Result<Bytes>> {
         let here = &self.buffer[line];
         let Some(mut long) = self.long.take() else {
@@ -214,7 +211,6 @@ impl Lines {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Frees the room of several reads when it is empty.
     fn give_back(&mut self) {
         if self.start == self.end && self.buffer.len() > STEP {
             self.buffer = Vec::new();

@@ -31,7 +31,7 @@ pub use lines::{Dialect, Division};
 
 /// Makes the two halves of a plain link over a stream, for messages of at most `limit` bytes.
 ///
-/// A `dialled` link ends after the peer has stopped writing. The peer of an accepted link may still read.
+/// A `dialled` link ends after the peer has stopped writing; the peer of an accepted link may still read.
 pub fn link(stream: Stream, division: Division, limit: u64, dialled: bool) -> (PlainTx, PlainRx) {
     (PlainTx::new(stream.clone(), division.clone(), dialled), PlainRx::new(stream, division, limit))
 }
@@ -126,7 +126,7 @@ impl PlainTx {
         }
     }
 
-    /// Returns whether a frame is dropped without room: a reply in a pipe that may have no reader.
+    /// A reply in a pipe that may have no reader is dropped without room.
     fn is_dispensable(&self, frame: &Outgoing<'_>) -> bool {
         self.atomic_write_size.is_some()
             && !self.dialled
@@ -188,7 +188,6 @@ pub struct PlainRx {
 
 enum Mode {
     Lines {
-        /// The lines; the last may be incomplete.
         lines: Lines,
         dialect: Arc<dyn Dialect>,
         ready: VecDeque<Incoming>,
@@ -221,16 +220,15 @@ impl PlainRx {
     /// `Malformed` and `TooLarge` concern one line, and the next call continues after it. `Disconnected` and
     /// `VersionMismatch` end the link.
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        /// The bound lets the caller do other work: a peer may send lines without messages as fast as this
-        /// side reads.
+        /// A peer may send lines without messages as fast as this side reads, and the caller has other work.
         const STEPS: u32 = 4096;
         for _ in 0..STEPS {
             if let Mode::Lines { lines, dialect, ready, .. } = &mut self.mode {
                 if let Some(frame) = ready.pop_front() {
                     return Ok(Some(frame));
                 }
-                // A last line without a newline counts only if the peer closed its side. A broken connection
-                // may have broken within a line.
+                // A last line without a newline counts only if the peer closed its side: a connection may
+                // break within a line.
                 let last = |lines: &mut Lines| if self.ended { lines.last() } else { None };
                 match lines.next(&|| self.stream.sender()).or_else(|| last(lines)) {
                     Some(Err(e)) if e.kind() == ErrorKind::Disconnected => self.over = Some(e),
@@ -277,7 +275,6 @@ impl PlainRx {
         Ok(None)
     }
 
-    /// Refuses a program that begins in Linkspan's own framing, with an answer in that framing.
     fn detect_hello(&mut self) {
         const MAGIC: &[u8] = b"LKSP";
         let Mode::Lines { lines, dialect, begun, .. } = &mut self.mode else { return };
@@ -289,7 +286,7 @@ impl PlainRx {
         }
         if looked == MAGIC.len() {
             lines.discard(count);
-            // It reads one answer and closes. Without room for the answer, closing the connection is enough.
+            // The peer reads one answer and closes.
             let _ = self.stream.write_bytes(&dialect.refuse_hello());
             let text = "the peer begins in Linkspan's own framing and this side has framing=\"lines\"; give both the same";
             self.over = Some(Error::new(ErrorKind::VersionMismatch, text));

@@ -37,7 +37,6 @@ const WITHOUT_EVENTS: [u32; 9] = [
 
 /// The most names in memory. Later names are read from the directory in turn.
 const MAX_PENDING: usize = 16_384;
-/// The delay before a deferred file is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The number of retries. The kernel breaks a lease after 45 seconds (`/proc/sys/fs/lease-break-time`), so a
 /// minute is enough.
@@ -62,10 +61,9 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Returns the names in this directory, and later ones, that `wanted` selects for `whose`.
     pub fn new(folder: &SpoolFolder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
         // A file that was written in place is tried again after it is closed. An unnamed file is closed after
-        // it has got a name; that close must not wake the reader (`EXCL_UNLINK`).
+        // it has got a name, which must not wake the reader (`EXCL_UNLINK`).
         let what = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::CLOSE_WRITE
@@ -98,7 +96,6 @@ impl Arrivals {
         self.watch.also(&layout.kernel_path(), what, doing)
     }
 
-    /// Adds the names in the directory, or only those after the name `behind`.
     fn read(&mut self, folder: &SpoolFolder, behind: Option<&str>) -> Result<()> {
         self.beyond = None;
         folder.each_name(|name| {
@@ -143,7 +140,7 @@ impl Arrivals {
         Ok(probe_due)
     }
 
-    /// Takes out the first name; reads the directory again after the names in memory are used up.
+    /// Takes out the first name; reads the directory again when no name is in memory.
     pub fn pop(&mut self, folder: &SpoolFolder) -> Result<Option<String>> {
         if self.pending.is_empty()
             && let Some(behind) = self.beyond.take()
@@ -153,12 +150,11 @@ impl Arrivals {
         Ok(self.pending.pop_first())
     }
 
-    /// Puts a name back: its file was not processed.
     pub fn retry(&mut self, name: &str) {
         self.pending.insert(name.to_owned());
     }
 
-    /// Puts a name back after a second. False after a minute of retries, or with too many files.
+    /// Puts a name back after a second; false after a minute of retries, or with too many files.
     pub fn defer(&mut self, name: &str) -> Result<bool> {
         if !self.deferred.contains_key(name) && self.deferred.len() == MAX_DEFERRED {
             return Ok(false);
@@ -186,7 +182,6 @@ impl Arrivals {
         self.pending.is_empty() && self.beyond.is_none()
     }
 
-    /// Returns the descriptors that become readable when [`Arrivals::refresh`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watch.descriptors().chain([self.timer.as_fd()])
     }
@@ -200,7 +195,6 @@ pub fn watch(folder: &SpoolFolder, what: WatchFlags) -> Result<Watch> {
     )
 }
 
-/// Returns whether the file system of a directory does not report changes by others.
 pub fn lacks_events(folder: &SpoolFolder) -> Result<bool> {
     let facts = rustix::fs::fstatfs(folder)
         .doing(format_args!("asking for the file system of {}", folder.path().display()))?;
@@ -252,7 +246,6 @@ mod tests {
         arrivals.refresh(&folder).unwrap();
         let all: Vec<_> = std::iter::from_fn(|| arrivals.pop(&folder).unwrap()).collect();
         assert_eq!(all, ["a.json", "b.json", "c.json"]);
-        // Closing a file after it has got its name wakes no reader.
         let quiet = arrivals.watch.take();
         assert!(quiet.names.is_empty(), "{quiet:?}");
     }

@@ -56,7 +56,7 @@ pub struct ClientRx {
     extension: Bytes,
 }
 
-/// Makes the two halves of a client whose presence was just written. `before` is its earlier progress.
+/// Makes the two halves of a client; `before` is its earlier progress.
 pub fn join(
     layout: Arc<SpoolDirectory>,
     presence: Presence,
@@ -94,7 +94,6 @@ pub fn highest(folder: &SpoolFolder) -> Result<u64> {
     Ok(highest)
 }
 
-/// Returns the name of the request that a file answers, or of the file itself.
 fn request_name(name: &str) -> &str {
     name.strip_suffix(FAILED).unwrap_or(name)
 }
@@ -108,7 +107,6 @@ pub fn is_for(name: &str, who: &str) -> bool {
 }
 
 impl SpoolClient {
-    /// Locks the state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, ClientDeliveries> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,8 +140,7 @@ impl ClientTx {
         }
         let who = self.shared.presence.who();
         let put = loop {
-            // The lock covers the choice of the number. If a script's file has the name, the next number is
-            // tried.
+            // If a script's file has the name, the next number is tried.
             let mut state = self.shared.state();
             let number = next_number(state.progress.used, layout.hello.path())?;
             let name = MessageFileName::format(number, who, kind, frame.header.encoding, Kind::Request);
@@ -196,8 +193,7 @@ impl ClientTx {
         let Some(name) = name else { return };
         state.pending.remove(&name);
         drop(state);
-        // The receiving half drops an answer that was just given. A request that cannot be removed is served,
-        // and its answer dropped.
+        // The receiving half drops an answer that was just given.
         let _ = self.shared.layout.server.remove(&name);
     }
 
@@ -207,7 +203,7 @@ impl ClientTx {
 }
 
 impl ClientRx {
-    /// The contract's `try_recv`: the next answer or message. Never blocks.
+    /// The contract's `try_recv`: the next answer or message.
     ///
     /// # Errors
     /// Errors of reading a message that was kept in `rejected/`; `Disconnected` if the spool was removed. An
@@ -254,7 +250,7 @@ impl ClientRx {
             ReadOutcome::Nothing | ReadOutcome::Other => return Ok(None),
             ReadOutcome::File(ReadFile { body, sent, .. }) => {
                 let limits = Limits::for_message(self.limit);
-                // A script may still be copying the file. It is tried again after the copy.
+                // A script may still be copying the file.
                 if reject::check(&body, encoding, &limits, false).is_err()
                     && layout.client.is_being_written(name)
                 {
@@ -276,8 +272,8 @@ impl ClientRx {
         };
         if is_answer {
             layout.client.remove(name)?;
-            // The server may have died before it removed the request. After the answer is read, the next
-            // server must not find the request. A serving script removes requests itself.
+            // The server may have died before it removed the request, and the next server must not find it. A
+            // serving script removes requests itself.
             if pending.is_some() && layout.server.has(request) && layout.hello.has(SERVER) {
                 layout.server.remove(request)?;
             }

@@ -50,14 +50,13 @@ pub enum ReadOutcome {
     Later(Error),
 }
 
-/// Above this size, memory limits are checked before the write, because beyond them the kernel kills the
-/// process.
+/// Above this size, memory limits are checked before the write: beyond them the kernel kills the process.
 const CHECKED_FROM: usize = 1 << 20;
 
 /// The most names that are held in memory at once.
 const MAX_NAMES: usize = 1 << 16;
 
-/// Whether the file system, or the kernel, cannot make files without a name; determined once.
+/// Whether files cannot be made without a name; determined once.
 static NO_UNNAMED: AtomicBool = AtomicBool::new(false);
 /// Whether an unnamed file must get its name through /proc; determined once.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
@@ -159,7 +158,7 @@ impl SpoolFolder {
         Ok(())
     }
 
-    /// Returns the first mode of a file. A file for one user stays closed until its access list is set.
+    /// A file for one user stays closed until its access list is set.
     fn first_mode(&self, reader: Option<u32>) -> Mode {
         Mode::from_raw_mode(if reader.is_some() { self.mode & 0o600 } else { self.mode })
     }
@@ -216,7 +215,6 @@ impl SpoolFolder {
         put
     }
 
-    /// Returns a new file under a hidden name that cannot be taken.
     fn begin(&self, name: &str, reader: Option<u32>) -> rustix::io::Result<(String, OwnedFd)> {
         let new = beneath::staged(name).map_err(|_| Errno::IO)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -224,14 +222,13 @@ impl SpoolFolder {
         Ok((new, file))
     }
 
-    /// Replaces a file with a file for one user: an answer that replaces another.
     pub fn replace_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<()> {
         let replaced = self.begin(name, reader).and_then(|(new, file)| {
             let replaced = self
                 .fill(&file, body, reader)
                 .and_then(|()| rustix::fs::renameat(&self.fd, &new, &self.fd, name));
             if replaced.is_err() {
-                // The caller gets the first error; a later sweep removes the file.
+                // A later sweep removes the file.
                 let _ = rustix::fs::unlinkat(&self.fd, &new, AtFlags::empty());
             }
             replaced
@@ -260,10 +257,11 @@ impl SpoolFolder {
         }
     }
 
-    /// Reads a file of at most `limit` bytes, without waiting. [`ReadOutcome`] has the faults of this file.
+    /// Reads a file of at most `limit` bytes, without waiting.
     ///
     /// # Errors
-    /// `OutOfMemory`, and errors that concern all files, such as a lack of descriptors.
+    /// `OutOfMemory`, and errors that concern all files, such as a lack of descriptors. Faults of this file
+    /// are in [`ReadOutcome`].
     pub fn read(&self, name: &str, limit: u64) -> Result<ReadOutcome> {
         let opened = match self.beneath().file(name, OFlags::RDONLY, RequiredOwner::AnyUser) {
             Ok(Some(opened)) => opened,
@@ -290,7 +288,6 @@ impl SpoolFolder {
         }
     }
 
-    /// Returns whether a process has the file open for writing.
     pub fn is_being_written(&self, name: &str) -> bool {
         let opened = self.beneath().file(name, OFlags::RDONLY, RequiredOwner::AnyUser);
         opened.is_ok_and(|opened| opened.is_some_and(|opened| lock::is_being_written(&opened.fd)))
@@ -317,7 +314,7 @@ impl SpoolFolder {
         self.beneath().each_name(each)
     }
 
-    /// Returns the names that `wanted` selects, in no order; at most 65,536, more than normal use needs.
+    /// Returns the names that `wanted` selects, in no order; at most 65,536.
     pub fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -339,7 +336,6 @@ impl SpoolFolder {
     }
 }
 
-/// Reads an open file, up to its size at the time of opening.
 fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<ReadOutcome> {
     let size = facts.st_size as u64;
     if size > limit {
@@ -356,7 +352,6 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Re
             Err(e) => return Err(e),
         }
     }
-    // The file may have grown since; bytes after its first size are dropped.
     body.truncate(size);
     let sent = facts.st_mtime.saturating_mul(1_000_000_000).saturating_add(facts.st_mtime_nsec as i64);
     Ok(ReadOutcome::File(ReadFile { body: body.into(), sent, owner: facts.st_uid }))

@@ -78,7 +78,6 @@ impl Presence {
         }
         let before = match beneath.read(who, LIMIT, RequiredOwner::Ours) {
             Ok(Some((text, _))) => decoded(&text).unwrap_or_default(),
-            // An unreadable file is replaced below.
             Ok(None) | Err(_) => Map::new(),
         };
         let number =
@@ -86,12 +85,10 @@ impl Presence {
         let progress =
             ClientProgress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
         let about = describe(connect_options)?;
-        // The rest of the JSON map after the numbers.
         let text = progress_text(progress) + "," + about.trim_start_matches('{') + "\n";
         Ok((Presence::write(layout, who, &text, Some(lock))?, progress))
     }
 
-    /// Writes the server's file; the caller holds the spool's lock.
     pub fn server(layout: &Arc<SpoolDirectory>, connect_options: &ConnectOptions) -> Result<Presence> {
         Presence::write(layout, SERVER, &(describe(connect_options)? + "\n"), None)
     }
@@ -112,7 +109,7 @@ impl Presence {
         &self.who
     }
 
-    /// Writes the progress of this client, if it has a name and can return under it.
+    /// Writes the progress of this client, if it can return under its name.
     ///
     /// The write is not synced, and errors are ignored: the messages also show the number
     /// (`client::highest`).
@@ -156,7 +153,6 @@ pub fn read(hello: &SpoolFolder, who: &str) -> Option<Map> {
     decoded(&body)
 }
 
-/// The longest accepted file in `hello/`, in bytes.
 const LIMIT: usize = 4096;
 
 fn decoded(text: &[u8]) -> Option<Map> {

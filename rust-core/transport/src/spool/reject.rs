@@ -45,9 +45,7 @@ pub fn failure(name: &str, error: &Error) -> Result<Vec<u8>> {
 /// The number of names that are tried before a random name, which cannot be taken.
 const PLAIN_NAMES: u32 = 16;
 
-/// Links a file into `rejected/`, so the caller can remove its first name.
-///
-/// If linking is not allowed, it renames the file. A file that is gone is no error.
+/// Links a file into `rejected/`, so the caller can remove its first name; else renames it.
 pub fn keep(layout: &SpoolDirectory, from: &SpoolFolder, name: &str) -> Result<()> {
     let stem = beginning(name, LONGEST);
     for attempt in 0..u32::MAX {

@@ -33,9 +33,9 @@ impl Room {
         Room { files, bytes, credit: (0, 0), whose, census: None }
     }
 
-    /// Takes the room for one file of `size` bytes.
+    /// Takes the room for one file of `size` bytes; false if there is none.
     ///
-    /// False if there is none. Then [`Room::watch`] becomes readable when a file is removed.
+    /// [`Room::watch`] becomes readable when a file is removed.
     pub fn take(&mut self, folder: &SpoolFolder, who: &str, size: u64) -> Result<bool> {
         if self.credit.0 == 0 || size > self.credit.1 {
             let Some(credit) = self.count(folder, who, size)? else { return Ok(false) };
@@ -53,9 +53,7 @@ impl Room {
         self.census.as_ref().map(Census::watch)
     }
 
-    /// Counts the files. Returns how many files and bytes may be put before the next count.
-    ///
-    /// At least one file of `size` bytes is allowed; `None` if it does not fit.
+    /// Returns how many files and bytes may be put before the next count; `None` if one file does not fit.
     fn count(&mut self, folder: &SpoolFolder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
         self.census = self.census.take().filter(|census| census.is_of(who));
         let waiting = match &mut self.census {
@@ -85,10 +83,9 @@ impl Room {
         Ok(Some((left.0.div_ceil(2), (left.1 / 2).saturating_add(size))))
     }
 
-    /// Lists the directory: returns how many files wait, and their bytes.
     fn list(&self, folder: &SpoolFolder, who: &str) -> Result<(u64, u64)> {
         let (mut files, mut bytes) = (0, 0u64);
-        // Any user may have put millions there, so counting ends at the bound.
+        // Any user may have put millions there.
         each_waiting(folder, who, self.whose, self.files, |_, size| {
             files += 1;
             bytes = bytes.saturating_add(size);
@@ -96,9 +93,7 @@ impl Room {
         Ok((files, bytes))
     }
 
-    /// Returns how many more files may be put, and how many bytes in addition to the first file's `size`.
-    ///
-    /// Returns zero files if the first file does not fit.
+    /// Returns how many more files may be put, and how many bytes; zero files if the first does not fit.
     fn left(&self, (files, bytes): (u64, u64), size: u64) -> (u64, u64) {
         let with_this = bytes.saturating_add(size);
         let left = (self.files.saturating_sub(files), self.bytes.saturating_sub(with_this));

@@ -66,7 +66,6 @@ pub struct ServerTx {
     room: Room,
     /// Reports clients that join and leave, after the first message that is not an answer.
     client_watch: Option<WatchSet>,
-    /// The one client of a channel, from the last search.
     peer: Option<String>,
     number: u64,
 }
@@ -76,13 +75,10 @@ pub struct ServerRx {
     arrivals: Arrivals,
     other_workers: Option<OtherWorkers>,
     limit: u64,
-    /// The sender of the last message, with the extension made for it.
     sender: Option<(String, Bytes)>,
 }
 
-/// Makes the two halves of the server of a spool whose lock is held.
-///
-/// `exclusive` tells that there are and will be no other workers.
+/// Makes the two halves of the server of a spool whose lock is held, `exclusive` without other workers.
 pub fn open(
     layout: Arc<SpoolDirectory>,
     exclusive: bool,
@@ -121,7 +117,6 @@ pub fn remove_answered(layout: &SpoolDirectory) -> Result<()> {
     })
 }
 
-/// Removes a request if `answer` is its answer. Returns true if it was removed.
 fn remove_if_answered(layout: &SpoolDirectory, request: &str, answer: &str) -> Result<bool> {
     // Messages to and from a client may have equal names: neither answers the other.
     if MessageFileName::parse(request, Kind::Request).kind != Kind::Request {
@@ -140,7 +135,6 @@ fn remove_if_answered(layout: &SpoolDirectory, request: &str, answer: &str) -> R
 }
 
 impl ServerState {
-    /// Returns the state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, ServerDeliveries> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,7 +144,6 @@ impl ServerState {
         state.request_files.contains(name) || state.delivered.has_file(name)
     }
 
-    /// Claims a file for this server. Returns false if another worker has it.
     fn claim_file(&self, name: &str) -> Result<bool> {
         let Some(taking) = &self.taking else { return Ok(true) };
         let Some(held) = taking.try_take(&workers::lock_of(name))? else { return Ok(false) };
@@ -158,7 +151,7 @@ impl ServerState {
         Ok(true)
     }
 
-    /// Removes a claimed request if a worker answered it and died before the removal. Returns whether it did.
+    /// Removes a claimed request if a worker answered it and died before the removal.
     fn is_answered(&self, name: &str) -> Result<bool> {
         if self.taking.is_none() {
             return Ok(false);
@@ -186,7 +179,7 @@ impl ServerState {
         Error::new(ErrorKind::InvalidState, format!("{}; close this server, and listen again", error.text()))
     }
 
-    /// Puts an answer and then removes the request. This order loses nothing at a crash.
+    /// Puts an answer and then removes the request: in this order a crash loses nothing.
     fn answer(&self, (request, requester): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
         let (server, client) = (&self.layout.server, &self.layout.client);
         if let Some((_, who)) = MessageFileName::parse(request, Kind::Request).numbered
@@ -197,7 +190,6 @@ impl ServerState {
             server.remove(request)?;
             return Ok(());
         }
-        // Only the requesting user may read it.
         if !client.put_for(name, body, Some(*requester))? {
             // A script has reused a name: the newer of two answers counts.
             client.replace_for(name, body, Some(*requester))?;
@@ -301,8 +293,6 @@ impl ServerTx {
     }
 
     /// Returns the one client: a living one, or a named one that is away.
-    ///
-    /// It searches again after a client has joined or left.
     fn find_peer(&mut self) -> Result<Option<String>> {
         let SpoolDirectory { hello, locks, .. } = &*self.server_state.layout;
         match &self.client_watch {
@@ -356,7 +346,6 @@ impl ServerTx {
 }
 
 impl ServerRx {
-    /// The contract's `try_recv`. Never blocks.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         self.try_next().map_err(|e| self.server_state.with_remedy(e))
     }
@@ -393,7 +382,7 @@ impl ServerRx {
         Ok(None)
     }
 
-    /// Reads a claimed file. `None` if it was rejected, deferred, or is still being written.
+    /// Reads a claimed file; `None` if it was rejected, deferred, or is still being written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.server_state.layout.clone();
         let folder: &SpoolFolder = &layout.server;
@@ -417,7 +406,6 @@ impl ServerRx {
                 let body = &read.body;
                 let is_ours = numbered.is_some();
                 let checked = reject::check(body, encoding, &Limits::for_message(self.limit), is_ours);
-                // A file that is being written is tried again later.
                 if (checked.is_err() || !is_ours) && folder.is_being_written(name) {
                     return Ok(None);
                 }
@@ -440,8 +428,7 @@ impl ServerRx {
         let extension = self.extension(who)?;
         let mut state = self.server_state.state();
         let mut number = own_number.unwrap_or(0);
-        // Answers and acknowledgements find their message by this number, so it must be unique among waiting
-        // messages.
+        // Answers find their message by this number, so it must be unique among waiting messages.
         while number == 0 || state.requests.contains_key(&number) || state.delivered.has_number(number) {
             state.last_assigned = state.last_assigned.wrapping_add(1);
             number = state.last_assigned;

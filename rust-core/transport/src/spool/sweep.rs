@@ -37,7 +37,7 @@ fn recipient(name: &str) -> Option<String> {
     MessageFileName::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
-/// Removes a file of this user. Another user's files, and entries that are not files, stay and are reported.
+/// Removes a file of this user; anything else stays and is reported.
 fn remove_own(folder: &SpoolFolder, name: &str, swept: &mut Swept) -> Result<()> {
     match folder.beneath().remove(name) {
         Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
@@ -118,13 +118,12 @@ fn changed(folder: &SpoolFolder, name: &str) -> (i64, i64) {
 
 /// Removes files of dead nameless clients.
 ///
-/// Each new client does this, so a server that runs for months has only the files of its living clients.
+/// Each new client does this, so a long-running server has only the files of its living clients.
 pub fn sweep_dead_clients(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = Swept::default();
     let is_of_nameless = |name: &str| is_nameless(staged_name(name).unwrap_or(name));
     for name in layout.hello.names(is_of_nameless)? {
         let who = staged_name(&name).unwrap_or(&name);
-        // The lock keeps other processes from starting under this name.
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
             remove_answers(layout, who)?;
             remove_own(&layout.hello, &name, &mut swept)?;

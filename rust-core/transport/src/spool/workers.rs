@@ -14,14 +14,11 @@ use crate::sys::inotify::Watch;
 use crate::sys::poll::is_readable;
 use crate::sys::timer::Timer;
 
-/// The delays of repeated retries after a closed descriptor.
-///
-/// The kernel reports the close before it releases the locks, and may suspend the dying process in between.
+/// The delays of repeated retries after a closed descriptor: the kernel releases the locks later.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(100), Duration::from_secs(1)];
 
-/// Returns the name of the lock that a worker holds for a file of `server/`. The slash makes it differ from
-/// every client's name.
+/// Returns the name of a worker's lock. The slash makes it differ from every client's name.
 pub fn lock_of(file: &str) -> String {
     format!("server/{file}")
 }
@@ -30,7 +27,6 @@ pub fn lock_of(file: &str) -> String {
 pub struct OtherWorkers {
     watch: Watch,
     timer: Timer,
-    /// How many of the delays were used since the last close of a descriptor.
     retries: usize,
     /// The files that were found claimed by others.
     taken: BTreeSet<String>,
@@ -51,8 +47,6 @@ impl OtherWorkers {
     }
 
     /// Returns the files that another worker had claimed and that may be free by now.
-    ///
-    /// Returns no files before a worker's descriptor is closed.
     pub fn retry(&mut self) -> Result<Vec<String>> {
         let closed = self.watch.descriptors().any(is_readable);
         let due = is_readable(self.timer.as_fd());
@@ -60,7 +54,7 @@ impl OtherWorkers {
             return Ok(Vec::new());
         }
         if closed {
-            // Drained before the files are tried, so that later events are reported again.
+            // Drained first, so that later events are reported again.
             self.watch.drain();
             self.retries = 0;
         }
@@ -72,7 +66,6 @@ impl OtherWorkers {
         Ok(std::mem::take(&mut self.taken).into_iter().collect())
     }
 
-    /// Returns the descriptors that become readable when [`OtherWorkers::retry`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watch.descriptors().chain([self.timer.as_fd()])
     }

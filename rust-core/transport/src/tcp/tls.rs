@@ -34,7 +34,6 @@ use crate::sys::fork::Guarded;
 use crate::sys::poll::wait_any;
 use crate::sys::{inet, socket};
 
-/// The protocol name that both sides negotiate (ALPN).
 const PROTOCOL: &[u8] = b"linkspan/1";
 
 pub struct Tls {
@@ -171,13 +170,12 @@ impl Tls {
             match read {
                 Ok(_) => {
                     if let Err(e) = state.connection.process_new_packets() {
-                        // Send the alert with the reason.
                         let _ = self.send_buffered(&mut state);
                         let error = self.failure(&e);
                         state.over = Some(error.clone());
                         return Err(error);
                     }
-                    // Send the next flight of the handshake. If that fails, the next read reports it.
+                    // If that fails, the next read reports it.
                     let _ = self.send_buffered(&mut state);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -221,7 +219,6 @@ impl Tls {
         !matches!(io::BufRead::fill_buf(&mut reader), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Sends close_notify and ends the connection for both sides.
     pub fn disconnect(&self) {
         let mut state = self.state();
         state.connection.send_close_notify();
@@ -346,7 +343,6 @@ fn broken(error: &io::Error) -> Error {
 
 struct SocketIo<'a>(&'a Guarded);
 
-/// Translates `None`, nothing now, into `WouldBlock`.
 fn to_io_result<T>(got: Result<Option<T>>) -> io::Result<T> {
     match got {
         Ok(Some(got)) => Ok(got),
@@ -389,7 +385,6 @@ impl Pinned {
         Ok(())
     }
 
-    /// Checks that the peer has the private key, by its signature of the handshake.
     fn check_signature(
         &self,
         message: &[u8],

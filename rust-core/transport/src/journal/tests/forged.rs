@@ -61,7 +61,6 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
         fs::write(&segment, &torn[..third_of(&whole, second)]).unwrap();
         assert_eq!(journal.writer().last(), 2, "{damage:?}");
         assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
-        // With the later record it is damage, and readers never take a part of a body for a record.
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), []).unwrap();
         assert_eq!(journal.writer_with(Segmentation::default()).unwrap_err().kind(), ErrorKind::Corrupt);
@@ -98,7 +97,6 @@ fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     assert_eq!(reader.try_recv().unwrap().unwrap().0.body, body);
     drop(writer);
     write(&journal.writer(), 5, 6);
-    // The segment of a later release is refused, with its version.
     folder.make_segment(super::super::folder::SegmentInfo { version: 3, first: 7, ..old }).unwrap();
     let error = journal.writer_with(Segmentation::default()).unwrap_err();
     assert!(error.kind() == ErrorKind::VersionMismatch && error.text().contains("1 to 2"), "{error}");
@@ -217,7 +215,6 @@ fn set_version(segment: &mut [u8], at: usize, is_damage: bool) {
     }
 }
 
-/// Writes three records; the record `number` has wire version 2.
 fn newer(number: usize, is_damage: bool) -> (Fixture, Vec<u8>) {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 3);
@@ -257,7 +254,6 @@ fn newer_wire_version_is_a_mismatch_and_its_records_stay() {
     }
 }
 
-/// A segment with three records, the second in wire version 2.
 const NEWER_SEGMENT: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/journals/newer_wire.segment");
 

@@ -26,7 +26,6 @@ fn read(fixture: &Fixture, from: u64) -> Vec<Read> {
     all
 }
 
-/// Returns the records that a bridge reads from a journal.
 fn copied(fixture: &Fixture, from: u64) -> Vec<(OriginalRecord, Encoding, Bytes)> {
     let segments = history(&fixture.place).unwrap().unwrap().segments;
     let copied = |read: Read| {
@@ -60,7 +59,6 @@ fn replica_keeps_number_time_source_and_segment() {
     let mut replica = open(&here, &of).unwrap();
     replica.append(copied(&there, 1)).unwrap();
     assert_eq!(replica.last(), 10);
-    // Repeated records change nothing.
     replica.append(copied(&there, 4)).unwrap();
     drop(replica);
     assert_eq!(read(&here, 1), read(&there, 1));
@@ -104,7 +102,6 @@ fn replica_follows_retention_and_reports_lagged() {
     assert!(left.segments[0] > 10, "{left:?}");
     let mut replica = open(&here, &left).unwrap();
     assert_eq!(replica.last(), left.segments[0] - 1);
-    // It may still read its open segment.
     let mut last = 5;
     let missed = loop {
         match late.try_recv() {
