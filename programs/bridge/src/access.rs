@@ -72,7 +72,6 @@ pub fn control(config: &Config, own: &str, revoked: &[String]) -> Value {
     ])
 }
 
-/// Key expressions of names, and of the tokens that announce them.
 struct Keys {
     names: Vec<String>,
     tokens: Vec<String>,

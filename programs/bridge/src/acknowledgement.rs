@@ -38,7 +38,6 @@ const SENDERS: usize = 256;
 enum Outcome {
     /// Sent, without an outcome yet.
     Waiting,
-    /// The far server has handled it.
     Handled,
     /// No outcome came in time. The message is sent again; the far bridge drops a duplicate for the same server.
     Unknown,
@@ -104,7 +103,6 @@ impl<R> Sender<R> {
         }
     }
 
-    /// Returns whether any message is sent or will be sent again.
     fn is_waiting(&self) -> bool {
         self.0.iter().any(|message| matches!(message.outcome, Outcome::Waiting | Outcome::Unknown))
     }

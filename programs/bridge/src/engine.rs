@@ -347,7 +347,6 @@ pub fn failure_from(bytes: &[u8]) -> Option<RemoteFailure> {
     })
 }
 
-/// Returns the media type of an encoding, for programs without Linkspan.
 pub const fn mime(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Raw => "application/octet-stream",

@@ -177,9 +177,7 @@ struct Bridge<'a> {
     imports: Imports,
     links: Links,
     journals: Journals,
-    /// Kept messages being sent again to machines that missed them.
     replays: Replays,
-    /// When this machine's clock is sent next.
     clock: Schedule,
     status: &'a mut Status,
     shown: &'a mut Shown,

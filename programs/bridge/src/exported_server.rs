@@ -27,7 +27,6 @@ pub struct ExportedServer {
     channel: Channel,
     pending: Vec<Pending>,
     handled: VecDeque<(MessageId, Outcome)>,
-    /// Withdraws the name on drop.
     _exported: Box<dyn Any>,
 }
 
@@ -51,7 +50,6 @@ pub enum Called {
 }
 
 impl ExportedServer {
-    /// Creates a server for calls over this channel, exported until `exported` is dropped.
     pub fn new(channel: Channel, exported: Box<dyn Any>) -> ExportedServer {
         ExportedServer { channel, pending: Vec::new(), handled: VecDeque::new(), _exported: exported }
     }

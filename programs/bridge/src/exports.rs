@@ -76,7 +76,6 @@ enum Forwarding {
 }
 
 impl Exports {
-    /// Creates an empty set. New connections wake the loop through the inbox.
     pub fn new(inbox: Inbox) -> Exports {
         Exports {
             names: BTreeMap::new(),
@@ -396,7 +395,6 @@ impl Exports {
         self.withdrawn.push_back(request);
     }
 
-    /// Answers requests after their deadline and counts them.
     pub fn expire(&mut self, status: &mut Status) {
         let now = Instant::now();
         for exported in self.names.values_mut() {

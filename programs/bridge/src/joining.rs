@@ -25,7 +25,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// After this silence, the status reports a publisher as silent.
 const IS_SILENT: Duration = Duration::from_secs(1);
 
-/// A finished connection.
 #[expect(clippy::large_enum_variant, reason = "it is moved once")]
 pub enum Joined {
     Publisher { subscriber: Subscriber, descriptor: OwnedFd, first: Option<Message> },
@@ -40,7 +39,6 @@ struct Publisher {
     subscriber: Subscriber,
     descriptor: OwnedFd,
     since: Instant,
-    /// Whether the status shows it as silent.
     is_shown: bool,
 }
 

@@ -94,7 +94,6 @@ impl Kept {
         self.bounds.held.fetch_sub(removed, Ordering::Relaxed);
     }
 
-    /// Returns the number of the oldest message.
     pub fn oldest(&self) -> Option<u64> {
         self.samples.front().map(|(origin, _)| origin.sequence)
     }

@@ -103,7 +103,6 @@ impl Status {
         counts.lost = counts.lost.saturating_add(lost);
     }
 
-    /// Counts records of a remote journal that were written here.
     pub fn received_records(&mut self, name: &str, count: u64) {
         if count > 0 {
             self.received = self.received.saturating_add(count);
@@ -111,7 +110,6 @@ impl Status {
         }
     }
 
-    /// Counts local messages that were overwritten before they could be sent.
     pub fn overrun(&mut self, name: &str, missed: u64) {
         self.overrun = self.overrun.saturating_add(missed);
         self.counts(name).lost = self.counts(name).lost.saturating_add(missed);
@@ -166,13 +164,11 @@ impl Status {
         }
     }
 
-    /// Counts remote requests that had no answer at their deadline.
     pub fn expired(&mut self, count: u64) {
         self.expired = self.expired.saturating_add(count);
         self.changed |= count > 0;
     }
 
-    /// Counts a remote request that its caller withdrew before an answer.
     pub fn withdrawn(&mut self) {
         self.withdrawn = self.withdrawn.saturating_add(1);
         self.changed = true;
@@ -239,7 +235,6 @@ impl Status {
         }
     }
 
-    /// Clears the session's state, because no name is carried any more. The counters stay.
     pub fn clear(&mut self) {
         self.reason_changed |= !self.refused.is_empty();
         self.exported.clear();
@@ -412,10 +407,6 @@ impl Shown {
         Ok(None)
     }
 
-    /// Publishes the status now.
-    ///
-    /// # Errors
-    /// Errors of publishing.
     pub fn show_now(&mut self, status: &mut Status) -> Result<()> {
         self.publisher.send(&status.summary())?;
         (self.at, status.changed) = (Some(Instant::now()), false);

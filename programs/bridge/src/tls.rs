@@ -40,7 +40,6 @@ impl Certificate {
         format!("{machine}.{number}")
     }
 
-    /// Returns the common name of a certificate with this name.
     pub fn common_name(name: &str) -> String {
         format!("{PREFIX}{name}")
     }

@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use super::check::{Checked, Invalid, is_here, is_word, wrong};
 
-/// The servers, and the bridge's credentials for them.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "With --engine nats")]
@@ -197,7 +196,6 @@ impl Nats {
         files.into_iter().filter_map(|(what, file)| Some((what, file.as_deref()?)))
     }
 
-    /// Describes how other bridges are reached, in lines for the user.
     pub fn describe(&self) -> Vec<String> {
         let mut lines: Vec<_> =
             self.servers.iter().map(|server| format!("goes through the NATS server at {server}")).collect();

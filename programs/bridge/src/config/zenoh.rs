@@ -61,12 +61,10 @@ impl Zenoh {
         Ok(())
     }
 
-    /// Returns whether no other bridge can be reached.
     pub fn is_empty(&self) -> bool {
         self.listen.is_empty() && self.connect.is_empty() && self.routers.is_empty() && !self.scouting
     }
 
-    /// Describes how other bridges are reached, in lines for the user.
     pub fn describe(&self) -> Vec<String> {
         let lists = [
             ("listens at", &self.listen),

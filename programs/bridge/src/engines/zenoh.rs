@@ -51,7 +51,6 @@ const BRIDGE: &str = "bridge";
 /// A zenoh session. Dropping it ends the session and withdraws everything.
 pub struct Zenoh {
     session: Session,
-    /// The realm, which is part of every key.
     realm: String,
     machine: String,
     inbox: Inbox,
@@ -318,7 +317,6 @@ impl Engine for Zenoh {
 
 struct Exported {
     publisher: Publisher<'static>,
-    /// The queryable's answer.
     newest: Arc<Mutex<Option<Sample>>>,
     _queryable: Queryable<()>,
     _token: LivelinessToken,

@@ -30,11 +30,8 @@ const LOOK: Duration = Duration::from_millis(2);
 const BRIDGE: Duration = Duration::from_secs(5);
 
 pub enum Step {
-    /// Publish this message now.
     Publish(Sample),
-    /// Nothing more can be done now.
     Wait,
-    /// Nothing is missing any more.
     Complete,
 }
 

@@ -48,7 +48,6 @@ struct Source {
 }
 
 impl Exports {
-    /// As [`super::Journals::update`].
     pub fn update(
         &mut self,
         listed: &[Listed],
@@ -89,7 +88,6 @@ impl Exports {
         Ok(())
     }
 
-    /// Returns whether this presence belongs to this bridge.
     pub fn has(&self, presence: &Presence) -> bool {
         self.names.get(&presence.name).is_some_and(|(ours, _)| ours == presence)
     }

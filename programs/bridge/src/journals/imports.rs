@@ -59,7 +59,6 @@ impl Imports {
         Imports { inbox, names: BTreeMap::new(), streams: 0 }
     }
 
-    /// As [`super::Journals::appeared`].
     pub fn appeared(&mut self, presence: Presence, status: &mut Status) {
         if !self.names.contains_key(&presence.name) && self.names.len() >= REPLICAS {
             let why = format!("{REPLICAS} journals of other machines are carried, and no more are taken");
@@ -93,7 +92,6 @@ impl Imports {
         self.update_status(status);
     }
 
-    /// As [`super::Journals::retry`].
     pub fn retry(&mut self) {
         for name in self.names.values_mut().filter(|name| name.stream.is_none() && name.writer.is_none()) {
             name.retry = Instant::now();

@@ -20,7 +20,6 @@ use crate::links::{pack, unpack};
 pub enum Message {
     /// The journal and its available records. Only its oldest segment is sent.
     Journal(History),
-    /// The number of the first requested record.
     From(u64),
     Schema(Bytes),
     Record(ReplicaRecord),

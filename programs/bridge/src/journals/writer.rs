@@ -125,7 +125,6 @@ impl Writer {
         self.shared.state().bytes < QUEUED
     }
 
-    /// Returns the progress since the last call.
     pub fn progress(&self) -> Progress {
         std::mem::take(&mut self.shared.state().progress)
     }

@@ -108,7 +108,6 @@ impl Link {
         }
     }
 
-    /// Creates a link without programs.
     pub fn stream(peer: Bridge) -> Link {
         Link { local_end: LocalEnd::Stream, ..Link::called(peer) }
     }

@@ -30,17 +30,13 @@ const HEAD: usize = 56;
 /// Identifies a link between two bridges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {
-    /// The bridge whose program connected.
     pub caller: u64,
-    /// The link's number at that bridge.
     pub number: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// The number up to which all units have been received.
     pub received: u64,
-    /// The number up to which all have been delivered.
     pub delivered: u64,
     /// Whether it requests a retransmission of later units, or an acknowledgement.
     pub requests_answer: bool,
@@ -56,9 +52,7 @@ pub enum What {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgeMessage {
-    /// A unit or an acknowledgement of a link.
     Packet(Id, Packet),
-    /// The sender lacks this link.
     Unknown(Id),
     /// The sender's links with the receiver.
     Known(Vec<Id>),

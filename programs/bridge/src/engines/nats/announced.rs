@@ -8,7 +8,6 @@ pub struct Announced {
     /// The queue for the removal, which keeps it in order with other operations.
     pub outgoing: Outgoing,
     pub presence: Presence,
-    /// Ends the name's subscription on drop.
     pub _end: Option<oneshot::Sender<()>>,
 }
 

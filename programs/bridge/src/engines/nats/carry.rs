@@ -148,7 +148,6 @@ impl Engine for Nats {
                     }),
                     |message| headers::reply(&message),
                 ),
-                // The server's bridge has gone: see `Requests`.
                 _ = gone => return respond.give(Err(went_away())),
             };
             shared.requests.finish(number);

@@ -14,7 +14,6 @@ pub struct Exported {
     pub subject: String,
     /// The answer to queries for the newest message.
     pub newest: Arc<Mutex<Option<Sample>>>,
-    /// Withdraws the name on drop.
     pub announced: Announced,
 }
 

@@ -115,10 +115,8 @@ pub async fn fetch(
     None
 }
 
-/// A page of another bridge's list.
 struct Page {
     version: Version,
-    /// The number of names in the whole list.
     count: usize,
     /// The number of entries in the page, including unknown ones.
     read: usize,

@@ -6,7 +6,6 @@ use super::names::Version;
 use crate::engine::Presence;
 
 pub enum PresenceEvent {
-    /// The client has connected or reconnected to a server.
     Connected,
     /// This client has dropped messages.
     Missed,

@@ -60,7 +60,6 @@ impl Subjects {
         format!("{}.bridge.{bridge:x}.names", self.0)
     }
 
-    /// Returns the subject of packets to a bridge from the machine `from`.
     pub fn packet(&self, bridge: u64, from: &str) -> String {
         format!("{}.bridge.{bridge:x}.packet.{}", self.0, escaped(from))
     }
