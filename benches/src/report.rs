@@ -52,7 +52,6 @@ fn comparison(measured: &[Measured]) -> String {
     if any { table } else { String::new() }
 }
 
-/// Describes how stable the run was.
 fn steadiness(measured: &[Measured]) -> String {
     let spreads =
         |of: &dyn Fn(&Measured) -> Option<f64>| measured.iter().filter_map(of).collect::<Vec<f64>>();
@@ -70,7 +69,6 @@ fn steadiness(measured: &[Measured]) -> String {
     )
 }
 
-/// Counts the reached marks and all marks.
 fn marks(measured: &[Measured], rates: &[rate::Measured]) -> String {
     let rows = measured.iter().map(|m| lines(m)[0][5].clone()).chain(rates::marks(rates));
     let rows: Vec<String> = rows.filter(|mark| !mark.is_empty()).collect();

@@ -22,7 +22,6 @@ pub struct Plan {
     pub row: Duration,
     /// Whether the curves leave out slow sizes.
     pub quick: bool,
-    /// Whether to measure peers.
     pub peers: bool,
     /// The end of the run; rows that begin later are reported as not measured.
     pub until: Instant,
@@ -47,14 +46,12 @@ pub struct Measured {
     pub row: Row,
     pub ours: Outcome,
     pub floor: Option<Outcome>,
-    /// In the row's order.
     pub peers: Vec<Outcome>,
     /// How often it was measured, because the floor changed.
     pub attempts: usize,
 }
 
 impl Measured {
-    /// Returns how far the floor changed.
     pub fn drift(&self) -> f64 {
         self.floor.as_ref().and_then(|floor| floor.as_ref().ok()).map_or(0.0, |floor| floor.drift())
     }

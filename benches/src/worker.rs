@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::Result;
 use crate::ends::processor_time;
 
-/// A repeated operation.
 pub trait Work {
     /// The number of operations in one `once`.
     const PER: u64 = 1;

@@ -44,13 +44,11 @@ pub struct WorkerProcess {
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
     patience: Patience,
-    /// Operations in a turn.
     pub count: u64,
     pub taken: Taken,
 }
 
 impl WorkerProcess {
-    /// Starts a worker and waits until it is ready.
     pub fn start(case: &Case, patience: Patience) -> Result<WorkerProcess, String> {
         if patience.is_over() {
             return Err("the time was over".into());
@@ -109,7 +107,6 @@ impl WorkerProcess {
         unsafe { libc::poll(&mut answer, 1, left) > 0 }
     }
 
-    /// Returns the standard error of an ended worker.
     fn last_words(&mut self) -> String {
         // It may hang, so it is killed. A failure means that it has ended.
         let _ = self.child.kill();
@@ -154,7 +151,6 @@ impl WorkerProcess {
         Ok(())
     }
 
-    /// Runs one turn and adds its figures.
     pub fn take_turn(&mut self) -> Result<(), String> {
         let (mean, singles) = self.round()?;
         self.taken.rounds.push(mean);

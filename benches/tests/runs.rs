@@ -61,7 +61,6 @@ fn every_row_and_curve_of_ours_is_measured() {
     assert!(wrong.is_empty(), "{} lines have no figure:\n{}\n\n{text}", wrong.len(), wrong.join("\n"));
 }
 
-/// The processes that still run the benchmark's program.
 fn left_behind() -> Vec<String> {
     let program = std::fs::canonicalize(env!("CARGO_BIN_EXE_linkspan-bench")).unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();

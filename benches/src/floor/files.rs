@@ -24,7 +24,6 @@ struct Files {
     content: Vec<u8>,
 }
 
-/// Returns a file of this worker in the directory that ours uses.
 fn path(directory: &str, name: &str) -> Result<PathBuf> {
     let directory = std::env::var_os(directory).ok_or(format!("{directory} says nothing"))?;
     Ok(PathBuf::from(directory).join(format!("floor-{}-{name}", std::process::id())))

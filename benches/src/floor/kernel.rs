@@ -18,7 +18,6 @@ fn memory(bytes: usize) -> Vec<u8> {
     vec![0; PAD + bytes]
 }
 
-/// Bytes written and read back.
 struct Bytes<R, W> {
     from: R,
     to: W,

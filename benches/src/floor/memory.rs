@@ -13,7 +13,6 @@ pub enum How {
     Futex,
 }
 
-/// The longest exchanged content.
 const LONGEST: usize = 16 << 20;
 
 /// A word on a separate pair of cache lines, because the processor fetches lines in pairs.

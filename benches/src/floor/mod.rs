@@ -19,7 +19,6 @@ pub use kernel::echo_alone;
 pub use memory::futex;
 pub use writers::Ready;
 
-/// `work floor …`.
 pub fn work(words: &[&str]) -> Result<()> {
     match *words {
         ["spin", bytes, placement] => {

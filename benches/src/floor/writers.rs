@@ -12,7 +12,6 @@ use crate::worker::{Work, serve};
 pub struct Ready(OwnedFd);
 
 impl Ready {
-    /// Registers each socket under its index.
     pub fn new(sockets: &[UnixStream]) -> Result<Ready> {
         // SAFETY: no memory is involved.
         let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
@@ -32,7 +31,6 @@ impl Ready {
         Ok(Ready(epoll))
     }
 
-    /// Waits for readable sockets and returns them.
     pub fn wait(&self, into: &mut Vec<usize>) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         // SAFETY: the kernel writes at most the given number of events.

@@ -16,7 +16,6 @@ pub use run::{Curve, Measured, Verdict, measure_curves};
 
 use crate::Result;
 
-/// `work growth …`.
 pub fn work(words: &[&str]) -> Result<()> {
     let Some((count, words)) = words.split_last() else { return Err("how many?".into()) };
     let count: u64 = count.parse()?;

@@ -19,7 +19,6 @@ pub fn amount(axis: Axis, x: f64) -> String {
     format!("{}{name}", (x / unit * 10.0).round() / 10.0)
 }
 
-/// Writes one picture per plot into the folder.
 pub fn draw(plots: &[Measured], folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| format!("making {}: {e}", folder.display()))?;
     for plot in plots {

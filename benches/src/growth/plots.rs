@@ -23,7 +23,6 @@ pub struct Plot {
     pub what: &'static str,
     pub file: &'static str,
     pub axis: Axis,
-    /// The measured points, ascending.
     pub points: Vec<u64>,
     /// The number of points in a quick run.
     pub quick: usize,

@@ -20,7 +20,6 @@ pub struct Curve {
     pub ours: bool,
     /// The points: the amount, and nanoseconds.
     pub points: Vec<(f64, f64)>,
-    /// Missing points with the reasons.
     pub missing: Vec<(u64, String)>,
 }
 
@@ -68,7 +67,6 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Returns the measured floor of one of our curves.
     fn floor_beside(&self, index: usize) -> Option<&Curve> {
         let label = self.plot.lines.get(index)?.beside?;
         self.curves.iter().find(|curve| !curve.ours && curve.label == label)
@@ -103,10 +101,8 @@ impl Measured {
     }
 }
 
-/// How long a worker may take for one point.
 const TURN: Duration = Duration::from_secs(60);
 
-/// The most repetitions of a point.
 const MOST: usize = 5;
 
 /// Turns of each worker if the curves take turns.

@@ -44,7 +44,6 @@ impl Work for Awaited {
     }
 }
 
-/// A round trip with an awaited answer.
 pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint(transport);
     let options = options(spin)?;

@@ -24,7 +24,6 @@ use crate::cpu::Placement;
 use crate::rate::Waits;
 use crate::{Result, oversubscribed};
 
-/// `work ours …`.
 pub fn work(words: &[&str]) -> Result<()> {
     match *words {
         ["round", transport, bytes, placement, spin] => {

@@ -71,7 +71,6 @@ pub fn copy() -> Result<()> {
     })
 }
 
-/// Unpacks a record in which every byte is valid.
 pub fn unpack_numbers() -> Result<()> {
     let bytes = sample().pack();
     alone(|| {

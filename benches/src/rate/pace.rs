@@ -9,7 +9,6 @@ pub const BYTES: usize = 64;
 
 /// The number of warm-up messages, which let caches, predictors and the other end recover.
 const WARM_UP: u64 = u64::MAX - 1;
-/// The number of the message that ends a round.
 pub const END: u64 = u64::MAX;
 /// The duration of the warm-up in nanoseconds.
 const WARM_UP_TIME: u64 = 20_000_000;
@@ -49,7 +48,6 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The message that ends a round.
     pub const LAST: Stamp = Stamp { number: END, intended: 0 };
 
     pub fn content(self) -> [u8; BYTES] {
@@ -93,7 +91,6 @@ pub fn send_at_rate<M>(
     Ok(late)
 }
 
-/// Receives a round and passes on the latency of each message.
 pub fn receive_round(
     clock: &impl Clock,
     mut receive: impl FnMut() -> Result<Stamp>,

@@ -2,7 +2,6 @@
 
 use crate::rows::{Case, own, peer};
 
-/// A sending rate of ours, the floor and the peers.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub what: String,
@@ -10,10 +9,8 @@ pub struct Row {
     pub count: u64,
     /// Whether another program computes on the receiver's processor.
     pub burdened: bool,
-    /// The bound, measured by this harness.
     pub floor: Case,
     pub ours: Vec<Case>,
-    /// Other libraries.
     pub peers: Vec<Case>,
     /// The mark: the largest ratio of p99.9 to the floor's median.
     pub mark: Option<f64>,

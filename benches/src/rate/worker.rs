@@ -11,7 +11,6 @@ use super::pace::{Monotonic, Stamp, receive_round, send_at_rate};
 use crate::Result;
 use crate::ends::Shared;
 
-/// The most messages of a round.
 const MOST: usize = 1 << 16;
 
 #[repr(C)]
@@ -30,9 +29,7 @@ pub fn shared() -> Result<(End, End)> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// It polls in a loop and never sleeps during a round.
     Spinning,
-    /// It sleeps at once.
     Parked,
 }
 

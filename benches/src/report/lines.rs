@@ -30,7 +30,6 @@ fn mark(measured: &Measured, ratio: Option<f64>) -> String {
     format!("mark {}, reached {}{verdict}", text(unit, goal), text(unit, reached))
 }
 
-/// Returns a ratio with one or two decimals.
 pub fn digits_of_ratio(ratio: f64) -> String {
     let text = format!("{ratio:.2}");
     text.strip_suffix('0').map_or(text.clone(), str::to_owned)

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-/// One operation that a worker measures.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub label: String,
@@ -62,13 +61,11 @@ impl Row {
         self
     }
 
-    /// Sets the mark as a ratio to the floor, and the moonshot.
     pub fn mark(mut self, ratio: f64, moonshot: f64) -> Row {
         self.mark = Some(Mark::Ratio(ratio, moonshot));
         self
     }
 
-    /// Sets the mark as a value in the row's unit.
     pub fn at_most(mut self, most: f64) -> Row {
         self.mark = Some(Mark::Most(most));
         self
@@ -80,7 +77,6 @@ pub fn this() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "linkspan-bench".into())
 }
 
-/// A worker of this program.
 pub fn own(label: &str, words: &str) -> Case {
     Case {
         label: label.to_owned(),

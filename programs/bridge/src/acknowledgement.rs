@@ -36,7 +36,6 @@ const SENDERS: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Sent, without an outcome yet.
     Waiting,
     Handled,
     /// No outcome came in time. The message is sent again; the far bridge drops a duplicate for the same server.

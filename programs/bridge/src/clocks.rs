@@ -14,7 +14,6 @@ use linkspan::service::server_side::{PeerClock, since_boot};
 
 use crate::engine::Bridge;
 
-/// How often a bridge with exported servers sends its clock.
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// Returns a time after `from`, or a year after it if the clock cannot represent that.

@@ -82,7 +82,6 @@ pub enum Written {
     Json,
 }
 
-/// Encryption, and the identity of this machine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
@@ -90,7 +89,6 @@ pub struct Tls {
     pub folder: PathBuf,
 }
 
-/// The rights of another machine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct May {
@@ -126,7 +124,6 @@ impl Default for Config {
     }
 }
 
-/// The prefix of names and patterns of journals.
 const JOURNAL: &str = "journal:";
 
 const LONGEST: u64 = 1 << 20;

@@ -15,7 +15,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use linkspan::{Encoding, Error, Map, RemoteFailure, Result, Value, codec};
 
-/// The use of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
     Publish,
@@ -60,7 +59,6 @@ pub struct Presence {
     pub incarnation: u64,
 }
 
-/// Another bridge of the realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bridge {
     /// A random number of its incarnation; never 0.
@@ -100,7 +98,6 @@ pub struct Body {
 impl Body {
     /// Returns the approximate memory of a message with this body.
     pub fn memory(&self) -> usize {
-        /// Memory in addition to the body.
         const OVERHEAD: usize = 100;
         self.bytes.len().saturating_add(OVERHEAD)
     }
@@ -193,7 +190,6 @@ pub type Reply = std::result::Result<Body, RemoteFailure>;
 /// Answers a request of another machine, from the loop's thread or an engine's.
 pub type Respond = Box<dyn FnOnce(Reply) + Send>;
 
-/// An engine's input to the inbox.
 pub enum Arrival {
     /// A name of another machine has appeared. It may already be known.
     Appeared(Presence),
@@ -220,9 +216,7 @@ pub enum Arrival {
 /// The answer to the query for a newest message.
 pub enum Newest {
     Sample(Sample),
-    /// Nothing has been published yet.
     None,
-    /// No answer came.
     Unknown,
 }
 

@@ -22,7 +22,6 @@ const HANDLED: usize = 4096;
 /// A wait that ends at once and withdraws the request. A zero wait would only check for an answer.
 const GIVE_UP: Duration = Duration::from_nanos(1);
 
-/// A local server with its unanswered calls.
 pub struct ExportedServer {
     channel: Channel,
     pending: Vec<Pending>,
@@ -43,9 +42,7 @@ struct Pending {
 pub enum Called {
     /// The server has or had it, or an error of this call alone was returned.
     Sent,
-    /// It arrived after its deadline and was refused.
     Late,
-    /// The server may have ended.
     Ended,
 }
 
@@ -128,7 +125,6 @@ impl ExportedServer {
         self.channel.events().iter().any(|event| event.kind == EventKind::Disconnected)
     }
 
-    /// Withdraws requests after their deadline and answers them; returns the number of unanswered ones.
     pub fn expire(&mut self, now: Instant) -> u64 {
         let mut expired: u64 = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);

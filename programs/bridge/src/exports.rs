@@ -27,7 +27,6 @@ use crate::newest_numbers::{NewestNumber, Schedule};
 use crate::status::Status;
 use crate::translation::{arrived, departing};
 
-/// The most messages of one name per turn.
 const IN_TURN: usize = 256;
 
 /// The most kept withdrawals of unknown requests.
@@ -35,7 +34,6 @@ const EARLY: usize = 1024;
 
 pub struct Exports {
     names: BTreeMap<String, Exported>,
-    /// Names whose programs have not answered yet.
     joining: Joining,
     /// Withdrawals of unknown requests. A withdrawal may overtake its request, or the request went to another
     /// machine.
@@ -110,7 +108,6 @@ impl Exports {
         }
     }
 
-    /// Returns the earliest deadline of a request or of a newest number.
     pub fn deadline(&self) -> Option<Instant> {
         let of = |exported: &Exported| match &exported.forwarding {
             Forwarding::Publisher { schedule, .. } => schedule.deadline(),
@@ -203,7 +200,6 @@ impl Exports {
         }
     }
 
-    /// Returns when a silent publisher must be recorded.
     pub fn next_silent(&self) -> Option<Instant> {
         self.joining.next_silent()
     }

@@ -15,7 +15,6 @@ use linkspan::{Channel, Error, ErrorKind, Message, Options, Result, Subscriber};
 use crate::clocks::after;
 use crate::inbox::Inbox;
 
-/// How long a server may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The most threads that connect to servers; further servers wait.
 const THREADS: usize = 32;
@@ -112,7 +111,6 @@ impl Joining {
         Some((name.to_owned(), listed, joined))
     }
 
-    /// Returns newly silent publishers and marks them as shown.
     pub fn silent_publishers(&mut self) -> impl Iterator<Item = &str> {
         let silent = self.publishers.iter_mut().filter(|(_, it)| it.since.elapsed() >= IS_SILENT);
         silent.map(|(name, it)| {

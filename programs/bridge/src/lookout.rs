@@ -13,13 +13,11 @@ use crate::inbox::Inbox;
 struct State {
     /// Whether a requested listing has not begun.
     is_asked: bool,
-    /// Whether the loop has ended.
     has_ended: bool,
     /// The newest listing that the loop has not taken.
     listed: Option<Result<Vec<Listed>>>,
 }
 
-/// The handle of the thread.
 pub struct Lookout(Arc<(Mutex<State>, Condvar)>);
 
 impl Lookout {

@@ -23,7 +23,6 @@ const UNDER_WAY: Duration = Duration::from_millis(500);
 /// The delay before an unanswered query is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The number of a publisher's newest message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewestNumber {
     pub name: String,
@@ -87,7 +86,6 @@ impl Schedule {
         self.next.map(|(at, _)| at)
     }
 
-    /// Returns whether to send the number now, and schedules the next time.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let Some((at, sent)) = self.next.filter(|(at, _)| *at <= now) else { return false };
         let interval = FIRST.saturating_mul(GROWTH.saturating_pow(sent.saturating_add(1)));

@@ -8,7 +8,6 @@ use crate::exports::Exports;
 use crate::kept::{bytes_of, publisher_of, requested};
 use crate::links::{Id, Links, Opened, Received};
 
-/// The most messages of one stream per turn.
 const IN_TURN: usize = 64;
 
 #[derive(Default)]

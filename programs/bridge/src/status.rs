@@ -62,7 +62,6 @@ pub struct Status {
     pub imported: BTreeMap<String, String>,
     pub exported_journals: Vec<String>,
     pub imported_journals: BTreeMap<String, String>,
-    /// Names that are not carried, with the reason.
     pub refused: BTreeMap<String, String>,
     pub certificate: Option<(String, OffsetDateTime)>,
     /// The machines of known bridges, with their number of bridges.
@@ -93,7 +92,6 @@ impl Status {
         self.counts(name).carried = self.counts(name).carried.saturating_add(1);
     }
 
-    /// Counts a remote message published here, and the lost ones before it.
     pub fn received(&mut self, name: &str, lost: u64) {
         self.received = self.received.saturating_add(1);
         // The numbers come from another machine, so their sum may overflow.
@@ -174,7 +172,6 @@ impl Status {
         self.changed = true;
     }
 
-    /// Counts and logs a message that is lost because of its size.
     pub fn too_large(&mut self, name: &str, why: &str) {
         self.too_large = self.too_large.saturating_add(1);
         self.counts(name).lost = self.counts(name).lost.saturating_add(1);

@@ -64,7 +64,6 @@ pub struct Gateway {
     pub viewers: Arc<Catalogue>,
     pub recording: Vec<Part>,
     pub opening: Opening,
-    /// Clients that sent a client id.
     pub clients: Arc<Clients>,
     /// The origin of the last refused page, until it is logged.
     pub refused_origin: Mutex<Option<String>>,
@@ -297,7 +296,6 @@ impl Gateway {
         Ok(name)
     }
 
-    /// Returns current numbers, each with its description.
     pub fn numbers(&self) -> Vec<(&'static str, &'static str, u64)> {
         let (feeds, names, held) = self.feeds.count();
         let (tokens, expired) = self.tokens.count();

@@ -38,7 +38,6 @@ impl Arriving {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts frames for an account from now on.
     pub fn begin(&self, account: &Arc<Account>) {
         self.state().account = Some(account.clone());
     }
@@ -51,7 +50,6 @@ impl Arriving {
         self.begun.notified().await;
     }
 
-    /// Waits until more bytes may be read.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         let Some(account) = state.account.clone() else { return Poll::Ready(()) };

@@ -6,7 +6,6 @@ use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec, quoted};
 pub enum Asked {
     /// Subscriptions: pairs of subscription id and channel number.
     Subscribe(Vec<(u32, u32)>),
-    /// The ids of subscriptions to end.
     Unsubscribe(Vec<u32>),
 }
 

@@ -9,7 +9,6 @@ use crate::room::Account;
 
 pub trait Asker {
     fn answer(&self, frame: &Frame);
-    /// Sends an error for this id.
     fn fail(&self, id: Option<u64>, error: &Error);
     /// Frees the id of a publisher or server that has ended.
     fn forget(&self, id: u64);

@@ -144,7 +144,6 @@ impl Feeds {
         self.state().leave(view);
     }
 
-    /// Tells the receiving thread that the wanted names changed.
     fn look_again(&self) {
         self.is_changed.store(true, Ordering::Release);
         self.change.notify_one();
@@ -192,7 +191,6 @@ impl Feeds {
         views.iter().for_each(|view| view.fail(error));
     }
 
-    /// Returns the next number in the global order of arrival.
     fn arrival(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }

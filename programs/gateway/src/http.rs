@@ -160,7 +160,6 @@ fn join_lines(headers: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
-/// Answers a browser's preflight request for another page.
 fn preflight() -> impl IntoResponse {
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),

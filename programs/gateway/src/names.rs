@@ -57,7 +57,6 @@ impl Name {
         Ok(Name { transport, name: name.to_owned() })
     }
 
-    /// Returns the name of a library endpoint.
     pub fn of_endpoint(endpoint: &str) -> Name {
         let (transport, name) = endpoint.split_once(':').unwrap_or(("shm", endpoint));
         Name { transport: (transport != "shm").then(|| transport.to_owned()), name: name.to_owned() }
@@ -129,7 +128,6 @@ impl Name {
     }
 }
 
-/// Returns whether some text matches both patterns.
 fn have_a_common_text(one: &[u8], other: &[u8]) -> bool {
     // For the suffix of `one` after the outer loop's position: whether it shares a text with each suffix of `other`.
     let parts = other.len().saturating_add(1);

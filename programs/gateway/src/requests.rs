@@ -23,7 +23,6 @@ use crate::shown::without_paths;
 /// The default and the longest time-out of a call, in seconds.
 const DEFAULT_TIMEOUT: f64 = 30.0;
 const MAX_TIMEOUT: f64 = 600.0;
-/// How long a listing is reused.
 const FRESH: Duration = Duration::from_millis(900);
 /// How long a publisher of HTTP requests stays after the last request.
 const KEEP: Duration = Duration::from_secs(60);
@@ -56,7 +55,6 @@ pub fn timeout(value: Option<&Value>) -> Result<Duration> {
 pub struct Withdrawn(AtomicBool);
 
 impl Withdrawn {
-    /// Cancels the call; the server is notified within 0.1 s.
     pub fn set(&self) {
         self.0.store(true, Ordering::Release);
     }

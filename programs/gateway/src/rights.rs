@@ -8,9 +8,7 @@ use crate::names::Name;
 pub enum Right {
     /// Subscribe, read the newest value and the schema.
     Read,
-    /// Send a request.
     Call,
-    /// Publish.
     Write,
 }
 

@@ -67,7 +67,6 @@ pub enum Turn {
 }
 
 impl Room {
-    /// Creates room for frames of up to `longest` bytes.
     pub fn new(longest: usize) -> Arc<Room> {
         let most = (longest as u64).saturating_mul(FRAMES);
         Arc::new(Room {
@@ -82,7 +81,6 @@ impl Room {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Creates the account of a connection, or of a request over HTTP.
     pub fn account(self: &Arc<Self>, token: &str) -> Arc<Account> {
         Arc::new(Account { room: self.clone(), token: token.to_owned(), own: Mutex::new(0) })
     }
@@ -122,7 +120,6 @@ impl Account {
         }
     }
 
-    /// Waits for room and holds the bytes.
     pub async fn wait(self: &Arc<Self>, holder: Holder, bytes: u64) -> Taken {
         loop {
             let freed = self.room.freed.notified();

@@ -110,7 +110,6 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// The running threads. They end after the gateway's `stop` is set.
 pub struct Threads(Vec<JoinHandle<()>>);
 
 fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
@@ -167,7 +166,6 @@ impl Threads {
         }
     }
 
-    /// Returns whether a thread has ended unexpectedly.
     pub fn has_ended(&self) -> bool {
         self.0.iter().any(JoinHandle::is_finished)
     }

@@ -48,7 +48,6 @@ struct Main {
     status: Option<Publisher>,
     shown: Value,
     address: String,
-    /// The last reported problem of the token file.
     told: String,
 }
 
@@ -252,7 +251,6 @@ impl Main {
         Value::Map(map)
     }
 
-    /// Runs commands until one, or a signal, ends the program; returns that command.
     fn attend(&mut self) -> Result<Option<Task>> {
         loop {
             self.look();

@@ -69,7 +69,6 @@ struct State {
     publishers: HashMap<u64, (Counted, Share)>,
     servers: HashMap<u64, (Counted, Share)>,
     follows: HashMap<u64, AbortHandle>,
-    /// The channel to the thread that publishes and answers.
     publishing: Option<mpsc::Sender<Work>>,
     /// The id of the subscription that sent last.
     turn: u64,
@@ -96,7 +95,6 @@ pub struct Session {
     /// Pings since the client last sent anything.
     unanswered: AtomicU32,
     gone: Arc<Withdrawn>,
-    /// Unsent pongs.
     pings: AtomicU32,
     account: Arc<Account>,
     place: Arc<Place>,
@@ -463,7 +461,6 @@ impl Session {
         }
     }
 
-    /// Ends the connection after the pending frames and this error were written.
     async fn end_with(&self, error: &Error, code: u16, reason: &'static str) {
         self.fail(None, error);
         self.close(code, reason);

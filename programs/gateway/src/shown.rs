@@ -7,7 +7,6 @@ use linkspan::registry;
 /// The directories of names, which clients must not see.
 static DIRECTORIES: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Removes the directories of names from a text.
 pub fn without_paths(text: &str) -> String {
     let directories = DIRECTORIES.get_or_init(|| {
         let mut found: Vec<String> = [registry::directory(), registry::state_directory()]

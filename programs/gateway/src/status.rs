@@ -17,7 +17,6 @@ pub struct Counters {
     pub publishers: AtomicU64,
     pub servers: AtomicU64,
     pub calls: AtomicU64,
-    /// Sent frames, sent bytes and received frames.
     pub sent: AtomicU64,
     pub sent_bytes: AtomicU64,
     pub frames: AtomicU64,
@@ -56,7 +55,6 @@ pub fn add(counter: &AtomicU64, count: u64) {
 }
 
 impl Counters {
-    /// Returns each counter's name, description, whether it only grows, and value.
     fn all(&self) -> [(&'static str, &'static str, bool, u64); 17] {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [

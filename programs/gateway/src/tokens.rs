@@ -88,7 +88,6 @@ impl TokenFile {
         })
     }
 
-    /// Replaces the file atomically.
     fn write(&self, tokens: &[Arc<Rights>]) -> Result<()> {
         let entries: Vec<Value> = tokens
             .iter()
@@ -293,7 +292,6 @@ impl Tokens {
         self.changes.subscribe()
     }
 
-    /// Returns the number of tokens, and how many of them have expired.
     pub fn count(&self) -> (usize, usize) {
         let (known, now) = (self.known.read().unwrap_or_else(PoisonError::into_inner), Timestamp::now());
         (known.len(), known.iter().filter(|token| token.is_expired(now)).count())

@@ -67,7 +67,6 @@ struct Viewer {
     gateway: Arc<Gateway>,
     rights: Arc<Rights>,
     place: Arc<Place>,
-    /// The viewer's account of memory that the gateway holds for it.
     account: Arc<Account>,
     wake: Arc<Notify>,
     /// Channels by number, and the number of each name.

@@ -5,15 +5,12 @@ use std::time::Instant;
 
 use crate::Result;
 
-/// A repeated operation.
 pub trait Work {
     /// The number of operations in one `once`.
     const PER: u64 = 1;
-    /// Wakes the far end for a round.
     fn begin(&mut self) -> Result<()>;
     /// Runs one operation, or `PER` of them.
     fn once(&mut self) -> Result<()>;
-    /// Lets the far end sleep.
     fn end(&mut self) -> Result<()>;
 }
 

@@ -17,7 +17,6 @@ pub struct Name {
     pub local: Option<Local>,
 }
 
-/// The local end of a name of another machine.
 pub enum Local {
     /// A publisher that relays messages under their original numbers, up to `last`.
     Publisher {

@@ -40,7 +40,6 @@ const PRESENCES: usize = 64;
 const LEFT: usize = 10_000;
 
 pub struct Imports {
-    /// Names with or without a local end.
     names: BTreeMap<String, Name>,
     acknowledgements: Acknowledgements,
     clocks: Clocks,

@@ -14,7 +14,6 @@ use crate::newest_numbers::NewestNumber;
 use crate::status::Status;
 use crate::translation::arrived;
 
-/// The most recovered messages of one name per turn.
 const IN_TURN: usize = 256;
 
 impl Imports {

@@ -37,10 +37,8 @@ pub enum Step {
 
 pub struct Recovery {
     pub presence: Presence,
-    /// The first requested number.
     first: u64,
     stream: Stream,
-    /// Messages after the gap, in order.
     held: VecDeque<Sample>,
     held_bytes: usize,
     /// The number of subscribers before the name went.
@@ -56,7 +54,6 @@ pub struct Recovery {
 }
 
 enum Stream {
-    /// To be opened until this time.
     Opening(Instant),
     /// Open, and whether it has brought a message.
     Open(Id, bool),
@@ -109,7 +106,6 @@ impl Recovery {
         self.next = Some(Instant::now());
     }
 
-    /// Ends the stream, because the publisher has gone.
     pub fn end(&mut self, links: &mut Links) {
         if let Stream::Open(id, _) = self.stream {
             links.close(id);
@@ -183,7 +179,6 @@ impl Recovery {
         Step::Complete
     }
 
-    /// Counts a message that is published now.
     fn publish(&mut self, sample: Sample) -> Step {
         self.unread = self.unread.saturating_add(sample.body.memory());
         Step::Publish(sample)

@@ -17,7 +17,6 @@ use crate::links::Links;
 use crate::status::Status;
 use crate::translation::{arrived, departing};
 
-/// The most requests to one name per turn.
 const IN_TURN: usize = 64;
 
 impl Imports {

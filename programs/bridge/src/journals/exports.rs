@@ -19,7 +19,6 @@ use crate::joining::dup;
 use crate::links::{Id, Links, Opened, Received};
 use crate::status::Status;
 
-/// The most records of one journal per turn.
 const IN_TURN: usize = 64;
 
 #[derive(Default)]
@@ -37,7 +36,6 @@ struct Source {
     is_at_end: bool,
     /// Whether an unreadable record precedes the next one, which then begins a segment of the replica.
     follows_gap: bool,
-    /// The journal's identity that the other side received.
     identity: [u8; 16],
     /// The other side's last record number.
     last: u64,

@@ -36,11 +36,9 @@ pub struct Imports {
 }
 
 struct Name {
-    /// Presences in order of appearance.
     presences: Vec<Presence>,
     /// The index of the presence to try next; it advances if the local replica belongs to another journal.
     turn: usize,
-    /// The stream from the machine being read.
     stream: Option<Stream>,
     /// The replica's thread, after the journal was described.
     writer: Option<Writer>,

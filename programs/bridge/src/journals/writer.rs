@@ -76,7 +76,6 @@ struct Shared {
     inbox: Inbox,
 }
 
-/// The handle of the thread; dropping it ends the thread.
 pub struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

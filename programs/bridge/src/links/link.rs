@@ -43,14 +43,11 @@ pub const STREAM: u8 = 5;
 /// The most assembled bytes of a stream's message: the longest message with its map.
 const LONGEST: usize = engine::LONGEST as usize + (1 << 16);
 
-/// The most units of one link per turn.
 const IN_TURN: usize = 128;
 
 pub enum Received {
     Message(Bytes),
-    /// Nothing more yet.
     Nothing,
-    /// The stream has ended.
     End,
 }
 
@@ -63,7 +60,6 @@ pub enum CallOutcome {
 enum LocalEnd {
     /// It has connected, and waits for the answer of this machine.
     Caller(Box<RelayCaller>, String),
-    /// The bridge is connecting to it.
     BeingCalled,
     Open(Box<RelayLink>, OwnedFd),
     /// No program: the bridges exchange messages themselves.
@@ -172,7 +168,6 @@ impl Link {
         Ok(())
     }
 
-    /// Ends the link because the local program has disconnected.
     fn gone(&mut self) {
         self.local_end = LocalEnd::Gone;
         if !self.ends {
@@ -342,7 +337,6 @@ impl Link {
         Received::End
     }
 
-    /// Ends a stream after everything queued before.
     pub fn close(&mut self) {
         if let LocalEnd::Stream = self.local_end {
             self.gone();

@@ -37,7 +37,6 @@ const ACK_DELAY: Duration = Duration::from_millis(20);
 /// A unit: its kind, for the layer above, and its bytes.
 pub type Unit = (u8, Bytes);
 
-/// Both directions of one link between two bridges.
 #[derive(Debug)]
 pub struct Order {
     /// Unacknowledged units in order; the last has the number `next - 1`.
@@ -100,12 +99,10 @@ impl Order {
         self.open_bytes < WINDOW
     }
 
-    /// Returns whether the other side has received everything.
     pub fn is_received(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Returns whether the other side has received anything.
     pub fn is_known(&self) -> bool {
         self.peer_received > 0
     }
@@ -280,7 +277,6 @@ impl Order {
         self.resend.saturating_sub(self.peer_received).saturating_sub(1) as usize
     }
 
-    /// Returns the number of the last unit delivered to the local program.
     fn delivered(&self) -> u64 {
         self.received_last.saturating_sub(self.inward.len() as u64)
     }

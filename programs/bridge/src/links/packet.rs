@@ -27,7 +27,6 @@ use crate::newest_numbers::NewestNumber;
 
 const HEAD: usize = 56;
 
-/// Identifies a link between two bridges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {
     pub caller: u64,
@@ -54,13 +53,11 @@ pub enum What {
 pub enum BridgeMessage {
     Packet(Id, Packet),
     Unknown(Id),
-    /// The sender's links with the receiver.
     Known(Vec<Id>),
     /// The sender's clock, and whether the receiver should send its own.
     Clock(Duration, bool),
     /// The caller of the sender's request with this number has stopped waiting.
     Withdrawn(u64),
-    /// The newest numbers of publishers that the sender exports to the receiver.
     Newest(Vec<NewestNumber>),
 }
 

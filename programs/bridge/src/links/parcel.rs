@@ -5,7 +5,6 @@ use linkspan::{Encoding, Value, codec};
 
 const LENGTH: usize = 4;
 
-/// Returns the message with this map and body.
 pub fn pack(map: &Value, body: &[u8]) -> Bytes {
     let map = codec::encode(map, Encoding::Cbor).unwrap_or_default();
     let length = u32::try_from(map.len()).unwrap_or(u32::MAX).to_le_bytes();

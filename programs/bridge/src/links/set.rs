@@ -26,7 +26,6 @@ use crate::inbox::Inbox;
 use crate::newest_numbers::NewestNumber;
 use crate::status::Status;
 
-/// How long a program may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most threads that connect to local programs; further calls find no program.
 const CALLS: usize = 64;
@@ -46,7 +45,6 @@ pub struct Opened {
 }
 
 pub struct Links {
-    /// The number of this bridge's incarnation.
     own: u64,
     machine: String,
     /// Wakes the loop when a program has answered.

@@ -29,7 +29,6 @@ struct Ask {
 }
 
 impl Ask {
-    /// Whether any of the tokens allows a name.
     fn allows(&self, name: &Name) -> bool {
         let lingers = self.unused.iter().map(|(_, rights)| rights);
         let mut rights = self.tokens.values().map(|(_, rights)| rights).chain(lingers);
@@ -194,7 +193,6 @@ impl State {
         Ok(!is_of_token)
     }
 
-    /// Finds the existing stores of matching names.
     fn find_stores(&mut self, key: &Key) {
         let Some(ask) = self.asks.get_mut(key) else { return };
         let mut find = |number: u64, held: &mut Held| {

@@ -55,7 +55,6 @@ pub struct Log {
     skipped: u64,
     /// When the last publisher ended; `None` with a publisher.
     ended: Option<u64>,
-    /// Whether the log has ended.
     pub is_forgotten: bool,
 }
 

@@ -213,7 +213,6 @@ impl Session {
         Ok(())
     }
 
-    /// Runs blocking work on a thread and answers with its result.
     fn look_up(
         self: &Arc<Session>,
         id: u64,
@@ -276,7 +275,6 @@ impl Session {
         Ok(())
     }
 
-    /// Sends the matching names, then changes.
     async fn follow(self: Arc<Session>, id: u64, pattern: Name) {
         let mut since = None;
         loop {

@@ -15,7 +15,6 @@ use crate::room::Room;
 const PATIENCE: Duration = Duration::from_secs(60);
 const COUNT: u64 = 10;
 
-/// Takes all items; returns the message numbers and the count of missed messages.
 fn taken(subscription: &mut Subscription) -> (Vec<u64>, u64) {
     let (mut numbers, mut lagged) = (Vec::new(), 0);
     for given in iter::from_fn(|| subscription.next(Instant::now())) {

@@ -22,7 +22,6 @@ fn vendored(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/vectors/schemas/imports").join(name)
 }
 
-/// Writes this file, imports it, and returns the error.
 fn refused(notation: Notation, name: &str, text: &str) -> linkspan::Error {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);

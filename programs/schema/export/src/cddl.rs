@@ -115,7 +115,6 @@ impl Writer<'_> {
         Ok(if is_choice { format!("({text})") } else { text })
     }
 
-    /// Returns the map of a record or a table.
     fn group(&mut self, fields: &[Field], depth: usize) -> Result<String> {
         let indent = "  ".repeat(depth + 1);
         let mut out = "{\n".to_owned();
@@ -256,7 +255,6 @@ fn sized(of: &str, most: Option<u64>) -> String {
     most.map_or(of.to_owned(), |most| format!("{of} .size (0..{most})"))
 }
 
-/// Returns a description on one line.
 fn comment(doc: &str) -> String {
     doc.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

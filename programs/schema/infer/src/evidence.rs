@@ -32,7 +32,6 @@ pub struct Evidence {
     pub(super) arrays: Option<Arrays>,
 }
 
-/// The count and range of numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Span<T> {
     pub(super) count: u64,

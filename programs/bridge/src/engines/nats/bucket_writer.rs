@@ -12,7 +12,6 @@ use tokio::time::sleep;
 use super::shared::Shared;
 use crate::engine::Arrival;
 
-/// The time between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes the queued messages in turn until the runtime ends.

@@ -23,7 +23,6 @@ use crate::config::Config;
 use crate::engine::{Arrival, Presence};
 use crate::inbox::Inbox;
 
-/// The time-out of a query for a newest message.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The time-out of announcing this bridge's end.
 const PARTING: Duration = Duration::from_millis(500);

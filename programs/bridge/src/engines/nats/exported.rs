@@ -12,7 +12,6 @@ use crate::engine::{Outlet, Sample};
 pub struct Exported {
     pub shared: Arc<Shared>,
     pub subject: String,
-    /// The answer to queries for the newest message.
     pub newest: Arc<Mutex<Option<Sample>>>,
     pub announced: Announced,
 }

@@ -59,7 +59,6 @@ pub fn of_sample(sample: &Sample) -> HeaderMap {
     headers
 }
 
-/// Returns the headers of a query for this incarnation's newest message.
 pub fn of_question(incarnation: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(INCARNATION, incarnation.to_string());

@@ -15,7 +15,6 @@ use crate::engine::{Bridge, Pattern, Presence};
 
 /// The most names in one answer, well within a server's message size.
 const PAGE: usize = 1_000;
-/// The most names that are read of one bridge.
 const NAMES: usize = 100_000;
 /// Attempts to read a list that changes during the reading.
 const ATTEMPTS: usize = 5;

@@ -179,7 +179,6 @@ impl Watch {
         }
     }
 
-    /// Requests a bridge's names, unless they are known.
     fn request_names(&mut self, id: u64) {
         let Some(remote) = self.remotes.get_mut(&id) else { return };
         if remote.known == Some(remote.announced) || remote.is_requested {
@@ -240,7 +239,6 @@ impl Watch {
         }
     }
 
-    /// Removes a bridge and reports it and its names as gone.
     fn remove(&mut self, id: u64) {
         let Some(remote) = self.remotes.remove(&id) else { return };
         // Later requests cannot have reached it.

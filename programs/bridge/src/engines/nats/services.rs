@@ -23,7 +23,6 @@ use crate::engine::{Pattern, Presence};
 /// NATS services answer on this subject with their names and subjects.
 const INFO: &str = "$SRV.INFO";
 const EVERY: Duration = Duration::from_secs(2);
-/// How long answers to one query are collected.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Consecutive queries that a service may leave unanswered.
 const MISSED: u32 = 2;

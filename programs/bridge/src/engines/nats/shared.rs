@@ -27,12 +27,10 @@ pub struct Shared {
     /// The number of this bridge's incarnation.
     pub id: u64,
     pub outgoing: Outgoing,
-    /// This bridge's names, as other bridges read them.
     pub list: Mutex<List>,
     pub changed: Notify,
     pub presence_events: mpsc::UnboundedSender<PresenceEvent>,
     pub requests: Requests,
-    /// The messages for the key-value bucket, if configured.
     pub bucket: Option<Bucket>,
 }
 

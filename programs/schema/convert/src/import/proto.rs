@@ -17,11 +17,9 @@ use super::{Options, Remark};
 /// The most bytes of a file with its imports: the compiler takes up to 280 times this memory.
 const MAX_TOTAL: usize = 192 << 10;
 
-/// Finds files in the first file's directory and in the directories of the options.
 struct Includes {
     root: String,
     folders: Vec<PathBuf>,
-    /// The bytes that further files may have together.
     left: std::cell::Cell<usize>,
 }
 
@@ -327,7 +325,6 @@ fn default(field: &FieldDescriptor, kind: &Kind) -> Option<Value> {
     .filter(|_| !matches!(kind, Kind::Record(_) | Kind::Any))
 }
 
-/// Returns the start of this part in the file.
 fn place<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Place<'a> {
     let found = file.source_code_info.iter().flat_map(|info| &info.location).find(|each| each.path == path);
     let at = |index: usize| found.and_then(|each| each.span.get(index)).map_or(0, |at| *at as usize) + 1;

@@ -25,11 +25,8 @@ struct Definition {
     text: String,
 }
 
-/// The state of reading one message with its nested types.
 struct Reader<'a> {
-    /// Folders with packages.
     include: &'a [PathBuf],
-    /// The folder of the first file.
     folder: PathBuf,
     /// By `package/Type`.
     known: BTreeMap<String, Definition>,

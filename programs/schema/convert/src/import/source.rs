@@ -46,7 +46,6 @@ pub(super) fn check_depth(shown: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A place in a file; lines and columns count from 1.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) file: &'a str,

@@ -8,7 +8,6 @@ use linkspan::value::NdArrayRef;
 use linkspan::{DType, Map, Order, Timestamp, Value};
 use random::Random;
 
-/// A source of values for one schema.
 pub struct Values<'a> {
     schema: &'a Schema,
     pub random: Random,
@@ -199,7 +198,6 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Returns the value with one change somewhere.
     fn changed(&mut self, value: Value) -> Value {
         match value {
             Value::Map(map) if !map.is_empty() && self.random.next(8) > 0 => {

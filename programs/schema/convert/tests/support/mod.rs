@@ -9,7 +9,6 @@ pub fn message(name: &str) -> Options {
     options
 }
 
-/// Returns a record's fields with their types, as the model shows them.
 pub fn fields(schema: &Schema) -> Vec<String> {
     let Kind::Record(fields) = &schema.root.kind else { panic!("{}", schema.root) };
     fields

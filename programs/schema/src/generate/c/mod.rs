@@ -172,7 +172,6 @@ linkspan_status {root}_from_bytes({root} *to, const uint8_t *bytes, size_t lengt
     )
 }
 
-/// Returns the functions, each a call into the library with the struct's table.
 fn functions(root: &str, upper: &str) -> String {
     let record = table::record(root);
     format!(

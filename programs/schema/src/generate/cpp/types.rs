@@ -36,7 +36,6 @@ impl Cpp<'_> {
         }
     }
 
-    /// Returns a field's default, for its braces.
     pub(super) fn initial(&self, shape: &Shape, value: &Value) -> String {
         match (shape, value) {
             (Shape::Named(at), Value::Text(name)) => {

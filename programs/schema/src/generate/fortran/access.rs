@@ -7,7 +7,6 @@ use super::lines::wrap;
 use super::part::{Host, Part, Presence};
 use super::procedures::{body, indent};
 
-/// The access functions that a type may have.
 pub(super) fn functions_of(host: &Host<'_>) -> Vec<&'static str> {
     let is_array = |part: &Part<'_>| matches!(part.shape, Shape::NdArray { .. });
     let any = |what: &dyn Fn(&Part<'_>) -> bool| host.parts.iter().any(what);

@@ -57,7 +57,6 @@ impl Fortran<'_> {
         }
     }
 
-    /// Returns a default as an expression.
     pub(super) fn initial(&self, shape: &Shape, value: &Value) -> Option<String> {
         match (shape, value) {
             (Shape::Named(at), Value::Text(name)) => {

@@ -2,7 +2,6 @@
 
 use crate::generate::text::is_hidden;
 
-/// Breaks a long line at commas.
 pub(super) fn wrap(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line.to_owned();

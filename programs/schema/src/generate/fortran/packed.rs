@@ -12,7 +12,6 @@ use super::Fortran;
 use super::lines::{literal, wrap};
 use super::procedures::{body, indent};
 
-/// The names that generated modules use from `iso_c_binding`.
 pub(super) const USES: &str =
     "use, intrinsic :: iso_c_binding, only: c_bool, c_double, c_double_complex, c_float, c_float_complex, &
    c_f_pointer, c_loc, c_int8_t, c_int16_t, c_int32_t, c_int64_t";

@@ -25,11 +25,9 @@ pub(super) struct Part<'m> {
     pub member: Option<&'m Member>,
 }
 
-/// When a component holds a value.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Presence {
     Always,
-    /// If it is allocated.
     Optional,
     /// If the `kind` of its union is this constant.
     Variant(String),

@@ -55,7 +55,6 @@ impl Fortran<'_> {
         Ok(())
     }
 
-    /// Writes a message that is neither a record nor a union.
     pub(super) fn alone(
         &mut self,
         types: &mut Text,

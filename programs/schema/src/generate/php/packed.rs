@@ -20,7 +20,6 @@ use methods::METHODS;
 const MOST_ARMS: usize = 16;
 
 impl Php<'_> {
-    /// Writes the methods that only packed records need.
     pub(super) fn packed_methods(&self, out: &mut Text) {
         if self.plan.schema.packed {
             out.line(METHODS);

@@ -155,7 +155,6 @@ impl Rust<'_> {
         });
     }
 
-    /// Returns the builder's field for this member.
     pub(super) fn part(&self, member: &Member) -> String {
         let name = self.plan.naming.identifier(&member.key, Case::Snake);
         // The builder has one additional field of this name.

@@ -135,7 +135,6 @@ impl<'a> Reader<'a> {
         self.remarks.push(Remark { place, text });
     }
 
-    /// Returns the type, and whether it also accepts null.
     fn ty(&mut self, json: &'a Json<'a>) -> Result<(Type, bool)> {
         let at = self.at(json);
         self.budget.take(at)?;
@@ -218,7 +217,6 @@ impl<'a> Reader<'a> {
         get(all, "if").is_some_and(|json| self.text[json.start()..json.end()].contains("\"$map\""))
     }
 
-    /// Returns the type's name, and whether null is also allowed.
     fn type_name(&self, all: &Object<'_>) -> Result<(Option<String>, bool)> {
         let names: Vec<&Json<'_>> = match get(all, "type") {
             None => return Ok((None, false)),

@@ -58,7 +58,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the ends of the range; a missing end is infinite.
     pub(super) fn range(&self, all: &Object<'_>) -> Result<Option<(f64, f64)>> {
         for key in ["exclusiveMinimum", "exclusiveMaximum"] {
             if let Some(json) = get(all, key) {

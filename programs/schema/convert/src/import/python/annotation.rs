@@ -14,11 +14,9 @@ use super::reader::Reader;
 
 pub(super) struct Read {
     pub(super) of: Type,
-    /// Whether it also accepts None.
     pub(super) is_nullable: bool,
     /// Set by `Required` and `NotRequired`.
     pub(super) is_required: Option<bool>,
-    /// Older names of the field.
     pub(super) aliases: Vec<String>,
     pub(super) doc: String,
 }

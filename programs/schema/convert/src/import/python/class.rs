@@ -25,7 +25,6 @@ enum Sort {
 }
 
 impl Class {
-    /// Returns the value that the class assigns to this name.
     pub(super) fn value(&self, name: &str) -> Option<&Expr> {
         self.attributes.iter().find(|each| each.name == name)?.value.as_ref()
     }
@@ -266,7 +265,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a union, whose variants are classes with one field each.
     pub(super) fn union(&mut self, classes: &[(String, usize)], at: usize) -> Result<Type> {
         let place = self.source.place(at);
         let mut variants: Vec<Field> = Vec::new();

@@ -11,7 +11,6 @@ use super::reader::Reader;
 const MAX_NAMES: usize = 16;
 
 impl Reader<'_> {
-    /// Sets the default of a dataclass's attribute.
     pub(super) fn default(&mut self, field: &mut Field, attribute: &Attribute, within: &str) -> Result<()> {
         let Some(given) = &attribute.value else { return Ok(()) };
         let given = match &given.what {
@@ -57,7 +56,6 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Returns the default in `field(...)`.
     fn of_field(&self, at: &Expr, named: &[(String, Expr)], within: &str) -> Result<Option<Expr>> {
         let of = |key: &str| named.iter().find(|(name, _)| name == key).map(|(_, value)| value);
         if let Some(default) = of("default") {

@@ -4,7 +4,6 @@ use linkspan::{Error, ErrorKind, quoted};
 
 use super::super::source::Place;
 
-/// An expression with its offset in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Expr {
     pub(super) at: usize,
@@ -36,7 +35,6 @@ pub(super) enum What {
     Code(String),
 }
 
-/// Returns an expression's form in errors.
 pub(super) fn shown(of: &Expr) -> String {
     match &of.what {
         What::Name(name) => name.clone(),
@@ -58,7 +56,6 @@ pub(super) fn shown(of: &Expr) -> String {
     }
 }
 
-/// Returns an error for an expression that a schema cannot express.
 pub(super) fn refused(place: Place<'_>, kind: ErrorKind, of: &Expr, why: &str) -> Error {
     place.error(kind, format!("{} {why}", shown(of)))
 }

@@ -17,7 +17,6 @@ pub(super) struct Class {
     pub(super) decorators: Vec<Expr>,
     pub(super) bases: Vec<Expr>,
     pub(super) keywords: Vec<(String, Expr)>,
-    /// Whether it has type parameters.
     pub(super) is_generic: bool,
     /// Whether the file defines it more than once with different contents.
     pub(super) is_twice: bool,
@@ -38,7 +37,6 @@ pub(super) struct Attribute {
 pub(super) struct Module {
     /// By name, with the names of outer classes: `Outer.Inner`.
     pub(super) classes: BTreeMap<String, Class>,
-    /// Class names in the file's order.
     pub(super) order: Vec<String>,
     /// Values of names outside of classes.
     pub(super) assigned: BTreeMap<String, Expr>,
@@ -46,7 +44,6 @@ pub(super) struct Module {
     imported: BTreeMap<String, String>,
 }
 
-/// The meaning of a name.
 pub(super) enum Meaning<'a> {
     Class(String),
     Assigned(&'a Expr),

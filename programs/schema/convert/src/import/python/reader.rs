@@ -5,7 +5,6 @@ use super::super::source::Budget;
 use super::module::Module;
 use super::syntax::Source;
 
-/// The state of the import of one file.
 pub(super) struct Reader<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) module: Module,
@@ -16,7 +15,6 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Adds a remark at this offset.
     pub(super) fn remark(&mut self, at: usize, text: String) {
         let remark = Remark { place: self.source.place(at).to_string(), text };
         // A class is read again for each field that refers to it.

@@ -10,7 +10,6 @@ use super::literal;
 /// The most levels of nested expressions; annotations of real programs have fewer than ten.
 const MAX_DEPTH: usize = 48;
 
-/// A text with the offsets of its lines.
 pub(super) struct Source<'a> {
     pub(super) file: &'a str,
     pub(super) text: &'a str,
