@@ -499,7 +499,7 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
 pub trait DoingByKernelPath<T> {
     /// Returns the error with the attempted action in front.
     ///
-    /// Without /proc no such path exists: the error says that, and not that the file is missing.
+    /// Without /proc no such path exists, and the error says so.
     ///
     /// # Errors
     /// `TransportUnavailable` without /proc; otherwise the call's error.

@@ -42,7 +42,7 @@ pub enum Brief {
 /// Whether a receiver makes brief reads.
 ///
 /// A brief read notices neither the end of a process whose child keeps the socket, nor another thread that wants this
-/// one to stop. So there is one before each sleep in epoll, and only during a series of messages.
+/// one to stop. So a receiver makes one before each sleep in epoll, and only during a series of messages.
 #[derive(Default)]
 pub struct BriefReads {
     /// Messages since the beginning or the last empty brief read, up to [`FIRST`].

@@ -1,8 +1,8 @@
 //! Closing a peer's descriptors on separate threads.
 //!
 //! A peer can block the close of a socket that lingers, or of a file whose file system is a program (FUSE), for any
-//! time. So such descriptors go into one list, which up to 32 threads empty. While all of these are blocked, further
-//! descriptors wait: a hostile peer can delay other closes, but no program.
+//! time. So such descriptors go into one list, which up to 32 threads empty. If a hostile peer blocks all of these, it
+//! delays other closes, but no program.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! The CRC-32C of a header or a body.
 //!
-//! The crate `crc32c` computes that of a body. For the eight words of a header it takes four times as long as the
-//! processor's instruction, which is used if there is one.
+//! The crate `crc32c` computes that of a body. For the eight words of a header, the processor's instruction needs 1/4
+//! of that crate's time, and is used if it exists.
 
 /// Returns the CRC-32C of these bytes.
 pub use crc32c::crc32c as of_bytes;

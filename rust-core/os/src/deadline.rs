@@ -1,9 +1,9 @@
 //! Time-outs and deadlines: how long a call may wait, and its callbacks while it waits.
 //!
 //! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
-//! [`Waiting::start`], and all its waits share that one deadline. Every wait loop has three steps. `sleep` returns how
-//! long the next sleep may last, or that time is up. The thread sleeps, and `woke` runs the tick if it is due. So a
-//! binding can check its signals every 100 ms, in one place.
+//! [`Waiting::start`], and all its waits share that one deadline. Every wait loop has three steps: `sleep` returns how
+//! long the next sleep may last, or that time is up; the thread sleeps; `woke` runs a due tick. So a binding can check
+//! its signals every 100 ms.
 
 #![forbid(unsafe_code)]
 

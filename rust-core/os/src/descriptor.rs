@@ -1,8 +1,8 @@
 //! Creation of descriptors: all of the library's are above 2.
 //!
-//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number. A socket or a lock file could get such a
-//! number, and the program's later output would go there. All calls that create a descriptor are here; a test of the
-//! sources refuses them elsewhere.
+//! A daemon may close 0, 1 and 2, and the kernel gives the lowest free number. A socket or a lock file could thus get
+//! the program's later output. All calls that create a descriptor are here; a test of the sources refuses them
+//! elsewhere.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

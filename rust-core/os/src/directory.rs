@@ -1,9 +1,8 @@
 //! The runtime directory, for sockets and locks, and the persistent state directory.
 //!
-//! A directory is opened once, and every later access goes through its descriptor. On the way to it no link of another
-//! user is followed, because it could lead anywhere. The directory's mode decides the mode of new files in it. A
-//! directory with the set-group-ID bit and group write permission belongs to a group (files get 0660), any other to one
-//! user (0600).
+//! A directory is opened once, and every later access goes through its descriptor. Links of other users on the way are
+//! not followed, because they could lead anywhere. The directory's mode decides the mode of new files: 0660 with the
+//! set-group-ID bit and group write permission (a group's), otherwise 0600 (one user's).
 
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -5,8 +5,8 @@
 //! Objects remember the generation that created them, and leave shared things alone in any other. An [`Own`] keeps
 //! process-wide state, which begins anew in each generation.
 //!
-//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel fills with zeros in every child.
-//! The child's first call finds the zeros, and does the work of the handlers.
+//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel zeroes in every child. The
+//! child's first call finds the zeros, and does the handlers' work.
 //!
 //! The child of a multi-threaded program may call only async-signal-safe functions, and the handlers keep to that. The
 //! list's mutex is held across the fork, so that the child sees the list in a consistent state.
@@ -130,8 +130,8 @@ impl Born {
 /// A value that belongs to the process that created it. A forked child leaks it instead of dropping it.
 ///
 /// In the child its descriptors may be other files by now. Its files and memory are the parent's, and its locks may
-/// have been held at the fork. All data of a program's objects that is more than plain data is in such values; a test
-/// of the sources checks that.
+/// have been held at the fork. Objects keep everything but plain data in such values; a test of the sources checks
+/// that.
 pub struct OfProcess<T> {
     value: ManuallyDrop<T>,
     born: Born,
@@ -372,8 +372,8 @@ impl AsRawFd for Guarded {
 
 /// Keeps the lock of the list while a thread forks, so that the child never sees a half-changed list.
 ///
-/// The lock itself protects it: the thread that has taken the lock writes it, and empties it before the release. No
-/// thread-local, because those are gone when a handler of `atexit` forks.
+/// The lock itself protects it: only its holder writes it, and empties it before the release. A thread-local would be
+/// gone when a handler of `atexit` forks.
 struct GuardCell(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
 
 // SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.

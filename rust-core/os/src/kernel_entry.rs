@@ -1,7 +1,7 @@
 //! Checks in debug builds that a thread with a gate enters the kernel only to wake others.
 //!
-//! All calls of an object take the gate of its [`Seat`](crate::seat::Seat). A system call under it would let one slow
-//! peer, or the scheduler, delay the others. Calls that do not wait are allowed.
+//! All calls of an object take the gate of its [`Seat`](crate::seat::Seat), so a system call under it would delay the
+//! others. Calls that do not wait are allowed.
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {

@@ -214,8 +214,8 @@ fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
 
 /// Returns this user's own files of locks, and creates the first.
 ///
-/// Processes that start together create a file each. Each creates its file before it lists them, and locks its byte in
-/// all. So of two processes at least one sees the other's file.
+/// Processes that start together create a file each, then list all, and lock their byte in all. So of two processes at
+/// least one sees the other's file.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
     let existing = existing_own_files(directory)?;
     if !existing.is_empty() {

@@ -2,8 +2,8 @@
 //!
 //! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline. Polling would lose
 //! that order and cause needless wake-ups. So while another process has the lock, a thread of the library sleeps in the
-//! kernel's queue for the caller. It cannot be interrupted if the caller gives up. The next caller for this lock takes
-//! over its place; without one, the thread releases the lock as soon as it gets it.
+//! kernel's queue for the caller. If the caller gives up, nothing interrupts the thread: the next caller takes over its
+//! place, or else the thread releases the lock as soon as it gets it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -134,11 +134,10 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Sets the work that threads leave to the holder of the value ([`Seat::try_borrow_or`]). Call it once, on a new
-    /// seat.
+    /// Sets the work that threads leave to the holder of the value. Call it once, on a new seat.
     ///
-    /// A thread that gives the value back evaluates `is_left` at the gate. If that is true, the thread calls `run`
-    /// outside of the gate, in any state of the seat.
+    /// See [`Seat::try_borrow_or`]. A thread that gives the value back evaluates `is_left` at the gate. If that is
+    /// true, it calls `run` outside the gate, in any state of the seat.
     pub fn on_left(&self, is_left: fn(&G) -> bool, run: impl Fn() + Send + Sync + 'static) {
         let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }

@@ -1,6 +1,6 @@
 //! Checks in debug builds that a call of the engine sleeps only in its driven waits.
 //!
-//! One file of the engine therefore has all waits. [`Waiting`](crate::deadline::Waiting) marks a call. The functions of
+//! So all waits are in one file of the engine. [`Waiting`](crate::deadline::Waiting) marks a call. The functions of
 //! this crate that put a thread to sleep assert the rest. Looks that do not wait assert nothing, and neither do threads
 //! outside a call.
 

@@ -1,7 +1,7 @@
 //! The user at one end of a TCP connection of this machine, from the kernel (`sock_diag(7)`).
 //!
-//! `/proc/net/tcp` has these data as well, but the kernel walks its whole table of connections for each read. That
-//! takes 20 ms on an idle machine, and more under a flood of connections, when the answer is needed.
+//! For each read of `/proc/net/tcp` the kernel walks its whole table of connections. That takes 20 ms on an idle
+//! machine, and more under a flood of connections.
 //!
 //! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56. An answer has the header and an
 //! `inet_diag_msg` of 72. Netlink uses the machine's byte order, but network order for addresses and ports.

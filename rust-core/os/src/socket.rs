@@ -274,7 +274,8 @@ fn close(socket: OwnedFd) {
 
 /// Whether unread descriptors may be in the socket. More than 64 unread bytes count as yes.
 ///
-/// It inspects fewer bytes, such as wake-ups of a parked peer: a thread for each such socket would be too many.
+/// A few bytes, such as wake-ups of a parked peer, are inspected, because a thread for each such socket would be too
+/// many.
 fn may_hold_descriptors(socket: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     match rustix::io::ioctl_fionread(&socket) {

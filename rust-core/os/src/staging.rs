@@ -1,8 +1,8 @@
 //! A private directory: a socket or a pipe gets its mode and group there before it gets its name.
 //!
 //! Neither `bind` nor `mkfifo` returns a descriptor for setting a mode despite the umask. Before a `chmod` by name, a
-//! member of the group that shares the directory could put a link in the file's place. No other user can enter this
-//! directory (0700). The finished socket is then moved to its name.
+//! member of the directory's group could replace the file by a link. No other user can enter this directory (0700). The
+//! finished socket is then moved to its name.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;

@@ -1,8 +1,8 @@
 //! Signals that ask a program to stop: SIGINT and SIGTERM, if the program does not handle them.
 //!
-//! They count from the oldest [`Watch`] on: the first one is passed to the program, and the second ends it. With a
-//! service (`watch_patiently`) two are passed: the first is its SHUTDOWN command, the second cancels the current task,
-//! and the third ends the program.
+//! They count from the oldest [`Watch`] on: the first one is passed to the program, and the second ends it. A service
+//! (`watch_patiently`) gets two: the first is its SHUTDOWN command, the second cancels the current task, and the third
+//! ends the program.
 //!
 //! The handler uses only atomics and async-signal-safe functions. It counts, and wakes an eventfd that is never closed.
 //! At the last signal for the program it restores the default action, so the next one ends even a stuck program.

@@ -1,7 +1,7 @@
 //! A mapped page of a file of this user: stored words outlive the process, without system calls.
 //!
 //! Only its user can access the file, and it is never sent. Shortening it while mapped would end this process by a
-//! signal. Only this user and root can do that; they can also end the process itself, and Linkspan never does it.
+//! signal. Only this user and root can do that, and they can also end the process.
 
 use std::fs::File;
 use std::os::fd::AsFd;
