@@ -155,11 +155,9 @@ pub(crate) unsafe fn give_bytes(
 }
 
 thread_local! {
-    /// The buffer of this thread for [`give_encoded`].
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A longer buffer is freed.
 const SCRATCH_MOST: usize = 64 << 10;
 
 /// Like [`give_bytes`], for a call that appends to a buffer.
@@ -248,7 +246,6 @@ pub(crate) unsafe fn c_texts(
     }
 }
 
-/// Checks that bytes are UTF-8.
 #[inline]
 pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     if is_short_ascii(bytes) {

@@ -95,7 +95,6 @@ impl linkspan_array {
         length: 0,
     };
 
-    /// Returns the element type and the lengths.
     pub(crate) fn shape(&self) -> Result<(DType, &[u64])> {
         self.layout().map(|(dtype, _, dims)| (dtype, dims))
     }
@@ -139,7 +138,6 @@ impl linkspan_array {
         Ok(unsafe { std::slice::from_raw_parts_mut(self.data.cast_mut().cast::<u8>(), bytes) })
     }
 
-    /// Describes an array in place, aligned or not.
     pub(crate) fn unaligned(array: NdArrayRef<'_>) -> linkspan_array {
         let mut seen = linkspan_array::NOTHING;
         seen.describe(array);
@@ -221,7 +219,6 @@ impl Aligned {
         Ok(at)
     }
 
-    /// Frees the copies when their message is cleared.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -369,7 +366,6 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
         }
         true
     }
-    /// Writes a real number as a complex one.
     fn complex(from: &[u8], to: &mut [u8]) -> bool {
         to.fill(0);
         to[..from.len()].copy_from_slice(from);

@@ -369,10 +369,8 @@ unsafe fn given<'a>(
     }
 }
 
-/// The default time-out of a command.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// Converts a time-out to a duration.
 fn duration(ns: i64) -> Result<Duration> {
     match timeout(ns)? {
         Timeout::After(duration) => Ok(duration),

@@ -10,13 +10,10 @@ use std::thread::{self, ThreadId};
 use linkspan::fork::Own;
 use linkspan::{Error, ErrorKind, Result};
 
-/// The work for the object at an address.
 pub(crate) type AtExit = fn(usize);
 
-/// The open objects of this process.
 #[derive(Default)]
 struct Open {
-    /// The work at exit, by address.
     objects: BTreeMap<usize, AtExit>,
     /// The object in use by the exit, and the thread of the exit. The object is not released meanwhile.
     in_use: Option<(usize, ThreadId)>,

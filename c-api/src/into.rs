@@ -78,7 +78,6 @@ fn dimensions(rank: usize) -> String {
     if rank == 1 { "1 dimension".to_owned() } else { format!("{rank} dimensions") }
 }
 
-/// Writes a number as a little-endian element.
 fn number_into(value: &Value, dtype: DType, to: &mut [u8]) -> Result<()> {
     let integer = |to: &mut [u8]| {
         let value = value.as_i64()?;

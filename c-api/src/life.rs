@@ -10,7 +10,6 @@ use std::sync::{Mutex, PoisonError};
 
 use linkspan::{Error, ErrorKind, Result};
 
-/// A struct or handle of the C interface that can be checked before use.
 pub(crate) trait Checked {
     /// Returns `InvalidState` if the object was released.
     fn check(&self) -> Result<()> {
@@ -28,7 +27,6 @@ pub(crate) fn released(what: &str) -> Error {
     )
 }
 
-/// A shell with the function that frees it.
 struct Shell {
     at: *mut c_void,
     free: unsafe fn(*mut c_void),

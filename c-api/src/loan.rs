@@ -21,7 +21,6 @@ use crate::status::linkspan_status;
 
 use self::table::Loans;
 
-/// The loans of the program.
 static LOANS: Loans<NdArray> = Loans::new();
 
 #[cold]
@@ -48,7 +47,6 @@ pub(crate) fn take(place: usize) -> Option<NdArray> {
     LOANS.remove(place)
 }
 
-/// Returns a taken loan to the program.
 pub(crate) fn give_back(place: usize, lent: NdArray) {
     LOANS.insert(place, lent);
 }

@@ -61,7 +61,6 @@ impl Checked for linkspan_message {
     }
 }
 
-/// A reference that the library holds.
 pub(crate) struct Reference(NonNull<linkspan_message>);
 
 impl Reference {
@@ -206,7 +205,6 @@ impl linkspan_message {
         })
     }
 
-    /// The aligned copies of array data.
     pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
         self.0.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }

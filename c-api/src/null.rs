@@ -2,7 +2,6 @@
 
 use linkspan::{Error, ErrorKind};
 
-/// The end of its text.
 const IS_NULL: &str = " is NULL";
 
 #[cold]

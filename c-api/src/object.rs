@@ -133,7 +133,6 @@ pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     })
 }
 
-/// The error for a handle of another kind.
 #[cold]
 pub(crate) fn is_another(name: &str) -> Error {
     let text = format!(

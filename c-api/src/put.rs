@@ -25,7 +25,6 @@ pub(crate) unsafe fn at_key(
     unsafe { apply(message, |message| what(message, c_text_or_none(key, "key")?)) }
 }
 
-/// Adds a key to the path of an error.
 pub(crate) fn under(error: Error, key: Option<&str>) -> Error {
     match key {
         Some(key) => error.under_key(key),

@@ -15,7 +15,6 @@ type Order = unsafe extern "C" fn(*mut c_void);
 /// Stands for all lent memory.
 static MEMORY: AtomicU8 = AtomicU8::new(0);
 
-/// Returns the sanitizer's functions acquire and release.
 fn functions() -> Option<[Order; 2]> {
     static FUNCTIONS: OnceLock<Option<[Order; 2]>> = OnceLock::new();
     let find = |name: &CStr| {

@@ -36,7 +36,6 @@ pub(crate) struct Serving {
     pub(crate) service: ServiceLoop,
 }
 
-/// The last task.
 #[derive(Default)]
 struct Open {
     number: u64,

@@ -20,7 +20,6 @@ pub struct linkspan_walk(pub(crate) Tagged<Walk>);
 
 handle_kind!(linkspan_walk of Walk: b"walk....");
 
-/// The state of a walk.
 pub(crate) struct Walk {
     message: Reference,
     /// The path of the start, and the positions from there to the next value.

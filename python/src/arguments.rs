@@ -54,7 +54,6 @@ pub fn shown(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// Reads a text argument. The error tells the user to give `give`.
 fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     let Ok(text) = given.cast::<PyString>() else {
         return Err(refused(ErrorKind::WrongType, name, given, give));
@@ -75,7 +74,6 @@ fn is_truth(given: &Bound<'_, PyAny>) -> bool {
     given.is_instance_of::<PyBool>() || matches!(&*type_name(given), "numpy.bool" | "numpy.bool_")
 }
 
-/// Reads a time-out in seconds.
 pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
     const GIVE: &str = "seconds from 0 upwards, a timedelta, or None to wait for ever";
     static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

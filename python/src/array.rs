@@ -337,7 +337,6 @@ pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     Ok(dtype)
 }
 
-/// Finds the element type without the cache.
 fn look_up_dtype(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     let py = name.py();
     let unknown = || {

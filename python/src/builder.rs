@@ -75,7 +75,6 @@ impl<'py> Builder<'py> {
         Builder { origin: Origin::Object(origin.clone()), ..Builder::copying(origin.py()) }
     }
 
-    /// Returns the object after its last event.
     pub fn finish(self) -> Outcome<Bound<'py, PyAny>> {
         match (self.raised, self.done) {
             (Some(raised), _) => Err(raised.into()),
@@ -90,12 +89,10 @@ impl<'py> Builder<'py> {
         self.py
     }
 
-    /// Takes the finished object and leaves the builder empty.
     pub fn take(&mut self) -> Option<Bound<'py, PyAny>> {
         self.done.take().filter(|_| self.open.is_empty())
     }
 
-    /// Opens a container for the next values.
     pub fn open(&mut self, open: Open<'py>) -> Result<()> {
         if self.open.len() == self.open.capacity()
             && let Err(lacking) = made::reserve(&mut self.open, 8)
@@ -120,7 +117,6 @@ impl<'py> Builder<'py> {
         made.map_err(|raised| self.hold(raised))
     }
 
-    /// Puts a value into the innermost open container.
     pub fn put(&mut self, value: Bound<'py, PyAny>) -> Result<()> {
         match self.open.last_mut() {
             Some(Open::List { .. }) => {

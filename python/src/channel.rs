@@ -60,7 +60,6 @@ impl PendingReply {
     }
 }
 
-/// Returns the answer kept for a second attempt.
 fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,7 +20,6 @@ impl Handles for PyHandles {
 pub type Shape = plan::Shape<PyHandles>;
 pub type Record = plan::Record<PyHandles>;
 
-/// An attribute and its default.
 #[derive(Debug)]
 pub struct Field {
     pub slot: Slot,
@@ -64,7 +63,6 @@ impl Class {
         Ok(Class(class.clone().unbind()))
     }
 
-    /// Returns an instance with unset attributes.
     pub fn instance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let class: *mut ffi::PyTypeObject = self.0.as_ptr().cast();
         // SAFETY: a Python class whose instances begin as empty slots. The result is owned, or null with an exception

@@ -14,7 +14,6 @@ pub struct Entries<'py> {
     dict: Bound<'py, PyDict>,
     /// The announced number of entries.
     length: usize,
-    /// The key of the next value.
     key: Option<Bound<'py, PyString>>,
     insertion: Insertion,
 }
@@ -74,7 +73,6 @@ impl<'py> Entries<'py> {
         self.next(key)
     }
 
-    /// Puts the value of the last key.
     pub fn put(&mut self, value: Bound<'py, PyAny>) -> Outcome<()> {
         let Some(key) = self.key.take() else {
             return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key").into());

@@ -74,7 +74,6 @@ pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAn
     }
 }
 
-/// Returns the value of an exact `int` that fits 64 bits.
 fn int64(value: &Bound<'_, PyAny>) -> Option<i64> {
     if !ptr::eq(value.get_type_ptr(), &raw mut ffi::PyLong_Type) {
         return None;

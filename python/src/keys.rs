@@ -48,7 +48,6 @@ pub struct Key<'py> {
     pub is_new: bool,
 }
 
-/// Begins a map.
 pub fn begin_map() -> Map {
     let next = |keys: &RefCell<Keys>| {
         let latest = &mut keys.borrow_mut().latest;

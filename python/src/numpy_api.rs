@@ -13,7 +13,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// Indexes into the table.
 mod place {
     pub const ABI_VERSION: usize = 0;
     pub const ARRAY_CLASS: usize = 2;
@@ -145,7 +144,6 @@ pub fn learn(py: Python<'_>) -> PyResult<()> {
     API.get_or_try_init(py, || find(py)).map(drop)
 }
 
-/// The description of an array over existing memory.
 pub struct Over<'a> {
     pub dtype: DType,
     pub shape: &'a [isize],
@@ -200,7 +198,6 @@ fn fields<'a>(object: &'a Bound<'_, PyAny>) -> Option<(&'a Api, *mut Fields)> {
     ptr::eq(object.get_type_ptr(), api.class).then(|| (api, object.as_ptr().cast()))
 }
 
-/// The elements of an array in place.
 pub struct Elements<'a> {
     dtype: DType,
     order: Order,

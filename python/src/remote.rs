@@ -49,7 +49,6 @@ pub fn remote_failure(error: &Bound<'_, PyAny>) -> PyResult<RemoteFailure> {
     Ok(RemoteFailure::new(HANDLER_FAILED, kind, described(error)?))
 }
 
-/// Encodes the data of a failure.
 pub fn encoded(data: &Bound<'_, PyAny>) -> Outcome<Vec<u8>> {
     Walk::with(data, |walk| linkspan::codec::encode(walk, Encoding::Cbor))
 }

@@ -142,7 +142,6 @@ impl Like {
         Some(key.text.bind(py).clone())
     }
 
-    /// Returns whether all keys have arrived.
     pub fn is_complete(&self) -> bool {
         self.at == self.template.keys.len()
     }

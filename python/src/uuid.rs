@@ -11,12 +11,10 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     CLASS.import(py, "uuid", "UUID")
 }
 
-/// Makes a UUID from 16 bytes.
 pub fn object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     class(py)?.call1((py.None(), made::bytes(py, bytes).map_err(NoMemory::raised)?))
 }
 
-/// Returns the bytes of a UUID.
 pub fn bytes<'py>(uuid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     uuid.getattr(intern!(uuid.py(), "bytes"))
 }

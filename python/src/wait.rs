@@ -304,7 +304,6 @@ fn in_python(error: Error, name: &str, given: &Bound<'_, PyAny>) -> Failure {
     Error::new(error.kind(), error.text().replace(" from,", " from_,")).under_key(name).into()
 }
 
-/// Converts an object to a value of the core.
 pub fn tree(object: &Bound<'_, PyAny>) -> Outcome<Value> {
     Walk::with(object, |walk| {
         // Limits the depth too, because a list may contain itself.

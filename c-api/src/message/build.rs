@@ -11,7 +11,6 @@ use super::state::{Encoded, HELD, State};
 use crate::tree::Tree;
 
 impl linkspan_message {
-    /// Runs a change of the tree.
     pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();

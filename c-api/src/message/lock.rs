@@ -17,9 +17,7 @@ use std::time::Duration;
 
 /// No user, or only counted readers.
 const FREE: u8 = 0;
-/// A reader.
 const READ: u8 = 1;
-/// A thread that changes the content.
 const CHANGED: u8 = 2;
 
 /// The order of the store that returns the first word: uses before it precede the next use.
@@ -40,7 +38,6 @@ pub(crate) struct Reading<'a, T> {
     is_first: bool,
 }
 
-/// Exclusive access to the value.
 pub(crate) struct Changing<'a, T> {
     lock: &'a Lock<T>,
 }
@@ -116,7 +113,6 @@ impl<T> Lock<T> {
 struct Pause(u32);
 
 impl Pause {
-    /// The number of yields before parking.
     const YIELDS: u32 = 16;
 
     fn once(&mut self) {

@@ -27,7 +27,6 @@ impl linkspan_message {
         }
     }
 
-    /// Reads the value.
     pub(crate) fn look<T>(&self, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
         what(self.read_state().value()?)
     }
@@ -66,7 +65,6 @@ impl linkspan_message {
         state.arrived()?.flat_item(path, read)?
     }
 
-    /// Copies the whole value.
     pub(crate) fn copy(&self) -> Result<Value> {
         self.read_state().whole().cloned()
     }

@@ -19,7 +19,6 @@ const SHELLS: usize = 65;
 /// The address of a message without content.
 pub(super) type Shell = NonNull<c_void>;
 
-/// The shells of the last released messages.
 struct Shells {
     places: [Option<Shell>; SHELLS],
     /// The place of the oldest shell, or an empty place.
@@ -63,13 +62,11 @@ impl Left {
     }
 }
 
-/// The kept parts of one thread.
 struct Kept {
     /// `None` before the first release.
     shells: Option<Box<Shells>>,
     /// The cleared content of the last released message of the program, for the next one.
     state: State,
-    /// The lists of ended threads.
     left: &'static Left,
 }
 

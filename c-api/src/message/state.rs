@@ -7,7 +7,6 @@ use linkspan::{Encoding, Message, Request, Result, Value, codec};
 
 use crate::tree::Tree;
 
-/// The encoding of values that are kept encoded.
 pub(super) const HELD: Encoding = Encoding::Cbor;
 
 #[derive(Default)]
@@ -23,7 +22,6 @@ pub(crate) enum State {
     Flat(FlatMapBuilder, OnceLock<Value>),
     /// Any other value that is being built or was decoded.
     Tree(Tree),
-    /// A value encoded from a struct, with its tree once needed.
     Encoded(Encoded),
     Received(Message),
     /// A request without a reply.
@@ -33,7 +31,6 @@ pub(crate) enum State {
 static NULL: Value = Value::Null;
 
 impl State {
-    /// An empty value to build.
     pub(super) const fn empty() -> State {
         State::Flat(FlatMapBuilder::new(), OnceLock::new())
     }
@@ -104,7 +101,6 @@ impl State {
         }
     }
 
-    /// Returns the value if it is complete.
     pub(super) fn whole(&self) -> Result<&Value> {
         match self {
             State::Tree(tree) => tree.whole(),

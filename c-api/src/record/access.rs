@@ -249,7 +249,6 @@ impl Through {
     }
 }
 
-/// The context of a visit of map entries.
 struct Walk<'a> {
     visit: &'a mut dyn FnMut(&[u8], *const u8) -> Result<()>,
     outcome: std::thread::Result<Result<()>>,

@@ -13,7 +13,6 @@ use crate::argument::{block, handle, utf8};
 use crate::array::{copy_elements, linkspan_array};
 use crate::message::linkspan_message;
 
-/// A struct that is only read.
 pub(crate) struct BorrowedRecord<'a> {
     layout: &'a Layout,
     at: *const u8,
@@ -166,7 +165,6 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
     }
 }
 
-/// Sends an array, in this order.
 fn send_array<S: Sink + ?Sized>(array: NdArrayRef<'_>, order: Order, sink: &mut S) -> Result<()> {
     if array.order == order || array.shape.iter().filter(|length| **length > 1).count() < 2 {
         return sink.ndarray(array);

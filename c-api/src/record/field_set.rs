@@ -4,7 +4,6 @@
 #[derive(Default)]
 pub(crate) struct FieldSet {
     first: u64,
-    /// The positions from 64 on.
     rest: Vec<u64>,
 }
 

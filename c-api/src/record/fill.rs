@@ -22,7 +22,6 @@ pub(crate) struct Filler<'a> {
     lives: PhantomData<&'a mut u8>,
 }
 
-/// A value of any type, and the place for its message.
 struct Building {
     builder: Any,
     to: *mut u8,
@@ -33,7 +32,6 @@ struct Building {
 enum Frame<'a> {
     /// The whole value, at this address.
     Whole(&'a Layout, *mut u8),
-    /// The whole value is complete.
     Done,
     /// A field of a struct, or a variant of a union.
     Fields(Open<'a>),
@@ -73,7 +71,6 @@ impl Room {
         Ok(Room { next, size, left: count })
     }
 
-    /// The address of the next item.
     #[inline]
     fn take(&mut self) -> Result<*mut u8> {
         let Some(left) = self.left.checked_sub(1) else {
@@ -289,7 +286,6 @@ impl<'a> Filler<'a> {
         self.build(event)
     }
 
-    /// Adds an event to the value of any type.
     #[cold]
     fn build(&mut self, event: Event<'_>) -> Result<()> {
         let Some(any) = &mut self.any else { return Ok(()) };
@@ -308,7 +304,6 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Handles the beginning of an array or a map.
     fn begin(&mut self, event: Event<'_>, count: usize) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
@@ -360,7 +355,6 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Handles the end of an array or a map.
     fn end(&mut self, event: Event<'_>) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
@@ -377,7 +371,6 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Handles a key.
     fn next_key(&mut self, key: &str) -> Result<()> {
         if self.any.is_some() {
             return self.build(Event::Key(key));
@@ -450,7 +443,6 @@ fn open(fields: &Fields, at: *mut u8, union: Option<usize>) -> Open<'_> {
     Open { fields, at, next: 0, current: None, seen: FieldSet::default(), named: 0, union }
 }
 
-/// Forwards each event to a method.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $to:ident($event:expr)),* $(,)?) => {$(
         #[inline]

@@ -19,7 +19,6 @@ pub(crate) const PAIR: usize = size_of::<*mut u8>() + size_of::<usize>();
 /// The greatest depth of nested types, more than any schema has.
 const MAX_DEPTH: usize = 64;
 
-/// The memory layout of the values of one type.
 pub(crate) struct Layout {
     /// The size of a value in bytes.
     pub size: usize,
@@ -38,7 +37,6 @@ pub(crate) struct Layout {
     pub kind: Kind,
 }
 
-/// The kind of a value.
 pub(crate) enum Kind {
     Bool,
     I8,
@@ -83,7 +81,6 @@ pub(crate) enum Kind {
     },
 }
 
-/// The layout of the entries of a map.
 pub(crate) struct Entries {
     /// The size of an entry, if entries are contiguous.
     pub size: usize,
@@ -117,7 +114,6 @@ pub(crate) struct Field {
 
 /// How the presence of a field is stored.
 pub(crate) enum Reach {
-    /// Always present.
     There,
     /// The boolean at this offset.
     Flag(usize),
