@@ -1,9 +1,9 @@
 /* Linkspan: programs in different languages on one machine talk.
  *
- * Every function that can fail returns a linkspan_status: LINKSPAN_OK, or the code of an error kind; what is known
- * about it is in linkspan_last_error(). Keys and paths are NUL-terminated; texts are (pointer, length), for which
- * LINKSPAN_ZSTR(text) stands with a NUL-terminated one. Time-outs are nanoseconds. What a function gives is released
- * by the caller, except views, which live as long as the message that they were read from is not changed.
+ * Every function that can fail returns a linkspan_status: LINKSPAN_OK, or the code of an error kind.
+ * linkspan_last_error() has the details. Keys and paths are NUL-terminated. Texts are (pointer, length);
+ * LINKSPAN_ZSTR(text) passes a NUL-terminated text. Time-outs are nanoseconds. The caller releases all results except
+ * views, which are valid until their message changes or is released.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -17,11 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-/* A NUL-terminated text where pointer and length are asked for; NULL is refused. */
+/* Passes a NUL-terminated text as pointer and length; NULL is refused. */
 #define LINKSPAN_ZSTR(text) (text), linkspan_zstr_length(text)
 static inline size_t linkspan_zstr_length(const char *text) { return text ? strlen(text) : SIZE_MAX; }
 
-/* What structs begin with; valid in C11 and C++17. */
+/* Initial values of structs, valid in C11 and C++17. */
 #define LINKSPAN_ERROR_INIT \
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0, 0}
 #define LINKSPAN_OPTIONS_INIT \
@@ -1635,8 +1635,8 @@ linkspan_status linkspan_array_free(struct linkspan_array *array);
 //
 // The program writes it through `*bytes` and puts it into a message with `linkspan_message_put_loan_bytes`. Over
 // `shm:`, with `cbor` or `raw`, sending copies nothing. A message sends one such loan in place, with at most 4 KiB of
-// other values before and after it. It is ordinary memory, copied when sent, with other transports or encodings,
-// below 64 KiB, before the channel is linked, or while all slots are in use.
+// other values before and after it. Otherwise it is ordinary memory, copied when sent: with other
+// transports or encodings, below 64 KiB, before the channel is linked, or while all slots are in use.
 //
 // The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
 // the longest message; `OutOfMemory`.
@@ -2236,8 +2236,8 @@ linkspan_status linkspan_request_reply(const struct linkspan_message *request,
 
 // Answers a request with an error.
 //
-// It has a code of the handler or of JSON-RPC 2.0, a dotted type such as `spectrum.window_too_long`, a text for
-// people, and a value for the program, which may be NULL.
+// `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `text` is for
+// people, `data` for the program.
 //
 // The caller sees to this:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.

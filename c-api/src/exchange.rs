@@ -66,8 +66,8 @@ pub(crate) unsafe fn send_many<H: Checked>(
 /// Runs a call that receives several messages into `messages` and writes to `count` how many.
 ///
 /// # Safety
-/// `object` is NULL or live, `messages` is NULL or has room for as many messages as `how` gives at most, `count` is
-/// NULL or may be written.
+/// `object` is NULL or live, `messages` is NULL or has space for all messages of `how`, `count` is NULL or may be
+/// written.
 pub(crate) unsafe fn recv_many<H: Checked>(
     object: *const H,
     messages: *mut *mut linkspan_message,

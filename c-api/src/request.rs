@@ -41,8 +41,8 @@ pub unsafe extern "C" fn linkspan_request_reply(
 
 /// Answers a request with an error.
 ///
-/// It has a code of the handler or of JSON-RPC 2.0, a dotted type such as `spectrum.window_too_long`, a text for
-/// people, and a value for the program, which may be NULL.
+/// `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `text` is for
+/// people, `data` for the program.
 ///
 /// # Safety
 /// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.

@@ -22,7 +22,7 @@
  * - linger: seconds that an unclosed channel waits at its end until the peer has consumed all messages; stderr
  *   reports unconsumed ones
  * - on_unconsumed: a callable that gets the number of unconsumed messages. The channel's destructor calls it, at its
- *   last reference or at the end of the script, but not after a fatal error or in a forked child.
+ *   last reference or at the end of the script. It does not run after a fatal error or in a forked child.
  * - on_wait: a callable that runs about every 100 ms of a wait; false ends the wait with CancelledException
  * - of a journal: from (a number, a Timestamp, 'first' or 'newest'), segment_bytes, retain_bytes, retain_seconds,
  *   retain_consumed
@@ -38,8 +38,8 @@
  *
  * Time-outs are seconds: INF waits for ever, 0 never waits. The default, also for null, is the option `timeout`, else
  * the ini entry `linkspan.timeout` (30 s). Loops wait for ever: `next` of a server and of a subscriber, foreach and
- * `run`. On the command line the first SIGINT or SIGTERM ends such a loop, and the second one the script, unless the
- * script handles or ignores the signal itself. Signals act as before after the last such object is closed.
+ * `run`. On the command line the first SIGINT or SIGTERM ends such a loop, and the second ends the script. The script
+ * may handle or ignore the signal instead. Signals act as before after the last such object is closed.
  *
  * PHP without thread safety has one thread, so an object carries out one call at a time. Callbacks of on_wait and
  * signal handlers must not make a call of the same kind on the same object: InvalidStateException.
@@ -361,9 +361,9 @@ final class Iteration implements \Iterator
 /**
  * An N-d array of numbers.
  *
- * It has an element type (bool, i8 … u64, f32, f64, c64, c128), a shape, an order (row or column), and its elements
- * as one little-endian string. `$a[1]` is a number of a vector, or a sub-array of an array with more dimensions;
- * `$a[[1, 2]]` indexes two dimensions. A complex number is a list of its two parts.
+ * It has an element type (bool, i8 … u64, f32, f64, c64, c128), a shape, and an order (row or column). One
+ * little-endian string has its elements. `$a[1]` is a number of a vector, or a sub-array of an array with more
+ * dimensions; `$a[[1, 2]]` indexes two dimensions. A complex number is a list of its two parts.
  */
 final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
@@ -537,8 +537,8 @@ final class Channel
     /**
      * Lends memory for $length opaque bytes, such as a camera frame.
      *
-     * Over `shm:`, with the encodings cbor and raw, the bytes are sent from this memory without a copy, once, with at
-     * most 4 KiB of other values around them. Elsewhere it is ordinary memory.
+     * Over `shm:`, with the encodings cbor and raw, the bytes are sent once from this memory without a copy. At most
+     * 4 KiB of other values may surround them. Elsewhere it is ordinary memory.
      */
     public function loanBytes(int $length): BytesLoan {}
     /** @throws TimeoutException */

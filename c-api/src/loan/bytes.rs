@@ -53,8 +53,8 @@ unsafe fn lend<H: Checked>(
 ///
 /// The program writes it through `*bytes` and puts it into a message with `linkspan_message_put_loan_bytes`. Over
 /// `shm:`, with `cbor` or `raw`, sending copies nothing. A message sends one such loan in place, with at most 4 KiB of
-/// other values before and after it. It is ordinary memory, copied when sent, with other transports or encodings,
-/// below 64 KiB, before the channel is linked, or while all slots are in use.
+/// other values before and after it. Otherwise it is ordinary memory, copied when sent: with other
+/// transports or encodings, below 64 KiB, before the channel is linked, or while all slots are in use.
 ///
 /// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
 /// the longest message; `OutOfMemory`.
