@@ -2,13 +2,11 @@
 //!
 //! The thread accepts connections and lets the [`Authenticator`] check them. It reads one hello and no later
 //! byte, asks the listener's [`HandshakeHandler`], and sends the answer. It never runs the program's code and
-//! never blocks on one peer. Each peer has `HELLO_TIMEOUT` for its hello, and `Bounds` limits the connections
-//! without a hello.
+//! never blocks on one peer. `Bounds` limits the connections without a hello.
 //!
-//! No mutex is held while a handler, a watcher or an authenticator runs. The thread starts with the first
-//! registration and ends with the last. A forked child has no such thread, and makes another acceptor.
-//! `Watches::born` is the fork generation of its maker, so the drop of an inherited registration spares the
-//! parent's listener.
+//! No mutex is held while a handler, a watcher or an authenticator runs. A forked child has no such thread,
+//! and makes another acceptor. `Watches::born` is the fork generation of its maker, so the drop of an
+//! inherited registration spares the parent's listener.
 
 mod handler;
 mod pending;

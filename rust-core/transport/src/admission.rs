@@ -1,8 +1,7 @@
 //! Bounds the connections that wait for admission, per user, key or address.
 //!
 //! A peer that opens connections and sends nothing can neither keep others out nor take all descriptors of
-//! the process. The acceptor counts connections without a complete hello; `partial` counts the memory of
-//! incomplete messages by this identity.
+//! the process. `partial` counts the memory of incomplete messages by this identity.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,10 +1,10 @@
 //! Memory of large messages that have arrived in part: it grows with the bytes, within one budget per
 //! process.
 //!
-//! The budget counts the bytes of all such messages per sender: a user, or the owner of a key. If a message
-//! needs more than is left, the sender with the most bytes loses its largest message, and that link ends. A
-//! correct peer connects again and repeats the message. So a sender with less than an even share loses
-//! nothing, however many messages others have begun.
+//! The budget counts the bytes of all such messages per sender. If a message needs more than is left, the
+//! sender with the most bytes loses its largest message, and that link ends. A correct peer connects again
+//! and repeats the message. A sender with less than an even share loses nothing, however many messages others
+//! have begun.
 //!
 //! Locks: the list of the budget first, then the bytes of one message. A thread that appends locks only its
 //! own message.

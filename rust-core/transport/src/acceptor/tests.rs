@@ -58,7 +58,6 @@ fn caller_of_a_listener_that_is_closed_before_it_accepts_is_disconnected() {
         let begun = Instant::now();
         let caller = place.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();
         rustix::io::write(&caller, &hello.to_bytes()).unwrap();
-        // The thread has been woken, and is in its accept delay.
         std::thread::sleep(Duration::from_millis(50));
         drop(registration);
         (begun.elapsed() < ACCEPT_DELAY).then_some(caller)

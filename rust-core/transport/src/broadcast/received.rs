@@ -9,7 +9,7 @@ pub enum Received {
     Frame(Incoming),
     /// Nothing new.
     Nothing,
-    /// The publisher has moved to a larger ring, or the file of a needed slot is missing: connect again.
+    /// The publisher has moved, or the file of a needed slot is missing: connect again.
     Moved,
 }
 
@@ -28,8 +28,8 @@ impl Received {
 pub enum Start {
     /// With the newest record, which is flagged as retained.
     Newest,
-    /// With the message of this sequence number, flagged as retained; 0 for the first message ever.
+    /// With the message of this number, flagged as retained; 0 for the first message ever.
     With(u64),
-    /// After the message of this sequence number, which it has read in the previous ring.
+    /// After the message of this number, which it has read in the previous ring.
     After(u64),
 }

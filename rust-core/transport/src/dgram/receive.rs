@@ -1,7 +1,7 @@
 //! Reading from a mailslot, and counting the gaps in each sender's numbers.
 //!
-//! Any process with write permission may send invalid datagrams. They are counted and skipped, and do not end
-//! the link for others. The table of senders is bounded against a hostile writer with many names.
+//! Invalid datagrams are counted and skipped, and do not end the link for others. The table of senders is
+//! bounded against a hostile writer with many names.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -75,8 +75,9 @@ impl DgramRx {
 
     /// Returns the offset in this memory at which datagrams are read: the middle of its first page.
     ///
-    /// Copying 10 kB to 8 or 16 bytes after a page's beginning takes 5.5 µs instead of 2.3. There the
-    /// processor takes loads for dependent on the preceding stores.
+    /// The kernel keeps a long datagram from the beginning of a page on. Copying 10 kB to 8 or 16 bytes after
+    /// a page's beginning takes 5.5 µs instead of 2.3: the processor takes loads for dependent on the
+    /// preceding stores.
     fn place(memory: &[u8]) -> usize {
         (2048usize.wrapping_sub(memory.as_ptr().addr())) % 4096
     }

@@ -62,7 +62,6 @@ impl BoundPipe {
         let lock = take_lock(&place, at_once, connect_options.patience)?;
         let found = pair::find(&place)?;
         pair::check_ours(&place, &lock)?;
-        // Temporary files of a dead server of this user.
         pair::sweep_temporary(&place)?;
         let keeps = endpoint.absolute().is_some() && found.is_some() && !was_made_by_server(&place);
         owner::sweep(&place)?;
@@ -208,7 +207,7 @@ fn program(source: &str) -> &str {
     source.strip_suffix(&format!("-{}", std::process::id())).unwrap_or(source)
 }
 
-/// Returns whether a process reads at this name, and an ending one still reads after `time`.
+/// Returns whether a process reads at this name that does not close the pipe within `time`.
 pub(super) fn is_served(place: &Place, time: Duration) -> Result<bool> {
     match fifo::open(&place.directory, &place.file, PipeEnd::Write) {
         Ok(None) => Ok(false),

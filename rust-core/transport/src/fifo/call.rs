@@ -38,8 +38,7 @@ const REPLACED: Duration = Duration::from_secs(1);
 /// # Errors
 /// `AddressInUse` if the name has its client; `PermissionDenied`.
 pub fn ask(place: &Place, hello: &[u8]) -> Result<Call<Asked>> {
-    // Without a living server there is nothing to open. A test of the lock, unlike opening a pipe, wakes no
-    // process.
+    // A test of the lock, unlike opening a pipe, wakes no process.
     if !may_be_served(place)? {
         return Ok(Call::NotListening);
     }
@@ -92,8 +91,6 @@ enum Step {
 
 impl PipeCall {
     /// Sends the hello through the pair that now has the names. The link takes the client's lock.
-    ///
-    /// Returns the outcome if it is already known.
     fn next_pair(&mut self, client_lock: Lock) -> Result<Option<Call>> {
         let mut client_lock = client_lock;
         while self.tries < TRIES {
@@ -196,8 +193,7 @@ struct Ends {
 impl Ends {
     fn open(place: &Place) -> Result<Option<Ends>> {
         let directory = &place.directory;
-        // A writing end opens only while a process reads, so the pipe of a dead server is not mistaken for a
-        // living one's.
+        // A writing end opens only while a process reads, which a dead server does not.
         let Some(probe) = fifo::open(directory, &place.file, PipeEnd::Write)? else { return Ok(None) };
         let Some(answers) = fifo::open(directory, &reply(&place.file), PipeEnd::Read)? else {
             return Ok(None);
@@ -273,7 +269,6 @@ impl Attempt {
                 Ok(false) => return Ok(Step::Wait),
                 Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Step::Gone),
                 Err(e) if matches!(e.kind(), ErrorKind::Malformed | ErrorKind::VersionMismatch) => {
-                    // The rest in the pipe would keep it readable.
                     set.remove(self.pipes.reader());
                     let timer = Timer::new()?;
                     timer.arm(REPLACED)?;

@@ -46,7 +46,7 @@ pub fn has_client(place: &Place) -> Result<bool> {
     lock::is_locked(&place.directory, &client_lock_name(place))
 }
 
-/// The locks of both sides of one link, shared by its halves. Several threads may call every method.
+/// The locks of both sides of one link. Several threads may call every method.
 #[derive(Debug)]
 pub struct Liveness {
     place: Place,
@@ -91,9 +91,7 @@ impl Liveness {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Ends the link: releases this side's locks, which shows the peer the end and frees the name.
-    ///
-    /// Returns false if it had ended before.
+    /// Ends the link: releases this side's locks, which shows the peer the end; false if it had ended before.
     pub fn end(&self) -> bool {
         let ends = !self.ended.swap(true, Ordering::AcqRel);
         if ends {
@@ -120,7 +118,6 @@ impl Liveness {
         self.test_lock()
     }
 
-    /// Handles the events of the descriptor; returns true if the link has ended.
     pub fn check_events(&self) -> Result<bool> {
         if self.has_ended() || !is_readable(self.epoll.as_fd()) {
             return Ok(self.has_ended());

@@ -30,8 +30,7 @@ pub fn of_reply(file: &str) -> Option<&str> {
 #[derive(Debug)]
 pub struct Pair {
     pub requests: Guarded,
-    /// A writing end of the request pipe. While it is open, clients may open and close the pipe without
-    /// ending it.
+    /// While this writing end is open, clients may open and close the pipe without ending it.
     pub anchor: Guarded,
     pub answers: Guarded,
     /// The private directory of the pipes; `None` after they have got their names.
@@ -43,7 +42,6 @@ const ENTRIES: [&str; 2] = ["reply", "request"];
 #[derive(Clone, Copy, Debug)]
 pub struct PipeAccess {
     pub mode: u32,
-    /// The group; `None` for that of the process or the directory.
     pub group: Option<u32>,
 }
 

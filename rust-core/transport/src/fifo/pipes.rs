@@ -23,11 +23,10 @@ use crate::sys::poll::wait_any;
 pub struct Pipes {
     reader: Guarded,
     writer: Guarded,
-    /// A writing end of the pipe that is read. It keeps the pipe from ending when one of many writers closes.
+    /// It keeps the pipe that is read from ending when one of many writers closes.
     _anchor: Option<Guarded>,
     /// `None` if the peer uses no locks.
     liveness: Option<Liveness>,
-    /// Owns the name of plain pipes.
     _hold: Option<Box<dyn Debug + Send + Sync>>,
 }
 
@@ -95,7 +94,6 @@ impl Pipes {
         if self.is_peer_gone() || self.check_events()? { Err(gone()) } else { Ok(()) }
     }
 
-    /// Returns whether the peer has closed its end of the pipe that is read, which ends the link.
     fn is_peer_gone(&self) -> bool {
         let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
         if !ended && fifo::is_peer_gone(&self.reader) {

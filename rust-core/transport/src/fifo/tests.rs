@@ -70,7 +70,6 @@ fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
     [&header.to_bytes()[..], body].concat()
 }
 
-/// Admits every client, and sends its stream to the test.
 struct ForwardStream(Sender<Stream>);
 
 impl HandshakeHandler for ForwardStream {
@@ -211,7 +210,6 @@ fn lock_shows_the_end_of_a_peer_whose_pipes_stay_open() {
     let (_registration, admitted) = serve(&folder);
     let client = connect(&folder);
     let server = admitted.recv_timeout(SOON).unwrap();
-    // Another process would keep both pipes open.
     let keep = |stream: &Stream| {
         let Stream::Other(pipes) = stream else { panic!() };
         let again = |fd: std::os::fd::BorrowedFd<'_>| {
@@ -397,7 +395,6 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     let all = length();
     std::thread::scope(|s| {
         let client = s.spawn(|| connect(&folder));
-        // Waits until the client has read some bytes.
         let deadline = Deadline::after(SOON);
         while length() == all {
             assert!(!deadline.has_passed(), "the client did not read from the pipe");

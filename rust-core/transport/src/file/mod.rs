@@ -2,12 +2,12 @@
 //!
 //! Without `locked`, a writer holds the name's lock for one write: it writes a temporary file and renames it.
 //! A reader opens a file that never changes, so it needs no lock. With `locked`, the file is written and read
-//! in place under its own fcntl lock, for programs that support only fcntl. All programs that use the file
-//! must agree. After a writer is killed in the middle, readers get `Corrupt` until the next write.
+//! in place under its own fcntl lock, for programs that support only fcntl. After a writer is killed in the
+//! middle, readers get `Corrupt` until the next write.
 //!
 //! With `framing="linkspan"` the file is one frame with the body's check sum. With `"lines"` it is a JSON
-//! text and a newline, with `"raw"` only the encoded value. Values of the last two have no number; a reader
-//! counts the changes that it has seen. No process owns the name, so a file is never stale.
+//! text and a newline, with `"raw"` only the encoded value, both without a number. No process owns the name,
+//! so a file is never stale.
 
 mod form;
 mod open;

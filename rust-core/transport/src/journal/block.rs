@@ -16,14 +16,13 @@ pub const BLOCK: usize = 64;
 pub const VERSION: u32 = 1;
 /// The largest number of a record, a segment or a count, and the largest offset in a file.
 ///
-/// Reading code compares numbers from files with it, so their sums cannot overflow.
+/// Numbers from files are compared with it, so their sums cannot overflow.
 pub const LARGEST: u64 = 1 << 62;
 
 const NUMBERS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<const N: usize> {
-    /// The version of the layout of the block's file.
     pub version: u32,
     pub id: JournalId,
     pub numbers: [u64; N],

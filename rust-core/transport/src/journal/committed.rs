@@ -36,8 +36,8 @@ impl Word {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
             None => {
-                // The word implies that segments exist. After a power cut it must not exist without them. A
-                // killed writer may have left the name of a segment unsynced.
+                // After a power cut the word must not exist without segments, and a killed writer may have
+                // left their names unsynced.
                 folder.sync_names()?;
                 folder.make(NAME, &[])?
             }
@@ -56,7 +56,6 @@ impl Word {
         self.file.write_all_at(&block, 0).doing("writing how far the journal is safe")
     }
 
-    /// Returns whether the file has lost its name, because the journal was removed.
     pub fn is_gone(&self) -> Result<bool> {
         Ok(self.file.metadata().doing("looking at how far the journal is safe")?.nlink() == 0)
     }
@@ -89,13 +88,11 @@ impl Word {
     }
 }
 
-/// Opens the last segment of a journal for reading.
-///
-/// Returns `None` if there is no segment yet, or the segment was just deleted.
+/// Opens the last segment of a journal for reading, if there is one.
 ///
 /// # Errors
-/// `Corrupt` if the word proves that there were segments. Otherwise a reader would wait for a first record
-/// without reporting the lost ones. Also the errors of [`JournalFolder::segment`].
+/// `Corrupt` if the word proves that there were segments, so that a reader reports the lost records. Also the
+/// errors of [`JournalFolder::segment`].
 pub fn last_segment(folder: &JournalFolder) -> Result<Option<(File, SegmentInfo)>> {
     match folder.segments()?.last().copied() {
         Some(last) => folder.segment(last, false),

@@ -25,7 +25,6 @@ pub struct Position {
     pub at: u64,
 }
 
-/// A consumer's name, held by the process that reads under it.
 #[derive(Debug)]
 pub struct Consumer {
     name: String,
@@ -84,7 +83,6 @@ fn lock_name(folder: &JournalFolder, name: &str) -> String {
     format!("{}/{name}", folder.place.file)
 }
 
-/// Returns whether a living process reads under this name.
 pub fn is_live(folder: &JournalFolder, name: &str) -> Result<bool> {
     lock::is_locked(&folder.place.directory, &lock_name(folder, name))
 }
@@ -107,7 +105,6 @@ fn read(folder: &JournalFolder, name: &str, writes: bool) -> Result<Option<(File
         let mut block = [0; BLOCK];
         match file.read_exact_at(&mut block, at) {
             Ok(()) => {}
-            // The second block has not been written yet.
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => continue,
             Err(e) => return Err(e).doing(format_args!("reading {}", path.display())),
         }

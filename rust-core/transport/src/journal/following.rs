@@ -92,8 +92,7 @@ impl Following {
 
     /// Returns to waiting if the journal was removed.
     ///
-    /// The next journal is read from its beginning, or from the given time: its numbers start again, so an
-    /// old number is meaningless.
+    /// The next journal's numbers start again, so it is read from its beginning, or from the given time.
     fn after<T>(&mut self, received: Result<T>) -> Result<T> {
         if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
             let watch = watch(&self.place, &self.epoll)?;
@@ -125,14 +124,13 @@ impl Following {
         Error::new(ErrorKind::NotFound, text)
     }
 
-    /// See the contract in `lib.rs`.
     pub fn park(&mut self) -> Result<bool> {
         if let JournalState::Absent(watch) = &self.state {
             watch.drain();
         }
         let appeared = !self.is_present();
         match self.reader()? {
-            // The journal itself may have caused the event. Then there may be something to read.
+            // The journal itself may have caused the event.
             Some(reader) => Ok(reader.park()? || appeared),
             None => Ok(false),
         }

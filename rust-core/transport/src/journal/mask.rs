@@ -15,8 +15,7 @@ pub type Mask = [u8; 4];
 
 const MAGIC: [u8; 4] = *b"LKSP";
 const STEP: usize = ALIGN as usize;
-/// The size of the parts that are searched and then added to the checksum, while the processor's cache has
-/// them.
+/// The size of the parts that are searched and added to the checksum, while the processor's cache has them.
 const PART: usize = 16 << 10;
 
 /// Returns the CRC-32C of a body, and whether it needs a mask.
@@ -29,7 +28,6 @@ pub fn inspect(body: &[u8]) -> (u32, bool) {
     (check, needs_mask)
 }
 
-/// Returns whether one of the 64-byte steps begins with these bytes.
 fn holds(body: &[u8], beginning: [u8; 4]) -> bool {
     body.chunks(STEP).any(|step| step.starts_with(&beginning))
 }
@@ -48,7 +46,7 @@ pub fn apply(mask: Mask, body: &mut [u8]) {
 
 /// Draws a mask under which no step of this body looks like the beginning of a record.
 ///
-/// It is random, so the body's writer cannot predict it and cannot force repeated draws.
+/// It is random, so the body's writer cannot force repeated draws.
 pub fn draw(body: &[u8]) -> Result<Mask> {
     loop {
         let mask = random::bytes()?;

@@ -10,12 +10,11 @@
 //! ```
 //!
 //! A record is a message in its wire format. The names of the segments are the index by number, their pages
-//! the index by time. Inside a segment a search walks from header to header.
+//! the index by time.
 //!
-//! The process that holds the journal's lock writes. A reader locks at most its own name. A crash at any
-//! instruction leaves whole records, then at most one torn tail. The next writer truncates the tail if no
-//! part was acknowledged (`tail`). Damage to acknowledged records is `Corrupt`, with the file and the offset;
-//! only the user can request its truncation.
+//! The process that holds the journal's lock writes. A crash at any instruction leaves whole records, then at
+//! most one torn tail, which the next writer truncates if no part was acknowledged (`tail`). Damage to
+//! acknowledged records is `Corrupt`, with the file and the offset; only the user can request its truncation.
 //!
 //! | topic | module |
 //! |---|---|

@@ -1,9 +1,9 @@
 //! Finds the end of a journal: the last good record, and whether later bytes were acknowledged.
 //!
-//! A crash may leave any part of the unsynced writes: a torn record, zeros, or a later record without its
-//! predecessor. The scan therefore checks the checksum of every record in order. Two facts prove that a
-//! broken record was acknowledged: the committed word, and a later record whose `after` shows that this
-//! record was safe by then. Without proof the tail may be truncated; with proof it is damage, and `Corrupt`.
+//! A crash may leave a torn record, zeros, or a later record without its predecessor. The scan therefore
+//! checks every record in order. Two facts prove that a broken record was acknowledged: the committed word,
+//! and a later record whose `after` shows that this record was safe by then. Without proof the tail may be
+//! truncated; with proof it is `Corrupt`.
 
 use super::committed::Committed;
 use super::folder::{JournalFolder, PAGE};
@@ -25,8 +25,7 @@ pub struct Tail {
 /// Finds the end of a journal's last segment. `known` is the committed word.
 ///
 /// # Errors
-/// `Corrupt`, with the file and the offset, if an acknowledged record is damaged. It is never truncated
-/// silently.
+/// `Corrupt`, with the file and the offset, if an acknowledged record is damaged.
 pub fn find(folder: &JournalFolder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
     let (tail, why) = scan(records, records.segment.first, 0)?;
     let acknowledged = known.map_or(0, |known| known.sequence);
@@ -48,7 +47,7 @@ pub fn find(folder: &JournalFolder, records: &mut Records, known: Option<Committ
     Err(Error::new(ErrorKind::Corrupt, text).at(tail.end as usize))
 }
 
-/// Walks over good records from the position of `records` on; `at` is the offset of the preceding record.
+/// Walks over good records from the position of `records` on; `at` is the offset of the preceding one.
 ///
 /// Returns the end, and the reason why the following bytes are not a record.
 pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<String>)> {
@@ -108,7 +107,6 @@ pub fn locate(folder: &JournalFolder, last: Committed) -> Result<Committed> {
     let Some(first) = folder.segments()?.into_iter().rfind(holds) else { return Ok(last) };
     let Some((file, segment)) = folder.segment(first, false)? else { return Ok(last) };
     let (tail, _) = scan(&mut Records::new(file, segment), first, 0)?;
-    // Reading reports damage before the record.
     if tail.sequence != last.sequence {
         return Ok(last);
     }

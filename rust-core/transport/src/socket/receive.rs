@@ -2,8 +2,7 @@
 //!
 //! Short frames are copied out of a buffer of 64 KiB; one read can bring several. A series of equally long
 //! frames is read directly into the memory of each frame (`direct`). A frame over the limit is read and
-//! dropped, and the link continues. After an invalid header the start of the next frame is unknown, so the
-//! link ends.
+//! dropped. After an invalid header the start of the next frame is unknown, so the link ends.
 //!
 //! The peer's process can end while its child keeps the socket open. Before each sleep, `probe_due` therefore
 //! requests one check of the pidfd.

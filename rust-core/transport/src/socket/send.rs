@@ -139,8 +139,8 @@ impl StreamTx {
 
     /// Returns whether the peer was just active and need not be checked before this frame.
     ///
-    /// If the peer has ended since, the next frame notices it, and all unacknowledged frames are sent again.
-    /// A request that may run only once is never sent again, so the peer is always checked before it.
+    /// If the peer has ended since, all unacknowledged frames are sent again. A request that may run only
+    /// once is never sent again, so the peer is always checked before it.
     fn was_recently_active(&self, header: &Header) -> bool {
         let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;
         // Frames without a message carry no time.

@@ -30,12 +30,11 @@ impl Delivered {
         self.order.iter().any(|(n, _)| *n == number)
     }
 
-    /// Returns whether a file was delivered and must not be delivered again.
     pub fn has_file(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
-    /// Removes the files of all messages up to the last one with the number `up_to`, if there is one.
+    /// Removes the files of all messages up to the last one with the number `up_to`.
     pub fn remove_up_to(&mut self, folder: &SpoolFolder, up_to: u64) {
         let count = self.order.iter().rposition(|(n, _)| *n == up_to).map_or(0, |last| last + 1);
         self.remove_first(folder, count);
@@ -47,8 +46,7 @@ impl Delivered {
 
     fn remove_first(&mut self, folder: &SpoolFolder, count: usize) {
         for name in self.order.drain(..count).filter_map(|(_, name)| name) {
-            // A file that cannot be removed is not delivered again here, but once more to the next
-            // incarnation.
+            // A file that cannot be removed is delivered again only to the next incarnation.
             if folder.remove(&name).is_ok() {
                 self.names.remove(&name);
             }

@@ -1,9 +1,9 @@
 //! The bound of the messages that wait in a directory.
 //!
 //! It allows the bytes of the option `buffer` (256 MiB by default), and one file for each 4 KiB, but at least
-//! 4,096. Listing a directory is slow if many files wait. So a sender takes half of the remaining room as its
-//! credit; messages within the credit cost nothing more. Near the bound it keeps a [`Census`] instead.
-//! Several senders count independently, so together they exceed the bound a little.
+//! 4,096. Listing a directory is slow, so a sender takes half of the remaining room as its credit. Near the
+//! bound it keeps a [`Census`] instead. Several senders count independently, so together they exceed the
+//! bound a little.
 
 use super::census::{Census, each_waiting};
 use super::folder::SpoolFolder;

@@ -3,12 +3,11 @@
 //!
 //! The server puts the answer into `client/` under the request's name and then removes the request's file. If
 //! it dies before the answer, the next server gets the request. If it dies between answer and removal, the
-//! next server removes the request ([`remove_answered`]). A message without an answer stays until the program
-//! has consumed it (`delivered`).
+//! next server removes the request ([`remove_answered`]).
 //!
-//! Several workers lock each file before they read it (`workers`). The requesting user can read its answers,
-//! if the file system has access lists. Files of other users that are unreadable, too large or not a value in
-//! their encoding move to `rejected/`, and their sender gets an error.
+//! The requesting user can read its answers, if the file system has access lists. Files of other users that
+//! are unreadable, too large or not a value in their encoding move to `rejected/`, and their sender gets an
+//! error.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;

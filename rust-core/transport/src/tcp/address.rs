@@ -1,7 +1,7 @@
 //! The kind of TCP, the addresses of its endpoints, and whether an address is within this machine.
 //!
-//! "Within" means loopback: bytes never leave the machine, so the token decides. For other addresses keys
-//! decide. The decision is made for each resolved address and never for a name.
+//! On loopback the token decides, for other addresses keys. The decision is made for each resolved address
+//! and never for a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;

@@ -24,10 +24,9 @@ use crate::sys::inet;
 #[derive(Debug)]
 pub struct TcpAuthenticator(pub Arc<Directory>);
 
-/// A peer that has not yet proven that it knows the token.
 struct Proving {
     directory: Arc<Directory>,
-    /// The listener's address as the kernel reports it for this connection: part of the proof.
+    /// The listener's address as the kernel reports it for this connection.
     address: SocketAddr,
     exchange: proof::ListenerProof,
 }

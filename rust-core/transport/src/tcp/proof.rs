@@ -7,9 +7,8 @@
 //! | the connecting side | its proof; its hello follows at once |
 //!
 //! A proof is an HMAC-SHA-256, keyed with the token, of a text that names the side, the listener's address as
-//! that side sees it, and both random numbers. It is useless to the other side, for a second time, and for a
-//! listener at another port. A process that has taken the client's port can neither answer nor forward the
-//! exchange to the real listener.
+//! that side sees it, and both random numbers. A process that has taken the client's port can neither answer
+//! nor forward the exchange to the real listener.
 
 use std::net::SocketAddr;
 

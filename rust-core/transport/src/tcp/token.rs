@@ -1,8 +1,7 @@
 //! The token that keeps other users out of loopback TCP: 32 random bytes in a file of the runtime directory.
 //!
-//! The first program that needs it makes it, under a lock. Its mode is 0600 in a user's own directory, and
-//! 0640 in a directory that a group shares. A token that more users can read is refused, because they may
-//! have read it already.
+//! Its mode is 0600 in a user's own directory, and 0640 in a directory that a group shares. A token that more
+//! users can read is refused, because they may have read it already.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +17,6 @@ pub const NAME: &str = ".token";
 pub const LENGTH: usize = 32;
 const LIMIT: usize = 4096;
 
-/// The secret that the programs of one user share; in a shared directory, the programs of one group.
 pub struct TcpToken {
     pub secret: [u8; LENGTH],
     pub path: PathBuf,
@@ -83,7 +81,6 @@ impl TcpToken {
     }
 }
 
-/// Refuses a token that other users may have read.
 fn check(directory: &Directory, path: &std::path::Path, facts: &Stat) -> Result<()> {
     let shared = directory.is_shared();
     let mode = facts.st_mode & 0o7777;
@@ -123,12 +120,10 @@ fn unreadable(path: &std::path::Path) -> Error {
 
 /// Makes the token under a temporary name and renames it. The caller holds the lock.
 fn make(directory: &Directory) -> Result<()> {
-    // Files of a process that was killed here.
     staging::sweep(directory, &[NAME])?;
     let mode = if directory.is_shared() { 0o640 } else { 0o600 };
     let secret: [u8; LENGTH] = random::bytes()?;
     match directory.beneath().replace(NAME, &secret, mode, None) {
-        // Another user's program was first.
         Err(e) if e.kind() == ErrorKind::AddressInUse => Ok(()),
         made => made,
     }

@@ -28,7 +28,6 @@ pub(super) struct Direct {
 }
 
 pub(super) struct Settled {
-    /// Whether there was room for more.
     pub took_all: bool,
     /// How many bytes were copied to the buffer, because they are not the expected frame.
     pub in_buffer: usize,
@@ -56,7 +55,6 @@ impl Direct {
         Some(split(header, buffers::bytes(std::mem::take(&mut self.bytes))))
     }
 
-    /// Returns empty memory for the expected frame, and how much of it to fill.
     pub(crate) fn memory(&mut self) -> (&mut Vec<u8>, usize) {
         let most = self.expected + ROOM;
         self.bytes.clear();

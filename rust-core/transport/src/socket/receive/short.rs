@@ -28,15 +28,12 @@ impl StreamRx {
         self.end > self.start || self.direct.is_ready()
     }
 
-    /// Returns whether the last polls found nothing, so a sleep is likely, and nothing waits to be reported.
+    /// Returns whether the last polls found nothing, so a sleep is likely, and there is nothing to report.
     pub fn last_polls_were_empty(&self) -> bool {
         self.empty_polls >= EMPTY_POLLS && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
 
-    /// Reads once before any sleep. Returns whether there is a message, or an error for
-    /// [`StreamRx::try_recv`].
-    ///
-    /// Otherwise the next poll would also find nothing.
+    /// Reads once before any sleep; false if the next poll would also find nothing.
     pub fn poll(&mut self) -> bool {
         if self.long.is_some() {
             return false;
@@ -52,8 +49,7 @@ impl StreamRx {
         true
     }
 
-    /// Reads once without waiting. Returns false if nothing has arrived. [`StreamRx::try_recv`] reports an
-    /// error.
+    /// Reads once without waiting; false if nothing has arrived. [`StreamRx::try_recv`] reports an error.
     pub fn fill(&mut self) -> bool {
         if self.over.is_some() || self.direct.is_ready() || self.long.is_some() || self.start < self.end {
             return true;

@@ -44,7 +44,6 @@ fn frames_of_one_length_are_read_into_their_own_memory() {
         assert!(rx.expects_whole() && !rx.may_hold_more());
         assert!(rx.try_recv().unwrap().is_none());
     }
-    // A longer frame, then the beginning of a frame, and its rest with the next frame.
     let (longer, parted) = (frame(5100, 5), frame(5000, 6));
     far.write_all(&longer).unwrap();
     check(&mut rx, 5100, 5);
@@ -204,7 +203,6 @@ fn waiting() -> Waiting<'static> {
     Waiting::until(Deadline::after(Duration::from_secs(60)))
 }
 
-/// Receives this many frames of one length, one after the other.
 fn dialogue(rx: &mut StreamRx, far: &mut TcpStream, frames: u32, length: usize) {
     for _ in 0..frames {
         far.write_all(&frame(length, 7)).unwrap();
