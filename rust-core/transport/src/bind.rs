@@ -83,7 +83,6 @@ impl Place {
         }
     }
 
-    /// Makes the socket under this lock.
     fn bind_under(&self, lock: Lock, access: Access) -> Result<BoundName> {
         // The lock is held, so files at either name are stale.
         self.check_socket(&lock)?;

@@ -1,8 +1,8 @@
 //! The traits for link halves that one folder of a transport defines; [`super::Tx`] and [`super::Rx`] hold
 //! them.
 //!
-//! Streams and shared memory have their own variants, which saves a virtual call per message. The contract in
-//! `lib.rs` describes the methods further.
+//! Streams and shared memory have their own variants, which saves a virtual call per message. Methods without
+//! a comment are described at [`super::Tx`] and [`super::Rx`].
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -33,19 +33,15 @@ pub trait SendHalf: Send {
     /// `concerns_frame` tells whether this kind of error usually concerns one frame.
     fn goes_on_after(&self, error: &Error, concerns_frame: bool) -> bool;
 
-    /// Notes that the program has consumed the received frames up to this number.
     fn consumed_to(&mut self, _number: u64) {}
 
-    /// Withdraws a request whose caller has given up, if no server has started it.
     fn withdraw(&mut self, _sequence: u64) {}
 }
 
 /// The receiving half.
 pub trait ReceiveHalf: Send {
-    /// Returns the next frame.
     fn try_recv(&mut self) -> Result<Option<Incoming>>;
 
-    /// Returns the descriptors to sleep on after [`ReceiveHalf::park`] returned false.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
     /// Returns whether an error concerns one message, which was skipped.
@@ -53,15 +49,12 @@ pub trait ReceiveHalf: Send {
         false
     }
 
-    /// Notes that the caller has finished with all frames except the last `_last`.
     fn consumed_but(&mut self, _last: usize) {}
 
-    /// Returns the losses since the last call.
     fn take_losses(&mut self) -> Losses {
         Losses::default()
     }
 
-    /// Returns whether an unconsumed message stays for the next reader.
     fn keeps(&self) -> bool {
         false
     }
@@ -81,17 +74,14 @@ pub trait ReceiveHalf: Send {
         Ok(false)
     }
 
-    /// Returns whether [`ReceiveHalf::newest`] can return the newest frame.
     fn keeps_newest(&self) -> bool {
         false
     }
 
-    /// Returns the newest frame, even if it was returned before.
     fn newest(&mut self) -> Result<Option<Incoming>> {
         Ok(None)
     }
 
-    /// Returns whether there may be a frame after the last returned one.
     fn has_several(&self) -> bool {
         true
     }
@@ -101,19 +91,14 @@ pub trait ReceiveHalf: Send {
         Ok(())
     }
 
-    /// Returns whether missed frames are an error `Lagged`; else the caller counts the gaps.
     fn counts_missed(&self) -> bool {
         false
     }
 
-    /// Returns whether the half keeps its position after an error.
-    ///
-    /// After `Disconnected` such a half waits for the next store at its place.
     fn keeps_place(&self) -> bool {
         false
     }
 
-    /// Returns the reason for the absence of frames, if it is not just that nothing was written.
     fn why_nothing(&self) -> Option<Error> {
         None
     }
@@ -127,7 +112,6 @@ pub trait Readers {
     /// `OutOfMemory`; then nothing has changed.
     fn grow(&mut self, buffer: usize) -> Result<()>;
 
-    /// Returns the slots for long arrays, which subscribers view.
     fn slots(&self) -> Arc<PublishedSlots>;
 
     /// Returns the memory files of the ring and of the slots that this reader needs.
@@ -145,10 +129,8 @@ pub trait Readers {
     /// Adds a reader without support for slots: until its removal, every message is whole in the ring.
     fn add_without_slots(&mut self, id: u64) -> Result<()>;
 
-    /// Notes that a subscriber's hello has been answered.
     fn answered(&mut self, id: u64);
 
-    /// Removes a subscriber, or a reader without support for slots.
     fn remove(&mut self, id: u64);
 
     /// Ends publishing. Views of published arrays stay valid.

@@ -425,7 +425,6 @@ impl JournalLog {
         self.retire_before(first)
     }
 
-    /// Deletes the segments whose records all have lower numbers than `first`.
     pub fn retire_before(&mut self, first: u64) -> Result<()> {
         self.kept.retire_before(&self.folder, first)
     }

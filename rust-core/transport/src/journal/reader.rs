@@ -87,7 +87,6 @@ impl Reader {
         opened.map_err(|e| place.denied("read", e))
     }
 
-    /// Like [`Reader::open`]; with `watches` false for a single read.
     fn open_once(
         place: &Place,
         name: Option<&str>,

@@ -155,7 +155,6 @@ impl JournalWriter {
         self.log().committed().sequence
     }
 
-    /// Returns how many named readers read the journal now.
     pub fn live_consumers(&self) -> Result<usize> {
         let log = self.log();
         let mut live = 0;

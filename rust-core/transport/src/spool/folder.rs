@@ -371,7 +371,6 @@ pub fn known_clients(hello: &SpoolFolder) -> Result<Vec<String>> {
     hello.names(|name| name != SERVER && !name.starts_with('.'))
 }
 
-/// Returns the clients whose processes live and hold their lock.
 pub fn living_clients(locks: &Directory, hello: &SpoolFolder) -> Result<Vec<String>> {
     let mut names = known_clients(hello)?;
     let mut failed = None;

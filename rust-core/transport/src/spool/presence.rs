@@ -100,7 +100,6 @@ impl Presence {
         Ok(Presence { layout: layout.clone(), who: who.to_owned(), file, born, stays: false, _lock: lock })
     }
 
-    /// Keeps the file after the drop: it describes other workers.
     pub fn keep_file(&mut self) {
         self.stays = true;
     }

@@ -31,7 +31,6 @@ const AGE: Duration = Duration::from_secs(24 * 3600);
 const COUNT: usize = 4096;
 const MAX_REPORTED: usize = 16;
 
-/// Returns the client of an answer. `None` if a script sent the request.
 fn recipient(name: &str) -> Option<String> {
     let name = name.strip_suffix(super::name::FAILED).unwrap_or(name);
     MessageFileName::parse(name, Kind::Reply).numbered.map(|(_, who)| who)

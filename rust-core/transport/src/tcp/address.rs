@@ -94,7 +94,6 @@ impl Address {
         Lookup::begin(&self.host, self.port)
     }
 
-    /// Returns the addresses to connect to, from those of a name server.
     pub fn connectable(&self, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         addresses.into_iter().map(connectable).collect()
     }
@@ -146,7 +145,6 @@ fn connectable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Returns whether bytes to this address never leave the machine.
 pub fn is_loopback_address(ip: IpAddr) -> bool {
     ip.is_loopback()
 }
