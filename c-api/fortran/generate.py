@@ -40,7 +40,7 @@ def included() -> dict[str, str]:
     bound = {name: loan_names(name) for name in LENDERS}
     bound["message"] += [n for what in ("put", "add", "get", "into") for n in specific_names(what)]
     bound["message"] += [n for what in ("put", "add") for n in put_loan_names(what)]
-    notice = "! The procedures that the generic names of {} stand for.\n"
+    notice = "! The procedures with the generic names of {}.\n"
     return {f"linkspan_{name}.inc": notice.format(name) + "".join(f"procedure, private :: {n}\n" for n in names) for name, names in bound.items()}
 
 

@@ -55,7 +55,7 @@ def get_arrays(kind: str, declaration: str, rank: int) -> str:
 {HEAD}
       {declaration}, pointer, intent(out) :: value{colons(rank)}
 {TAIL}
-      ! What points to nothing has no state yet, and gfortran passes that on.
+      ! The pointer has no state before this, and gfortran would pass that on.
       nullify (value)
       call finish(view_{kind}(self, path, value), stat, errmsg)
    end subroutine
@@ -84,7 +84,7 @@ def fetch(kind: str, declaration: str, dtype: str) -> str:
       if (status /= linkspan_ok) call drop_{kind}(value)
    end function
 
-   ! Deallocates it, whatever its rank is: that is what intent(out) does.
+   ! Deallocates an array of any rank, by intent(out).
    subroutine drop_{kind}(value)
       {declaration}, allocatable, intent(out) :: value(..)
       select rank (value)
@@ -106,7 +106,7 @@ def view(kind: str, declaration: str, dtype: str) -> str:
       call point_{kind}(from%data, from%dims, value)
    end function
 
-   ! Points to an array of these lengths; to nothing where there is none.
+   ! Points to an array of these lengths; to nothing if place is null.
    subroutine point_{kind}(place, dims, value)
       type(c_ptr), intent(in) :: place
       integer(c_int64_t), intent(in) :: dims(15)

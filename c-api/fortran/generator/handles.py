@@ -13,7 +13,7 @@ def handle_procedures(name: str) -> str:
 
    subroutine {name}_release(self)
       class(linkspan_{name}), intent(inout) :: self
-      ! Its own handle, which is released once: there is no error.
+      ! A handle of this object is released only once, so the call cannot fail.
       integer(c_int32_t) :: outcome
       outcome = c_{name}_free(self%handle)
       self%handle = c_null_ptr
@@ -32,7 +32,7 @@ def handle_procedures(name: str) -> str:
          error stop "linkspan: a {name} is not copied; pass it as an argument, or point to it"
    end subroutine
 
-   ! Closes it and gives back what it holds; what is closed already stays so.
+   ! Closes it and releases its resources. A second call does nothing.
    subroutine {name}_close(self, {'timeout, ' if timed else ''}stat, errmsg)
       class(linkspan_{name}), intent(inout) :: self
 {'      real(real64), intent(in), optional :: timeout' + chr(10) if timed else ''}{TAIL}
@@ -46,7 +46,7 @@ def handle_procedures(name: str) -> str:
         return out
     if name not in ("publisher", "region"):
         out += f"""
-   ! A descriptor for event loops: readable while the object has something to give.
+   ! Returns a descriptor for event loops, readable while the object has messages or events.
    function {name}_fileno(self, stat, errmsg) result(fd)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
@@ -59,8 +59,8 @@ def handle_procedures(name: str) -> str:
     for what in ["stats", "events"]:
         if name == "region" or (what == "events" and name in ("service", "controller")):
             continue
-        doc = ("Counters as a map." if what == "stats" else
-               "What has happened since the last call: an array of maps with kind, at, missed and text.")
+        doc = ("Gives counters as a map." if what == "stats" else
+               "Gives the events since the last call: an array of maps with kind, at, missed and text.")
         out += f"""
    ! {doc}
    subroutine {name}_{what}(self, {what}, stat, errmsg)
@@ -72,8 +72,8 @@ def handle_procedures(name: str) -> str:
    end subroutine
 """
     flushed = {
-        "channel": "the peer has consumed what was sent; an error says how many messages it has not",
-        "publisher": "every connected subscriber has been given what was published; an error says how many messages are left",
+        "channel": "the peer has consumed all sent messages; the text of an error has the number of unconsumed ones",
+        "publisher": "every connected subscriber has all messages; the text of an error has the number of messages left",
     }
     if name in flushed:
         out += f"""
@@ -87,7 +87,7 @@ def handle_procedures(name: str) -> str:
 """
     if name in ("channel", "subscriber"):
         out += f"""
-   ! Receives a message. What `message` held is released first, so that it holds nothing if the call fails.
+   ! Receives a message. The call first releases `message`, which stays empty after a failure.
    subroutine {name}_recv(self, message, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -97,8 +97,9 @@ def handle_procedures(name: str) -> str:
       call finish(c_{name}_recv(self%handle, nanoseconds(timeout), message%handle), stat, errmsg)
    end subroutine
 
-   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for. The first
-   ! number of them are new, and the others hold nothing. They count as consumed with the next call that receives.
+   ! Waits for a message and takes it and the next ones that have arrived, at most the size of messages.
+   !
+   ! The first `number` elements are new, and the others empty. They count as consumed at the next call that receives.
    subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: messages(:)
@@ -135,14 +136,14 @@ def handle_procedures(name: str) -> str:
       call finish(c_{name}_try_recv(self%handle, message%handle), stat, errmsg)
    end subroutine
 
-   ! With the option ack="manual": acknowledges all messages that were received.
+   ! Acknowledges all received messages, with the option ack="manual".
    subroutine {name}_ack(self, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
       call finish(c_{name}_ack(self%handle), stat, errmsg)
    end subroutine
 
-   ! Whether a message is available.
+   ! Returns whether a message is available.
    function {name}_poll(self, stat, errmsg) result(there)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
@@ -153,12 +154,13 @@ def handle_procedures(name: str) -> str:
    end function
 """
     what = {"server": "request", "subscriber": "message"}.get(name)
-    missed = """ It goes on where messages were missed: `missed()` of the message is how many just
-   ! before it.""" if what == "message" else ""
+    missed = """ After missed messages it continues: `missed()` of the message
+   ! is their number just before it.""" if what == "message" else ""
     if what:
         out += f"""
-   ! The next {what}, for ever without a time-out; false at close and at a stop signal. What `{what}` held is
-   ! released first.{missed}
+   ! Waits for the next {what}, for ever without a time-out; false at close and at a stop signal.
+   !
+   ! The call first releases `{what}`.{missed}
    function {name}_next(self, {what}, timeout, stat, errmsg) result(more)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: {what}

@@ -6,7 +6,7 @@ from generator.kinds import KEY_IS_THERE, KINDS, LENDERS, TAIL
 def loan_procedures(name: str) -> str:
     """Returns the procedures that lend memory for an array of each kind and any rank."""
     out = f"""
-   ! Takes memory of this shape; `lent` points to it.
+   ! Lends memory of this shape; `lent` points to it.
    function {name}_lend(self, dtype, shape, rank, lent) result(status)
       class(linkspan_{name}), intent(in) :: self
       integer, intent(in) :: dtype, shape(:), rank
