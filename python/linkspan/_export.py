@@ -78,7 +78,6 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
 
 
 def _left_out(found: _native.TablesOfNames, name: str) -> dict[str, Any]:
-    """Returns the number of messages missing in a table, and the reason for the first one."""
     try:
         found.check_whole(name)
     except Error as error:

@@ -153,7 +153,6 @@ def group_places(names: Iterable[str]) -> dict[str, str]:
 
 
 def _below(groups: Iterable[str]) -> dict[str, set[str]]:
-    """Returns the groups inside each group."""
     below: dict[str, set[str]] = {}
     for path in groups:
         while "/" in path:
@@ -233,7 +232,7 @@ class _Group:
         self.extend(place, rows, data, at, dtype)
 
 
-#: The fewest rows of a chunk, if there are as many.
+#: The fewest rows of a chunk, unless the data set has fewer.
 _FEW = 256
 
 
@@ -310,7 +309,6 @@ def _is_blank(data: Any, dtype: Any, begin: int, end: int) -> bool:
 
 
 def _describe(made: Any, column: str, place: str, facts: Mapping[str, str]) -> None:
-    """Sets the attributes of a data set."""
     for key in ("unit", "encoding"):
         if key in facts:
             _attribute(made, key, facts[key])
@@ -347,12 +345,10 @@ def _arrays(h5py: Any, lists: tuple[Any, Any], valid: Any, shape: list[int] | No
 
 
 def _is_of_arrays(dtype: Any) -> bool:
-    """Returns whether each element is an array of any length."""
     return (dtype.metadata or {}).get("vlen", str) is not str
 
 
 def _objects(values: list[Any]) -> Any:
-    """Makes an array of objects, which may be arrays."""
     import numpy
 
     data = numpy.empty(len(values), dtype=object)

@@ -1,4 +1,4 @@
-"""The types of the native module; a test compares names and signatures with what is really there."""
+"""The types of the native module; a test compares names and signatures with the module."""
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Sequence, ValuesView
 from os import PathLike

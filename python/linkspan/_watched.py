@@ -19,10 +19,10 @@ LEFT_OUT: Any = ...
 """The `timeout=` of a call without one."""
 
 MOMENT = 0.005
-"""Seconds between polls of a state that no descriptor signals: room to send."""
+"""Seconds between polls for space to send, which no descriptor signals."""
 
 NOT_YET = (Empty, Timeout, NotFound, Stalled)
-"""What an attempt fails with that may succeed when the descriptor is readable."""
+"""Errors of an attempt that may succeed when the descriptor is readable."""
 
 
 def seconds_of(timeout: Seconds) -> float | None:
@@ -125,7 +125,6 @@ class Watched(Generic[S]):
                 here.loop.call_soon(self._look_again, here)
 
     def _here(self) -> Waits:
-        """Returns the state of the running loop."""
         loop = asyncio.get_running_loop()
         if (here := self._waits.get(loop)) is None:
             for ended in [each for each in tuple(self._waits) if each.is_closed()]:
@@ -203,7 +202,7 @@ class Watched(Generic[S]):
         return self._inner.endpoint
 
     def fileno(self) -> int:
-        """Returns a file descriptor for `wait`, readable when there is something to receive.
+        """Returns a file descriptor for `wait`, readable when a call would receive something.
 
         `InvalidState` after close, and in a forked child, which does not own the descriptor."""
         return self._descriptor if self._descriptor < 0 else self._inner.fileno()

@@ -49,13 +49,13 @@ W = TypeVar("W", bound=HasFileno)
 C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
 
 _ANSWER = 0.5
-"""Seconds that a program has to answer one that subscribes, as without asyncio."""
+"""Seconds to wait for the answer to a subscription, as without asyncio."""
 
 _QUESTIONS = 32
-"""Programs that are asked at a time for their newest message, each in a thread."""
+"""The most concurrent queries of programs for their newest message, each in a thread."""
 
 _LOOK = 0.005
-"""Seconds between two looks whether a subscriber has connected to a publisher that closes."""
+"""Seconds between checks for new subscribers of a closing publisher."""
 
 
 class _Each(Generic[T]):

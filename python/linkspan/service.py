@@ -169,7 +169,6 @@ def run(
 
 
 def _commands(service: Service) -> list[str]:
-    """Returns the additional commands of the service."""
     kind = type(service)
     own = [method.removeprefix("do_") for method in dir(service) if method.startswith("do_")]
     config = ["CONFIG"] if kind.on_config is not Service.on_config else []

@@ -90,7 +90,6 @@ class Table:
         return self._values(column)
 
     def _values(self, column: str, most: int | None = None) -> Any:
-        """Returns the values of a column, at most `most`."""
         native = self._native
         found, valid = native.numbers(column), native.validity(column)
         there = None if valid is None else valid.tolist()[:most]
@@ -114,7 +113,6 @@ class Table:
         return self._shaped(column, arrays, facts, most) if hasattr(elements, "reshape") else arrays
 
     def _shaped(self, column: str, arrays: list[Any], facts: dict[str, str], most: int | None) -> list[Any]:
-        """Returns the arrays of a column in their shapes."""
         from ._hdf5 import shape_of
 
         beside, order = f"{column}~shape", "F" if facts.get("order") == "column" else "C"
