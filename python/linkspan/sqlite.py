@@ -21,8 +21,8 @@ _STRETCH = 0.1
 def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
     """Moves the write-ahead log into the database file and empties it.
 
-    The .db file alone is then complete. Returns the number of frames (pages) that the log held. Without WAL mode, also in memory, it returns 0 and does
-    nothing. It checkpoints all attached databases.
+    The .db file is then complete without its log. Returns the number of frames (pages) that the log held. Without WAL
+    mode, also in memory, it returns 0 and does nothing. It checkpoints all attached databases.
 
     `timeout`: seconds to wait for other connections that read or write. After that, `Stalled` says how many frames
     remain in the log. Moved frames are safe, and a later call continues. Choose a shorter time than the deadline of

@@ -1,4 +1,4 @@
-/* Checkpoints of SQLite databases, for services; the .db file alone is then complete.
+/* Checkpoints of SQLite databases, for services; the .db file is then complete without its log.
  *
  * For programs that use SQLite: include it, and link with -lsqlite3. liblinkspan does not use it.
  *

@@ -1,4 +1,4 @@
-/* A service: alone without arguments. With `serve NAME` it is a service that `control NAME` commands. */
+/* A service: without arguments it needs no other program; `control NAME` commands a `serve NAME`. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 

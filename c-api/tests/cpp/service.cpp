@@ -1,4 +1,4 @@
-// A service in C++: alone without arguments. With `serve NAME` it is a service that `control NAME` commands.
+// A service in C++: without arguments it needs no other program; `control NAME` commands a `serve NAME`.
 #include <linkspan.hpp>
 
 #include <condition_variable>

@@ -1,4 +1,4 @@
-! A service in Fortran: alone without arguments. With `serve NAME` it is a service that `control NAME` commands.
+! A service in Fortran: without arguments it needs no other program; `control NAME` commands a `serve NAME`.
 module patience
    use, intrinsic :: iso_c_binding
    implicit none
