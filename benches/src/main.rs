@@ -1,4 +1,4 @@
-//! The benchmark: one command prints one table, which compares ours with the floor measured in the same run.
+//! The benchmark: one command prints a table that compares ours with the floor of the same run.
 //!
 //! `linkspan-bench` schedules the measurements. For each, it starts itself as `linkspan-bench work CASE`, and each
 //! such worker forks its far end as a separate process.

@@ -27,8 +27,7 @@ pub struct Report {
 
 const HEAD: [&str; 6] = ["what", "measured", "median (p99)", "ratio to floor", "spread", "mark"];
 
-/// The times of a published comparison for a request of 10 kB and its answer, in milliseconds, and our corresponding
-/// row.
+/// Times of a published comparison for a 10 kB request and answer, in milliseconds, and our row.
 const PUBLISHED: [(&str, f64, &str); 5] = [
     ("shared memory", 7.468, "shm 10 kB round trip, parked"),
     ("pipe", 15.954, "fifo 10 kB round trip"),

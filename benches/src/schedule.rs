@@ -1,4 +1,4 @@
-//! The order of measurements: a row's workers take turns, with the floor before and after each of ours.
+//! The order of measurements: a row's workers take turns, with the floor around each of ours.
 
 #[cfg(test)]
 mod tests;
@@ -69,7 +69,7 @@ pub fn measure_rows(rows: &[Row], plan: &Plan) -> Vec<Measured> {
         .collect()
 }
 
-/// Measures until the floor is stable, a bounded number of times; keeps the run with the most stable floor.
+/// Measures until the floor is stable, within a limit; keeps the run with the most stable floor.
 fn steady(plan: &Plan, mut measure: impl FnMut() -> Measured) -> Measured {
     let mut best = measure();
     for attempt in 2..=1 + plan.again {

@@ -1,4 +1,4 @@
-//! Statistics of many repetitions: the median, the slowest hundredth, the spread, and the ratio to the floor.
+//! Statistics of many repetitions: median, slowest hundredth, spread, and ratio to the floor.
 
 /// The measurements of one case, in its row's unit.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +25,7 @@ impl Taken {
         if range == 0.0 { 0.0 } else { range / self.median() }
     }
 
-    /// Returns the drift of the level: the ratio of the largest to the smallest median of a third, minus one.
+    /// Returns the level's drift: the ratio of the largest to the smallest median of a third, minus one.
     ///
     /// Returns zero if there are too few repetitions.
     pub fn drift(&self) -> f64 {
@@ -57,7 +57,7 @@ pub fn quantile(of: &[f64], part: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// Returns the least-squares slope of log y over log x in the upper half of x, where fixed costs no longer dominate.
+/// Returns the least-squares slope of log y over log x in the upper half of x. Fixed costs no longer dominate there.
 ///
 /// Returns `None` with fewer than three points there.
 pub fn slope(points: &[(f64, f64)]) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! The floor of fan-out: one process writes a ring in shared memory, and many readers in another process follow it.
+//! The floor of fan-out: a process writes a ring in shared memory; many readers in another follow it.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -10,8 +10,8 @@ use crate::cpu::{End, Placement, pin};
 use crate::ends::split;
 use crate::worker::{Work, serve};
 
-/// Unused bytes before the content. The allocator puts long blocks 16 bytes after a page's beginning, where some
-/// processors copy at less than half speed, but a floor must be the fastest way.
+/// Unused bytes before the content. The allocator puts long blocks 16 bytes after a page's beginning. Some processors
+/// copy from there at less than half speed, but a floor must be the fastest way.
 const PAD: usize = 48;
 
 fn memory(bytes: usize) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Floors in memory: a word that two processors exchange, with and without a copy, spinning or asleep.
+//! Floors in memory: a word between two processors, with and without a copy, spinning or asleep.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -77,7 +77,7 @@ fn wait(line: &Line, value: u32, how: How) {
 
 /// Copies the other side's bytes, like a transport that returns separate memory.
 fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
-    // SAFETY: both are at least `LONGEST` (or the vector's length) long and never overlap, and the words keep the two
+    // SAFETY: both have at least `LONGEST` bytes (or the vector's length) and never overlap. The words keep the two
     // processes from touching an area at once.
     unsafe { std::ptr::copy_nonoverlapping(from, to, count) };
 }

@@ -1,4 +1,4 @@
-//! The floor at a fixed rate: one process copies messages into a ring in shared memory, and another copies them out.
+//! The floor at a fixed rate: a process copies messages into a shared ring, another copies them out.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

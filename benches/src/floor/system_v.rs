@@ -1,4 +1,4 @@
-//! The far end of PHP's System V message queue: answers messages of type 1 with equal messages of type 2.
+//! The far end of PHP's System V queue: answers messages of type 1 with equal ones of type 2.
 
 use std::io::{self, Read};
 
@@ -12,7 +12,7 @@ struct Message {
     content: [u8; 8192],
 }
 
-/// Answers until standard input ends, then removes the queue, which would otherwise survive a killed near end.
+/// Answers until standard input ends, then removes the queue, which would survive a killed near end.
 pub fn echo(key: &str, bytes: &str) -> Result<()> {
     let key: libc::key_t = key.parse()?;
     let bytes: usize = bytes.parse()?;

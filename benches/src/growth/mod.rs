@@ -1,5 +1,4 @@
-//! Cost as the work grows: curves over connections, message size, subscribers, a spool's backlog and a journal's
-//! size.
+//! Cost as work grows: connections, message size, subscribers, a spool's backlog, a journal's size.
 
 mod connections;
 mod journal;

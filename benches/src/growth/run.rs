@@ -41,8 +41,7 @@ impl Curve {
 pub enum Verdict {
     TooFewPoints,
     WorseThanLinear,
-    /// Not worse than linear after subtracting its floor's share: the floor is steeper than linear, and the ratio
-    /// hardly grows.
+    /// The floor is steeper than linear, and the ratio to it hardly grows.
     LinearBesideFloor,
     Linear,
     BetterThanLinear,

@@ -1,5 +1,4 @@
-//! Long arrays and bytes over shared memory: loaned and viewed, or copied once into a slot; on a channel and
-//! published.
+//! Long arrays and bytes in shared memory: loaned and viewed, or copied once; sent or published.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

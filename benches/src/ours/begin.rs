@@ -1,5 +1,4 @@
-//! Connections and starts: a connection, the first message, the newest value without a subscription, a restarted
-//! server.
+//! Connections and starts: first message, newest value without a subscription, restarted server.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A map of many small values: sent to another program; and encoded, copied and decoded in one process.
+//! A map of many small values: sent to another program, or encoded, copied and decoded alone.
 
 use std::time::Duration;
 

@@ -93,7 +93,7 @@ fn switches(process: i32) -> Result<u64> {
     Ok(sum)
 }
 
-/// Context switches per second of two idle processes with a channel, a server, a publisher and a subscriber.
+/// Context switches per second of two idle processes with a channel, server, publisher and subscriber.
 pub fn idle() -> Result<()> {
     let (calls, values) = (format!("{}-calls", endpoint("shm")), format!("{}-values", endpoint("shm")));
     fork_far(|| {

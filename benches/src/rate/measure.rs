@@ -11,7 +11,7 @@ use crate::rows::Case;
 use crate::schedule::Plan;
 use crate::worker_process::{Patience, WorkerProcess};
 
-/// The longest time of a worker's turn: normally a part of a second, longer if its peer cannot keep the rate.
+/// The longest time of a worker's turn: normally part of a second, more if a peer cannot keep the rate.
 const TURN: Duration = Duration::from_secs(8);
 /// The longest time of a row: twice its time on idle processors.
 const ROW: Duration = Duration::from_secs(15);
@@ -45,8 +45,7 @@ impl Figures {
         took.iter().for_each(|took| self.histogram.saturating_record((*took as u64).max(1)));
     }
 
-    /// Returns the latency that this part of the messages did not exceed; `None` if fewer than one message exceeds
-    /// it.
+    /// Returns this quantile of the latencies; `None` if fewer than one message exceeds it.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let beyond = self.histogram.len() as f64 * (1.0 - part);
         // 10,000 × (1 − 0.9999) is slightly less than 1.

@@ -30,7 +30,7 @@ impl Clock for Simulated {
     }
 }
 
-/// Sends through a receiver that takes each message at once, except one, for which the sender waits for `stall`.
+/// Sends to a receiver that takes each message at once, but stalls the sender once for `stall`.
 ///
 /// Later messages are received without a pause.
 fn figures_with_stall(stall: u64) -> Figures {

@@ -1,4 +1,4 @@
-//! The costs of a connection besides message times: connecting, processor time, memory, wake-ups, sizes of binaries.
+//! Costs of a connection besides message times: connecting, processor time, memory, wake-ups, sizes.
 
 use super::row::{Row, Unit, own};
 

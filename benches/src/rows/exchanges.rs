@@ -123,7 +123,7 @@ fn long_spinning(name: String, ours: Case, bytes: usize, mark: f64) -> Row {
         .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))])
 }
 
-/// Long bytes between sleeping ends, from and to the program's memory: one copy on each side, as in the floor.
+/// Long bytes between sleeping ends, from and to own memory: one copy on each side, as in the floor.
 ///
 /// A second floor has one copy on one side, as for a viewed array.
 fn long_parked(name: String, ours: Case, bytes: usize) -> Row {
@@ -179,7 +179,7 @@ fn parked(rows: &mut Vec<Row>) {
     );
 }
 
-/// Futures compared with waiting calls, for an arrived message, and for a message that the thread sleeps for.
+/// Futures compared with waiting calls, for an arrived message and for a message still to come.
 fn awaited(rows: &mut Vec<Row>) {
     for transport in ["shm", "unix"] {
         rows.push(Row::new(
@@ -195,7 +195,7 @@ fn awaited(rows: &mut Vec<Row>) {
     }
 }
 
-/// A transport through the kernel: its name, the floor's operation, the floor, and the marks at 64 B and 10 kB.
+/// A kernel transport: its name, the floor's operation, the floor, and the marks at 64 B and 10 kB.
 type Kernel = (&'static str, &'static str, &'static str, Option<(f64, f64)>);
 
 const KERNEL: [Kernel; 4] = [

@@ -60,7 +60,7 @@ fn python_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// Records by generated code in a dynamic language, each operation compared with a program without generated code.
+/// Records by generated code in a dynamic language, compared with a program without generated code.
 struct Records {
     language: &'static str,
     worker: fn(&str, &str) -> Case,

@@ -1,4 +1,4 @@
-//! Publishing, fan-out, calls to a server, many writers, and stored values: files, mailslots, journals.
+//! Publishing, fan-out, calls, many writers, and stored values: files, mailslots, journals.
 
 use super::row::{Row, SIZES, own, peer};
 

@@ -1,4 +1,4 @@
-//! Acknowledges messages that programs send to servers of other machines without waiting for an answer.
+//! Acknowledges messages (requests without answers) of local programs to servers of other machines.
 //!
 //! A message is acknowledged after the far server has handled it. `send` and `close` therefore report a missing or
 //! stopped server as they do for a local one.
@@ -25,7 +25,7 @@ use crate::clocks::after;
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
 use crate::inbox::Inbox;
 
-/// The delay before a name without a server is taken again, and before messages without an outcome are sent again.
+/// The delay before taking a name without a server again, or sending messages without an outcome again.
 ///
 /// Taking the name again makes waiting programs resend their messages.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -106,7 +106,7 @@ impl<R> Sender<R> {
         self.0.iter().any(|message| matches!(message.outcome, Outcome::Waiting | Outcome::Unknown))
     }
 
-    /// Returns the messages to send again and marks them as waiting: those of connected senders without an outcome.
+    /// Returns and marks the messages to send again: those of connected senders without an outcome.
     fn repeats(&mut self) -> impl Iterator<Item = (u64, &R)> {
         self.0.iter_mut().filter(|message| message.outcome == Outcome::Unknown).filter_map(|message| {
             let request = message.request.as_ref()?;
@@ -257,8 +257,9 @@ impl Acknowledgements {
         self.names().remove(name);
     }
 
-    /// Prepares for taking a name again: keeps outcomes and drops connections, so programs resend unacknowledged
-    /// messages.
+    /// Keeps outcomes and drops connections before a name is taken again.
+    ///
+    /// Programs then resend unacknowledged messages.
     pub fn renew(&self, name: &str) {
         if let Some(all) = self.names().get_mut(name) {
             all.again = None;

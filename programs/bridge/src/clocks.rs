@@ -57,7 +57,7 @@ impl Clocks {
         newest.is_some_and(|(_, clock)| clock.is_none())
     }
 
-    /// Returns the reading of a machine's clock after `left`, or an earlier one; `None` if its clock is unknown.
+    /// Returns the reading of a machine's clock after `left`, or an earlier one; `None` if it is unknown.
     ///
     /// The error is safe: a request may be refused slightly early, but never starts late.
     pub fn after(&self, machine: &str, left: Duration) -> Option<Duration> {

@@ -345,7 +345,7 @@ impl Config {
         Ok(())
     }
 
-    /// Returns the name of this machine from the configuration, its certificate, or the host name, in this order.
+    /// Returns this machine's name: from the configuration, else its certificate, else the host.
     ///
     /// # Errors
     /// Errors of reading the certificate.

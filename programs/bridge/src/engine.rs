@@ -118,9 +118,9 @@ pub struct Call {
     ///
     /// There are several because the engine may deliver it to any machine with the name.
     pub until: BTreeMap<String, Duration>,
-    /// Identifies a message, which needs no answer and may be sent again; `None` for a request with an answer.
+    /// Identifies a message, which may be sent again; `None` for a request with an answer.
     pub message: Option<MessageId>,
-    /// Identifies a request that its caller may withdraw; `None` for a message, and for a program without Linkspan.
+    /// Identifies a request that its caller may withdraw; `None` for a message, or without Linkspan.
     pub request: Option<RequestId>,
 }
 
@@ -238,7 +238,7 @@ impl Arrival {
     }
 }
 
-/// An engine that connects this machine to others and puts arrivals into its [`Inbox`](crate::inbox::Inbox).
+/// Connects this machine to others and puts arrivals into its [`Inbox`](crate::inbox::Inbox).
 ///
 /// No method waits for another machine. Errors are the engine's, mostly `TransportUnavailable`.
 pub trait Engine {
@@ -270,7 +270,7 @@ pub trait Engine {
         None
     }
 
-    /// Sends a request to the server of a presence and waits in the background for its answer, up to `timeout`.
+    /// Sends a request to a presence's server and awaits the answer in the background, up to `timeout`.
     ///
     /// Calls `respond` exactly once, perhaps from another thread.
     fn request(&self, presence: &Presence, call: Call, timeout: Duration, respond: Respond) -> Result<()>;

@@ -312,8 +312,8 @@ impl Bridge<'_> {
 
     /// Handles one item of the inbox.
     ///
-    /// Filters presences and samples: the configuration must import the name, it must not be this machine's name that
-    /// an engine sends back, and its machine must be below its limit of names.
+    /// Drops presences and samples of names that are not imported, that an engine sends back, or that exceed their
+    /// machine's limit.
     fn take(&mut self, arrival: Arrival) -> Result<()> {
         let Bridge { config, engine, imports, exports, links, journals, status, most, .. } = self;
         match arrival {

@@ -177,7 +177,7 @@ fn nothing() -> Body {
     Body { encoding: Encoding::Raw, bytes: bytes::Bytes::new() }
 }
 
-/// Returns an error as the remote caller receives it: a handler's failure unchanged, others with kind and text.
+/// Returns an error for the remote caller: a handler's failure unchanged, others with kind and text.
 pub fn failure(error: &Error) -> RemoteFailure {
     error.remote_failure().cloned().unwrap_or_else(|| engine::failure(error.kind().name(), error.text()))
 }

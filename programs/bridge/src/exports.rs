@@ -509,7 +509,7 @@ fn end_of(listed: &Listed) -> Option<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-/// Returns a listed name without its transport; `None` if other machines cannot have it (a path, another transport).
+/// Returns a name without its transport; `None` for paths and other transports, which stay local.
 fn bare(listed: &Listed) -> Option<&str> {
     let (transport, name) = listed.endpoint.split_once(':')?;
     (matches!(transport, "shm" | "unix") && !name.starts_with('/')).then_some(name)

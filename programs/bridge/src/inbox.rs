@@ -1,9 +1,8 @@
-//! The inbox: a bounded queue from the engine's threads to the event loop, with a descriptor that is readable while
-//! it has items.
+//! The inbox: a bounded queue from the engine's threads to the event loop.
 //!
-//! The loop waits for the descriptor, an eventfd, together with its sockets. The limit only counts droppable items:
-//! samples, packets and requests. Presences are always queued, because losing one would corrupt the loop's list of
-//! names.
+//! An eventfd is readable while it has items; the loop waits for it together with its sockets. The limit only counts
+//! droppable items: samples, packets and requests. Presences are always queued, because losing one would corrupt the
+//! loop's list of names.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -124,8 +124,7 @@ impl Joining {
         waiting.map(|it| after(it.since, IS_SILENT)).min()
     }
 
-    /// Starts a thread that connects to a server, unless one runs, the server was silent recently, or the limit is
-    /// reached.
+    /// Connects to a server in a thread, unless one runs, it was silent recently, or the limit is reached.
     pub fn server(&mut self, name: &str, listed: &Listed) {
         let waits = self.silent.get(name).is_some_and(|(until, _)| *until > Instant::now());
         if waits || self.servers.contains(name) {

@@ -132,7 +132,7 @@ pub fn requested(bytes: &Bytes) -> Option<(u64, u64)> {
     Some((number("incarnation")?, number("from")?))
 }
 
-/// Decodes a message of such a stream with the requested name and incarnation; `None` for invalid bytes.
+/// Decodes a message of such a stream, with this name and incarnation; `None` for invalid bytes.
 pub fn sample_of(bytes: &Bytes, name: &str, incarnation: u64) -> Option<Sample> {
     let (map, body) = unpack(bytes)?;
     let sequence = map.at("sequence").and_then(Value::as_u64).ok().filter(|number| *number != 0)?;

@@ -1,4 +1,4 @@
-//! `linkspan bridge keys`: the user's own authority, which issues and revokes certificates for machines.
+//! `linkspan bridge keys`: the user's authority, which issues and revokes machines' certificates.
 //!
 //! The authority's folder contains its key and certificate, the list of revoked certificates, and a copy of each
 //! issued certificate. It also contains a folder per certificate, to be moved to its machine. The copies stay and
@@ -192,7 +192,7 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     ))
 }
 
-/// Returns whether a certificate of this name was issued: from its copy, from its folder, or from a revocation.
+/// Returns whether this certificate was issued: from its copy, its folder, or its revocation.
 ///
 /// Earlier versions of an authority only have the folder.
 fn is_had(folder: &Path, revoked: &[String], name: &str) -> bool {

@@ -1,5 +1,4 @@
-//! Lists this machine's names in a thread: a listing asks each program, and a silent one takes as long as a hello
-//! may.
+//! Lists this machine's names in a thread. Each program is asked, and a silent one takes as long as a hello may.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

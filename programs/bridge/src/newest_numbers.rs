@@ -1,4 +1,4 @@
-//! Newest numbers: each bridge sends the numbers of its exported publishers' newest messages to the others.
+//! Each bridge sends the numbers of its exported publishers' newest messages to the others.
 //!
 //! Engines drop messages if the network or the other bridge is slow. A later message's number reveals the loss, but
 //! the newest message has no later one, and subscribers would wait until the publisher sends again. A bridge
@@ -31,7 +31,7 @@ pub struct NewestNumber {
 }
 
 impl NewestNumber {
-    /// Encodes numbers, each as incarnation, number, name length (2 bytes) and name; integers are little-endian.
+    /// Encodes numbers, each as incarnation, number, name length (2 bytes) and name, little-endian.
     pub fn to_bytes(numbers: &[NewestNumber]) -> Bytes {
         let mut bytes = Vec::new();
         for number in numbers {
@@ -117,7 +117,7 @@ impl Missing {
         }
     }
 
-    /// Removes an answered query and returns the number that the publisher had reached; 0 without such a query.
+    /// Removes an answered query; returns the number that the publisher had reached, or 0 without a query.
     pub fn answered(&mut self, presence: &Presence) -> u64 {
         let is_asked =
             self.0.get(&presence.name).is_some_and(|it| it.presence == *presence && it.at.is_none());

@@ -1,4 +1,4 @@
-/// Returns whether a pattern has a zenoh key expression with exactly its names: a name, `FOLDER/*`, or `*`.
+/// Returns whether a zenoh key expression has exactly the pattern's names: a name, `FOLDER/*`, or `*`.
 ///
 /// Access control with a wider expression would allow more names than the configuration, so other patterns are
 /// refused.

@@ -1,5 +1,4 @@
-//! The bridge as a Linkspan service: a controller monitors, pauses and ends it; a supervisor such as systemd gets its
-//! state.
+//! The bridge as a service: a controller monitors, pauses and ends it; a supervisor gets its state.
 //!
 //! The bridge needs no controller. It handles these commands:
 //!
@@ -119,8 +118,7 @@ impl Service {
         }
     }
 
-    /// Writes new status lines to the service's log and to standard error, and updates the reason, which describes
-    /// current problems.
+    /// Writes new status lines to the service's log and standard error, and updates the current problems.
     pub fn report(&self, status: &mut Status) {
         for (level, text) in status.take_notes() {
             crate::stderr::print_note(&text);

@@ -1,4 +1,4 @@
-//! The counters and problems of a bridge: its published status, the answer to `get data`, and log lines.
+//! Counters and problems of a bridge: its published status, the answer to `get data`, log lines.
 //!
 //! The status is published at most every half second, and only if it has changed. Counts per name are only in the
 //! answer to the command. Names and machines of other bridges appear in logs and on terminals, so control characters
@@ -145,7 +145,7 @@ impl Status {
         }
     }
 
-    /// Counts kept messages dropped because of the total limit; logs them if the last such line is old enough.
+    /// Counts kept messages dropped by the total limit; logs them if the last such line is old enough.
     pub fn unretained(&mut self, name: &str, count: u64) {
         if count == 0 {
             return;
@@ -283,7 +283,7 @@ impl Status {
         )
     }
 
-    /// Returns the current problems (names that are not carried) if they have changed; empty if there are none.
+    /// Returns the current problems (names not carried) if they have changed; empty without any.
     pub fn take_reason(&mut self) -> Option<String> {
         std::mem::take(&mut self.reason_changed).then(|| {
             match (self.refused.iter().next(), self.refused.len()) {

@@ -1,5 +1,4 @@
-//! The folder of a machine's keys: the authority's certificate, the machine's certificate and private key, and the
-//! list of revoked certificates.
+//! The folder of a machine's keys: its certificate and key, the authority's certificate, revocations.
 //!
 //! A certificate has the common name `linkspan:MACHINE.NUMBER`. The engine checks other machines' certificates in the
 //! TLS handshake. This module checks the machine's own folder at the start of the bridge, so a mistake there is an
@@ -72,10 +71,9 @@ impl Folder {
     /// Reads a folder and checks that its files fit together.
     ///
     /// # Errors
-    /// `Malformed` if a file is not in PEM, the authority has not signed the certificate, the key belongs to another
-    /// certificate, or `linkspan bridge keys issue` did not make the certificate. `PermissionDenied` if the
-    /// certificate is not valid now or was revoked, or if other users may read or change the key. System errors with
-    /// the path.
+    /// `Malformed` if a file is not in PEM, the files do not fit together, or `linkspan bridge keys issue` did not
+    /// make the certificate. `PermissionDenied` if the certificate is not valid now or was revoked, or if other users
+    /// may read or change the key. System errors with the path.
     pub fn read(path: &Path) -> Result<Folder> {
         let (authority, own, key) = (path.join(AUTHORITY), path.join(CERTIFICATE), path.join(KEY));
         let (of_authority, of_own) = (text(&authority)?, text(&own)?);

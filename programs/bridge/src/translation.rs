@@ -1,4 +1,4 @@
-//! Values of programs without Linkspan: checked on arrival, and JSON for the names of `encoding` patterns.
+//! Values of programs without Linkspan: checked on arrival, and JSON for names of `encoding` patterns.
 //!
 //! A value goes to the engine in its local sender's encoding, but a JSON-only program cannot read CBOR, and often
 //! does not declare its encoding. For names of these patterns, everything outgoing is therefore JSON by the core's

@@ -1,4 +1,4 @@
-//! Load for `make bench-gateway`: many WebSocket clients of a gateway, a JSON peer or NATS that measure latency.
+//! Load for `make bench-gateway`: clients of a gateway, a JSON peer or NATS that measure latency.
 //!
 //! usage: gateway-load KIND ADDRESS TOKEN CLIENTS SECONDS SKIP NAME...
 //!

@@ -216,7 +216,7 @@ impl Catalogue {
     }
 }
 
-/// Asks a name's program for its schema and newest message; returns the type and whether the schema declares it.
+/// Asks a name's program for schema and newest message; returns the type, and whether it is declared.
 fn ask(text: &str, longest: u64) -> Result<(Messages, Arc<Encoder>, bool)> {
     let schema = registry::schema(text).and_then(|form| Schema::from_bytes(&form)).ok();
     let mut messages = Messages::new(text, schema.as_ref());

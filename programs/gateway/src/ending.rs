@@ -4,7 +4,7 @@ use linkspan::{Error, ErrorKind};
 use tungstenite::Error as Socket;
 use tungstenite::error::{CapacityError, ProtocolError};
 
-/// The close codes: not a WebSocket, an invalid frame, refused by the token, and a frame that is too long.
+/// The close codes: no WebSocket, invalid frame, refused by the token, frame too long.
 pub const NO_WEBSOCKET: u16 = 1002;
 pub const NO_FRAME: u16 = 1007;
 pub const REFUSED: u16 = 1008;

@@ -165,7 +165,7 @@ impl Feeds {
         self.state().wants(endpoint)
     }
 
-    /// Returns the store of an endpoint, which it creates if needed; `None` if no client wants it or has room for it.
+    /// Returns an endpoint's store, created if needed; `None` if no client wants it or has room for it.
     fn store(&self, endpoint: &str) -> Option<Arc<Store>> {
         let mut state = self.state();
         if let Some(store) = state.known(endpoint) {

@@ -177,7 +177,7 @@ impl Frame {
     }
 }
 
-/// Returns an error as clients see it: kind, number, text, whether a retry may succeed, and the handler's failure.
+/// Returns an error for clients: kind, number, text, whether to retry, and the handler's failure.
 pub fn error_value(error: &Error) -> Value {
     let mut fields = vec![
         ("code", Value::from(u64::from(error.kind().code()))),

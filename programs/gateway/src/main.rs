@@ -1,4 +1,4 @@
-//! The program `linkspan-gateway`: serves this machine's names to browsers and to systems without Linkspan.
+//! The program `linkspan-gateway`: serves local names to browsers and to systems without Linkspan.
 //!
 //! | part | lives in |
 //! |---|---|

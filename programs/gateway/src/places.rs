@@ -1,4 +1,4 @@
-//! Limits of connections: which one closes for a new one, wrong tokens per peer, and bytes before a token.
+//! Limits of connections: eviction for new ones, wrong tokens per peer, bytes before a token.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};

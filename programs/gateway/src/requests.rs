@@ -67,8 +67,7 @@ impl Withdrawn {
     }
 }
 
-/// Replaces errors that list the open names or identify the name's holder: the token may not allow the client to see
-/// these.
+/// Replaces errors that list names or identify a holder, which the token may not allow to see.
 pub fn for_client(error: Error, name: &Name) -> Error {
     let name = name.text();
     let name = quoted(&name);

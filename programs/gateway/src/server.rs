@@ -1,5 +1,4 @@
-//! The threads of the gateway: one receives for all clients, and several serve connections, each with its own event
-//! loop.
+//! The threads of the gateway. One receives for all clients; others serve connections, each with an event loop.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Names that a client serves: a thread takes each name's requests, and the client answers them with frames.
+//! Names that a client serves. A thread takes each name's requests, and the client answers with frames.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! The gateway as a service: a controller monitors, pauses and ends it; a supervisor such as systemd gets its state.
+//! The gateway as a service: a controller monitors, pauses and ends it; a supervisor gets its state.
 //!
 //! | command | effect |
 //! |---|---|

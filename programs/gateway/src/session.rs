@@ -42,7 +42,7 @@ const HELLO: Duration = Duration::from_secs(5);
 const HELLO_BYTES: usize = 1_024;
 /// Bytes that WebSocket adds to a frame, and a ping.
 const AROUND: u64 = 256;
-/// Limits of one client: subscriptions, names per subscription, publishers, served names, concurrent requests.
+/// Limits of one client: subscriptions, names in each, publishers, served names, concurrent requests.
 pub const SUBSCRIPTIONS: usize = 256;
 pub const NAMES: usize = 64;
 pub const PUBLISHERS: usize = 64;

@@ -25,8 +25,7 @@ pub struct Counters {
     /// Completed calls and published messages of clients.
     pub called: AtomicU64,
     pub published: AtomicU64,
-    /// Refusals: wrong tokens, other origins, names without a right; and clients disconnected because they read
-    /// nothing.
+    /// Refusals (wrong tokens, other origins, names without a right), and clients that read nothing.
     pub wrong_tokens: AtomicU64,
     pub other_origins: AtomicU64,
     pub refused: AtomicU64,

@@ -34,6 +34,8 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// Returns the choice for a client's options.
+    ///
     /// # Errors
     /// `Malformed` for contradictory options; `OutOfRange` for an invalid rate.
     pub fn of(newest: bool, rate: Option<f64>, credit: Option<u64>, most: f64) -> Result<Choice> {
@@ -155,7 +157,7 @@ impl Seen {
         }
     }
 
-    /// Returns an entry for `ready` if the name has an unread log entry or its log ended, and is not in there yet.
+    /// Returns a new entry for `ready`, if the log has an unread entry or has ended.
     fn ready(&mut self, log: &Log) -> Option<(u64, u64)> {
         let arrival = log.arrival(self.position).or_else(|| log.is_forgotten.then_some(0))?;
         (!std::mem::replace(&mut self.is_ready, true)).then_some((arrival, self.store.key))

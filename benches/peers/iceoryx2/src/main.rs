@@ -1,5 +1,5 @@
-//! iceoryx2 on the benchmark's work, set up like its own benchmarks: loaned byte slices with publish-subscribe and
-//! request-response, and busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
+//! iceoryx2 on the benchmark's work, set up like its own benchmarks. Byte slices are loaned, for publish-subscribe
+//! and request-response, with busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
 //!
 //! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` describes, and
 //! `linkspan-bench-iceoryx2 rate spinning|parked RATE` as `benches/src/rate/worker.rs` does.

@@ -1,4 +1,4 @@
-//! Messages at a fixed rate: the near end publishes; the far end polls in a loop, or sleeps in a listener that each
+//! Messages at a fixed rate: the near end publishes. The far end polls in a loop, or sleeps in a listener that each
 //! message notifies.
 
 use std::io::{BufRead, Write};

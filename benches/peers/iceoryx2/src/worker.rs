@@ -1,4 +1,4 @@
-//! The benchmark's protocol: a line `N` requests the mean of N operations in nanoseconds, then single times.
+//! The protocol: a line `N` requests the mean of N operations in nanoseconds, then single times.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;

@@ -89,8 +89,7 @@ impl Local {
 }
 
 impl Name {
-    /// Returns the chosen presence: the newest incarnation on the current local end's machine, or on the first
-    /// machine.
+    /// Returns the chosen presence: the newest incarnation on the local end's machine or the first machine.
     ///
     /// Keeping the machine keeps local programs connected.
     pub fn chosen(&self) -> Option<&Presence> {

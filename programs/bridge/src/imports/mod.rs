@@ -1,4 +1,4 @@
-//! Imports names of other machines: each becomes a local publisher, server or listener with the same name.
+//! Imports names of other machines as local publishers, servers and listeners with these names.
 //!
 //! If several machines have a name, the first is chosen until all of its presences have gone. Within a machine, the
 //! newest incarnation counts. The status lists the others as refused.
@@ -74,7 +74,7 @@ impl Imports {
         Imports { names, acknowledgements, clocks, missing, recoveries, left, given_up, last_request, inbox }
     }
 
-    /// Returns the earliest time of any work: names, repeated messages, queries, recoveries and callers that give up.
+    /// Returns the earliest time of any work, such as a repeated message, a query or a recovery.
     pub fn deadline(&self) -> Option<Instant> {
         let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let given_up = given_up.iter().map(|(at, _)| *at);

@@ -1,4 +1,4 @@
-//! Publishers of other machines: publishes their messages here under their numbers, and queries lost newest messages.
+//! Publishes messages of other machines here under their numbers, and queries lost newest ones.
 
 use std::time::Instant;
 

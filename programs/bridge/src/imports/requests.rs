@@ -125,8 +125,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Withdraws requests whose callers have stopped waiting from all machines that may have them; removes answered
-    /// ones.
+    /// Withdraws requests whose callers have stopped waiting from all machines; removes answered ones.
     fn withdraw(&mut self, name: &str, engine: &dyn Engine, links: &Links) -> Result<()> {
         let Some(Name { presences, local: Some(Local::Server { under_way, .. }) }) = self.names.get_mut(name)
         else {
@@ -177,7 +176,7 @@ impl Imports {
     }
 }
 
-/// Returns an answer of a program without Linkspan, or a failure if it is not a value, which is counted.
+/// Checks an answer of a program without Linkspan; a non-value becomes a failure and is counted.
 fn checked(reply: Reply, name: String, is_json: bool, inbox: &Inbox) -> Reply {
     arrived(reply?, is_json).map_err(|error| {
         let failure = exported_server::failure(&error);

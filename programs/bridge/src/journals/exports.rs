@@ -1,4 +1,4 @@
-//! Journals of this machine for others: each importing machine gets the records from a requested number on.
+//! Journals of this machine for others: each machine gets the records from a requested number on.
 //!
 //! For each stream, a local subscriber reads the journal as fast as the stream's window allows. If the journal was
 //! replaced or the subscriber fell behind the kept records, the stream ends and the other side opens a new one.

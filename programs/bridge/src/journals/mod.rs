@@ -1,4 +1,4 @@
-//! Journals of one machine on another: the importing machine writes a replica from a stream of records.
+//! Journals on other machines: the importing machine writes a replica from a stream of records.
 //!
 //! The order of events for one journal:
 //!

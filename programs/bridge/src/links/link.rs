@@ -112,8 +112,7 @@ impl Link {
         matches!(self.local_end, LocalEnd::Open(..))
     }
 
-    /// Returns whether the link can be removed: its program has gone, and the other side ended it or received
-    /// everything.
+    /// Returns whether its program has gone, and the other side ended the link or received everything.
     pub fn is_over(&self) -> bool {
         matches!(self.local_end, LocalEnd::Gone) && (self.ends || self.order.is_received())
     }

@@ -1,5 +1,4 @@
-//! Links between programs of two machines: bridges forward each program's frames to the other unchanged, in order,
-//! within a window.
+//! Links between programs of two machines: bridges forward frames unchanged, in order, in a window.
 //!
 //! A link begins when a local program connects to a remote name. Its hello goes to the other bridge, which connects
 //! to the program there with this hello. The answer returns the same way. Then each bridge reads frames from its

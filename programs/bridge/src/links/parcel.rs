@@ -1,4 +1,4 @@
-//! The messages of streams: a map's length (4 bytes, little-endian), the map in CBOR, and a body such as a record's.
+//! The messages of streams: a map's length (4 bytes, little-endian), the map in CBOR, and a body.
 
 use bytes::Bytes;
 use linkspan::{Encoding, Value, codec};

@@ -298,7 +298,7 @@ impl Links {
         Ok(false)
     }
 
-    /// Connects to a local program with a remote program's hello, in a thread because the answer may take a while.
+    /// Connects to a local program with a remote program's hello, in a thread to keep the loop running.
     ///
     /// Without an endpoint or a free thread, the outcome is that no program answered.
     fn let_in(&self, id: Id, endpoint: Option<String>, machine: &str, hello: Vec<u8>) {

@@ -38,8 +38,7 @@ fn body(number: u64, chance: &mut Chance) -> Bytes {
     bytes.into()
 }
 
-/// Runs one history: both ends send `units` units, and `lost` percent of packets are lost, some repeated, some
-/// reordered.
+/// Both ends send `units` units; `lost` percent of packets are lost, some repeated or reordered.
 fn history(seed: u64, units: u64, lost: u64) {
     let mut chance = Chance(seed);
     let mut now = Instant::now();

@@ -1,4 +1,4 @@
-//! Streams of messages between two bridges: links without programs, for journals and repeated messages.
+//! Streams of messages between two bridges: links without programs, for journals and replays.
 //!
 //! A stream begins with a name, then has messages of any length in both directions. Either side may end it.
 

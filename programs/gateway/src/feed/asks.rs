@@ -15,7 +15,7 @@ use crate::rights::{Right, Rights};
 const ASKS: usize = 1_024;
 /// The most keys of one token; the rest is for other tokens.
 const OF_ONE_TOKEN: usize = ASKS / 2;
-/// How long a key stays without a client, to let a disconnected client return and get the missed messages.
+/// How long a key stays without a client, which lets a returning client get the missed messages.
 const LINGER: Duration = Duration::from_secs(30);
 
 #[derive(Default)]

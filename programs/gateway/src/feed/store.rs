@@ -94,8 +94,7 @@ impl View {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the view gets a store's messages: the token allows the name, and the first matching key is the store's
-    /// key.
+    /// Whether the token allows the name, and the first matching key is the store's key.
     pub(super) fn wants(&self, name: &Name, from: Option<u64>) -> bool {
         let first = self.keys.iter().find(|key| key.name.fits(name));
         first.is_some_and(|key| key.from == from) && self.rights.allow(Right::Read, name)

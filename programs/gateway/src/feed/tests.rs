@@ -1,4 +1,4 @@
-//! Tests of stores before their first message, names per token, and descriptors that epoll does not accept.
+//! Tests of stores before their first message, names per token, and descriptors without epoll.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;

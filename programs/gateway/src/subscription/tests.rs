@@ -1,4 +1,4 @@
-//! Tests of a subscription together with a new store: messages that arrive before the subscription looks.
+//! Tests of a subscription with a new store: messages that arrive before the subscription looks.
 
 use std::sync::atomic::Ordering;
 use std::{iter, thread};

@@ -1,4 +1,4 @@
-//! Reads any bytes as a client's frame in both formats, for a fuzz target and the replay of its seeds.
+//! Reads any bytes as a client's frame in both formats, for fuzzing and the replay of its seeds.
 
 use bytes::Bytes;
 use linkspan::{Value, codec};

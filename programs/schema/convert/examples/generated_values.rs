@@ -1,5 +1,4 @@
-//! Prints random values for a schema, one JSON text per line, with the schema's verdict: for tests in other
-//! languages.
+//! Prints random values for a schema with its verdict, as JSON lines, for tests in other languages.
 //!
 //! `generated_values SCHEMA COUNT` prints `{"valid", "error", "path", "json", "cbor"}`: the verdict, the error's text
 //! and path, and the value in JSON and in CBOR (as hexadecimal digits). `LINKSPAN_SEED` repeats a run.

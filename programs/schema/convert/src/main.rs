@@ -1,4 +1,4 @@
-//! The program `linkspan-schema`, which `linkspan schema` runs: converts schemas, and infers them from messages.
+//! The program `linkspan-schema` (`linkspan schema`): converts schemas, and infers them from messages.
 //!
 //! | part | lives in |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Imports real files of other notations, and refuses wrong or inexpressible ones with name and place.
+//! Imports real files of other notations, and refuses wrong and inexpressible ones with their place.
 
 #![allow(
     clippy::unwrap_used,

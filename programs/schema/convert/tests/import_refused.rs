@@ -1,5 +1,4 @@
-//! Invalid files in every notation: each error has file, line, column and advice, or the path for other than text
-//! files.
+//! Invalid files in every notation. Each error has file, line, column and advice, or the path for binary files.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 

@@ -151,8 +151,7 @@ fn extension(mut of: Column, name: &str, metadata: String) -> Column {
     of
 }
 
-/// Returns an array: a tensor of fixed or variable shape, or lists of elements and lengths for an open number of
-/// dimensions.
+/// Returns an array: a tensor, or lists of elements and lengths for an open number of dimensions.
 ///
 /// Arrow lacks complex numbers, so they become a last dimension of two floats. Elements are in row order. For column
 /// order, the dimensions are reversed and a permutation states it.

@@ -30,8 +30,7 @@ pub enum Notation {
     Cddl,
     /// JSON Schema, draft 2020-12, of all messages.
     JsonSchema,
-    /// JSON Schema for viewers such as Foxglove and Lichtblick: one type per property, without null, NaN and
-    /// infinities.
+    /// JSON Schema for viewers such as Foxglove: one type per property, without null, NaN and infinities.
     ViewerSchema,
     /// Protocol Buffers, proto3.
     Proto,

@@ -2,7 +2,7 @@
 
 use linkspan::schema::Schema;
 
-/// The comments: a table's header without brackets (`fields.watts`, empty for the file), and the comment.
+/// The comments: a table's header without brackets (`fields.watts`, empty for the file), and the text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Comments(pub(super) Vec<(String, String)>);
 

@@ -1,5 +1,4 @@
-//! Infers schemas from messages, with comments for open questions, and widens schemas until they accept more
-//! messages.
+//! Infers schemas from messages, with comments for open questions, and widens schemas for messages.
 //!
 //! | part | lives in |
 //! |---|---|

@@ -4,8 +4,7 @@ use linkspan::value::Value;
 
 use super::plan::{Member, Shape, Slot};
 
-/// Returns the sentences about a field: its description, then `Unit: W.`, `Range: [0.0, 20000.0].` and others, or
-/// nothing.
+/// Returns a field's sentences: its description, `Unit: W.`, `Range: [0.0, 20000.0].` and others.
 pub fn describe(member: &Member) -> String {
     let mut sentences = Vec::new();
     if !member.doc.is_empty() {

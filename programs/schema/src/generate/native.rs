@@ -1,4 +1,4 @@
-//! Shared code of the generators for C, C++ and Fortran: name tables, literals, arrays of fixed shape.
+//! Shared code for C, C++ and Fortran: name tables, literals, arrays of fixed shape.
 
 use std::fmt::Write as _;
 
@@ -62,7 +62,7 @@ pub(super) fn fixed(shape: &Shape) -> Option<Vec<u64>> {
         .then_some(lengths)
 }
 
-/// Returns the lengths of an array inside a struct of C or C++: a [`fixed`] field, or any field of a packed record.
+/// Returns the lengths of an array inside a struct: a [`fixed`] field, or a field of a packed record.
 pub(super) fn inside(plan: &Plan<'_>, shape: &Shape, is_field: bool) -> Option<Vec<u64>> {
     match shape {
         Shape::NdArray { shape, order, .. } if plan.schema.packed => {
@@ -151,7 +151,7 @@ pub(super) fn literal(bytes: &[u8]) -> String {
     out
 }
 
-/// Returns the definition of a constant text in C: one literal per line, or bytes if it exceeds the compilers' limit.
+/// Returns a constant text in C: one literal per line, or bytes above the compilers' limit.
 pub(super) fn c_text(declaration: &str, text: &str) -> String {
     if text.len() <= 4000 {
         let lines: Vec<String> =

@@ -1,4 +1,4 @@
-//! Packed records: shared code of the languages, and the code for C and C++, whose structs have the message's layout.
+//! Packed records: shared code, and the code for C and C++, whose structs have the message's layout.
 
 use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
@@ -37,7 +37,7 @@ pub(super) fn enum_type(values: usize) -> &'static str {
     }
 }
 
-/// Returns the fields in the layout's order, including those of nested records: an expression and a shape for each.
+/// Returns each field's expression and shape in the layout's order, including nested records.
 ///
 /// An expression begins with `from` and joins names with `joint`.
 pub(super) fn leaves<'p>(
@@ -128,7 +128,7 @@ pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dial
     }
 }
 
-/// Writes statements that return an error text with the field's path if `bytes` are invalid, and null otherwise.
+/// Writes statements that return an error text with the field's path for invalid `bytes`, else null.
 pub(super) fn check(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, integer, mark } = dialect;
     for place in &layout.fields {

@@ -1,4 +1,4 @@
-//! PHP: final classes with typed, read-only properties, named constructor arguments, `toWire` and `fromWire`.
+//! PHP: final classes with typed, read-only properties, named arguments, `toWire` and `fromWire`.
 
 mod generator;
 mod packed;
@@ -156,7 +156,7 @@ impl Php<'_> {
         });
     }
 
-    /// Writes a union: an abstract class with a subclass per variant, whose only property is the variant's value.
+    /// Writes a union: an abstract class, and a subclass per variant with its value as only property.
     fn union(&self, out: &mut Text, of: &TypeDef, variants: &[Member], root: bool) {
         let class = |variant: &Member| self.variant_class(of, variant);
         out.line(format!("abstract class {}\n{{", of.name));
@@ -202,7 +202,7 @@ impl Php<'_> {
     }
 }
 
-/// Writes the method that reads a message: directly by `straight`, or from its value, which gives exact errors.
+/// Writes the method that reads a message: by `straight`, or from its value for exact errors.
 fn decode(out: &mut Text, straight: &str) {
     out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");

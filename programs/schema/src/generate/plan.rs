@@ -1,4 +1,4 @@
-//! The plan of every generator: a schema's named types in order of definition, with the language's identifiers.
+//! The plan of every generator: a schema's named types in order of definition, with identifiers.
 
 use linkspan::schema::{Field, Fingerprint, Kind, Length, Range, Schema, Type, Width};
 use linkspan::value::{DType, Order, Value};
@@ -27,8 +27,7 @@ pub struct Plan<'a> {
 pub struct TypeDef {
     /// Its identifier.
     pub name: String,
-    /// Its name before the language's case: the schema's name, then the field names that lead to it, joined with
-    /// dots.
+    /// Its name before the case: the schema's name and the field names that lead to it, joined with dots.
     ///
     /// [`Case::join`] makes the names of its constants and functions from it.
     pub path: String,

@@ -1,5 +1,4 @@
-//! TypeScript: a type for each type of the schema, and a function that checks a received value and returns it as that
-//! type.
+//! TypeScript: a type for each type of the schema, and a function that checks received values.
 //!
 //! A record is the received object, with the message's keys. Its type is an alias, because the compiler does not
 //! accept an `interface` where the package wants a map of values. The check is a table that `linkspan-client/schema`

@@ -1,4 +1,4 @@
-//! The newest messages of exported publishers in a key-value bucket of JetStream, for programs without Linkspan.
+//! Newest messages in a key-value bucket of JetStream, for programs without Linkspan.
 //!
 //! Bridges query each other instead. The bucket is written after publication, so it does not show which message a
 //! subscriber missed.

@@ -19,7 +19,7 @@ const NAMES: usize = 100_000;
 /// Attempts to read a list that changes during the reading.
 const ATTEMPTS: usize = 5;
 
-/// The version of a list: the number of the bridge's connection to the server, and the number of changes.
+/// A list's version: the number of the bridge's connection to the server, and the count of changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     pub connection: u64,

@@ -1,5 +1,4 @@
-//! The queue of operations on the server: the event loop adds without waiting, and the task `sender` takes them in
-//! order.
+//! The queue of operations on the server. The event loop adds without waiting; the task `sender` takes them in order.
 //!
 //! It has three lanes. Operations on subscriptions and names come first and are unbounded, so other bridges see a
 //! name only after its subscription exists. Answers and packets come next, then samples. Both are bounded in bytes

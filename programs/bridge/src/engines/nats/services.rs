@@ -45,7 +45,7 @@ pub async fn watch(shared: Arc<Shared>) {
     }
 }
 
-/// Queries all services, and returns those whose server endpoints answer in time; empty without a connection.
+/// Returns the services whose server endpoints answer in time; empty without a connection.
 async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> {
     let mut there = HashSet::new();
     if client.connection_state() != async_nats::connection::State::Connected {

@@ -1,4 +1,4 @@
-//! `linkspan schema export`: prints a schema in another notation; standard error lists inexpressible features.
+//! `linkspan schema export`: prints a schema in another notation, and its limits on standard error.
 
 use std::path::PathBuf;
 

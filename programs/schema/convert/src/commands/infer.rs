@@ -189,7 +189,7 @@ fn file(
     Ok(())
 }
 
-/// Adds to a message's error: the file, the message's number, the path in it, and the byte offset in the file.
+/// Adds file, message number, path and byte offset to a message's error.
 fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
     let mut placed = Error::new(error.kind(), error.text()).at(begins + offset);

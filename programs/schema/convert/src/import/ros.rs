@@ -71,8 +71,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// Adds this text's definitions: one, or several separated by lines of `=` and `MSG: package/Type`, as in
-    /// recordings.
+    /// Adds the text's definition, or as in recordings several, separated by `=` and `MSG: package/Type`.
     fn add_all(&mut self, file: &str, text: &str, name: &str) {
         let mut name = name.to_owned();
         let mut part = Definition { file: file.to_owned(), line: 1, text: String::new() };

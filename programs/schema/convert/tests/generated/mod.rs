@@ -1,4 +1,4 @@
-//! Random values for a schema: accepted values at the edges of every type, and values with one change.
+//! Random values for a schema: values at the edges of every type, and values with one change.
 
 #[path = "../../../../../rust-core/value/tests/vectors/random.rs"]
 pub mod random;

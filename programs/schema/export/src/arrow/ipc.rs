@@ -1,4 +1,4 @@
-//! The bytes of a schema message in Arrow's IPC format: the needed tables of `Schema.fbs` and `Message.fbs`.
+//! A schema message of Arrow's IPC format: the needed tables of `Schema.fbs` and `Message.fbs`.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, VOffsetT, WIPOffset};
 use linkspan::schema::Width;

@@ -1,4 +1,4 @@
-//! The table of a struct (offset, key and default of each field), with which the library encodes and decodes it.
+//! The table of a struct: offset, key and default of each field, for encoding and decoding.
 
 use linkspan::schema::Length;
 use linkspan::value::Order;

@@ -1,4 +1,4 @@
-//! The functions of a derived type through which the library accesses allocatable and optional components.
+//! Functions through which the library accesses allocatable and optional components.
 
 use super::super::native::fixed;
 use super::super::{Shape, Text};
@@ -124,7 +124,7 @@ fn case(function: &str, part: &Part<'_>, place: &str) -> Option<String> {
     Some(text)
 }
 
-/// Returns the address that the library gets for a value: the type's own, if functions access the value from there.
+/// Returns the address that the library gets for a value: the type's, if functions access the value.
 fn start(part: &Part<'_>, place: &str) -> String {
     if part.is_reached() { "at".to_owned() } else { format!("c_loc({place})") }
 }

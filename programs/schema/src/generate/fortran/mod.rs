@@ -1,4 +1,4 @@
-//! Fortran: one module with a derived type for each record, and the procedures that encode and decode it.
+//! Fortran: a module with a derived type for each record, and procedures that encode and decode it.
 //!
 //! | part | lives in |
 //! |---|---|

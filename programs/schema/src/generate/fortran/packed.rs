@@ -1,4 +1,4 @@
-//! Packed records in Fortran: an interoperable type with the message's layout, which one `transfer` copies.
+//! Packed records in Fortran: an interoperable type with the message's layout, copied by `transfer`.
 //!
 //! Such a type has no type-bound procedures; the module's procedures take it as their first argument.
 

@@ -327,7 +327,7 @@ fn truth(of: &str) -> String {
     format!("{of}%count = int(transfer(.true., 0), c_size_t)")
 }
 
-/// Sets a type's size: the size of its first component, which is accessed by functions or is the whole type.
+/// Sets a type's size to its first component's, which functions access or which is the whole type.
 fn whole_size(name: &str) -> String {
     format!("{name}__types(1)%size = int(storage_size(at)/8, c_size_t)")
 }

@@ -1,5 +1,4 @@
-//! The procedures that encode and decode a type's values: each passes the value's address and the table to the
-//! library.
+//! Procedures that encode and decode a type: they pass the value's address and table to the library.
 
 use super::super::{Case, Text};
 use super::Fortran;

@@ -82,7 +82,7 @@ impl Php<'_> {
         });
     }
 
-    /// Collects the offsets of a class's properties and of nested classes, relative to an instance's beginning.
+    /// Collects offsets of properties and nested classes, relative to the instance's beginning.
     ///
     /// Returns the offset of this class.
     fn offsets<'l>(

@@ -112,7 +112,7 @@ impl Rust<'_> {
         });
     }
 
-    /// Returns whether a record can be read from CBOR without its builder: few fields without nested values.
+    /// Returns whether CBOR can be read without a builder: into a few fields without nested values.
     fn is_flat(&self, members: &[Member]) -> bool {
         let is_scalar = |member: &Member| match member.slot.shape {
             Shape::Bool

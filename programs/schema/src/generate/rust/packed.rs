@@ -342,7 +342,7 @@ impl Rust<'_> {
     }
 }
 
-/// Returns an expression that is true for an invalid value of a field in `bytes`, whose `words` are already read.
+/// Returns an expression that is true for an invalid field in `bytes`, whose `words` are read.
 ///
 /// Returns `None` if every byte pattern of the field is valid.
 fn wrong(place: &PackedField<'_>, words: &[(usize, usize)]) -> Option<String> {

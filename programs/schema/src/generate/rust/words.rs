@@ -55,7 +55,7 @@ pub(super) fn padded(
     Some(if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" | ")) })
 }
 
-/// Returns the words to read whole, with offset and length: words with a truth value or enum next to other content.
+/// Returns offset and length of words to read whole: with a truth value or enum next to other content.
 ///
 /// The check and the value then come from one load.
 pub(super) fn read_whole(

@@ -1,5 +1,4 @@
-//! Types that contain others (lists, maps, records, unions), and the forms of our own export for arrays and similar
-//! types.
+//! Lists, maps, records, unions, and our export's forms for arrays and similar types.
 
 use jsonc_parser::ast::{Object, Value as Json};
 use linkspan::schema::{Field, Kind, Length, Type};

@@ -1,4 +1,4 @@
-//! The metadata in `Annotated`: `linkspan.generated.SchemaType`, and constraints of annotated-types and pydantic.
+//! Metadata in `Annotated`: `linkspan.generated.SchemaType`; constraints of annotated-types, pydantic.
 
 use linkspan::schema::{Kind, Length, Range, Type, Width};
 use linkspan::{ErrorKind, Order, Result, quoted};

@@ -68,7 +68,7 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// Returns the class to import: the requested one, or the only one without references from other classes.
+    /// Returns the class to import: the requested one, or the only one that no other class refers to.
     fn root(&self, asked: Option<&str>) -> Result<String> {
         let start = self.source.place(0);
         if let Some(name) = asked {

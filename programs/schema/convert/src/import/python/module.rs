@@ -84,7 +84,7 @@ impl Module {
         Meaning::Known(full.strip_prefix("builtins.").unwrap_or(&full).to_owned())
     }
 
-    /// Returns the full name of a base, decorator or function from another module; empty if this file defines it.
+    /// Returns the full name of a base, decorator or function of another module; empty for this file's.
     pub(super) fn known(&self, of: &Expr, within: &str) -> String {
         match &of.what {
             What::Name(name) => match self.meaning(name, within) {
@@ -198,8 +198,7 @@ impl Module {
     }
 }
 
-/// Reads a class's attributes and their descriptions: a string after an attribute, or `#:` comments before or after
-/// it.
+/// Reads a class's attributes with descriptions: a string after one, or `#:` comments around it.
 fn read_body(source: &Source<'_>, body: Node<'_>, class: &mut Class) -> Result<()> {
     let mut cursor = body.walk();
     let mut is_first = true;
