@@ -955,7 +955,7 @@ extern "C" {
 // The member `length` is ignored. `WrongType` or `TooLarge` if the type or the dimensions are invalid. `InvalidState`
 // if there are elements and `data` is NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
 linkspan_status linkspan_array_length(const struct linkspan_array *array,
                                       size_t *length);
@@ -969,7 +969,7 @@ linkspan_status linkspan_array_length(const struct linkspan_array *array,
 //
 // `to->rank` and `to->dims` must equal those of `from`, else `WrongType`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
 // overlap.
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
@@ -978,7 +978,8 @@ linkspan_status linkspan_array_copy(const struct linkspan_array *from,
 // Sends a request and waits for its reply, which the caller releases.
 //
 // `Remote` if the handler failed, `Disconnected` if the peer died. Several threads may call concurrently.
-// The caller sees to this:
+//
+// The caller guarantees:
 // `channel` and `request` are live, `reply` may be written.
 linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
                                       const struct linkspan_message *request,
@@ -990,7 +991,7 @@ linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
 // Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls and
 // receives. Replies are kept for the newest 1,024 pending requests, up to 256 MiB.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` and `request` are live, `pending` may be written.
 linkspan_status linkspan_channel_start_call(const struct linkspan_channel *channel,
                                             const struct linkspan_message *request,
@@ -1003,7 +1004,7 @@ linkspan_status linkspan_channel_start_call(const struct linkspan_channel *chann
 // call again. After a longer time-out the request is given up. `InvalidState` if the request is no longer pending on
 // this channel.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` and `pending` are live, `reply` may be written.
 linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *channel,
                                              const struct linkspan_pending_reply *pending,
@@ -1015,7 +1016,7 @@ linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *chan
 // A peer that has not received it does not start on it, and a late reply is dropped. For a second call see
 // `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `pending` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_pending_reply_free(struct linkspan_pending_reply *pending);
 
@@ -1023,7 +1024,7 @@ linkspan_status linkspan_pending_reply_free(struct linkspan_pending_reply *pendi
 //
 // For a server's requests use `linkspan_request_reply`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel`, `request` and `reply` are live.
 linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
                                        const struct linkspan_message *request,
@@ -1034,7 +1035,7 @@ linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
 //
 // If two programs start at the same time, exactly one listens. `options` may be NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
 linkspan_status linkspan_channel_open(const char *endpoint,
                                       const struct linkspan_options *options,
@@ -1045,7 +1046,7 @@ linkspan_status linkspan_channel_open(const char *endpoint,
 //
 // `options` may be NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_open`.
 linkspan_status linkspan_channel_connect(const char *endpoint,
                                          const struct linkspan_options *options,
@@ -1056,7 +1057,7 @@ linkspan_status linkspan_channel_connect(const char *endpoint,
 //
 // `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` and `message` are live, `sequence` is NULL or may be written.
 linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
                                       const struct linkspan_message *message,
@@ -1065,7 +1066,7 @@ linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
 
 // Sends a message without waiting. `Full` without room or without a connected program.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_send`.
 linkspan_status linkspan_channel_try_send(const struct linkspan_channel *channel,
                                           const struct linkspan_message *message,
@@ -1076,7 +1077,7 @@ linkspan_status linkspan_channel_try_send(const struct linkspan_channel *channel
 // If the transport can, up to 64 short messages share one wake-up or system call. `sent`, which may be NULL, gets the
 // number of sent messages, also after an error. The error then concerns the first unsent message.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
 linkspan_status linkspan_channel_send_many(const struct linkspan_channel *channel,
                                            const struct linkspan_message *const *messages,
@@ -1086,7 +1087,7 @@ linkspan_status linkspan_channel_send_many(const struct linkspan_channel *channe
 
 // Waits for a message, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `message` may be written.
 linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
                                       int64_t timeout,
@@ -1094,7 +1095,7 @@ linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
 
 // Receives a message without waiting; `Empty` without one.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_recv`.
 linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel,
                                           struct linkspan_message **message);
@@ -1104,7 +1105,7 @@ linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel
 // `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
 // also returns an error after the first message.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `messages` has room for `max` pointers, `count` may be written.
 linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channel,
                                            size_t max,
@@ -1114,20 +1115,21 @@ linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channe
 
 // Gets whether a message is available, without taking it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `there` may be written.
 linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bool *there);
 
 // Acknowledges all received messages, with the option `ack` `"manual"`.
 //
 // If this program ends, its next incarnation gets the unacknowledged messages.
-// The caller sees to this:
+//
+// The caller guarantees:
 // `channel` is live.
 linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 
 // Gets the state of the channel.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
 linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel,
                                           struct linkspan_channel_info *info);
@@ -1136,7 +1138,7 @@ linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel
 //
 // The channel owns it: do not close it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `fd` may be written.
 linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
                                         int *fd);
@@ -1146,14 +1148,14 @@ linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
 // A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`,
 // `missed` and `text`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `events` may be written.
 linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
                                         struct linkspan_message **events);
 
 // Gets the counters of the channel as a map, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `stats` may be written.
 linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
                                        struct linkspan_message **stats);
@@ -1164,7 +1166,7 @@ linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
 // number of unconsumed messages (`linkspan_last_error`); the channel stays open. `InvalidState` if another thread
 // closes it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live.
 linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
                                        int64_t timeout);
@@ -1173,7 +1175,7 @@ linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
 //
 // The close ends the waits of other threads. The channel must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live.
 linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
@@ -1186,13 +1188,13 @@ linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, i
 // freed. After that the pointer is invalid like any freed pointer. These rules apply to the `_free` function of every
 // kind.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_channel_free(struct linkspan_channel *channel);
 
 // Encodes a message's value. Free the bytes with `linkspan_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, the results may be written.
 linkspan_status linkspan_encode(const struct linkspan_message *message,
                                 linkspan_encoding encoding,
@@ -1201,7 +1203,7 @@ linkspan_status linkspan_encode(const struct linkspan_message *message,
 
 // Decodes bytes into a new message, which the caller releases. The bytes may be freed at once.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `bytes` points to `length` bytes, `message` may be written.
 linkspan_status linkspan_decode(const uint8_t *bytes,
                                 size_t length,
@@ -1210,7 +1212,7 @@ linkspan_status linkspan_decode(const uint8_t *bytes,
 
 // Converts bytes of one encoding to another. Free the result with `linkspan_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `bytes` points to `length` bytes, the results may be written.
 linkspan_status linkspan_transcode(const uint8_t *bytes,
                                    size_t length,
@@ -1223,7 +1225,7 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
 //
 // NULL is allowed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `bytes` and `length` are as the function returned them, and were not freed before.
 void linkspan_free(void *bytes, size_t length);
 
@@ -1237,7 +1239,7 @@ const char *linkspan_state_name(linkspan_state state);
 // `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`. `options` may be NULL. Any number of threads
 // may use it and take turns; one may wait in `linkspan_controller_next`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
 linkspan_status linkspan_controller_connect(const char *endpoint,
                                             const struct linkspan_options *options,
@@ -1246,7 +1248,7 @@ linkspan_status linkspan_controller_connect(const char *endpoint,
 
 // Gets the records of all services as an array, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `services` may be written.
 linkspan_status linkspan_controller_services(const struct linkspan_controller *controller,
                                              int64_t timeout,
@@ -1256,7 +1258,7 @@ linkspan_status linkspan_controller_services(const struct linkspan_controller *c
 //
 // `NotFound` if no service has the name.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `service` is NUL-terminated, `record` may be written.
 linkspan_status linkspan_controller_status(const struct linkspan_controller *controller,
                                            const char *service,
@@ -1268,7 +1270,8 @@ linkspan_status linkspan_controller_status(const struct linkspan_controller *con
 // `value` gets the result, which the caller releases. The time-out is also sent to the service. `InvalidState` if the
 // state forbids the command, `NotFound` if the controller does not know the service. If the command failed, `Remote`
 // or the kind from the service. `Timeout` if the time-out passed first.
-// The caller sees to this:
+//
+// The caller guarantees:
 // `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value`
 // may be written.
 linkspan_status linkspan_controller_command(const struct linkspan_controller *controller,
@@ -1283,7 +1286,7 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
 // `answer`, which the caller releases, has the current outcome and the `id` for `linkspan_controller_answer`. If the
 // command fails or is refused, the call succeeds and the answer says so.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are
 // NULL or valid, `answer` may be written.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
@@ -1293,7 +1296,7 @@ linkspan_status linkspan_controller_begin(const struct linkspan_controller *cont
 
 // Gets the current answer to a command, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
 linkspan_status linkspan_controller_answer(const struct linkspan_controller *controller,
                                            const char *service,
@@ -1305,7 +1308,7 @@ linkspan_status linkspan_controller_answer(const struct linkspan_controller *con
 //
 // They are an array of maps with `at`, `service`, `level` and `text`, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
 linkspan_status linkspan_controller_log(const struct linkspan_controller *controller,
                                         const char *service,
@@ -1321,7 +1324,7 @@ linkspan_status linkspan_controller_log(const struct linkspan_controller *contro
 // `data_every` is the interval in nanoseconds for reading data, 0 for never. `services` has `services_count` names;
 // none for all services. A further call replaces the previous one.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
 linkspan_status linkspan_controller_watch(const struct linkspan_controller *controller,
                                           int64_t data_every,
@@ -1332,7 +1335,7 @@ linkspan_status linkspan_controller_watch(const struct linkspan_controller *cont
 //
 // `linkspan_controller_watch` describes the map. `LINKSPAN_DEFAULT` waits for ever here.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `event` may be written.
 linkspan_status linkspan_controller_next(const struct linkspan_controller *controller,
                                          int64_t timeout,
@@ -1340,7 +1343,7 @@ linkspan_status linkspan_controller_next(const struct linkspan_controller *contr
 
 // Removes a disconnected service from the controller. `InvalidState` while it is connected.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `service` is NUL-terminated.
 linkspan_status linkspan_controller_forget(const struct linkspan_controller *controller,
                                            const char *service,
@@ -1350,21 +1353,21 @@ linkspan_status linkspan_controller_forget(const struct linkspan_controller *con
 //
 // The controller owns it: do not close it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `fd` may be written.
 linkspan_status linkspan_controller_fileno(const struct linkspan_controller *controller,
                                            int *fd);
 
 // Gets the counters of the controller as a map, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live, `stats` may be written.
 linkspan_status linkspan_controller_stats(const struct linkspan_controller *controller,
                                           struct linkspan_message **stats);
 
 // Closes the connection; waits of other threads end. It must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is live.
 linkspan_status linkspan_controller_close(const struct linkspan_controller *controller);
 
@@ -1372,7 +1375,7 @@ linkspan_status linkspan_controller_close(const struct linkspan_controller *cont
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `controller` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_controller_free(struct linkspan_controller *controller);
 
@@ -1383,7 +1386,7 @@ const char *linkspan_encoding_name(linkspan_encoding encoding);
 
 // Gets the encoding of a name; `Unsupported` for an unknown name.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `name` is NUL-terminated, `encoding` may be written.
 linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
 
@@ -1392,7 +1395,7 @@ linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding 
 // With a time-out it waits for a publisher and its first value; with `LINKSPAN_DEFAULT` it does not wait. `Empty` if
 // nothing was published yet, `NotFound` if no program publishes.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
 linkspan_status linkspan_latest(const char *endpoint,
                                 const struct linkspan_options *options,
@@ -1403,7 +1406,7 @@ linkspan_status linkspan_latest(const char *endpoint,
 //
 // The maps are those of `linkspan ls --json`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `names` may be written.
 linkspan_status linkspan_names(struct linkspan_message **names);
 
@@ -1412,13 +1415,13 @@ linkspan_status linkspan_names(struct linkspan_message **names);
 // The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`; the
 // caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `message` may be written.
 linkspan_status linkspan_schema(const char *endpoint, struct linkspan_message **message);
 
 // Gets the schema of the replies, like [`linkspan_schema`].
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `message` may be written.
 linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
 
@@ -1427,7 +1430,7 @@ linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_mess
 // Each record of a journal names its schema. `InvalidState` for a message that was built here, `Corrupt` if the
 // journal has lost the schema.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
 linkspan_status linkspan_schema_of(const char *endpoint,
                                    const struct linkspan_message *written,
@@ -1441,7 +1444,7 @@ linkspan_status linkspan_schema_of(const char *endpoint,
 // wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none is ready in time. `InvalidState` without descriptors, or
 // for a closed one.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `descriptors` points to `count` numbers, `ready` may be written as many times.
 linkspan_status linkspan_wait(const int *descriptors,
                               size_t count,
@@ -1453,7 +1456,7 @@ linkspan_status linkspan_wait(const int *descriptors,
 // A successful call changes nothing here. Returns `LINKSPAN_OK` if none has failed. `error` may be NULL.
 // `InvalidState` if the size in `error` is not set.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `error` is NULL or points to a `linkspan_error` whose `size` is set.
 linkspan_status linkspan_last_error(struct linkspan_error *error);
 
@@ -1464,7 +1467,7 @@ const char *linkspan_last_error_text(void);
 //
 // `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `text` is NULL or NUL-terminated.
 linkspan_status linkspan_set_last_error(linkspan_status status,
                                         const char *text);
@@ -1473,7 +1476,7 @@ linkspan_status linkspan_set_last_error(linkspan_status status,
 //
 // Languages without typed arrays send nested lists. `WrongType`, with the shape in its text, if the rank differs.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
 linkspan_status linkspan_message_get_shape(const struct linkspan_message *message,
                                            const char *path,
@@ -1486,7 +1489,7 @@ linkspan_status linkspan_message_get_shape(const struct linkspan_message *messag
 // dimension, a list of equally long lists two, and a single number none. `OutOfRange` for a number that does not fit.
 // `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`; `to->data` has room for the elements.
 linkspan_status linkspan_message_get_array_into(const struct linkspan_message *message,
                                                 const char *path,
@@ -1497,7 +1500,7 @@ linkspan_status linkspan_message_get_array_into(const struct linkspan_message *m
 // Otherwise `WrongType`; `linkspan_message_get_array_into` converts it. An array that is equal in both orders has
 // either.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_array_view(const struct linkspan_message *message,
                                                 const char *path,
@@ -1508,7 +1511,7 @@ linkspan_status linkspan_message_get_array_view(const struct linkspan_message *m
 
 // Listens at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `listener` may be written.
 linkspan_status linkspan_listener_listen(const char *endpoint,
                                          const struct linkspan_options *options,
@@ -1516,7 +1519,7 @@ linkspan_status linkspan_listener_listen(const char *endpoint,
 
 // Waits for the next peer and gives its channel.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `listener` is live, `channel` may be written.
 linkspan_status linkspan_listener_accept(const struct linkspan_listener *listener,
                                          int64_t timeout,
@@ -1526,21 +1529,21 @@ linkspan_status linkspan_listener_accept(const struct linkspan_listener *listene
 //
 // The listener owns it: do not close it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `listener` is live, `fd` may be written.
 linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener,
                                          int *fd);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `listener` is live, `events` may be written.
 linkspan_status linkspan_listener_events(const struct linkspan_listener *listener,
                                          struct linkspan_message **events);
 
 // Gets the counters of the listener as a map, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `listener` is live, `stats` may be written.
 linkspan_status linkspan_listener_stats(const struct linkspan_listener *listener,
                                         struct linkspan_message **stats);
@@ -1549,7 +1552,7 @@ linkspan_status linkspan_listener_stats(const struct linkspan_listener *listener
 //
 // The listener must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `listener` is live.
 linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
 
@@ -1557,7 +1560,7 @@ linkspan_status linkspan_listener_close(const struct linkspan_listener *listener
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `listener` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 
@@ -1571,7 +1574,7 @@ linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 // lives until it is put or freed by `linkspan_loan_free`, even if the channel closes. `TooLarge` above 15 dimensions
 // or the longest message; `OutOfMemory`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
 linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
                                       linkspan_dtype dtype,
@@ -1583,7 +1586,7 @@ linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
 //
 // The client views it in place. `InvalidState` if the message is not a server's request.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_loan`; `request` is a live message.
 linkspan_status linkspan_request_loan(const struct linkspan_message *request,
                                       linkspan_dtype dtype,
@@ -1595,7 +1598,7 @@ linkspan_status linkspan_request_loan(const struct linkspan_message *request,
 //
 // Over `shm:` all subscribers view it in place.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_loan`; `publisher` is live.
 linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publisher,
                                         linkspan_dtype dtype,
@@ -1609,7 +1612,7 @@ linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publish
 // type and shape are those of the loan. Any message can take it, but other channels than the lender's copy it.
 // `InvalidState` if the array is not a current loan. After an error the program still has the loan.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `array` points to an array, which may be written.
 linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
                                           const char *key,
@@ -1619,7 +1622,7 @@ linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
 //
 // NULL, and an array whose `data` is NULL, are allowed. `InvalidState` if the array is not a current loan.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `array` is NULL or points to an array, which may be written.
 linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
@@ -1627,7 +1630,7 @@ linkspan_status linkspan_loan_free(struct linkspan_array *array);
 //
 // The elements are a loan or came from `malloc`. `array` may be NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
 linkspan_status linkspan_array_free(struct linkspan_array *array);
 
@@ -1641,7 +1644,7 @@ linkspan_status linkspan_array_free(struct linkspan_array *array);
 // The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
 // the longest message; `OutOfMemory`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `channel` is live, `bytes` may be written.
 linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *channel,
                                             size_t length,
@@ -1651,7 +1654,7 @@ linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *chann
 //
 // `InvalidState` if the message is not a server's request.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_loan_bytes`; `request` is a live message.
 linkspan_status linkspan_request_loan_bytes(const struct linkspan_message *request,
                                             size_t length,
@@ -1659,7 +1662,7 @@ linkspan_status linkspan_request_loan_bytes(const struct linkspan_message *reque
 
 // Lends memory for bytes to publish, like `linkspan_channel_loan_bytes`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_channel_loan_bytes`; `publisher` is live.
 linkspan_status linkspan_publisher_loan_bytes(const struct linkspan_publisher *publisher,
                                               size_t length,
@@ -1671,7 +1674,7 @@ linkspan_status linkspan_publisher_loan_bytes(const struct linkspan_publisher *p
 // it. `InvalidState` if this is not a current loan of bytes, or is shorter. After an error the program still has the
 // loan.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
 linkspan_status linkspan_message_put_loan_bytes(struct linkspan_message *message,
                                                 const char *key,
@@ -1682,19 +1685,19 @@ linkspan_status linkspan_message_put_loan_bytes(struct linkspan_message *message
 //
 // NULL, and a pointer to NULL, are allowed. `InvalidState` if this is not a current loan of bytes.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `bytes` is NULL or points to a pointer, which may be written.
 linkspan_status linkspan_loan_bytes_free(uint8_t **bytes);
 
 // Creates an empty message with the value null. Release it with `linkspan_message_release`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` may be written.
 linkspan_status linkspan_message_new(struct linkspan_message **message);
 
 // Adds a reference. It needs an additional `linkspan_message_release`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message.
 linkspan_status linkspan_message_retain(struct linkspan_message *message);
 
@@ -1705,7 +1708,7 @@ linkspan_status linkspan_message_retain(struct linkspan_message *message);
 // A release without a reference left, and any other use of such a message, returns `InvalidState` until 64 other
 // messages have been released. After that the pointer is invalid like any freed pointer.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is NULL or a message of this library, one of whose references belongs to the caller.
 linkspan_status linkspan_message_release(struct linkspan_message *message);
 
@@ -1713,13 +1716,13 @@ linkspan_status linkspan_message_release(struct linkspan_message *message);
 //
 // A received message becomes an empty message of the program.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message.
 linkspan_status linkspan_message_clear(struct linkspan_message *message);
 
 // Gets the origin of a message. `InvalidState` for a message that was built or decoded here.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
@@ -1730,7 +1733,7 @@ linkspan_status linkspan_message_get_info(const struct linkspan_message *message
 // gave another schema, unless this side was opened with this one and so both were compared. A message that was built
 // or decoded here always passes.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, `fingerprint` a NUL-terminated text.
 linkspan_status linkspan_message_check_fingerprint(const struct linkspan_message *message,
                                                    const char *fingerprint);
@@ -1740,7 +1743,7 @@ linkspan_status linkspan_message_check_fingerprint(const struct linkspan_message
 // `InvalidState` for a message that was built or decoded here. If long arrays lie in shared memory of the sender, the
 // first call copies the whole value into one block, which the message keeps.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, the results may be written.
 linkspan_status linkspan_message_get_body(const struct linkspan_message *message,
                                           const uint8_t **body,
@@ -1748,7 +1751,7 @@ linkspan_status linkspan_message_get_body(const struct linkspan_message *message
 
 // Publishes at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `publisher` may be written.
 linkspan_status linkspan_publisher_new(const char *endpoint,
                                        const struct linkspan_options *options,
@@ -1759,7 +1762,7 @@ linkspan_status linkspan_publisher_new(const char *endpoint,
 // `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher. `Unsupported` for
 // a `file:` or a `journal:`, which store messages.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is live.
 linkspan_status linkspan_publisher_wait_for_subscribers(const struct linkspan_publisher *publisher,
                                                         size_t count,
@@ -1769,7 +1772,7 @@ linkspan_status linkspan_publisher_wait_for_subscribers(const struct linkspan_pu
 //
 // `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` and `message` are live, `sequence` is NULL or may be written.
 linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publisher,
                                         const struct linkspan_message *message,
@@ -1780,7 +1783,7 @@ linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publish
 // Up to 64 short messages share one wake-up or system call per subscriber. `sent` is as for
 // `linkspan_channel_send_many`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be
 // written.
 linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *publisher,
@@ -1790,7 +1793,7 @@ linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *pu
 
 // Gets the events since the last call, like `linkspan_channel_events`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is live, `events` may be written.
 linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publisher,
                                           struct linkspan_message **events);
@@ -1799,7 +1802,7 @@ linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publi
 //
 // `subscribers` is their current number.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is live, `stats` may be written.
 linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
                                          struct linkspan_message **stats);
@@ -1810,7 +1813,7 @@ linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publis
 // `file:` the send already waits. `Timeout` has the number left for the slowest subscriber (`linkspan_last_error`),
 // and the publisher stays open. If another thread closes it, `InvalidState` has this number.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is live.
 linkspan_status linkspan_publisher_flush(const struct linkspan_publisher *publisher,
                                          int64_t timeout);
@@ -1819,7 +1822,7 @@ linkspan_status linkspan_publisher_flush(const struct linkspan_publisher *publis
 //
 // The newest value is lost with it. The publisher must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is live.
 linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher, int64_t timeout);
 
@@ -1827,7 +1830,7 @@ linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publis
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `publisher` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_publisher_free(struct linkspan_publisher *publisher);
 
@@ -1837,31 +1840,31 @@ linkspan_status linkspan_publisher_free(struct linkspan_publisher *publisher);
 // an empty message it becomes the whole value, with `key` NULL. The first key in an empty message makes its value a
 // map.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, `key` is NULL or NUL-terminated.
 linkspan_status linkspan_message_put_null(struct linkspan_message *message, const char *key);
 
 // Puts a boolean.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_bool(struct linkspan_message *message, const char *key, bool value);
 
 // Puts an integer.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_i64(struct linkspan_message *message, const char *key, int64_t value);
 
 // Puts an unsigned integer.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_u64(struct linkspan_message *message, const char *key, uint64_t value);
 
 // Puts an integer of any size up to 1 KiB: its sign and its absolute value, most significant byte first.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `magnitude` points to `length` bytes.
 linkspan_status linkspan_message_put_big_int(struct linkspan_message *message,
                                              const char *key,
@@ -1871,7 +1874,7 @@ linkspan_status linkspan_message_put_big_int(struct linkspan_message *message,
 
 // Puts a float. 7.0 stays a float: it never becomes the integer 7.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_f64(struct linkspan_message *message, const char *key, double value);
 
@@ -1879,7 +1882,7 @@ linkspan_status linkspan_message_put_f64(struct linkspan_message *message, const
 //
 // `LINKSPAN_ZSTR(text)` gives pointer and length of a NUL-terminated text.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `text` points to `length` bytes.
 linkspan_status linkspan_message_put_text(struct linkspan_message *message,
                                           const char *key,
@@ -1888,7 +1891,7 @@ linkspan_status linkspan_message_put_text(struct linkspan_message *message,
 
 // Puts a copy of bytes.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `bytes` points to `length` bytes.
 linkspan_status linkspan_message_put_bytes(struct linkspan_message *message,
                                            const char *key,
@@ -1897,7 +1900,7 @@ linkspan_status linkspan_message_put_bytes(struct linkspan_message *message,
 
 // Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_timestamp(struct linkspan_message *message,
                                                const char *key,
@@ -1905,7 +1908,7 @@ linkspan_status linkspan_message_put_timestamp(struct linkspan_message *message,
 
 // Puts a UUID: 16 bytes, most significant first.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `uuid` points to 16 bytes.
 linkspan_status linkspan_message_put_uuid(struct linkspan_message *message,
                                           const char *key,
@@ -1913,7 +1916,7 @@ linkspan_status linkspan_message_put_uuid(struct linkspan_message *message,
 
 // Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `text` points to `length` bytes.
 linkspan_status linkspan_message_put_decimal(struct linkspan_message *message,
                                              const char *key,
@@ -1924,7 +1927,7 @@ linkspan_status linkspan_message_put_decimal(struct linkspan_message *message,
 //
 // `dtype`, `order`, `rank`, `dims` and `data` describe it; `length` is ignored.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
 linkspan_status linkspan_message_put_array(struct linkspan_message *message,
                                            const char *key,
@@ -1932,7 +1935,7 @@ linkspan_status linkspan_message_put_array(struct linkspan_message *message,
 
 // Puts a copy of another message's whole value.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `value` is a live message.
 linkspan_status linkspan_message_put_message(struct linkspan_message *message,
                                              const char *key,
@@ -1940,19 +1943,19 @@ linkspan_status linkspan_message_put_message(struct linkspan_message *message,
 
 // Begins a map for the following values, until `linkspan_message_end`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_map(struct linkspan_message *message, const char *key);
 
 // Begins an array for the following values, put with `key` NULL, until `linkspan_message_end`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_array(struct linkspan_message *message, const char *key);
 
 // Ends the innermost open map or array. The map that the first key created needs no end.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message.
 linkspan_status linkspan_message_end(struct linkspan_message *message);
 
@@ -1962,7 +1965,7 @@ linkspan_status linkspan_message_end(struct linkspan_message *message);
 // `~`. `""` is the whole value. Every `_get_` function returns `Missing` without a value and `WrongType` for another
 // type, and then leaves zero or NULL in its results.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, `path` is NUL-terminated, the results may be written.
 linkspan_status linkspan_message_get_type(const struct linkspan_message *message,
                                           const char *path,
@@ -1972,7 +1975,7 @@ linkspan_status linkspan_message_get_type(const struct linkspan_message *message
 //
 // It counts the values in an array or map, elements in an N-d array, and bytes in text or bytes; 1 for other values.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_count(const struct linkspan_message *message,
                                        const char *path,
@@ -1980,7 +1983,7 @@ linkspan_status linkspan_message_count(const struct linkspan_message *message,
 
 // Gets the key at a zero-based position of the map at a path: a view, not NUL-terminated.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_key(const struct linkspan_message *message,
                                          const char *path,
@@ -1990,7 +1993,7 @@ linkspan_status linkspan_message_get_key(const struct linkspan_message *message,
 
 // Reads a boolean.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_bool(const struct linkspan_message *message,
                                           const char *path,
@@ -1998,7 +2001,7 @@ linkspan_status linkspan_message_get_bool(const struct linkspan_message *message
 
 // Reads an integer; `OutOfRange` if it does not fit.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_i64(const struct linkspan_message *message,
                                          const char *path,
@@ -2006,7 +2009,7 @@ linkspan_status linkspan_message_get_i64(const struct linkspan_message *message,
 
 // Reads an unsigned integer; `OutOfRange` if it does not fit.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_u64(const struct linkspan_message *message,
                                          const char *path,
@@ -2016,7 +2019,7 @@ linkspan_status linkspan_message_get_u64(const struct linkspan_message *message,
 //
 // `WrongType` for smaller integers, which `_get_i64` and `_get_u64` read.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_big_int(const struct linkspan_message *message,
                                              const char *path,
@@ -2026,7 +2029,7 @@ linkspan_status linkspan_message_get_big_int(const struct linkspan_message *mess
 
 // Reads a float, or an integer that a `double` holds exactly, else `OutOfRange`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_f64(const struct linkspan_message *message,
                                          const char *path,
@@ -2034,7 +2037,7 @@ linkspan_status linkspan_message_get_f64(const struct linkspan_message *message,
 
 // Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_text(const struct linkspan_message *message,
                                           const char *path,
@@ -2043,7 +2046,7 @@ linkspan_status linkspan_message_get_text(const struct linkspan_message *message
 
 // Reads bytes: a view.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_bytes(const struct linkspan_message *message,
                                            const char *path,
@@ -2052,7 +2055,7 @@ linkspan_status linkspan_message_get_bytes(const struct linkspan_message *messag
 
 // Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_timestamp(const struct linkspan_message *message,
                                                const char *path,
@@ -2060,7 +2063,7 @@ linkspan_status linkspan_message_get_timestamp(const struct linkspan_message *me
 
 // Reads a UUID into 16 bytes, most significant first.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`; `uuid` has room for 16 bytes.
 linkspan_status linkspan_message_get_uuid(const struct linkspan_message *message,
                                           const char *path,
@@ -2068,7 +2071,7 @@ linkspan_status linkspan_message_get_uuid(const struct linkspan_message *message
 
 // Reads an exact decimal number: a view of its text, not NUL-terminated.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_decimal(const struct linkspan_message *message,
                                              const char *path,
@@ -2077,7 +2080,7 @@ linkspan_status linkspan_message_get_decimal(const struct linkspan_message *mess
 
 // Reads an N-d array: a view.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_array(const struct linkspan_message *message,
                                            const char *path,
@@ -2085,7 +2088,7 @@ linkspan_status linkspan_message_get_array(const struct linkspan_message *messag
 
 // Copies the value at a path into a new message, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_message(const struct linkspan_message *message,
                                              const char *path,
@@ -2095,20 +2098,20 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
 //
 // Only one thread runs `fill`. A table that was read before is not changed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
 linkspan_status linkspan_record_prepare(struct linkspan_record *record,
                                         void (*fill)(void));
 
 // Sets every field of a struct to its default or zero, without freeing the old content.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `record` is a table, `to` may be written up to the size in the table.
 linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 
 // Frees the memory that a struct owns and sets the struct to zero.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `record` is a table, `to` is NULL or points to a struct of it that was initialized.
 linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
@@ -2119,7 +2122,7 @@ linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 // Arrays that are loans are moved without a copy, as by `linkspan_message_put_loan`, and their `data` becomes NULL.
 // The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `record` is a table, `from` points to a struct of it, `message` is live.
 linkspan_status linkspan_record_put(struct linkspan_record *record,
                                     const void *from,
@@ -2127,7 +2130,7 @@ linkspan_status linkspan_record_put(struct linkspan_record *record,
 
 // Encodes a struct. Free the bytes with `linkspan_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `record` is a table, `from` points to a struct of it, the results may be written.
 linkspan_status linkspan_record_encode(struct linkspan_record *record,
                                        const void *from,
@@ -2137,7 +2140,7 @@ linkspan_status linkspan_record_encode(struct linkspan_record *record,
 
 // Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
 linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        void *to,
@@ -2149,7 +2152,7 @@ linkspan_status linkspan_record_decode(struct linkspan_record *record,
 //
 // Arrays that are loans are also copied.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
 linkspan_status linkspan_message_put_record(struct linkspan_message *message,
                                             const char *key,
@@ -2160,7 +2163,7 @@ linkspan_status linkspan_message_put_record(struct linkspan_message *message,
 //
 // The old content of the struct is freed. After an error the struct has a part of the value.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
 linkspan_status linkspan_message_get_record(const struct linkspan_message *message,
                                             const char *path,
@@ -2173,19 +2176,19 @@ linkspan_status linkspan_message_get_record(const struct linkspan_message *messa
 // and paths: `path:/dev/shm/x` or `/dev/shm/x`. `NotFound` if the memory does not exist, `PermissionDenied` if it is
 // not readable, `InvalidEndpoint` for other texts.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `source` is NUL-terminated, `region` may be written.
 linkspan_status linkspan_region_open(const char *source, struct linkspan_region **region);
 
 // Gets the current length in bytes. A file may grow or shrink.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `region` is live, `length` may be written.
 linkspan_status linkspan_region_length(const struct linkspan_region *region, uint64_t *length);
 
 // Copies bytes at an offset. `OutOfRange`, without a copy, if the region does not have all of them.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `region` is live, `bytes` points to `length` bytes that may be written.
 linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
                                       uint64_t offset,
@@ -2196,7 +2199,7 @@ linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
 //
 // Free it with `linkspan_free`. `Malformed` if it is not UTF-8; use `linkspan_region_bytes` then.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `region` is live, the results may be written.
 linkspan_status linkspan_region_text(const struct linkspan_region *region,
                                      uint64_t offset,
@@ -2211,7 +2214,7 @@ linkspan_status linkspan_region_text(const struct linkspan_region *region,
 // `counter` is NULL, or the name of an integer field that the owner makes odd before a write and even after it. All
 // fields then belong to one write, or the call fails with `Stalled`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
 linkspan_status linkspan_region_read(const struct linkspan_region *region,
                                      const char *layout,
@@ -2223,13 +2226,13 @@ linkspan_status linkspan_region_read(const struct linkspan_region *region,
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `region` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_region_free(struct linkspan_region *region);
 
 // Replies to a request. A second answer is `InvalidState`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `request` and `reply` are live messages.
 linkspan_status linkspan_request_reply(const struct linkspan_message *request,
                                        const struct linkspan_message *reply);
@@ -2239,7 +2242,7 @@ linkspan_status linkspan_request_reply(const struct linkspan_message *request,
 // `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `text` is for
 // people, `data` for the program.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
 linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       int64_t code,
@@ -2251,13 +2254,13 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
 //
 // An answer also acknowledges it. `InvalidState` if the message is not a server's request, or without that option.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `request` is a live message.
 linkspan_status linkspan_request_ack(const struct linkspan_message *request);
 
 // Serves at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `server` may be written.
 linkspan_status linkspan_server_serve(const char *endpoint,
                                       const struct linkspan_options *options,
@@ -2273,7 +2276,7 @@ linkspan_status linkspan_server_serve(const char *endpoint,
 // the second the program. To opt out, handle or ignore a signal before the loop. The last such object restores the
 // previous handlers. A call with a time-out sets no handler.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `server` is live, `request` may be written.
 linkspan_status linkspan_server_next(const struct linkspan_server *server,
                                      int64_t timeout,
@@ -2283,21 +2286,21 @@ linkspan_status linkspan_server_next(const struct linkspan_server *server,
 //
 // The server owns it: do not close it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `server` is live, `fd` may be written.
 linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
                                        int *fd);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `server` is live, `events` may be written.
 linkspan_status linkspan_server_events(const struct linkspan_server *server,
                                        struct linkspan_message **events);
 
 // Gets the counters of the server as a map, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `server` is live, `stats` may be written.
 linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
 
@@ -2305,7 +2308,7 @@ linkspan_status linkspan_server_stats(const struct linkspan_server *server, stru
 //
 // The close ends the waits of other threads. The server must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `server` is live.
 linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
 
@@ -2313,7 +2316,7 @@ linkspan_status linkspan_server_close(const struct linkspan_server *server, int6
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `server` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_server_free(struct linkspan_server *server);
 
@@ -2321,7 +2324,7 @@ linkspan_status linkspan_server_free(struct linkspan_server *server);
 //
 // It connects to its controller in the background and retries; no call waits for a controller.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
 linkspan_status linkspan_service_start(const char *name,
                                        const struct linkspan_service_options *options,
@@ -2334,7 +2337,7 @@ linkspan_status linkspan_service_start(const char *name,
 // command `LINKSPAN_COMMAND_END`; the controller then knows about the end. A failed call leaves `task` unchanged:
 // `Timeout` without a task in time, `InvalidState` while a task is open.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `task` points to a `linkspan_task` whose `size` is set.
 linkspan_status linkspan_service_next(const struct linkspan_service *service,
                                       int64_t timeout,
@@ -2344,7 +2347,7 @@ linkspan_status linkspan_service_next(const struct linkspan_service *service,
 //
 // `InvalidState` if the task has an answer.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live message.
 linkspan_status linkspan_service_task_done(const struct linkspan_service *service,
                                            const struct linkspan_task *task,
@@ -2355,7 +2358,7 @@ linkspan_status linkspan_service_task_done(const struct linkspan_service *servic
 // `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state returns to the state before the
 // command.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
 linkspan_status linkspan_service_task_failed(const struct linkspan_service *service,
                                              const struct linkspan_task *task,
@@ -2366,7 +2369,7 @@ linkspan_status linkspan_service_task_failed(const struct linkspan_service *serv
 //
 // Status and text give the reason, as for `linkspan_service_task_failed`. An open task still needs an answer.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `text` is NULL or NUL-terminated.
 linkspan_status linkspan_service_set_failed(const struct linkspan_service *service,
                                             linkspan_status status,
@@ -2376,7 +2379,7 @@ linkspan_status linkspan_service_set_failed(const struct linkspan_service *servi
 //
 // The service continues.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `text` is NULL or NUL-terminated.
 linkspan_status linkspan_service_set_reason(const struct linkspan_service *service, const char *text);
 
@@ -2384,7 +2387,7 @@ linkspan_status linkspan_service_set_reason(const struct linkspan_service *servi
 //
 // `level` is `"debug"`, `"info"`, `"warning"` or `"error"`; NULL means `"info"`. `OutOfRange` for other levels.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
 linkspan_status linkspan_service_log(const struct linkspan_service *service,
                                      const char *text,
@@ -2394,13 +2397,13 @@ linkspan_status linkspan_service_log(const struct linkspan_service *service,
 //
 // Any thread may call it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live.
 linkspan_status linkspan_service_shutdown(const struct linkspan_service *service);
 
 // Gets the state of the service. Any thread may call it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
 linkspan_status linkspan_service_get_info(const struct linkspan_service *service,
                                           struct linkspan_service_info *info);
@@ -2409,14 +2412,14 @@ linkspan_status linkspan_service_get_info(const struct linkspan_service *service
 //
 // The service owns it: do not close it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `fd` may be written.
 linkspan_status linkspan_service_fileno(const struct linkspan_service *service,
                                         int *fd);
 
 // Gets the counters of the service as a map, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live, `stats` may be written.
 linkspan_status linkspan_service_stats(const struct linkspan_service *service,
                                        struct linkspan_message **stats);
@@ -2425,7 +2428,7 @@ linkspan_status linkspan_service_stats(const struct linkspan_service *service,
 //
 // The close ends the waits of other threads. The service must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is live.
 linkspan_status linkspan_service_close(const struct linkspan_service *service, int64_t timeout);
 
@@ -2433,7 +2436,7 @@ linkspan_status linkspan_service_close(const struct linkspan_service *service, i
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `service` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_service_free(struct linkspan_service *service);
 
@@ -2452,7 +2455,7 @@ int64_t linkspan_timestamp_now(void);
 //
 // The publisher may start later, and restart.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `subscriber` may be written.
 linkspan_status linkspan_subscriber_new(const char *endpoint,
                                         const struct linkspan_options *options,
@@ -2463,7 +2466,7 @@ linkspan_status linkspan_subscriber_new(const char *endpoint,
 // Names that appear later join. Messages, losses and errors have their names (`linkspan_message_info`).
 // `linkspan_subscriber_new` also accepts a single pattern.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
 linkspan_status linkspan_subscriber_of(const char *const *names,
                                        size_t count,
@@ -2475,7 +2478,7 @@ linkspan_status linkspan_subscriber_of(const char *const *names,
 // `Lagged` once after missed messages; the next call continues. `NotFound` if no publisher was found within the
 // time-out.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `message` may be written.
 linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subscriber,
                                          int64_t timeout,
@@ -2483,7 +2486,7 @@ linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subsc
 
 // Receives a message without waiting; `Empty` without one.
 //
-// The caller sees to this:
+// The caller guarantees:
 // As for `linkspan_subscriber_recv`.
 linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
                                              struct linkspan_message **message);
@@ -2493,7 +2496,7 @@ linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *s
 // `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
 // also returns an error after the first message.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
 linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *subscriber,
                                               size_t max,
@@ -2503,7 +2506,7 @@ linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *
 
 // Gets whether a message is available, without taking it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `there` may be written.
 linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
 
@@ -2511,7 +2514,7 @@ linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subsc
 //
 // If this program ends, its next incarnation gets the unacknowledged messages.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live.
 linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscriber);
 
@@ -2523,7 +2526,7 @@ linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscr
 //
 // Signals end a wait without a deadline as in `linkspan_server_next`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `message` may be written.
 linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subscriber,
                                          int64_t timeout,
@@ -2533,28 +2536,28 @@ linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subsc
 //
 // The subscriber owns it: do not close it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `fd` may be written.
 linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber,
                                            int *fd);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `events` may be written.
 linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *subscriber,
                                            struct linkspan_message **events);
 
 // Gets the counters of the subscriber as a map, which the caller releases.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live, `stats` may be written.
 linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subscriber,
                                           struct linkspan_message **stats);
 
 // Closes the subscriber; waits of other threads end. It must still be freed.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is live.
 linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
 
@@ -2562,7 +2565,7 @@ linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subs
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `subscriber` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_subscriber_free(struct linkspan_subscriber *subscriber);
 
@@ -2570,7 +2573,7 @@ linkspan_status linkspan_subscriber_free(struct linkspan_subscriber *subscriber)
 //
 // A map or array precedes the values inside it.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `message` is a live message, `path` is NUL-terminated, `walk` may be written.
 linkspan_status linkspan_walk_new(struct linkspan_message *message,
                                   const char *path,
@@ -2578,7 +2581,7 @@ linkspan_status linkspan_walk_new(struct linkspan_message *message,
 
 // Gets the next value; `Empty` after the last.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
 
@@ -2586,7 +2589,7 @@ linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_i
 //
 // For a second call see `linkspan_channel_free`.
 //
-// The caller sees to this:
+// The caller guarantees:
 // `walk` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_walk_free(struct linkspan_walk *walk);
 

@@ -11,6 +11,7 @@ use crate::status::linkspan_status;
 /// Sends a request and waits for its reply, which the caller releases.
 ///
 /// `Remote` if the handler failed, `Disconnected` if the peer died. Several threads may call concurrently.
+///
 /// # Safety
 /// `channel` and `request` are live, `reply` may be written.
 #[unsafe(no_mangle)]

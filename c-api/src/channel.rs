@@ -233,6 +233,7 @@ pub unsafe extern "C" fn linkspan_channel_poll(
 /// Acknowledges all received messages, with the option `ack` `"manual"`.
 ///
 /// If this program ends, its next incarnation gets the unacknowledged messages.
+///
 /// # Safety
 /// `channel` is live.
 #[unsafe(no_mangle)]

@@ -95,6 +95,7 @@ pub unsafe extern "C" fn linkspan_controller_status(
 /// `value` gets the result, which the caller releases. The time-out is also sent to the service. `InvalidState` if the
 /// state forbids the command, `NotFound` if the controller does not know the service. If the command failed, `Remote`
 /// or the kind from the service. `Timeout` if the time-out passed first.
+///
 /// # Safety
 /// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value`
 /// may be written.

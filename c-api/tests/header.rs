@@ -32,7 +32,7 @@ fn header() -> String {
     let mut header = Vec::new();
     cbindgen::generate(HERE).expect("cbindgen reads the sources").write(&mut header);
     // Replaces Rust's heading for the caller's obligations by words for a C header.
-    String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller sees to this:")
+    String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller guarantees:")
 }
 
 /// The functions that a header declares.
