@@ -53,7 +53,7 @@ function call(string $transport, string $program): Closure
     };
 }
 
-/** The same bytes over PHP's stream socket. */
+/** As `call`, over PHP's stream socket. */
 function socket(string $program): Closure
 {
     $path = (getenv('LINKSPAN_DIR') ?: '/tmp') . '/bench-php-' . getmypid();
@@ -72,7 +72,7 @@ function socket(string $program): Closure
     };
 }
 
-/** The same bytes through PHP's System V message queues; the far end removes the queue after this one ends. */
+/** As `call`, through PHP's System V queues; the far end removes the queue after this one ends. */
 function sysvmsg(string $program): Closure
 {
     $key = getmypid();
@@ -87,7 +87,7 @@ function sysvmsg(string $program): Closure
     };
 }
 
-/** The same bytes through a private Redis server on a Unix socket. */
+/** As `call`, through a private Redis server on a Unix socket. */
 function redis(string $program): Closure
 {
     $path = (getenv('LINKSPAN_DIR') ?: '/tmp') . '/bench-php-redis-' . getmypid();

@@ -33,7 +33,7 @@ pub enum Mark {
 pub struct Row {
     pub what: String,
     pub ours: Case,
-    /// The lower bound, if something simpler does the same.
+    /// The lower bound: something simpler for the same purpose, if any.
     pub floor: Option<Case>,
     pub peers: Vec<Case>,
     pub mark: Option<Mark>,
@@ -85,7 +85,7 @@ pub fn own(label: &str, words: &str) -> Case {
     }
 }
 
-/// The directory where `benches/peers/build` puts the peers.
+/// The output directory of `benches/peers/build`.
 fn peers() -> PathBuf {
     std::env::var_os("LINKSPAN_BENCH_PEERS")
         .map_or_else(|| this().with_file_name("bench-peers"), PathBuf::from)

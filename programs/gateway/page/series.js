@@ -51,12 +51,12 @@ export class Series {
     }
     return low;
   }
-  /** The exact number at a place; `null` if its message had none. */
+  /** The exact number at a place; `null` for a message without it. */
   at(place) {
     const exact = this.exact.get(place);
     return exact === undefined ? this.values[place % this.size] : exact;
   }
-  /** The number at a time, or the last one before it. */
+  /** The last number at or before a time. */
   valueAt(time) {
     const place = this.find(time + 1e-9) - 1;
     return place < this.start ? undefined : this.at(place);

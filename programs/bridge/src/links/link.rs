@@ -1,6 +1,6 @@
 //! One link: the local program, and the units exchanged with the other machine's bridge.
 //!
-//! The side where the program connected begins as `Caller`, the other as `BeingCalled`:
+//! The connecting program's side begins as `Caller`, the other as `BeingCalled`:
 //!
 //! | side | unit | effect |
 //! |---|---|---|
@@ -11,7 +11,7 @@
 //!
 //! A unit that does not fit the state ends the link, because the other bridge may be faulty or hostile.
 //!
-//! Nothing here waits. If a program has no room, its units stay in `order`, whose window stops the other side. If the
+//! Nothing here waits. While a program is full, its units stay in `order`, whose window stops the other side. If the
 //! window has no room, the program is not read.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -186,7 +186,7 @@ impl Link {
             let LocalEnd::Open(link, _) = &mut self.local_end else {
                 return self.order.front().is_some() && left == 0;
             };
-            // Waits only for what can be handled; a readable descriptor would otherwise wake the loop repeatedly.
+            // A readable descriptor that cannot be read now would wake the loop repeatedly.
             let reads = self.order.has_room() && !self.ends;
             // A failed flush means that the program has disconnected, and the rest of the frame is useless.
             let blocked = blocked || !link.flush().unwrap_or(true);
@@ -205,7 +205,7 @@ impl Link {
 
     /// Delivers up to `left` received units to the program.
     ///
-    /// Returns true if the program has no room; the unit then stays first.
+    /// Returns true if the program is full; the unit then stays first.
     fn give(&mut self, left: &mut usize, now: Instant) -> bool {
         while *left > 0
             && let Some((kind, body)) = self.order.front().cloned()

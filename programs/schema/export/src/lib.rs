@@ -3,11 +3,11 @@
 //! | notation | describes | lives in |
 //! |---|---|---|
 //! | CDDL, RFC 8610 | messages in CBOR; the normative one, because it contains every tag | `cddl` |
-//! | JSON Schema 2020-12 | messages in JSON with escapes; or what viewers plot of them | `json_schema` |
-//! | Protocol Buffers, `.proto` | the same fields for programs that use protobuf | `proto` |
+//! | JSON Schema 2020-12 | messages in JSON with escapes; or the part that viewers plot | `json_schema` |
+//! | Protocol Buffers, `.proto` | the fields for programs that use protobuf | `proto` |
 //! | Apache Arrow, an IPC schema message | columns of a table with one row per message | `arrow` |
 //!
-//! Each [`Note`] marks a place where a notation accepts more or less than the schema.
+//! A [`Note`] marks each difference between a notation and the schema.
 
 mod arrow;
 mod cddl;

@@ -51,13 +51,13 @@ impl Text {
         }
     }
 
-    /// Adds `head`, then the lines of `body` one level deeper, then `tail` unless it is empty.
+    /// Adds `head`, the lines of `body` one level deeper, and a non-empty `tail`.
     pub fn block(&mut self, head: impl AsRef<str>, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.line(head);
         self.indented(tail, body);
     }
 
-    /// Adds the lines of `body` one level deeper, then `tail` unless it is empty.
+    /// Adds the lines of `body` one level deeper, and a non-empty `tail`.
     pub fn indented(&mut self, tail: impl AsRef<str>, body: impl FnOnce(&mut Text)) {
         self.depth += 1;
         body(self);
