@@ -619,13 +619,7 @@ final class Listener
     public function accept(?float $timeout = null): Channel {}
     public function endpoint(): string {}
     public function fileno(): int {}
-    /**
-     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
-     *
-     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
-     * programs.
-     * @return resource
-     */
+    /** Returns a stream for event loops, like Channel::stream. @return resource */
     public function stream(): mixed {}
     /** @return list<Event> the events since the last call */
     public function events(): array {}
@@ -652,13 +646,7 @@ final class Server implements \IteratorAggregate
     public function events(): array {}
     public function endpoint(): string {}
     public function fileno(): int {}
-    /**
-     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
-     *
-     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
-     * programs.
-     * @return resource
-     */
+    /** Returns a stream for event loops, like Channel::stream. @return resource */
     public function stream(): mixed {}
     public function stats(): array {}
     public function close(?float $timeout = null): void {}
@@ -762,13 +750,7 @@ final class Subscriber implements \IteratorAggregate
     public function events(): array {}
     public function endpoint(): string {}
     public function fileno(): int {}
-    /**
-     * Returns a stream for an event loop or stream_select: readable while the object has a message or an event.
-     *
-     * The stream has a separate descriptor. Receive until EmptyException before the next wait. Only for command-line
-     * programs.
-     * @return resource
-     */
+    /** Returns a stream for event loops, like Channel::stream. @return resource */
     public function stream(): mixed {}
     public function stats(): array {}
     public function close(): void {}
