@@ -11,7 +11,6 @@ use linkspan_os::fork::OfProcess;
 use linkspan_os::sysv::Attached;
 use linkspan_value::error::{Doing, Error, ErrorKind, Result, quoted};
 
-/// Memory of another program.
 #[derive(Debug)]
 pub enum RegionMemory {
     /// A file, including files in /dev/shm. A mapping of a shortened file would raise SIGBUS.
@@ -86,7 +85,6 @@ impl RegionMemory {
         Ok(RegionMemory::File { file: file.into(), path: path.to_owned() })
     }
 
-    /// Returns the present number of bytes.
     pub fn len(&self) -> Result<u64> {
         match self {
             RegionMemory::File { file, path } => {

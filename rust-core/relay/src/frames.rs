@@ -7,7 +7,6 @@ use linkspan_transport::endpoint::Endpoint;
 use linkspan_transport::frame::{HEADER, Header, Incoming, Outgoing, flags};
 use linkspan_value::{Error, ErrorKind, Result};
 
-/// Fails with `Unsupported` for a transport whose links cannot be relayed.
 pub fn check_transport(endpoint: &Endpoint) -> Result<()> {
     if endpoint.transport().capabilities().relays_links {
         return Ok(());

@@ -2,7 +2,6 @@
 //!
 //! A test plants one bug at a time to show that the simulation finds it, or the number before the first.
 
-/// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// A message that was sent over no link, or a replaced link, is not sent over the newest.
@@ -71,7 +70,6 @@ mod by_tests {
         static NUMBER_BEFORE_FIRST: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Returns whether this bug is planted in this thread.
     pub fn is(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)
     }

@@ -23,12 +23,10 @@ pub struct AnswerCache {
 }
 
 impl AnswerCache {
-    /// Returns the answer to this id.
     pub fn get(&self, id: &str) -> Option<&Answer> {
         self.known.get(id).map(|(answer, _)| answer)
     }
 
-    /// Keeps the final answer to an id and drops the oldest answers beyond the limits.
     pub fn keep(&mut self, answer: &Answer) {
         if self.known.contains_key(&answer.id) {
             return;
@@ -48,7 +46,6 @@ impl AnswerCache {
     }
 }
 
-/// Returns the approximate size of a value in memory, in bytes.
 pub fn weight(value: &Value) -> usize {
     const NODE: usize = 64;
     NODE + match value {

@@ -220,7 +220,6 @@ impl Answer {
     }
 }
 
-/// Reads an error from its form in messages.
 pub fn read_failure(value: &Value) -> Result<RemoteFailure> {
     let (code, kind) = (value.at("code")?.as_i64()?, value.at("type")?.as_text()?);
     Ok(RemoteFailure::new(code, kind, value.at("text")?.as_text()?))

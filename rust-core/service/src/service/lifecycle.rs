@@ -36,7 +36,6 @@ const QUEUE: usize = 256;
 /// The most bytes of a reason, because every report contains it.
 const REASON: usize = 4096;
 
-/// An action for the caller of the state machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Send this answer to the controller.
@@ -60,14 +59,11 @@ pub enum Next {
     End,
 }
 
-/// A task for the program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// The command.
     pub request: CommandRequest,
     /// The state before the command: READY, RUNNING, PAUSED or FAILED.
     pub before: State,
-    /// Its deadline.
     pub due: Duration,
 }
 
@@ -85,14 +81,11 @@ struct RunningTask {
     failed: bool,
 }
 
-/// The configuration of a lifecycle.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// A random number that identifies this incarnation.
     pub epoch: u64,
     /// The period of its steps; `None` for no periodic steps.
     pub every: Option<Duration>,
-    /// Whether it waits in READY for RUN.
     pub paused: bool,
     /// The further commands that it accepts: CONFIG, BACKUP, and commands that its program defines.
     pub commands: Vec<String>,
@@ -145,17 +138,14 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the visible state.
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// Returns when the service entered its state.
     pub fn since(&self) -> Duration {
         self.since
     }
 
-    /// Returns the configuration.
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
@@ -165,7 +155,6 @@ impl Lifecycle {
         &self.reason
     }
 
-    /// Returns the counters.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -177,12 +166,10 @@ impl Lifecycle {
         map
     }
 
-    /// Returns the running task and its beginning.
     pub fn running(&self) -> Option<(&Command, Duration)> {
         self.running.as_ref().map(|running| (&running.what.request.command, running.begun))
     }
 
-    /// Returns whether the running task should be cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled
     }

@@ -38,7 +38,6 @@ const MAX_QUEUED: usize = 1024;
 pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(3600));
 
-/// The properties of a service that do not change.
 pub struct ServiceIdentity {
     pub name: String,
     pub description: String,
@@ -46,9 +45,7 @@ pub struct ServiceIdentity {
     pub unsupported: Vec<String>,
     /// Whether it stands for a program without Linkspan.
     pub adopted: bool,
-    /// The endpoint of the controller.
     pub controller: String,
-    /// The options of the link to the controller.
     pub options: Options,
     /// Called without the lock when the running task is cancelled.
     ///
@@ -162,7 +159,6 @@ impl ControllerLink {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the time since the creation of the service, as in the lifecycle.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -305,7 +301,6 @@ impl ControllerLink {
         }
     }
 
-    /// Returns whether a controller is connected.
     pub fn is_connected(&self) -> bool {
         self.inner().introduced
     }
@@ -329,7 +324,6 @@ impl ControllerLink {
         self.inner().broken.clone()
     }
 
-    /// Returns counters and state as a map.
     pub fn stats(&self) -> Value {
         let inner = self.inner();
         let mut map = inner.lifecycle.stats();

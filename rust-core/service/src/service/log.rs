@@ -80,7 +80,6 @@ impl ServiceLog {
         self.first + self.lines.len() as u64
     }
 
-    /// Returns whether some lines were not sent.
     pub fn has_unsent(&self) -> bool {
         self.sent < self.end()
     }
@@ -100,12 +99,10 @@ impl ServiceLog {
         (lines, until)
     }
 
-    /// Marks the lines below this number as sent.
     pub fn sent(&mut self, until: u64) {
         self.sent = self.sent.max(until);
     }
 
-    /// Returns the last `count` lines as an array.
     pub fn last(&self, count: u64) -> Value {
         let skip = self.lines.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         Value::Array(self.lines.iter().skip(skip).map(LogLine::to_value).collect())

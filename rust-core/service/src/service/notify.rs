@@ -60,7 +60,6 @@ impl NotifySocket {
         self.watchdog
     }
 
-    /// Returns whether assignments are pending, which [`send`](NotifySocket::send) repeats.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
@@ -146,7 +145,6 @@ pub struct NotifyState {
 }
 
 impl NotifyState {
-    /// Creates the state for this watchdog time-out.
     pub fn new(watchdog: Option<Duration>) -> NotifyState {
         NotifyState { watchdog, ..NotifyState::default() }
     }
@@ -194,7 +192,6 @@ impl NotifyState {
         }
     }
 
-    /// Returns the watchdog assignment if it is due.
     pub fn watchdog(&mut self, doing_since: Option<Duration>, now: Duration) -> &'static str {
         if self.next_watchdog(doing_since, now) != Some(now) {
             return "";

@@ -7,7 +7,6 @@ use super::command::Command;
 use super::state::State;
 use crate::error::{Error, ErrorKind};
 
-/// The effect of a command in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Accepted: the service enters the first state now, and the second when the command is done.
@@ -24,7 +23,6 @@ pub enum Rule {
     Refused,
 }
 
-/// Returns the rule for a command in a state.
 pub const fn rule(state: State, command: &Command) -> Rule {
     use State::{Checkpointing, Failed, Paused, Pausing, Ready, Running, Starting, Stopped, Stopping};
     match (command, state) {
@@ -47,7 +45,6 @@ pub const fn rule(state: State, command: &Command) -> Rule {
     }
 }
 
-/// Returns whether a state permits a command.
 pub const fn allows(state: State, command: &Command) -> bool {
     !matches!(rule(state, command), Rule::Refused)
 }

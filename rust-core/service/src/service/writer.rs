@@ -29,7 +29,6 @@ const MISSED_HEARTBEATS: u32 = 3;
 /// The longest time that one send may block before the thread checks its other duties.
 const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The state of the writer thread.
 pub struct ServiceWriter {
     epoll: Epoll,
     /// The number of handled signals. The count of arrived signals is global to the process.

@@ -68,7 +68,6 @@ impl Page {
         [0, 1].map(|end| Page { words: words.clone(), end })
     }
 
-    /// Returns the number that this end has published.
     pub fn published(&self) -> u64 {
         self.words.consumed[self.end].get()
     }
@@ -113,7 +112,6 @@ impl connection::Page for Page {
 /// The receiving half of a link.
 pub struct RxLink {
     pub id: u64,
-    /// Its number at this end.
     pub number: u64,
     pub page: Option<Page>,
     pub hello: SessionHello,
@@ -128,7 +126,6 @@ pub struct RxLink {
 #[derive(Clone)]
 pub struct TxLink {
     pub id: u64,
-    /// Its number at this end.
     pub number: u64,
     pub page: Option<Page>,
     /// The hello and identity of the other end.
@@ -142,7 +139,6 @@ pub struct TxLink {
     pub broken: bool,
 }
 
-/// A message on its way through the program.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedFrame {
     pub session: u64,
@@ -186,16 +182,13 @@ pub struct End {
     pub withdrawal_refused: bool,
     /// Lost data messages that were not reported.
     pub lost: u64,
-    /// The number of other peers so far.
     pub others: u64,
     /// Messages received while the program waited for an answer.
     pub local: VecDeque<ReceivedFrame>,
     /// The unconsumed messages of the program.
     pub unconsumed: Vec<ReceivedFrame>,
-    /// Unanswered requests.
     pub to_answer: VecDeque<ReceivedFrame>,
     pub call: Option<Call>,
-    /// Whether the program waits for messages.
     pub asleep: bool,
     /// Whether it has found nothing once, but is not asleep yet.
     pub paused: bool,
@@ -238,7 +231,6 @@ impl End {
         self.connection.outbox.session()
     }
 
-    /// Returns whether there is a reason to read the link.
     pub fn is_awake(&self) -> bool {
         !self.asleep || self.rx.iter().any(|link| !link.begun || link.ended || link.stream.is_readable())
     }

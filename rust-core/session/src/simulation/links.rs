@@ -31,7 +31,6 @@ impl World<'_> {
         }
     }
 
-    /// Breaks the link of this end, while both sides live.
     pub fn cut(&mut self, i: usize) {
         if !self.pairs[pair(i)].breaks {
             return;
@@ -109,7 +108,6 @@ impl World<'_> {
         }
     }
 
-    /// Makes a link for each pair.
     pub fn connect_all(&mut self) {
         (0..self.pairs.len())
             .filter(|pair| !self.pairs[*pair].linked)

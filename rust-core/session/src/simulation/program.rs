@@ -61,7 +61,6 @@ impl World<'_> {
         }
     }
 
-    /// Replays one message; false if there is none.
     pub fn replay(&mut self, i: usize) -> bool {
         let Some((link, to, has)) = self.ends[i].tx.as_ref().map(|tx| (tx.number, tx.to, tx.has)) else {
             return false;
@@ -302,7 +301,6 @@ impl World<'_> {
         }
     }
 
-    /// Records the number that this end has published in its word.
     pub fn note_published(&mut self, i: usize) {
         let end = &self.ends[i];
         // After the link broke, the sender may have read the word for the last time; the next hello repeats the
@@ -548,7 +546,6 @@ impl World<'_> {
         assert_eq!(unacknowledged.count == 0, unacknowledged.last == 0);
     }
 
-    /// The program answers its oldest request.
     pub fn answer(&mut self, i: usize) {
         let end = &mut self.ends[i];
         let Some(request) = end.to_answer.front().copied() else { return };
@@ -598,7 +595,6 @@ impl World<'_> {
         true
     }
 
-    /// The program acknowledges some of its messages.
     pub fn acknowledge(&mut self, i: usize) {
         let some = self.random.below(self.ends[i].unconsumed.len());
         let end = &mut self.ends[i];

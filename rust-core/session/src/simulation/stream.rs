@@ -19,7 +19,6 @@ pub struct Stream {
     read: u64,
 }
 
-/// The result of putting a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     Whole,
@@ -52,12 +51,10 @@ impl Stream {
         capacity.saturating_sub(self.written - self.read)
     }
 
-    /// Returns whether the sending half keeps a part of a frame.
     pub fn has_rest(&self) -> bool {
         self.begun > self.written
     }
 
-    /// Returns whether unread bytes are there.
     pub fn is_readable(&self) -> bool {
         self.written > self.read
     }
@@ -76,7 +73,6 @@ impl Stream {
         some
     }
 
-    /// Returns the number of written, unread bytes.
     pub fn under_way(&self) -> usize {
         (self.written - self.read) as usize
     }

@@ -51,7 +51,6 @@ impl Truth {
         self.fact(session, number).received_by = by;
     }
 
-    /// Returns whether any program has received this message.
     pub fn is_received(&mut self, session: u64, number: u64) -> bool {
         self.fact(session, number).received_by != 0
     }
@@ -83,7 +82,6 @@ impl Truth {
         sent.checked = sent.checked.max(number);
     }
 
-    /// Returns the number of sent, unacknowledged data messages.
     pub fn unacknowledged(&mut self, session: u64) -> u64 {
         let sent = self.sent_by(session);
         let open = &sent.facts[sent.checked as usize..];
@@ -98,7 +96,6 @@ impl Truth {
         }
     }
 
-    /// Checks, after the end of all faults, that every message has been consumed.
     pub fn check_all_consumed(&mut self, session: u64) {
         for (at, fact) in self.sent_by(session).facts.iter().enumerate() {
             assert!(

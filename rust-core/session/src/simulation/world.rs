@@ -15,13 +15,10 @@ use crate::{Identity, Outbox, ReplayLimits, RetransmitClass};
 pub struct Pair {
     /// Whether the connecting program has a name, under which its next incarnation continues.
     pub named: bool,
-    /// Whether a link may break while both sides live.
     pub breaks: bool,
     /// Whether each side publishes its progress in its own word, which outlives link and program.
     pub in_words: bool,
-    /// Whether the newest link is whole.
     pub linked: bool,
-    /// The newest link.
     pub newest: u64,
     /// The client at its other end, for the listening program.
     pub client: Option<Identity>,
@@ -40,18 +37,15 @@ pub struct World<'a> {
     pub is_server: bool,
     /// Whether they are one program, which sends each message over all connections.
     is_publisher: bool,
-    /// The absent clients of a server.
     pub absent: DisconnectedPeers<usize>,
     base: u64,
     calm: usize,
     /// The bytes that a link holds in one direction.
     pub capacity: u64,
     pub links: u64,
-    /// Whether faults have ended.
     pub quiet: bool,
     /// Incremented by each step that changes something: it is constant at rest.
     pub moves: u64,
-    /// The end whose thread is sending.
     pub under_way: Option<usize>,
     pub seen: &'a mut Coverage,
     traces: bool,
@@ -62,7 +56,6 @@ pub struct World<'a> {
     pub published: HashMap<u64, u64>,
 }
 
-/// Returns the other end.
 pub fn peer(i: usize) -> usize {
     i ^ 1
 }
@@ -72,7 +65,6 @@ pub fn pair(i: usize) -> usize {
     i / 2
 }
 
-/// Returns whether this end belongs to the listening program.
 pub fn is_listener(i: usize) -> bool {
     i.is_multiple_of(2)
 }

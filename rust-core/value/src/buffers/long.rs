@@ -85,7 +85,6 @@ impl Pool {
     }
 }
 
-/// Returns whether blocks of this capacity are kept.
 pub fn is_kept(capacity: usize) -> bool {
     Pool::of(capacity).is_some()
 }

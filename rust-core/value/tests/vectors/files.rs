@@ -10,7 +10,6 @@ pub fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(name)
 }
 
-/// The cases of a file that is a list.
 pub fn cases(name: &str) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -32,13 +31,11 @@ pub fn text<'a>(case: &'a serde_json::Value, key: &str) -> &'a str {
     case[key].as_str().unwrap_or_else(|| panic!("no text under {key} in {case}"))
 }
 
-/// Returns the bytes of this hex.
 pub fn unhex(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
     (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
 }
 
-/// Returns the bytes in hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -14,7 +14,6 @@ pub fn seed() -> u64 {
 pub struct Random(pub u64);
 
 impl Random {
-    /// A number below this one.
     pub fn next(&mut self, below: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

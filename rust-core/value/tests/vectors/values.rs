@@ -6,7 +6,6 @@ use linkspan::{BigInt, DType, Decimal, Map, NdArray, Order, Timestamp, Value};
 
 type Named = Vec<(String, Value)>;
 
-/// Every value of the law, by name.
 pub fn all() -> Named {
     let mut all = Vec::new();
     scalars(&mut all);

@@ -15,7 +15,6 @@ use crate::service::protocol::CommandRequest;
 const EARLY: Duration = Duration::from_secs(1);
 
 impl Lifecycle {
-    /// Returns the time of the next deadline.
     pub fn next_due(&self) -> Option<Duration> {
         self.open()
             .filter(|command| !command.answered)

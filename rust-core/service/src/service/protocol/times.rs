@@ -44,7 +44,6 @@ pub fn until_of(message: &Value) -> Result<Option<Duration>> {
     message.at("until").ok().map(seconds).transpose()
 }
 
-/// Reads a remaining time in seconds.
 pub fn seconds(value: &Value) -> Result<Duration> {
     let seconds = match value {
         Value::Int(_) => value.as_i64()? as f64,

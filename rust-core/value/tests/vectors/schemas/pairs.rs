@@ -4,13 +4,9 @@ use super::texts::READING;
 
 /// The reader's schema, the writer's schema, and whether the reader reads it.
 pub struct Pair {
-    /// The difference.
     pub name: String,
-    /// The writer's schema.
     pub writer: String,
-    /// The reader's schema.
     pub reader: String,
-    /// Whether the reader can read every message of the writer.
     pub fits: bool,
 }
 
@@ -76,7 +72,6 @@ const NUMBERS: &[(&str, &str, bool)] = &[
     ("any", "u8", false),
 ];
 
-/// All pairs, in both directions.
 pub fn all() -> Vec<Pair> {
     let mut all = Vec::new();
     for (from, to, backward, forward) in CHANGES {

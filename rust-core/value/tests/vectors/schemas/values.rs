@@ -25,7 +25,6 @@ fn site(latitude: f64, name: &str) -> Value {
     with("site", Value::map([("latitude", Value::from(latitude)), ("name", name.into())]))
 }
 
-/// Values that are sent.
 pub fn right() -> Vec<(&'static str, Value)> {
     vec![
         ("a reading", reading()),

@@ -66,7 +66,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// Returns the model of a service in STARTING.
     pub fn new(setup: Setup) -> Model {
         Model {
             setup,
@@ -99,7 +98,6 @@ impl Model {
         }
     }
 
-    /// Checks that the lifecycle agrees with the model.
     pub fn agrees(&self, lifecycle: &Lifecycle) {
         assert_eq!(lifecycle.state(), self.state());
         assert_eq!(lifecycle.is_cancelled(), self.cancelled);
@@ -111,7 +109,6 @@ impl Model {
         assert_eq!(counts.accepted, counts.done + counts.failed + open);
     }
 
-    /// Checks, at the end, that every accepted command has its answer.
     pub fn check_all_answered(&self) {
         for (id, one) in &self.commands {
             assert!(
@@ -202,7 +199,6 @@ impl Model {
         }
     }
 
-    /// Checks that everything due has been answered.
     pub fn tick(&mut self, now: Duration, actions: &[Action]) {
         self.take_answers(None, now, actions, Cause::Time);
         let late = self.commands.iter().find(|(_, one)| !one.answered && self.due(one) <= now);

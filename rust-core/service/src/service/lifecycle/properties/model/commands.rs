@@ -37,7 +37,6 @@ impl Model {
         Some(right && room)
     }
 
-    /// Checks the actions of a command.
     pub fn command(&mut self, request: &CommandRequest, now: Duration, actions: &[Action]) {
         let id = request.id.to_string();
         let first = actions.iter().find_map(|act| match act {
@@ -179,7 +178,6 @@ impl Model {
         }
     }
 
-    /// Checks the actions of a signal.
     pub fn terminate(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::*;
 
 impl Model {
-    /// Checks the actions of a task's result.
     pub fn finish(&mut self, result: &Result<Value>, now: Duration, actions: &[Action]) {
         let task = self.task.take();
         let (cancelled, failed) =
@@ -84,7 +83,6 @@ impl Model {
         self.periods_done.clear();
     }
 
-    /// Checks the actions of a failure of the program.
     pub fn fail(&mut self, now: Duration, actions: &[Action]) {
         count_event("fail");
         self.failed(now, actions);
@@ -182,7 +180,6 @@ impl Model {
         }
     }
 
-    /// Checks the actions after the program's last call.
     pub fn close(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);
