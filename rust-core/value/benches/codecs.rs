@@ -1,7 +1,7 @@
 //! Linkspan's codecs and well-known libraries: `cargo bench -p linkspan-value --bench codecs`.
 //!
-//! Each library writes and reads its own tree of values, as Linkspan does with [`Value`]. The two run in turns. A row
-//! is the median of the rounds. The factor is the library's time over ours: above 1 ours is faster.
+//! Each library writes and reads its own tree of values. The two run in turns. A row is the median of the rounds; the
+//! factor is the library's time over ours.
 #![allow(clippy::print_stdout, reason = "printing the table is what this program is for")]
 
 // The name in programs.
@@ -30,9 +30,6 @@ fn main() {
     checked();
 }
 
-/// Ten fields decoded and checked against their schema; "theirs" is only decoded.
-///
-/// The difference is the cost of the check.
 fn checked() {
     let schema = Schema::parse(SCHEMA).expect("it is a schema");
     schema.check(&reading()).expect("the reading is one");
@@ -201,7 +198,6 @@ fn smile(name: &str, value: &Value) {
     );
 }
 
-/// A megabyte of numbers, whose floor is one copy of it.
 fn arrays() {
     let array = Value::map([
         ("at", Value::from(Timestamp(0))),

@@ -2,7 +2,7 @@
 //!
 //! Parts are long arrays or byte strings. An encoder with a [`Placer`] leaves the elements of long arrays out of its
 //! output and records their positions. Over shared memory a long array is therefore written once, into memory that the
-//! receiver maps. A caller that needs one block ([`Body::whole`]) joins the parts.
+//! receiver maps.
 
 mod one_or_many;
 mod rest;
@@ -16,9 +16,9 @@ use crate::buffers;
 pub use one_or_many::OneOrMany;
 pub use rest::Rest;
 
-/// The length in bytes from which an array's elements may be stored apart from the message.
+/// The length in bytes from which an array's elements may be stored elsewhere.
 ///
-/// For shorter arrays a copy is cheaper than a separate part.
+/// For shorter arrays a copy is cheaper.
 pub const PLACED_FROM: usize = 64 << 10;
 
 /// The elements of an array or the content of a byte string, and their position in the rest of the body.
@@ -38,15 +38,13 @@ pub(crate) struct Parts<'a> {
 
 /// Decides where an encoder puts the elements of a long array.
 pub trait Placer {
-    /// Stores elements that belong after the first `at` bytes of the rest, and returns true.
+    /// Stores elements that belong after the first `at` bytes of the rest. Returns whether it did.
     ///
-    /// Returns false if the encoder must write them. `shared` is the elements with their owner, if the encoder has it.
-    /// A placer that leaves the elements in place keeps that owner.
+    /// `shared` is the elements with their owner, if the encoder has it. A placer that leaves the elements in place
+    /// keeps that owner.
     fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
 
-    /// Leaves a byte string in place, which belongs after the first `at` bytes, and returns true.
-    ///
-    /// The rest of the message is then written around it. Returns false if the encoder must write it.
+    /// Leaves a byte string in place, which belongs after the first `at` bytes. Returns whether it did.
     fn surround(&mut self, _at: usize, _bytes: &[u8]) -> bool {
         false
     }
@@ -54,9 +52,9 @@ pub trait Placer {
     /// Announces the least length of the rest, before [`Placer::spill`], because of a long byte string.
     fn expect(&mut self, _length: usize) {}
 
-    /// Takes the next bytes of the rest, and returns true if it keeps them.
+    /// Takes the next bytes of the rest. Returns whether it keeps them.
     ///
-    /// Returns false if the encoder must keep them. The placer keeps the bytes of earlier calls in both cases.
+    /// The placer keeps the bytes of earlier calls in both cases.
     fn spill(&mut self, _bytes: &[u8]) -> bool {
         false
     }
@@ -207,7 +205,7 @@ impl Body {
 
     /// Returns the block that a decoder reads, and the parts in it.
     ///
-    /// If the body already exists in one block, returns that block without parts.
+    /// Without parts if the body already exists in one block.
     pub(crate) fn to_decode(&self) -> (&[u8], Parts<'_>) {
         match &self.0 {
             BodyRepr::Whole(bytes) => (bytes, Parts::default()),
@@ -261,7 +259,7 @@ impl Body {
 
     /// Returns a view of these bytes that keeps their memory, if they are within the body's memory.
     ///
-    /// A decoder's slices are within it. `None` for bytes in place, which are too few for a block.
+    /// `None` for bytes in place, which are too few for a block.
     pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
         let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
         match &self.0 {

@@ -1,7 +1,7 @@
 //! A pool of memory for the bodies of messages.
 //!
 //! It has short blocks of each thread, and middling and long blocks that all threads share. Other lengths come from the
-//! allocator. (The engine's `message/recycled` reuses the body of the last dropped message without a search.)
+//! allocator.
 
 mod long;
 mod short;

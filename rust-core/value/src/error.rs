@@ -332,8 +332,6 @@ impl Error {
     }
 
     /// Prepends this position of an array to the path.
-    ///
-    /// Layers call it on the way out, innermost first.
     #[must_use]
     pub fn under_index(self, index: usize) -> Error {
         self.under(index.to_string())

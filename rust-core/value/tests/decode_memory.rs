@@ -7,7 +7,6 @@ use linkspan::{Encoding, ErrorKind, Limits, Value};
 
 const SIZE: usize = 256 << 10;
 
-/// The memory of decoder, builder and an error, for any value.
 const AROUND: usize = 32 << 10;
 
 /// Returns the front, the repeated part and the end, together up to `SIZE` bytes.
@@ -192,7 +191,6 @@ fn bson() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A Smile integer without sign: seven bits a byte, six in the last.
 fn vint(n: usize) -> Vec<u8> {
     let mut bytes = vec![0x80 | (n & 0x3f) as u8];
     let mut rest = n >> 6;

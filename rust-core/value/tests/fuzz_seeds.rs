@@ -40,7 +40,6 @@ fn transcode_fuzz_seeds_give_the_same_value_or_errors() {
 #[test]
 fn seeds_cost_no_more_memory_than_the_limits() {
     let limits = Limits::for_message(1 << 20);
-    // The memory of decoder and builder, for any value.
     let allowed = limits.memory as usize + (16 << 10);
     for encoding in TARGETS {
         for (name, bytes) in seeds(encoding.name()) {

@@ -2,8 +2,8 @@
 //!
 //! The allocator returns long blocks to the kernel, which allocates and clears every page of the next block. For 1 MB
 //! that takes longer than three copies. It returns middling blocks when several neighbours are free; one
-//! acknowledgement frees many, because it releases the messages kept for replay. While another thread has the lock, the
-//! allocator is used. A child that was forked while a thread held the lock loses only these blocks.
+//! acknowledgement frees many, because it releases the messages kept for replay. A child that was forked while a thread
+//! held the lock loses only these blocks.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -89,9 +89,7 @@ pub fn is_kept(capacity: usize) -> bool {
     Pool::of(capacity).is_some()
 }
 
-/// Returns an empty block with room for `length` bytes, a kept length.
-///
-/// Without such a block it returns a block without capacity.
+/// Returns an empty block with room for `length` bytes; without one, a block without capacity.
 pub fn take(length: usize) -> Vec<u8> {
     Pool::of(length).and_then(Pool::spare).and_then(|mut spare| spare.take(length)).unwrap_or_default()
 }
@@ -104,9 +102,7 @@ pub fn keep(block: Vec<u8>) {
     drop(removed);
 }
 
-/// Returns the memory of the kept long blocks to the allocator, which returns it to the kernel.
-///
-/// Returns whether there were any.
+/// Returns the kept long blocks to the kernel. Returns whether there were any.
 #[cold]
 pub fn give_back() -> bool {
     let blocks = LONG_BLOCKS.spare().map(|mut spare| std::mem::take(&mut spare.blocks));

@@ -129,7 +129,7 @@ pub fn encode_placed<T: Source + ?Sized>(
 /// # Errors
 ///
 /// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path. JSON also has `OutOfRange`, for a number
-/// beyond the range of a float. The path is the path in the document, including escapes.
+/// beyond the range of a float. The path includes escapes.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     let limits = Limits::default();
     match decode_short(bytes, encoding, &limits) {
@@ -242,7 +242,6 @@ fn append_plain<T: Source + ?Sized>(
 /// Appends the source if it is a short map of scalars and long arrays, or a long array.
 ///
 /// The source may also have such a value in memory. `None` means that the source needs a walk and nothing is appended.
-/// The bytes equal those of a walk.
 fn append_flat_arrays<T: Source + ?Sized>(
     value: &T,
     options: &EncodeOptions,

@@ -475,8 +475,7 @@ impl<'a> Output<'a> {
 
     /// Appends a long block, within the limit of the message, with the bytes before and after it.
     ///
-    /// It reserves memory once, then appends the pieces and new zeros. The zeros ahead are of no use: the block would
-    /// overwrite them.
+    /// It does not use the zeros ahead, because the block would overwrite them.
     #[inline(never)]
     fn long_block<const B: usize, const A: usize>(
         &mut self,
@@ -527,7 +526,7 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         self.bytes.truncate(self.at);
-        // Includes room for the break after the elements, which would otherwise move all of them.
+        // Includes room for the break, which would otherwise move the elements.
         let more = elements.len().saturating_add(AHEAD[0]);
         if self.bytes.try_reserve(more).is_err() && self.bytes.try_reserve_exact(more).is_err() {
             return Err(memory::out_of_memory(elements.len()));

@@ -14,7 +14,7 @@ macro_rules! kinds {
         pub enum ErrorKind { $(#[doc = concat!($meaning, ". ", $remedy)] $name = $code,)* }
 
         impl ErrorKind {
-            /// Every kind in the order of its code, from which bindings generate names and classes.
+            /// Every kind, in the order of its code.
             pub const ALL: &'static [ErrorKind] = &[$(ErrorKind::$name,)*];
 
             /// Returns the kind's name in every language: `Timeout`.

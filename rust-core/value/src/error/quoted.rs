@@ -94,7 +94,7 @@ pub fn brief(number: impl fmt::Display) -> String {
 
 /// Returns a time for the text of an error, such as `2.5 s`.
 ///
-/// The rest of a time-out by the clock has too many digits for a person, so times from 1 ms on are rounded to 1 ms.
+/// Times from 1 ms on are rounded to 1 ms, for people.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;

@@ -315,9 +315,6 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.enter(open);
         self.inner.begin_map(len)
     }
-    /// A field's current name is tracked here.
-    ///
-    /// Any other key goes first to the inner sink, which may refuse a repeated key.
     fn key(&mut self, key: &str) -> Result<()> {
         if self.own_key(key.as_bytes())? {
             return Ok(());

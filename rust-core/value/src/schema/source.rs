@@ -60,10 +60,7 @@ pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// Returns whether this is a valid name of a field in every language.
-///
-/// It is a letter or underscore, then letters, digits, underscores; at most 63 characters, as in
-/// Fortran.
+/// Returns whether this is a valid name of a field: at most 63 characters, as in Fortran.
 pub(super) fn is_field_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
@@ -71,8 +68,6 @@ pub(super) fn is_field_name(name: &str) -> bool {
         && name.len() <= 63
 }
 
-/// Returns whether this is a valid name of a schema: names of fields with dots, up to 128
-/// characters.
 pub(super) fn is_schema_name(name: &str) -> bool {
     name.len() <= 128 && name.split('.').all(is_field_name)
 }

@@ -1,8 +1,7 @@
 //! Constructors of integers of any size: each returns the smallest kind of value for the integer.
 //!
-//! They are not in `number`, because `Value` contains a `BigInt` and modules use each other only in
-//! one direction. `from_parts` and `parse` check the length before they convert, because codecs
-//! call them with a peer's bytes.
+//! `from_parts` and `parse` check the length before they convert, because codecs call them with a
+//! peer's bytes.
 
 use std::str::FromStr;
 

@@ -1,7 +1,6 @@
 //! The resource limits of one value, and the Sink that enforces them.
 //!
-//! Only a [`Meter`] counts depth, nodes, bytes of keys and memory, and finds repeated keys and wrong lengths. It makes
-//! every check before it passes the event on, because a sink may reserve the announced length at once.
+//! Only a [`Meter`] counts depth, nodes, bytes of keys and memory, and finds repeated keys and wrong lengths.
 
 use super::Stack;
 use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};

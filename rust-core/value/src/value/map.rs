@@ -252,14 +252,12 @@ impl Index<usize> for Map {
     }
 }
 
-/// Returns the value with this key for changes; panics without such an entry.
 impl IndexMut<&str> for Map {
     fn index_mut(&mut self, key: &str) -> &mut Value {
         self.get_mut(key).expect("the map has an entry with this key")
     }
 }
 
-/// Returns the value at this position for changes; panics without such an entry.
 impl IndexMut<usize> for Map {
     fn index_mut(&mut self, position: usize) -> &mut Value {
         &mut self.entries[position].1

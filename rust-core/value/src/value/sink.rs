@@ -60,12 +60,11 @@ pub trait Sink {
     fn refuses_repeated_keys(&self) -> bool {
         false
     }
-    /// Takes the key of the next value, if it is one of the sink's own keys, and returns true.
+    /// Takes the key of the next value, if it is one of the sink's own keys. Returns whether it did.
     ///
-    /// This equals [`Sink::key`] for the sink's own keys. Returns false and takes nothing for any other key. For one
-    /// key of one map the result is always the same. A [`crate::value::Meter`] that checks keys therefore remembers
-    /// only the other keys. The bytes may be invalid UTF-8: a taken key equals one of the sink's own, so a decoder need
-    /// not validate it.
+    /// This equals [`Sink::key`] for the sink's own keys. For one key of one map the result is always the same, so a
+    /// [`crate::value::Meter`] that checks keys remembers only the other keys. The bytes may be invalid UTF-8: a taken
+    /// key equals one of the sink's own, so a decoder need not validate it.
     ///
     /// # Errors
     ///
@@ -80,12 +79,13 @@ pub trait Sink {
     fn new_key(&mut self, key: &str) -> Result<()> {
         self.key(key)
     }
-    /// Takes the whole value from its encoding in CBOR, if the sink reads it directly, and returns true.
+    /// Takes the whole value from its encoding in CBOR, if the sink reads it directly.
     ///
-    /// No events follow. Returns false and takes nothing if the value needs decoding. The result and the errors must
-    /// equal those of decoding: a sink accepts no bytes that decoding refuses, and allocates no more than decoding. The
-    /// decoder asks before the first event. It asks only within limits that every value of up to 23 entries without
-    /// containers keeps.
+    /// Returns whether it did.
+    ///
+    /// No events follow. The result and the errors must equal those of decoding: a sink accepts no bytes that decoding
+    /// refuses, and allocates no more than decoding. The decoder asks before the first event, and only within limits
+    /// that every value of up to 23 entries without containers keeps.
     fn take_cbor(&mut self, bytes: &[u8]) -> bool {
         let _ = bytes;
         false
@@ -117,10 +117,9 @@ pub trait Source {
     ///
     /// The sink's, with the path of the failed event below this value.
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()>;
-    /// Appends the value in CBOR if the source has it encoded, and returns true.
+    /// Appends the value in CBOR if the source has it encoded. Returns whether it did.
     ///
-    /// The bytes must equal those of an encoder, also with aligned or separately placed N-d arrays. Returns false and
-    /// appends nothing if the value needs a walk.
+    /// The bytes must equal those of an encoder, also with aligned or separately placed N-d arrays.
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         let _ = out;
         false

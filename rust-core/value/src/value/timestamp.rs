@@ -1,7 +1,7 @@
 //! Instants: nanoseconds since 1970-01-01T00:00:00Z, and their RFC 3339 text.
 //!
-//! A signed 64-bit count, as in most time libraries: arithmetic is exact, and every binding converts it without loss.
-//! It has no leap seconds and no time zone; parsing converts text with an offset to UTC.
+//! A signed 64-bit count: arithmetic is exact, and every binding converts it without loss. It has no leap seconds and
+//! no time zone; parsing converts text with an offset to UTC.
 
 use std::fmt;
 use std::str::FromStr;
@@ -75,7 +75,6 @@ fn civil(days: i64) -> (i64, u32, u32) {
     (yoe + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Converts year, month, day to days since 1970-01-01: the inverse of [`civil`].
 fn days(year: i64, month: u32, day: u32) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);

@@ -230,7 +230,6 @@ fn out_of_range(number: impl std::fmt::Display, what: &str) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("{} does not fit {what}", brief(number)))
 }
 
-/// Sends the tree depth first. On the way out, each level extends the path of an error.
 impl Source for Value {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         self.send(sink)
@@ -264,7 +263,6 @@ impl Source for Value {
 /// Returns the approximate length of a long list's items, from the first item; 0 for a short list.
 fn list_hint(items: &[Value]) -> usize {
     const MANY: usize = 16;
-    /// The length of a number, and of the bytes around an item or a key.
     const SHORT: usize = 8;
     const AROUND: usize = 3;
     let short = |value: &Value| match value {

@@ -101,7 +101,6 @@ impl<S: Sink> Unescape<S> {
         })
     }
 
-    /// Takes the key of a map of one entry: passes an ordinary map on, or begins an escape.
     fn decide(&mut self, key: &str) -> Result<()> {
         if !key.starts_with('$') {
             self.open.push(OpenEscape::Passed);
@@ -137,7 +136,6 @@ impl<S: Sink> Unescape<S> {
         Ok(())
     }
 
-    /// Takes a scalar event that is not a plain value.
     fn other(&mut self, found: scalar::EscapedScalar<'_>) -> Result<()> {
         match self.state {
             NextEvent::Scalar(name) => {

@@ -98,7 +98,6 @@ fn valid_documents() {
     assert!(carried > 400 && refused > 20, "{carried} carried, {refused} refused");
 }
 
-/// The expected refusals of documents whose types have a form here.
 fn expected_refusal(name: &str, error: &linkspan::Error) {
     let (kind, part) = match name {
         "datetime: Y10K" => (ErrorKind::OutOfRange, "does not fit a timestamp"),

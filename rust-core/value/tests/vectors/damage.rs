@@ -13,7 +13,6 @@ use crate::vectors::random::{Random, seed};
 use crate::vectors::strict::check;
 use crate::vectors::{accepted, invalid, values};
 
-/// Bytes worth damaging, once each: short enough to damage each byte.
 fn seeds() -> Vec<(Encoding, Vec<u8>)> {
     let mut seeds: Vec<(Encoding, Vec<u8>)> = Vec::new();
     for (_, value) in values::all() {

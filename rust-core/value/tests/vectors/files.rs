@@ -26,7 +26,6 @@ pub fn exact_cases(name: &str) -> Vec<Value> {
     }
 }
 
-/// The text under this key of a case.
 pub fn text<'a>(case: &'a serde_json::Value, key: &str) -> &'a str {
     case[key].as_str().unwrap_or_else(|| panic!("no text under {key} in {case}"))
 }

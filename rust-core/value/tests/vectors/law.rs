@@ -11,7 +11,6 @@ use crate::vectors::{accepted, invalid, values};
 
 pub const CARRIERS: [Encoding; 4] = [Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
 
-/// One case per line: the change of a case changes one line.
 fn lines(cases: &[Value]) -> String {
     let line = |case| String::from_utf8(encode(case, Encoding::Json).unwrap()).unwrap();
     let cases: Vec<String> = cases.iter().map(line).collect();

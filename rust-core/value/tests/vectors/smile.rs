@@ -8,7 +8,6 @@ use serde_json::Value as Json;
 
 use crate::vectors::files::{cases, hex, text, unhex};
 
-/// Returns the value of a case: its JSON with the types that JSON does not distinguish.
 fn expected(json: &Value, pointer: &str, case: &Json) -> Value {
     if let Some(bits) = case["float_bits"][pointer].as_str() {
         let bits = u64::from_str_radix(bits.trim_start_matches("0x"), 16).unwrap();
@@ -35,7 +34,6 @@ fn expected(json: &Value, pointer: &str, case: &Json) -> Value {
     }
 }
 
-/// A decimal number, or a flat array of decimals, with every digit of the JSON.
 fn decimals(json: &str) -> Value {
     let one = |text: &str| Value::Decimal(text.trim().parse().unwrap());
     match json.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

@@ -4,7 +4,6 @@ use linkspan::codec::{decode, decode_into, encode, transcode};
 use linkspan::value::{NdArrayRef, Sink, ValueBuilder};
 use linkspan::{BigInt, Decimal, Encoding, ErrorKind, Limits, Result, Timestamp};
 
-/// A Sink that checks that its caller keeps the promises of [`Sink`].
 #[derive(Default)]
 struct Strict {
     /// For each open container: the remaining items, whether it is a map, whether a key awaits its value.
@@ -98,7 +97,6 @@ pub fn check(bytes: &[u8], encoding: Encoding) {
     match decode_into(bytes, encoding, &Limits::default(), Strict::default()) {
         Ok(sink) => {
             assert!(sink.done && sink.open.is_empty());
-            // An accepted value can be written in every encoding, and round-trips.
             let value = decode(bytes, encoding).unwrap();
             // Short texts and maps have shortcuts to a tree: events must give an equal tree.
             let built = decode_into(bytes, encoding, &Limits::default(), ValueBuilder::new()).unwrap();

@@ -222,7 +222,6 @@ fn array(dtype: DType, order: Order, shape: &[u64], data: &[u8]) -> NdArray {
     NdArrayRef::new(dtype, order, shape, data).unwrap().to_owned()
 }
 
-/// Elements of every type, with different bytes if possible.
 fn elements(dtype: DType, count: usize) -> Vec<u8> {
     match dtype {
         DType::Bool => (0..count).map(|i| (i % 3 == 1) as u8).collect(),

@@ -6,7 +6,6 @@
 use crate::error::Result;
 use crate::value::{Decimal, DecimalParts};
 
-// Added to the exponent when it is stored.
 const BIAS: i32 = 6176;
 const LARGEST_EXPONENT: i32 = 6111;
 const DIGITS: usize = 34;

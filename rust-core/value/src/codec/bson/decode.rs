@@ -1,7 +1,7 @@
 //! BSON to values: a walk over the bytes that drives a Sink.
 //!
 //! While a document is open, the input ends at the document's end, so no element reaches beyond its
-//! document. The first pass (`count`) has computed the numbers of elements.
+//! document.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -24,10 +24,8 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
 }
 
 struct Decoder<'a, 's, S> {
-    /// The bytes up to the end of the innermost open document.
     input: Input<'a>,
     sink: &'s mut S,
-    /// The counts of the first pass, in the order in which documents begin.
     counts: ItemCounts,
     /// The number of documents that may still be opened inside the innermost one.
     levels: u32,

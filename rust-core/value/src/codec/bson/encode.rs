@@ -124,7 +124,6 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// As [`Plain::try_key`], for a key of any length and content.
     #[inline(never)]
     fn any_key(&mut self, key: &str) -> Result<bool> {
         if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
@@ -316,7 +315,7 @@ impl Plain for Encoder<'_> {
 
     /// Writes the entries of the map again as pairs, because the next key contains a NUL.
     ///
-    /// This is rare, so it parses the written entries instead of keeping a list.
+    /// This is rare, so it parses the written entries.
     fn turn_into_pairs(&mut self) -> Result<()> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));

@@ -13,7 +13,6 @@ use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
-/// The type of the elements, and their little-endian bytes.
 type Elements<'a> = (DType, Cow<'a, [u8]>);
 
 impl<'a, S: Sink> Decoder<'a, '_, S> {
@@ -149,7 +148,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         for _ in 0..count {
             let at = self.input.at;
             let next = self.input.peek().ok_or_else(|| self.input.ended())?;
-            // The first byte of an item decides its type.
             let (found, bits) = match next {
                 0xf4 | 0xf5 => {
                     self.input.byte()?;

@@ -8,7 +8,6 @@ use crate::codec::flat_key::FlatKey;
 use crate::error::Result;
 use crate::value::{Limits, Sink, Value};
 
-/// The head of a map without entries. Writers add the number of entries.
 pub(crate) const MAP: u8 = 5 << 5;
 pub(crate) const MOST_ENTRIES: u8 = 23;
 /// The greatest number of entries of a map that is searched by key: a search compares all keys before.
@@ -148,9 +147,9 @@ impl<'a> Cursor<'a> {
         first.checked_sub(MAP).filter(|entries| *entries <= most.min(MOST_ENTRIES))
     }
 
-    /// Takes this key if it is next. Returns whether it took the key.
+    /// Takes this key if it is next. Returns whether it did.
     ///
-    /// Inlined, because the caller's key is a constant, and its head then is a constant as well.
+    /// Inlined, so that the head of a constant key is a constant.
     #[inline]
     pub(super) fn constant_key(&mut self, key: &str) -> bool {
         let mut from = *self;

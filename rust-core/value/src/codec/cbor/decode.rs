@@ -180,7 +180,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     pub(super) fn items(&mut self, head: Head) -> Result<usize> {
         if !head.is_indefinite() {
             // Each item takes at least one byte, so a greater claim is false.
-            // An entry of a map has a key and a value.
             let least = if head.major == 5 { 2 } else { 1 };
             if head.n.saturating_mul(least) > self.input.remaining() as u64 {
                 let text =
@@ -263,7 +262,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Returns the length of an indefinite string whose chunks begin here.
     ///
-    /// It stops silently at an invalid chunk. Taking the chunks reports the error.
+    /// It stops at an invalid chunk, whose error comes when the chunks are taken.
     fn length_of_chunks(&self, string: Head, take: Take<'a>) -> Result<usize> {
         let mut ahead = self.input.clone();
         let mut length = 0;

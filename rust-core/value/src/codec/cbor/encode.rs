@@ -3,9 +3,7 @@
 //! Except for aligned arrays the encoding is deterministic: shortest heads, definite lengths, floats of 64 bits. Map
 //! keys keep the order of the value, because a map has an order here.
 //!
-//! The high three bits of an item's first byte are the major type. The low five bits are the number n up to 23; above,
-//! they announce 1, 2, 4 or 8 bytes of n (24 to 27), big-endian. All lengths are definite, so ends of arrays and maps
-//! write nothing.
+//! All lengths are definite, so ends of arrays and maps write nothing.
 
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
@@ -133,9 +131,7 @@ pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
     1 + length
 }
 
-/// Returns the major type and number of an integer: 0 and n, or 1 and its complement.
-///
-/// The n of a negative integer is -1 - n, its complement.
+/// Returns the major type and number of an integer: 0 and n, or 1 and -1 - n, the complement.
 fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
 }
@@ -224,7 +220,6 @@ impl Sink for Encoder<'_> {
             self.head(2, value.magnitude().len() as u64);
             return self.out.block(value.magnitude());
         }
-        // CBOR writes a negative integer as the n of -1 - n: the magnitude less one.
         let mut n = value.magnitude().to_vec();
         for byte in n.iter_mut().rev() {
             // The magnitude is never zero here.
@@ -271,7 +266,6 @@ impl Sink for Encoder<'_> {
         self.out.byte_string(value)
     }
 
-    /// Tag 1001, a map of two entries: 1 to the seconds, -9 to the nanoseconds after them.
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
         self.out.put_item(|to| put_timestamp(to, value));
         Ok(())
@@ -283,7 +277,6 @@ impl Sink for Encoder<'_> {
         self.out.block(&value)
     }
 
-    /// Tag 4 with the exponent and the coefficient, or tag 27 with the text if tag 4 has no form.
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
         match value.parts() {
             // Tag 4 has integers, which cannot be minus zero.
@@ -303,7 +296,6 @@ impl Sink for Encoder<'_> {
         }
     }
 
-    /// Tag 40 or 1040 with a pair: the lengths of the dimensions, and the typed array.
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
         self.put_ndarray(value, None)
     }
@@ -323,7 +315,6 @@ impl Sink for Encoder<'_> {
         Ok(())
     }
 
-    /// Keys are text; other keys have no form in Linkspan.
     fn key(&mut self, key: &str) -> Result<()> {
         self.text(key)
     }

@@ -141,9 +141,7 @@ fn array(cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<NdArray> {
     Some(NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() })
 }
 
-/// Returns whether [`append`] encodes this map within these limits.
-///
-/// The map needs a long array, and may have only arrays and scalars of flat maps.
+/// Returns whether [`append`] encodes this map within these limits: it needs a long array.
 pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
     if map.len() > MOST_FOUND.into() {
         return false;

@@ -187,7 +187,7 @@ impl FlatMapBuilder {
         &self.0
     }
 
-    /// Returns the value at this path, as [`FlatMap::get`] does.
+    /// Returns the value at this path.
     pub fn get(&self, path: &str) -> Option<FlatValue<'_>> {
         FlatMap::checked(&self.0)?.get(path)
     }

@@ -1,7 +1,6 @@
 //! Integers and short decimal fractions to text, eight digits at a time.
 //!
-//! The digits are computed in the bytes of one integer ("SIMD within a register") and stored with it. No digit passes
-//! through memory before the text is complete.
+//! The digits are computed in the bytes of one integer ("SIMD within a register") and stored with it.
 
 /// The memory for one number: every store is within it, even if the text is shorter.
 pub(super) const ROOM: usize = 40;
@@ -63,7 +62,6 @@ pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
     to[0] = b'-';
     let at = unsigned(to, usize::from(value.is_sign_negative()), whole);
     to[at] = b'.';
-    // Drops the zeros at the end, but keeps the first digit.
     let digits = eight(part * 1000);
     let zeros = digits.leading_zeros() / 8;
     to[at + 1..at + 9].copy_from_slice(&(digits | ZEROS).to_le_bytes());

@@ -55,7 +55,6 @@ struct Decoder<'a, 's, S> {
     text: &'a str,
     at: usize,
     sink: &'s mut S,
-    /// The counts of the first pass, in the order in which containers and strings begin.
     counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,

@@ -1,8 +1,7 @@
 //! JSON's numbers: integers of any size, floats exact to the bit.
 //!
-//! The standard library parses floats to the nearest value. Most numbers are short, so this file computes numbers of up
-//! to fifteen digits: such a float is one division of two exact floats (W. D. Clinger, "How to Read Floating Point
-//! Numbers Accurately", 1990).
+//! Numbers of up to fifteen digits, which are most, are computed here: such a float is one division of two exact floats
+//! (W. D. Clinger, "How to Read Floating Point Numbers Accurately", 1990). The standard library parses the others.
 
 use crate::codec::input::malformed;
 use crate::error::{Error, ErrorKind, Result};

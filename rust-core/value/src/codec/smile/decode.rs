@@ -1,6 +1,6 @@
 //! Smile to values: a walk over the bytes that drives a Sink.
 //!
-//! The decoder rebuilds the tables of names and values; their entries are slices of the message.
+//! The decoder rebuilds the tables of names and values.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -40,7 +40,7 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
 /// The texts that a reference may name.
 ///
 /// One table is for names and one for values; the header declares the tables of the document.
-/// Entries are slices of the message, so a table of 1024 takes little memory and no copies.
+/// Entries are slices of the message, so a table takes no copies.
 struct TextTable<'a> {
     is_declared: bool,
     entries: Vec<&'a str>,
@@ -71,7 +71,6 @@ impl<'a> TextTable<'a> {
 struct Decoder<'a, 's, S> {
     input: Input<'a>,
     sink: &'s mut S,
-    /// The counts of the first pass, in the order in which containers begin.
     counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
@@ -224,7 +223,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         for index in 0..count {
             self.value().map_err(|e| e.under_index(index))?;
         }
-        // The first pass counted up to the end mark.
         let end = self.input.at;
         if ValueToken::of(self.input.byte()?) != Some(ValueToken::EndArray) {
             return Err(malformed(end, "an item or the end of an array is expected"));

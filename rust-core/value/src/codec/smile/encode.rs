@@ -133,7 +133,6 @@ impl Plain for Encoder<'_> {
             self.out.push(EMPTY);
             return Ok(());
         }
-        // A repeated name becomes a reference of one or two bytes.
         match self.names.find(key, self.out.pieces()) {
             Some(number @ 0..64) => {
                 self.out.push(0x40 + number as u8);

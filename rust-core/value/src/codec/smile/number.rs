@@ -1,7 +1,4 @@
 //! Smile's numbers: seven bits in a byte, so that no byte looks like a marker.
-//!
-//! Integers of variable length, floats in groups of seven bits, 7-bit binary, and the two's complement of big integers
-//! in it.
 
 use crate::codec::input::{Input, malformed};
 use crate::codec::output::Output;

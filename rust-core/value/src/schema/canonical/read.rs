@@ -97,7 +97,6 @@ fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
         }
     };
     let unit = match map.get("unit") {
-        // The function that also checks units of the notation.
         Some(unit) if kind.accepts_unit() => {
             unit::check(unit.as_text()?).map_err(wrong)?;
             Some(unit.as_text()?.to_owned())

@@ -8,9 +8,7 @@ use crate::value::typed::is_same;
 use crate::value::{Sink, repeated_key};
 
 impl<S: Sink> Checker<'_, S> {
-    /// Takes the key of a field under its current name, passes it on, and returns true.
-    ///
-    /// Returns false and takes nothing for any other key.
+    /// Takes the key of a field under its current name and passes it on. Returns whether it did.
     pub(super) fn own_key(&mut self, key: &[u8]) -> Result<bool> {
         // Keys are nearly always in order, so the next field is compared first.
         if let Some(OpenType::Fields { fields, next, seen }) = &mut self.open

@@ -244,7 +244,6 @@ impl<'de> MapAccess<'de> for Entries {
     }
 }
 
-/// The map inside a `$map`, presented without a second `$map` around it.
 struct Wrapped(Entries);
 
 impl<'de> Deserializer<'de> for Wrapped {

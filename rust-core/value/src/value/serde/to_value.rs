@@ -1,7 +1,6 @@
 //! Converts any `Serialize` to a value.
 //!
-//! The output of the `Serializer` is the tree. Errors carry the path of the value that failed: each level adds its key
-//! or index on the way out.
+//! Errors carry the path of the value that failed: each level adds its key or index on the way out.
 
 use serde::ser::{self, Serialize, Serializer};
 
@@ -182,7 +181,6 @@ impl Serializer for ToValue {
     }
 }
 
-/// Returns the content of an enum's variant: a map with the variant's name as its key.
 fn in_variant(variant: Option<&'static str>, value: Value) -> Value {
     match variant {
         Some(variant) => Value::map([(variant, value)]),

@@ -70,8 +70,7 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// Returns the name of the found kind, for error texts.
-    // In place, as `unexpected`: a function with a reference to the event would force every caller to copy the whole
-    // event.
+    // In place, as `unexpected`: a call with a reference would make every caller copy the event.
     pub fn name(&self) -> &'static str {
         match self {
             Event::Null => "null",

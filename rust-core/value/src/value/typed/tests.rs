@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::value::{Limits, NdArray, Order, Source, Value};
 
-/// A type in the form of `linkspan schema generate`, shortened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pair {
     pub left: i32,

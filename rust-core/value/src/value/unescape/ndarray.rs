@@ -31,7 +31,6 @@ enum NdArrayField {
 }
 
 impl NdArrayFields {
-    /// Takes the beginning of the map of fields; `Malformed` for a second map.
     pub(super) fn begin_map(&mut self, len: usize) -> Result<()> {
         if self.has_begun {
             return Err(malformed(
@@ -77,7 +76,6 @@ impl NdArrayFields {
         Ok(())
     }
 
-    /// Takes a scalar: the value of a field, or a dimension of the shape.
     pub(super) fn scalar<S: Sink>(&mut self, found: EscapedScalar<'_>, sink: &mut S) -> Result<()> {
         match (self.field, found) {
             (NdArrayField::DType, EscapedScalar::Text(name)) => match DType::from_name(name) {
@@ -97,7 +95,6 @@ impl NdArrayFields {
             (NdArrayField::Elements, EscapedScalar::Text(text)) => {
                 let bytes = base64(text, sink)?;
                 if self.remaining > 0 {
-                    // Kept, and counted by the sink, until the end of the map.
                     self.elements = Some(bytes);
                     return Ok(());
                 }
@@ -147,7 +144,6 @@ impl NdArrayFields {
         Ok(())
     }
 
-    /// Takes the end of the map of fields, and sends the array if that has not happened.
     pub(super) fn finish<S: Sink>(&self, sink: &mut S) -> Result<()> {
         match &self.elements {
             _ if self.is_sent => Ok(()),

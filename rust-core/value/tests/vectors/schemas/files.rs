@@ -21,7 +21,6 @@ enum Entry {
 
 enum Expected {
     Read,
-    /// The kind, the line and the column, or only the path, and a part of the text.
     Refused(ErrorKind, &'static str, &'static str),
 }
 

@@ -67,7 +67,6 @@ pub fn valid() -> Vec<(&'static str, String)> {
     all
 }
 
-/// The text, the position as `line:column`, and a part of the error.
 pub const INVALID: &[(&str, &str, &str)] = &[
     ("name = \"x\"\n[fields.a]\ntype = \"f46\"", "3:8: ", "did you mean \"f64\"?"),
     ("name = \"x\"\n[fields.a]\ntype = \"f64\"\nunits = \"W\"", "4:1: ", "did you mean \"unit\"?"),
