@@ -55,7 +55,6 @@ enum FieldType {
     Bytes,
 }
 
-/// The greatest size of a struct, which is copied as a whole, in bytes.
 const LONGEST: usize = 1 << 30;
 
 impl Layout {
@@ -325,7 +324,6 @@ impl<'a> Words<'a> {
         self.number().map(Some)
     }
 
-    /// Takes a number in brackets, if the opening bracket is next.
     fn between(&mut self, open: char, close: char) -> Result<Option<u64>> {
         let Some(number) = self.behind(open)? else { return Ok(None) };
         if !self.rest().starts_with(close) {

@@ -1,7 +1,7 @@
 //! Shared memory of other programs, read-only: bytes, text, or the fields of a struct.
 //!
-//! A program can, for example, read a vendor's table in memory. No file is mapped: every read is a copy by a system
-//! call. If the owner truncates or changes its memory, this process gets an error or a changed value, but no fault.
+//! No file is mapped: every read is a copy by a system call. If the owner truncates or changes its memory, this process
+//! gets an error or a changed value, but no fault.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
@@ -30,10 +30,10 @@ pub use layout::Layout;
 /// # }
 /// ```
 ///
-/// Every call copies the memory as it is then, so later changes by the owner, even a truncation, are harmless. Nothing
-/// is locked. A struct that is written during a read may be half old and half new. [`Region::read_stable`] prevents
-/// this if the owner counts its writes. System V memory is copied in words of eight bytes, so a field within such a
-/// word is never torn. For a file the kernel guarantees nothing. Any number of threads may read one region.
+/// Every call copies the memory as it is then, so later changes by the owner, even a truncation, are harmless. A struct
+/// that is written during a read may be half old and half new. [`Region::read_stable`] prevents this if the owner
+/// counts its writes. System V memory is copied in words of eight bytes, so a field within such a word is never torn.
+/// For a file the kernel guarantees nothing. Any number of threads may read one region.
 #[derive(Debug)]
 pub struct Region {
     source: String,

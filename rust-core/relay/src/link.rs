@@ -234,7 +234,6 @@ impl RelayLink {
     ///
     /// The frame wakes this side when a quarter of the unacknowledged messages is consumed.
     fn request_ack(&mut self) -> Option<Vec<u8>> {
-        /// The greatest step: the number of messages after which a receiver over a stream acknowledges.
         const MAX_STEP: u64 = 64;
         let ack_words = self.ack_words.as_ref()?;
         let open = self.sent.saturating_sub(self.acked);

@@ -36,7 +36,7 @@ pub struct ReplicaRecord {
 
 /// A journal that repeats one of another machine, record by record.
 ///
-/// Subscribers read it like any journal. A publisher of this machine that opens it gets `AddressInUse`.
+/// A publisher of this machine that opens it gets `AddressInUse`.
 #[derive(Debug)]
 pub struct Replica {
     shown: String,

@@ -171,7 +171,6 @@ fn client_without_a_name_keeps_what_was_sent_to_it_across_a_cut() {
                     number += 1;
                 }
             }
-            // Unconsumed messages of a cut link go over the next one.
             while let Ok(there) = listener.accept(Duration::from_millis(500)) {
                 let _ = there.recv(Duration::from_millis(100));
             }

@@ -1,8 +1,6 @@
 //! The listing of this machine: names in the runtime directory with their holders' reports, and stores.
 //!
-//! A listing reads the directories and then queries each name, by a hello, its record or the files of a store. All
-//! listeners are queried at once, and one time bounds the cost of all silent listeners. Stale files of this user's dead
-//! processes are removed (`transport::sweep`).
+//! A listing reads the directories and then queries each name, by a hello, its record or the files of a store.
 
 mod asking;
 mod cleaning;
@@ -38,8 +36,6 @@ pub use schemas::{reply_schema, schema, schema_of, schemas};
 const MAX_READERS: usize = 8;
 
 /// Returns the runtime directory of this process, created on demand.
-///
-/// It is for files of its user's programs besides the names.
 pub fn directory() -> Result<std::path::PathBuf> {
     Ok(Directory::runtime()?.path().to_owned())
 }
@@ -59,8 +55,6 @@ pub fn history(endpoint: &str) -> Result<Option<History>> {
 }
 
 /// Returns the first numbers of the segments of the journal at an endpoint, in order.
-///
-/// This part of [`History`] needs no reading of records.
 pub fn segments(endpoint: &str) -> Result<Vec<u64>> {
     let endpoint: Endpoint = endpoint.parse()?;
     let Some(store) = endpoint.transport().driver().store() else { return Ok(Vec::new()) };
@@ -69,22 +63,20 @@ pub fn segments(endpoint: &str) -> Result<Vec<u64>> {
 
 /// Returns the user whose process on this machine calls this process over TCP.
 ///
-/// `from` is the caller's end of the connection, `own` the end of this process. Servers at a loopback address use it,
-/// because every user of the machine can reach them. `None` if the caller has disconnected, or the kernel does not show
-/// it.
+/// `from` is the caller's end of the connection, `own` the end of this process. `None` if the caller has disconnected,
+/// or the kernel does not show it.
 pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Option<u32> {
     crate::sys::inet::user_calling(from, own)
 }
 
 /// Returns every name that a living process holds, and every `file:`, `journal:` and `spool:`, sorted.
 ///
-/// Files, journals and spools are listed even if no process holds them. Sockets at absolute paths (`unix:/…`) are not
-/// in the runtime directory and not listed.
+/// Sockets at absolute paths (`unix:/…`) are not in the runtime directory and not listed.
 ///
 /// Listeners are queried at once: 128, or an eighth of the descriptors that this process may open. A listener without
-/// an answer within 0.5 s is listed with that problem. If more are silent, each gets less time, at least 20 ms.
-/// Together they delay a listing by 1 s, and thousands delay it more. Stale files of this user's dead processes are
-/// removed; other users' stale files are listed as a problem.
+/// an answer within 0.5 s is listed with that problem. Many silent listeners get less time, at least 20 ms each, and
+/// together delay a listing by 1 s or more. Stale files of this user's dead processes are removed; other users' stale
+/// files are listed as a problem.
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(places_in_state_directory()?);

@@ -109,7 +109,6 @@ pub struct Connection<M, P> {
     replays: bool,
     /// Whether the newest link may break while both sides live.
     breaks: bool,
-    /// The first link of the peer, and of its incarnation.
     peer_since: u64,
     incarnation_since: u64,
     /// The newest link that this side sends over.
@@ -126,7 +125,6 @@ pub struct Connection<M, P> {
     wanted: u64,
     violation: Option<Error>,
     withdrawn: Vec<u64>,
-    /// The trigger of control messages that a thread left to the sending thread.
     deferred: Option<AckTrigger>,
     losses: u64,
 }
@@ -185,7 +183,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.newest > than
     }
 
-    /// Starts sending over this link. Returns the messages that are dropped with another peer.
+    /// Starts sending over this link. Returns its effect on the kept messages.
     ///
     /// `None` if there is a newer link, which sends the messages.
     ///

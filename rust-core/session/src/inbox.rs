@@ -7,8 +7,6 @@
 //!
 //! An acknowledgement costs a frame, so it is sent only when necessary: [`Inbox::ack_due`] has the rules. Data and
 //! requests in the other direction carry the number without an extra frame.
-//!
-//! `simulation` and `properties` test this pure state machine with random histories.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

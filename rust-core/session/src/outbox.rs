@@ -1,9 +1,8 @@
 //! The sending side of a session: numbers messages, keeps them until acknowledged, and replays them.
 //!
 //! A session is numbered from 1 without gaps for one incarnation of this program, across all its links. The class of a
-//! message ([`RetransmitClass`]) and the replay limits decide whether it is kept; with best effort no message is. A new
-//! link starts with [`Outbox::link_up`]. The same incarnation of the peer then gets the messages that it has not
-//! received. The next incarnation gets all unacknowledged messages. Another peer gets no message of the first.
+//! message ([`RetransmitClass`]) and the replay limits decide whether it is kept; with best effort no message is. The
+//! peer's [`Incarnation`] at a new link decides what is replayed.
 //!
 //! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes to the link,
 //! [`Outbox::sent_to_place`]. The lock is free while the frame is written, so its acknowledgement may precede
@@ -257,8 +256,6 @@ impl<M: Reuse> Outbox<M> {
     }
 
     /// Returns whether taken requests must be removed before another request of this length.
-    ///
-    /// There are many, or it does not fit.
     #[inline]
     pub fn has_many_requests(&self, bytes: usize) -> bool {
         let is_many = self.requests.len() >= MANY.count || self.request_bytes + bytes >= MANY.bytes;

@@ -12,9 +12,7 @@ use crate::value::{Timestamp, Value};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_CLOCK_DIFFERENCE: f64 = 1.0;
-/// A certificate is reported from this number of days before its end.
 const EXPIRY_NOTICE_DAYS: i64 = 30;
-/// The most names or addresses that are reported one by one.
 const MAX_NAMES: usize = 5;
 
 pub fn examine(listed: &[Listed]) -> Vec<Finding> {
@@ -44,7 +42,6 @@ fn reached(state: &Value) -> Vec<Finding> {
         return vec![Finding::fine(format!("the bridge here reaches {}", bridges.join(", ")))];
     }
     let unreached = |address: &String| match connected(address) {
-        // The address of a NATS server, which bridges connect to.
         Err(why) if address.contains("://") => Finding::problem(
             format!("the NATS server at {address} is not reached: {why}"),
             "start it there, and have the firewalls between let the port through",

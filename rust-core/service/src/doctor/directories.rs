@@ -29,7 +29,6 @@ pub fn examine() -> Vec<Finding> {
 const SHARING: &str =
     "or have root run `linkspan setup --group NAME`, for a directory that several users share";
 
-/// The purpose of a directory: the actions that fail without a right to write in it, or without space.
 struct Use {
     denied: &'static str,
     without_blocks: &'static str,

@@ -43,8 +43,7 @@ pub fn examine_name(endpoint: &str) -> Vec<Finding> {
 
 /// Examines the conditions for connections between programs on this machine, and changes nothing.
 ///
-/// Returns the problems first, then the notes. May take seconds: it queries every open name, and connects to the
-/// addresses that a bridge here does not reach.
+/// Returns the problems first, then the notes. May take seconds, because it queries every open name.
 pub fn examine() -> Vec<Finding> {
     let versions = format!("linkspan {}, protocol version {}", env!("CARGO_PKG_VERSION"), frame::VERSION);
     let mut findings = vec![Finding::fine(versions)];

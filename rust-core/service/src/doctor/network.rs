@@ -1,8 +1,7 @@
 //! TCP: the token that keeps other users of this machine out, and the keys of other machines.
 //!
-//! At a loopback address the programs of one user authenticate with a token, a file in the runtime
-//! directory. Programs of other machines use TLS and exchanged keys. Only TCP needs them, so a
-//! missing one is not a problem.
+//! The programs of one user authenticate with a token, a file in the runtime directory; other
+//! machines with TLS and exchanged keys. Only TCP needs them, so a missing one is not a problem.
 
 use super::finding::Finding;
 use crate::error::{Error, ErrorKind, Result};

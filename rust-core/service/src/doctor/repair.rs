@@ -1,7 +1,6 @@
 //! Owners and modes in the runtime directory that keep programs apart: found, and repaired.
 //!
-//! A repair changes a file through the examined handle: the name may lead elsewhere by then. It leaves links and files
-//! with a second name alone. Only `linkspan doctor --repair` repairs.
+//! A repair leaves links and files with a second name alone. Only `linkspan doctor --repair` repairs.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -38,8 +37,7 @@ pub fn examine() -> Vec<Finding> {
 
 /// Repairs the faults that [`examine`](crate::doctor::examine) finds, and removes stale files.
 ///
-/// The stale files are those of this user's dead processes. Returns one finding for each thing that was repaired or
-/// could not be.
+/// Returns one finding for each thing that was repaired or could not be.
 pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
@@ -209,7 +207,6 @@ impl Fault {
 
     fn apply(&self) -> Result<()> {
         let doing = || format!("setting owner and mode of {}", self.path.display());
-        // The kernel's path leads to the examined file; the name may lead elsewhere by now.
         let path = beneath::kernel_path(&self.handle);
         if self.owner.is_some() || self.group.is_some() {
             let (owner, group) = (self.owner.map(Uid::from_raw), self.group.map(Gid::from_raw));

@@ -1,7 +1,7 @@
 //! Creates and removes the runtime directory of several users: `/run/linkspan`, for one group.
 //!
-//! A second run reports the state and changes nothing. The directory is opened without following links and changed
-//! through that handle, so no other user can redirect the change while root runs this.
+//! The directory is opened without following links and changed through that handle, so no other user can redirect the
+//! change while root runs this.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};

@@ -1,9 +1,9 @@
 //! Access to the page: the origin of a request, its token, and the headers that restrict the page.
 //!
-//! A server at loopback is exposed to others. Another site's page in the operator's browser cannot read the token, but
-//! it can send requests (cross-site request forgery). It can also let its own name resolve to this machine and read the
-//! responses (DNS rebinding). Every user of the machine can connect. The browser must therefore use the server's own
-//! name, requests of other pages are refused, and reading needs the token as commands do.
+//! Another site's page in the operator's browser can send requests to a server at loopback (cross-site request
+//! forgery). It can also let its own name resolve to this machine and read the responses (DNS rebinding). Every user of
+//! the machine can connect. Requests must therefore use the server's own name, requests of other pages are refused, and
+//! every request of data needs the token.
 
 use std::net::IpAddr;
 

@@ -15,7 +15,7 @@ const MEMBERS: [&str; 5] = ["command", "arguments", "id", "within", "wait"];
 pub struct CommandBody {
     /// The command, with the body's id or a new one.
     pub request: CommandRequest,
-    /// Whether the response waits for the command's end; otherwise it states that the service accepted it.
+    /// Whether the response waits for the command's end, not only for its acceptance.
     pub wait: bool,
 }
 

@@ -1,7 +1,6 @@
 //! The rules of the controller's page, for every web server that serves it.
 //!
-//! The shell program and a PHP application serve the page. This module opens no socket and never waits: the web server
-//! passes a request in and sends the result.
+//! This module opens no socket and never waits: the web server passes a request in and sends the result.
 //!
 //! The order of a request:
 //!

@@ -144,7 +144,7 @@ impl Problem {
     ///
     /// # Errors
     ///
-    /// Those of [`codec::encode`]: a service's answer may exceed the limit of a message.
+    /// Those of [`codec::encode`].
     pub fn body(&self) -> Result<Vec<u8>> {
         codec::encode(&self.to_value(), Encoding::Json)
     }

@@ -25,7 +25,6 @@ const MIN_ANSWER_TIME: Duration = Duration::from_millis(20);
 ///
 /// It holds as long as the places suffice to give each its least time.
 const SILENCE: Duration = Duration::from_secs(1);
-/// The time that each answer adds to it, because answers take time as well.
 const TIME_OF_ANSWER: Duration = Duration::from_millis(1);
 const MAX_ASKED: usize = 128;
 /// A listing queries one name at once per this number of descriptors of the process.
@@ -181,7 +180,6 @@ impl Times {
 mod tests {
     use super::*;
 
-    /// Each name answers after this time, or is silent.
     type Names = Vec<Option<Duration>>;
 
     /// Queries names by the clock of a simulation. Returns its end, and the names without an answer.

@@ -1,4 +1,4 @@
-//! Removes the stale files of this user's dead processes from the directories.
+//! Removes the stale files of this user's dead processes.
 
 use super::places::{ListedName, existing_places, places, places_in_state_directory};
 use crate::error::{Error, Result};

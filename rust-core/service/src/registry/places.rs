@@ -13,7 +13,6 @@ use crate::transport::{owner, table};
 pub(super) struct ListedName {
     pub(super) endpoint: Endpoint,
     pub(super) place: Place,
-    /// The files of the name: its own, temporary ones, and its records.
     pub(super) files: Vec<String>,
 }
 

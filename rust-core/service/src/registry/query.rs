@@ -75,8 +75,7 @@ impl<'a> Query<'a> {
     /// Reads the record of a name and sends this hello to its holder if necessary, without waiting.
     ///
     /// A socket is queried before its lock is read: an answering process lives, and its files are not stale. Reading a
-    /// lock costs more, because the kernel goes through all locks of the directory. The cost would be quadratic in the
-    /// number of names.
+    /// lock takes time in proportion to all locks of the directory.
     pub(super) fn begin(found: &'a ListedName, hello: &[u8], stale: Stale) -> Start<'a> {
         let ListedName { endpoint, place, .. } = found;
         let driver = endpoint.transport().driver();
@@ -212,9 +211,6 @@ fn full() -> Error {
     Error::new(ErrorKind::Full, "a program listens there and has no room for another connection")
 }
 
-/// Returns the information in the files of a store, held or not.
-///
-/// `owned` tells whether a process may hold the name.
 pub(super) fn read_files(found: &ListedName, owned: bool, stale: Stale) -> Option<Listed> {
     let ListedName { endpoint, place, .. } = found;
     let can = endpoint.transport().capabilities();

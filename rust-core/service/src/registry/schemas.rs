@@ -1,7 +1,6 @@
 //! The schemas of an endpoint: from the program that holds its name, or from their files.
 //!
-//! A schema is returned in its canonical form, which is equal for every notation. A listener is queried in parts; a
-//! spool and a journal have schemas in files with the messages.
+//! A listener is queried in parts; a spool and a journal have schemas in files with the messages.
 
 use std::time::Duration;
 

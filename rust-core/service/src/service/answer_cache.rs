@@ -1,7 +1,6 @@
 //! The final answers of a service, cached for repeated commands with the same id.
 //!
-//! After a reconnect, a client or the controller repeats a command; the service must not carry it
-//! out twice. The cache is bounded by number and by bytes.
+//! A repeated command must not be carried out twice. The cache is bounded by number and by bytes.
 //! [`Lifecycle`](super::lifecycle::Lifecycle) accounts for a dropped answer while its command is
 //! open.
 

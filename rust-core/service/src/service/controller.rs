@@ -1,7 +1,6 @@
 //! The client of a controller: lists services, sends them commands and watches them.
 //!
-//! Requests and events use two channels. If the controller restarts during a request, the channel sends it again, and
-//! the id of a command ensures that it is carried out once.
+//! Requests and events use two channels. If the controller restarts during a request, the channel sends it again.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -52,7 +51,6 @@ pub struct WatchOptions {
 /// may wait in [`Controller::next`].
 pub struct Controller {
     channel: Channel,
-    /// The options of the request channel; the event channel derives from them.
     options: Options,
     shown: String,
     /// The incarnation of the controller that answered first.
@@ -63,7 +61,6 @@ pub struct Controller {
     born: Born,
 }
 
-/// The clients that outlive the call that created them.
 static CONTROLLERS: PersistentObjects<Controller> = PersistentObjects::new();
 
 struct Watching {
@@ -454,7 +451,6 @@ impl Watching {
     }
 }
 
-/// Runs one step of a call with the remaining time.
 fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
     let left = waiting.deadline().remaining();
     if !waiting.is_ticking() {

@@ -2,11 +2,10 @@
 //!
 //! Times count from the service's start. The module uses no clock, thread or socket.
 //!
-//! [`Lifecycle::command`] checks a command against the table of rules and answers ACCEPTED or REJECTED. The command
-//! waits in the queue until [`Lifecycle::next_task`] hands it to the program. [`Lifecycle::finish`] takes the result
-//! and gives the final answer. Before that, its deadline may pass ([`Lifecycle::tick`]), it may be cancelled, and the
-//! service may fail or end. In each case it is answered exactly once (`AcceptedCommand::answered`), and is never handed
-//! out again.
+//! [`Lifecycle::command`] answers ACCEPTED or REJECTED by the table of rules, and queues an accepted command.
+//! [`Lifecycle::next_task`] hands it to the program, and [`Lifecycle::finish`] gives the final answer. Before that, its
+//! deadline may pass ([`Lifecycle::tick`]), it may be cancelled, and the service may fail or end. In each case it is
+//! answered exactly once (`AcceptedCommand::answered`), and never handed out again.
 //!
 //! The visible `state` is transitional while a command leads to another state. `settled` is the last state that was not
 //! transitional; a failed command returns to it. At most one command that changes the state is open (`transition`),
@@ -101,7 +100,6 @@ pub struct Lifecycle {
     running: Option<RunningTask>,
     /// The id of the open command that changes the state; `None` for SHUTDOWN by a signal.
     transition: Option<Box<str>>,
-    /// Whether the running task, or the start of the program, should be cancelled.
     cancelled: bool,
     shutdown_again: bool,
     next_step: Duration,
@@ -150,7 +148,6 @@ impl Lifecycle {
         &self.setup
     }
 
-    /// Returns why the service is FAILED, or a problem that does not stop it.
     pub fn reason(&self) -> &str {
         &self.reason
     }

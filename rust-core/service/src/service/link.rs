@@ -2,10 +2,7 @@
 //!
 //! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They share the
 //! [`Lifecycle`] with the program under one lock ([`LinkInner`]), which is held for one change of state and never
-//! during waiting or sending. After a reconnect the controller repeats its open commands. Cached answers ensure that no
-//! command is carried out twice.
-//!
-//! On each connection the controller's welcome comes first, then the introduction, then reports and answers.
+//! during waiting or sending.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -57,13 +54,11 @@ pub struct ServiceIdentity {
 
 /// The state that the program, the reader and the writer share.
 pub struct ControllerLink {
-    /// While this exists, SIGTERM and SIGINT count as SHUTDOWN.
     pub(super) signals: Option<stop::Watch>,
     pub identity: ServiceIdentity,
     began: Instant,
     began_at: Timestamp,
     inner: Mutex<LinkInner>,
-    /// Wakes the program after a thread of the library has ended.
     pub program_waker: EventFd,
     /// Readable while the program has a task to fetch, whichever call last changed the lifecycle.
     pub task_timer: Timer,
@@ -93,7 +88,6 @@ pub(super) struct LinkInner {
     steps_at_answer: u64,
     pub(super) last_report: Instant,
     pub(super) reported_steps: u64,
-    /// The time of the last received message; `None` until the controller has sent a beat.
     pub(super) last_received: Option<Instant>,
     /// When the writer checks again for a long task; `None` while the program is idle.
     pub(super) busy_check: Option<Instant>,
@@ -292,7 +286,6 @@ impl ControllerLink {
         }
     }
 
-    /// Adds a line to the log, which the writer sends to the controller.
     pub fn log(&self, level: &str, text: &str) {
         let mut inner = self.inner();
         inner.log.add(level, text);
@@ -387,7 +380,6 @@ impl ControllerLink {
         !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()
     }
 
-    /// Stops the reader if there is no writer: nothing is sent.
     pub(super) fn abandon(&self) {
         self.ended.store(true, Ordering::Release);
         self.writer_ended.store(true, Ordering::Release);

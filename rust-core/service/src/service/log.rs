@@ -1,7 +1,6 @@
 //! The last lines of a service's log, and how many of them the controller has.
 //!
-//! The controller gets each line once, in batches, and a line about dropped lines. The lines also answer the command
-//! LOG.
+//! The controller gets each line once, and a line about dropped lines.
 
 use std::collections::VecDeque;
 

@@ -61,9 +61,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The hooks of a service, which run in the thread that calls [`run`].
 ///
-/// [`run`] is a thin layer over [`ServiceLoop`]: it fetches each task, calls its hook and reports the result. A program
-/// with its own loop uses [`ServiceLoop`] directly. A failed hook leaves the state unchanged, and its error is the
-/// answer to the command. A failed step or start makes the service FAILED, and ends [`run`] with its error.
+/// [`run`] fetches each task from a [`ServiceLoop`], calls its hook and reports the result. A failed hook leaves the
+/// state unchanged, and its error is the answer to the command. A failed step or start makes the service FAILED, and
+/// ends [`run`] with its error.
 pub trait Service {
     /// Opens the resources of the service.
     fn on_start(&mut self) -> Result<()> {
@@ -144,7 +144,6 @@ pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> 
     ended
 }
 
-/// Carries out tasks until the service ends. Returns the error of a failed step or shutdown.
 fn work(service: &mut impl Service, tasks: &ServiceLoop) -> Result<()> {
     while let Some(task) = tasks.next(None)? {
         let command = task.command().clone();

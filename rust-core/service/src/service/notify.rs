@@ -19,7 +19,6 @@ use crate::sys::{descriptor, environment};
 /// It would notify instead of its parent.
 pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// The delay before a notification to a full supervisor is repeated.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The supervisor's socket. Never blocks.
@@ -30,7 +29,6 @@ pub struct NotifySocket {
     name: String,
     /// The supervisor acts after this time without a notification; `None` if it does not watch this process.
     watchdog: Option<Duration>,
-    /// Assignments that did not fit; sent with the next ones.
     pending: String,
 }
 
@@ -181,8 +179,7 @@ impl NotifyState {
     /// Returns the time of the next watchdog notification.
     ///
     /// `None` without a watchdog, and if the task begun at `doing_since` will by then have lasted longer than the
-    /// time-out. The supervisor then acts on a stuck program although the library's thread still runs. A program that
-    /// waits, paused or for its next step, is not stuck.
+    /// time-out. The supervisor then acts on a stuck program although the library's thread still runs.
     pub fn next_watchdog(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         let time = self.watchdog?;
         let due = self.last.map_or(now, |last| last.saturating_add(time / 2).max(now));

@@ -1,8 +1,8 @@
 //! Deadlines between machines whose clocks differ: a lower bound of the other machine's clock.
 //!
-//! A deadline is a time of its receiver's clock, whatever the delay of the message. The sender computes that clock from
-//! the receiver's messages, each with its time of sending. A deadline is early by at most the shortest delay of the
-//! last minutes, and never late. Steps of the wall clock do not change these clocks.
+//! A deadline is a time of its receiver's clock. The sender computes that clock from the receiver's messages, each with
+//! its time of sending. A deadline is early by at most the shortest delay of the last minutes, and never late. Steps of
+//! the wall clock do not change these clocks.
 
 use std::time::Duration;
 

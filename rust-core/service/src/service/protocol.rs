@@ -1,7 +1,7 @@
 //! The messages between a service and its controller: maps, in frames of the kinds command and event.
 //!
 //! After the hello, the controller sends `welcome`, the service `introduction`. Then the service sends `report`,
-//! `answer`, `log` and `bye`, and the controller sends commands and a `beat` after each report. A side that receives
+//! `answer`, `log` and `bye`; the controller sends commands, and a `beat` after each report. A side that receives
 //! nothing for three heartbeats reconnects, or counts the other as stale. Unknown keys are skipped. An unknown message
 //! is `Unsupported`, because a newer peer must not be misunderstood. Tests compare `docs/lifecycle.md` with the code.
 

@@ -1,7 +1,6 @@
 //! The reader thread of a service: connects to the controller and receives its commands and events.
 //!
-//! It passes commands to the lifecycle, which answers them or queues them for the program. Earlier queued messages are
-//! sent after the introduction. [`Redial`] spaces the attempts.
+//! [`Redial`] spaces the attempts to connect.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;

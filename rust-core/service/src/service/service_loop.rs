@@ -281,7 +281,6 @@ impl ServiceLoop {
         }
     }
 
-    /// Returns whether this process started the service; a forked child has no part in it.
     fn is_of_this_process(&self) -> bool {
         fork::check(self.generation).is_ok()
     }
@@ -483,8 +482,7 @@ impl<'a> IntoIterator for &'a ServiceLoop {
 
 /// Creates a service in STARTING and starts the reader and the writer of its link.
 ///
-/// Returns at once. Both threads run until the service ends (`ControllerLink::end`). Each of them and the program's
-/// thread has a reference to the link.
+/// Returns at once. Both threads run until the service ends (`ControllerLink::end`).
 ///
 /// # Errors
 ///

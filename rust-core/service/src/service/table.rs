@@ -45,6 +45,7 @@ pub const fn rule(state: State, command: &Command) -> Rule {
     }
 }
 
+/// Returns whether a state permits a command.
 pub const fn allows(state: State, command: &Command) -> bool {
     !matches!(rule(state, command), Rule::Refused)
 }

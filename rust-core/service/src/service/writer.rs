@@ -1,7 +1,6 @@
-//! The writer thread of a service: sends to controller and systemd, enforces deadlines, handles signals.
+//! The writer thread of a service: sends to controller and supervisor, enforces deadlines, takes signals.
 //!
-//! One loop does all of it: each round handles what is due, then sleeps until the next due event or `writer_waker`. The
-//! order in a round matters if another thread changes the state at the same time; comments give the reason.
+//! One loop does all of it: each round handles what is due, then sleeps until the next due event or `writer_waker`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,9 +21,7 @@ use crate::value::Value;
 
 /// A longer task is reported as busy. Also the period of that check.
 const BUSY_AFTER: Duration = Duration::from_secs(1);
-/// The period of reports of finished steps, before the next heartbeat.
 const STEPS_EVERY: Duration = Duration::from_secs(1);
-/// The number of missed heartbeats after which the controller counts as lost.
 const MISSED_HEARTBEATS: u32 = 3;
 /// The longest time that one send may block before the thread checks its other duties.
 const SEND_TIMEOUT: Duration = Duration::from_millis(500);

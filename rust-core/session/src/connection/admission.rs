@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::places::Reuse;
 use crate::planted::{self, Bug};
 
-/// Unacknowledged messages after which a program that only sends checks for acknowledgements.
+/// The unacknowledged messages at which a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
 
 /// Bytes sent since the last check after which such a program checks.
@@ -246,7 +246,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if session == 0 || !is_there || content.class != RetransmitClass::IdempotentAnswer {
             return Ok(None);
         }
-        // The answer is kept only if there is room.
         self.has_room(RetransmitClass::Data, content.length);
         if !self.outbox.keeps_answer(content.length) {
             return Ok(None);

@@ -40,8 +40,6 @@ const MOST_WITHDRAWALS: usize = 1024;
 
 impl<M: Reuse, P: Page> Connection<M, P> {
     /// Returns the next untried control message over this link to this session.
-    ///
-    /// An acknowledgement is included if `trigger` makes it due.
     pub fn next_control(
         &mut self,
         link: u64,
@@ -120,8 +118,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Returns the next message to replay over this link, with its number.
     ///
-    /// The caller then calls [`Connection::replayed`]. `None` after the last message, and if there is a newer link,
-    /// which replays them.
+    /// `None` after the last message, and if there is a newer link, which replays them.
     pub fn next_replay(&mut self, link: u64) -> Option<(&M, u64)> {
         if !self.replays || self.is_newer(link) {
             return None;

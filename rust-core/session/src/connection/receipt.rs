@@ -45,9 +45,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Records a [new](crate::Inbox::is_new) message of this number, length and urgency.
     ///
-    /// With `consume`, the program receives again, which is recorded and published first; see
-    /// [`Connection::publish_consumed`]. Returns the trigger of a pending acknowledgement frame, and the number of
-    /// messages lost before this message.
+    /// With `consume`, the program receives again, which is recorded and published first. Returns the trigger of a
+    /// pending acknowledgement frame, and the number of messages lost before this message.
     #[inline(always)]
     pub fn received(
         &mut self,

@@ -1,7 +1,6 @@
 //! Cancelling commands: by CANCEL, by a SHUTDOWN that displaces others, and by a second SHUTDOWN.
 //!
-//! A queued command is withdrawn. A running task cannot be stopped by force: the program is notified (`Action::Cancel`)
-//! and finishes or fails it itself.
+//! A running task cannot be stopped by force: the program is notified (`Action::Cancel`) and decides when to stop.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +23,7 @@ impl Lifecycle {
         leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
     }
 
-    /// Cancels the running task, or the start of the program. The program decides when to stop.
+    /// Cancels the running task, or the start of the program.
     pub(super) fn cancel_running(&mut self) -> Vec<Action> {
         if self.running.is_none() && self.settled != State::Starting {
             return Vec::new();

@@ -59,7 +59,6 @@ impl Lifecycle {
         actions
     }
 
-    /// Answers a queued command: GET_DATA with the latest data; others are withdrawn.
     fn expire_queued(&mut self, command: &AcceptedCommand, now: Duration) -> Vec<Action> {
         if let Some(data) = self.latest_data_for(command) {
             return self.answer(command, Ok(data)).into_iter().collect();
@@ -70,7 +69,6 @@ impl Lifecycle {
         self.withdraw(command, &late, now)
     }
 
-    /// Answers the running command, which continues: GET_DATA with the latest data, others with `Timeout`.
     fn expire_running(&mut self, running: &RunningTask, now: Duration) -> Option<Action> {
         if let Some(data) = self.latest_data_for(&running.what) {
             return self.answer(&running.what, Ok(data));

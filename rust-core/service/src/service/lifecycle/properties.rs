@@ -67,7 +67,6 @@ impl World {
             (Command::Cancel, 1) => Value::from(3u64),
             (Command::Cancel, 2) => Value::from("nothing"),
             (Command::Cancel, _) if !self.sent.is_empty() => {
-                // Usually one of the last, which may still be in progress.
                 let back = self.random.below(4).min(self.sent.len() - 1);
                 let id = &self.sent[self.sent.len() - 1 - back].id;
                 Value::map([("id", Value::from(&**id))])

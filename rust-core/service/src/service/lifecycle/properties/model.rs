@@ -1,8 +1,7 @@
 //! A model of a service's lifecycle, as conditions on all past events.
 //!
 //! The lifecycle has a queue and states that it enters and leaves; the model has neither, so a mistake is unlikely to
-//! be in both. It derives the state from the program's position and the open command. Each event of a random history
-//! goes to both ([`super::World`]).
+//! be in both. It derives the state from the program's position and the open command.
 
 mod commands;
 mod coverage;

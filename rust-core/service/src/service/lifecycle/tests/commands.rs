@@ -346,7 +346,6 @@ fn full_queue_refuses_commands_and_still_answers_control() {
     }
     let actions = lifecycle.command(request("more", Command::Backup), Duration::ZERO);
     assert_eq!((answer(&actions).outcome, error(&actions).0), (Outcome::Rejected, ErrorKind::Full));
-    // The state refuses it; the full queue does not matter.
     let actions = lifecycle.command(request("run", Command::Run), Duration::ZERO);
     assert_eq!(error(&actions).0, ErrorKind::InvalidState);
     assert!(matches!(
@@ -355,7 +354,6 @@ fn full_queue_refuses_commands_and_still_answers_control() {
     ));
     let actions = lifecycle.command(cancel("c", Some("5")), Duration::ZERO);
     assert_eq!(answers(&actions).len(), 2);
-    // SHUTDOWN is accepted repeatedly, but there is an end.
     lifecycle.command(request("5'", Command::GetData), Duration::ZERO);
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(answer(&actions).outcome, Outcome::Accepted);

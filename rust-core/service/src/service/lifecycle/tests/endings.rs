@@ -22,8 +22,6 @@ fn signal_is_a_shutdown_without_an_answer() {
 }
 
 /// Services with an accepted SHUTDOWN, for each activity of the program.
-///
-/// The program starts, is in a step, in another command, waits, or is in SHUTDOWN.
 fn stopping() -> [(&'static str, Lifecycle, bool); 5] {
     let zero = Duration::ZERO;
     let mut starting = service();

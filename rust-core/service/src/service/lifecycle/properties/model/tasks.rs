@@ -155,7 +155,6 @@ impl Model {
                 );
                 one.progress = Progress::UnderWay;
                 if one.command == Command::Shutdown {
-                    // A second SHUTDOWN came before an idle program fetched the first.
                     self.cancelled = std::mem::take(&mut self.shutdown_again);
                     assert_eq!(actions.contains(&Action::Cancel), self.cancelled);
                 }
