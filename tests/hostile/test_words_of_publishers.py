@@ -126,13 +126,15 @@ def test_publisher_writes_invalid_headers(honest: Scene, pulpit: Callable[[], Pu
         honest.work(1)
 
 
-def test_publisher_skips_and_repeats_numbers(honest: Scene, pulpit: Callable[[], Pulpit]) -> None:
+def test_publisher_skips_and_repeats_numbers_and_each_that_does_not_rise_is_malformed(honest: Scene, pulpit: Callable[[], Pulpit]) -> None:
     with honest.judged():
         for numbers in ([5, 3, 4], [1, 1], [words.TOP - 1, 1], [0, 2], [words.TOP - 1, words.TOP - 1], [1 << 63, 2]):
             made = pulpit()
+            results = []
             for number in numbers:
                 made.publish(["more"], sequence=number)
-                honest.guest.do("drain", "hostile", 2, 0.01)
+                results += honest.guest.do("drain", "hostile", 2, 0.01)
+            assert results.count("Malformed") == 1, (numbers, results)
             honest.work(1)
             gone(made, honest.guest)
 

@@ -14,7 +14,7 @@ use super::hello::AnsweredCall;
 use super::kind::Transport;
 use super::{Rx, Tx};
 
-pub use self::received::{Received, Start};
+pub use self::received::{Received, Start, not_rising};
 pub use super::link::{FastLinked, ViewCount};
 use crate::error::Result;
 

@@ -22,7 +22,7 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
-use crate::transport::broadcast::{FastLinked, Start, SubscriberOffer, ViewCount};
+use crate::transport::broadcast::{FastLinked, Start, SubscriberOffer, ViewCount, not_rising};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::hello::AnsweredCall;
@@ -30,9 +30,6 @@ use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::{BodyViews, Rx};
 use crate::value::Limits;
-
-/// Where the number of a message is in its header.
-const NUMBER: usize = 24;
 
 /// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
@@ -317,20 +314,13 @@ impl Feed {
         }
     }
 
-    /// Compares the number of a message with the one before, if the half does not count.
+    /// Compares the number of a message with the last one. A half that counts missed messages does so itself.
     ///
     /// # Errors
     /// `Malformed` for a number that does not rise: nothing could tell what was missed.
     fn check_number(&self, header: &Header) -> Result<()> {
-        let last = self.sequence.unwrap_or(0);
-        if self.is_store || self.rx.counts_missed() || header.sequence > last {
-            return Ok(());
-        }
-        let number = header.sequence;
-        let text = format!(
-            "a publisher numbers its messages from 1, each above the last one; number {number} came after {last}"
-        );
-        Err(Error::new(ErrorKind::Malformed, text).at(NUMBER))
+        let last = if self.rx.counts_missed() { 0 } else { self.sequence.unwrap_or(0) };
+        if self.is_store || header.sequence > last { Ok(()) } else { Err(not_rising(header.sequence, last)) }
     }
 
     /// Compares the schema of a record. A schema is stored before the first record that names it.
@@ -373,6 +363,7 @@ impl Feed {
             return Ok(None);
         }
         let Some(frame) = self.rx.newest()? else { return Ok(Some(self.without_frame())) };
+        self.check_number(&frame.header)?;
         self.check(&frame)?;
         Ok(Some(Polled::Frame(frame)))
     }

@@ -69,6 +69,7 @@ impl MemoryFile {
         Ok(MemoryFile { file: file.into(), mapping })
     }
 
+    /// Returns the file as a peer receives it.
     #[cfg(test)]
     pub fn sent(&self) -> super::PeerFile {
         self.file.try_clone().unwrap().into()

@@ -1,5 +1,6 @@
 //! The result of a read of a publisher's ring, and the start of a reader.
 
+use crate::error::{Error, ErrorKind};
 use crate::frame::Incoming;
 
 /// The result of one read of the ring.
@@ -32,4 +33,16 @@ pub enum Start {
     With(u64),
     /// After the message of this number, which it has read in the previous ring.
     After(u64),
+}
+
+/// The place of a message's number in a frame.
+const NUMBER: usize = 24;
+
+/// Returns the error of a publisher whose message has this number after the last one.
+#[cold]
+pub fn not_rising(number: u64, last: u64) -> Error {
+    let text = format!(
+        "a publisher numbers its messages from 1, each above the last one; number {number} came after {last}"
+    );
+    Error::new(ErrorKind::Malformed, text).at(NUMBER)
 }

@@ -13,6 +13,7 @@ use super::folder::{PAGE, SegmentInfo};
 use super::records::{Parts, RecordAt, Records, Walked};
 use super::{committed, tail};
 
+/// A fuzzing target: reads the bytes as each file of a journal.
 pub fn fuzz(bytes: &[u8]) {
     if let Ok(Block { numbers, .. }) = block::read::<3>(committed::MAGIC, block::VERSION, bytes) {
         assert_eq!(numbers.len(), 3);

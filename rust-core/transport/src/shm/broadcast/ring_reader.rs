@@ -20,7 +20,7 @@ use super::super::ring::Ring;
 use super::super::segment::{self, at, state};
 use super::ring_writer::SHORT;
 use super::views::{Referring, Resolved};
-use crate::broadcast::received::{Received, Start};
+use crate::broadcast::received::{Received, Start, not_rising};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Incoming, flags};
 use crate::sys::memory::PeerMemory;
@@ -46,6 +46,10 @@ pub struct RingReader<P> {
     behind_gap: Option<(Record, u64, Incoming)>,
     /// The last sequence number returned or reported as missed; `None` before the first record.
     sequence: Option<u64>,
+    /// The numbers up to this one may come once more: this side read them in an earlier ring.
+    before: u64,
+    /// The number of the last message, if that was in slots: the publisher may write it again for readers without slots.
+    rewritable: Option<u64>,
 }
 
 /// Which record is older than the subscription.
@@ -106,6 +110,8 @@ impl<P: Memory> RingReader<P> {
             retained: None,
             behind_gap: None,
             sequence: None,
+            before: 0,
+            rewritable: None,
         };
         match start {
             Start::Newest if ring_reader.word(at::COUNT) > 0 => {
@@ -128,7 +134,7 @@ impl<P: Memory> RingReader<P> {
     ///
     /// The search starts at the beginning of a ring that was not lapped, otherwise at the restart position.
     fn start_after(&mut self, sequence: u64) {
-        self.sequence = Some(sequence);
+        (self.sequence, self.before) = (Some(sequence), sequence);
         if self.word(at::TAIL) > self.ring.length {
             self.position = self.word(at::RESTART);
         }
@@ -233,14 +239,22 @@ impl<P: Memory> RingReader<P> {
 
     /// Reads the record at the position.
     ///
-    /// `None` after a pad, or after a message with an earlier number (see [`RingReader::start_after`]). Frames with the
+    /// `None` after a pad, or after a message that comes once more (see [`RingReader::comes_again`]). Frames with the
     /// number 0 are outside the sequence and always returned.
+    ///
+    /// # Errors
+    /// `Malformed` for any other number that does not rise: the publisher's gaps could not be counted.
     fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
         let (record, sequence) = self.read_header(self.position)?;
         let is_pad = record.shape() == Some(Shape::Pad);
         let ordered = !is_pad && sequence != 0;
-        let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
-        if is_pad || already_read {
+        let last = self.sequence.filter(|last| ordered && sequence <= *last);
+        if let Some(last) = last
+            && !self.comes_again(sequence)
+        {
+            return Err(not_rising(sequence, last).into());
+        }
+        if is_pad || last.is_some() {
             self.pass(record);
             return Ok(None);
         }
@@ -281,6 +295,11 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
+    /// Whether an honest publisher may write this number once more, after this side has read it.
+    fn comes_again(&mut self, sequence: u64) -> bool {
+        sequence <= self.before || self.rewritable.take_if(|number| *number == sequence).is_some()
+    }
+
     fn returned(&mut self, record: Record, sequence: u64, mut frame: Incoming) -> Incoming {
         if self.read_to(record, sequence) {
             frame.header.flags |= flags::RETAINED;
@@ -299,6 +318,8 @@ impl<P: Memory> RingReader<P> {
         self.pass(record);
         if ordered {
             self.sequence = Some(sequence);
+            let is_in_slots = matches!(record.shape(), Some(Shape::Slots | Shape::Placed));
+            self.rewritable = is_in_slots.then_some(sequence);
         }
         retained
     }
