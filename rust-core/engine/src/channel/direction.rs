@@ -1,14 +1,15 @@
-//! One direction of a channel: a thread of the program holds it for a call, and the library borrows
-//! it in between.
+//! One direction of a channel: a program's thread holds it for a call, and the library borrows it in between.
 //!
-//! The exclusive use has two parts (`sys::seat`): the *permit*, which a thread of the program keeps for the
-//! whole of its call, and the *state*, which it may release while it waits, so that the library can use the
-//! direction meanwhile (a sending thread that waits for room lets another thread send an acknowledgement).
-//! The permit keeps messages of different calls in order; the state keeps memory safe. A call whose message or
-//! room is ready takes neither, but the lock of the session.
+//! Exclusive use has two parts (`sys::seat`):
 //!
-//! Senders take turns ([`Direction::take_in_turn`]). Calls wait in the line for the receiving direction until they have
-//! their answers (`ends/call`). A second thread that receives gets `InvalidState` at once.
+//! - The *permit* keeps the messages of different calls in order. A program's thread has it for its whole call.
+//! - The *state* keeps memory safe. The thread may release it during a wait, so that another thread can send an
+//!   acknowledgement, for example.
+//!
+//! A call whose message or room is ready takes neither, only the session's lock.
+//!
+//! Senders take turns ([`Direction::take_in_turn`]). Calls wait in line for the receiving direction (`ends/call`). A
+//! second thread that receives gets `InvalidState` at once.
 
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -21,32 +22,31 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::seat::{self, Seat};
 
-/// A direction with its state `T`. Its gate is the lock of the session's halves, which every message needs: a
-/// call that need not wait takes that lock and no permit ([`Seat::enter`]). The library borrows the state with
+/// A direction with its state `T`. Its gate is the lock of the session's halves.
+///
+/// A call that does not wait takes only that lock ([`Seat::enter`]). The library borrows the state with
 /// [`Direction::borrow`] and [`Seat::try_borrow`].
 pub struct Direction<T> {
     seat: Seat<T, SessionHalves>,
-    /// Ends the sleep of a thread that has the state on loan for long, once a call of the program wants it.
+    /// Wakes a thread that has the state on long loan, when a call of the program wants it.
     wanted: LazyWaker,
 }
 
-/// Permit and state of a direction, which a call has while it does not hold the lock of the session's halves.
+/// Permit and state of a direction, for a call that does not hold the session's lock.
 pub type Lease<'a, T> = seat::Lease<'a, T, SessionHalves>;
-/// The state alone.
+/// Only the state.
 pub type ValueGuard<'a, T> = seat::ValueGuard<'a, T, SessionHalves>;
-/// The permit alone.
+/// Only the permit.
 pub type Permit<'a, T> = seat::Permit<'a, T, SessionHalves>;
-/// The state of a direction and the session's halves, held by a call that does not wait.
+/// The state and the session's halves, for a call that does not wait.
 pub type SeatGuard<'a, T> = seat::SeatGuard<'a, T, SessionHalves>;
 
 impl<T> Direction<T> {
-    /// Returns a direction of this session that no thread holds.
     pub fn new(state: T, session_state: &SessionState) -> Direction<T> {
         Direction { seat: Seat::new(state, session_state.gate()), wanted: LazyWaker::default() }
     }
 
-    /// Acquires the direction for a call of the program, together with its state, which a thread that has it on loan
-    /// gives back.
+    /// Acquires permit and state for a call of the program; ends a loan of the state.
     ///
     /// # Errors
     /// `InvalidState` if another thread is in such a call.
@@ -60,7 +60,7 @@ impl<T> Direction<T> {
         }
     }
 
-    /// Takes the state with this permit, also from a thread that has it on loan.
+    /// Takes the state with this permit; ends a loan of it.
     #[cold]
     pub fn take_back<'a>(&'a self, permit: Permit<'a, T>) -> Lease<'a, T> {
         if !permit.is_borrowed() {
@@ -68,13 +68,14 @@ impl<T> Direction<T> {
         }
         self.wanted.wake();
         let lease = drive::value_of(permit);
-        // The permit says who wakes: nobody else does before this call has ended.
+        // Only the owner of the permit wakes, so no wake-up can come until this call has ended.
         self.wanted.drain();
         lease
     }
 
-    /// Returns what is readable once a call of the program wants the state, for a thread that has it on loan. That
-    /// thread looks for such a call ([`Seat::is_acquired`]) before it sleeps.
+    /// Returns a descriptor that is readable once a call wants the lent state.
+    ///
+    /// The borrowing thread checks [`Seat::is_acquired`] before it sleeps.
     ///
     /// # Errors
     /// `OutOfMemory` if the process has no descriptors left.
@@ -82,7 +83,7 @@ impl<T> Direction<T> {
         self.wanted.arm()
     }
 
-    /// [`Direction::take`] for a call that waits for its turn behind earlier ones.
+    /// [`Direction::take`] for a call that waits for its turn.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
@@ -90,7 +91,7 @@ impl<T> Direction<T> {
         take_in_turn(&self.seat, operation.verb(), waiting)
     }
 
-    /// Takes the state, whichever call has the permit, once the library has given it back.
+    /// Takes the state once the library has given it back, whichever call has the permit.
     pub fn borrow(&self) -> ValueGuard<'_, T> {
         drive::value(&self.seat)
     }
@@ -104,7 +105,7 @@ impl<T> Deref for Direction<T> {
     }
 }
 
-/// Locks the state that only one thread may use at a time, in an object without permits.
+/// Locks a state that one thread at a time may use, in an object without permits.
 ///
 /// # Errors
 /// `InvalidState` if another thread holds it.
@@ -112,29 +113,24 @@ pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Resul
     seat::note_locked();
     match state.try_lock() {
         Ok(state) => Ok(state),
-        // A panic in a callback of the program leaves no incomplete state: each step is complete in itself.
+        // A panic in a program's callback leaves complete state: each step is complete in itself.
         Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => Err(in_use(operation)),
     }
 }
 
-/// An operation on an object that only one thread at a time may perform.
+/// An operation that only one thread at a time may perform on an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Sends to a channel.
     Send,
-    /// Receives from a channel, or waits for the answer to a call.
+    /// Receives from a channel, or waits for an answer.
     Receive,
-    /// Calls over a channel.
     Call,
-    /// Receives from a subscriber.
     ReceivePublished,
-    /// Takes requests from a server.
     TakeRequests,
 }
 
 impl Operation {
-    /// Returns the verb, for error texts.
     pub const fn verb(self) -> &'static str {
         match self {
             Operation::Send => "sends",
@@ -144,7 +140,7 @@ impl Operation {
         }
     }
 
-    /// Returns what another thread can do instead, for error texts.
+    /// Returns what the other thread can do instead, for error texts.
     const fn advice(self) -> &'static str {
         match self {
             Operation::Send | Operation::Call => "try again once that call has ended",
@@ -159,7 +155,6 @@ impl Operation {
     }
 }
 
-/// Returns the error for an object that another thread uses.
 pub fn in_use(operation: Operation) -> Error {
     let text = format!("another thread {} on this object; {}", operation.verb(), operation.advice());
     Error::new(ErrorKind::InvalidState, text)

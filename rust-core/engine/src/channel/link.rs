@@ -1,16 +1,14 @@
-//! A connected link, and the properties of the peer at its other end.
+//! A connected link, and the properties of its peer.
 //!
-//! Every way of connecting ends in a [`Link`]: the acceptor makes one from an accepted hello, the reconnector
-//! from an answered one, `plain` from a connection without a hello. A channel or a server takes it apart: its
-//! sending direction has [`Link::tx`], its receiving direction [`Link::rx`].
+//! Every way to connect ends in a [`Link`]. The acceptor makes one from an accepted hello, the reconnector from an
+//! answered hello, and `plain` from a connection without a hello. The sending direction takes [`Link::tx`], the
+//! receiving direction [`Link::rx`].
 //!
-//! What a peer claims (name, session) is kept apart from what the kernel or a TLS key proves
-//! ([`Owner`]): the source of a message carries the proven part behind an `@`, so that no program can send
-//! under the name of another user's program.
+//! A peer's claims (name, session) are separate from the proof of the kernel or a TLS key ([`Owner`]). The source of
+//! a message carries the proven part after an `@`. So no program can send under the name of another user's program.
 //!
-//! A [`ConnectionGuard`] lives as long as the link. Dropping it runs the function that the acceptor gave it,
-//! which moves the peer's session to those of disconnected clients; the guard itself has no reference to a
-//! registry, so registry and guard do not depend on each other.
+//! A [`ConnectionGuard`] lives as long as the link. Its drop runs a function of the acceptor, which moves the session
+//! to the disconnected clients. The guard has no reference to the registry, so the two do not depend on each other.
 
 mod accept;
 mod queue;
@@ -43,25 +41,25 @@ pub use self::take::{Taken, Want, is_answer_to};
 /// The program at the other end of a link.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Source of its messages: its `client_id` or its program and process, with `@key` of another machine or `@user` of
-    /// another user.
+    /// Source of its messages: `client_id`, or program and process; with `@key` or `@user` if those differ.
+    ///
+    /// `@key` names another machine, `@user` another user of this machine.
     pub source: Arc<str>,
     /// The pattern of its hello.
     pub pattern: Pattern,
     /// Bytes of the longest message that both sides take.
     pub max_message_size: u64,
-    /// The session number in its hello, unique to its incarnation; 0 without a hello.
+    /// The session number of its hello, unique to its incarnation; 0 without a hello.
     pub session: u64,
     /// The owner, as the kernel or the key proves it.
     pub owner: Owner,
-    /// The machine that the peer runs on, if a bridge relays the link: the link may then break while both
-    /// programs live.
+    /// The peer's machine, if a bridge relays the link, which may then break while both programs live.
     pub machine: Option<Arc<str>>,
     /// Whether requests carry the time until which their callers wait.
     pub deadlines: bool,
-    /// Whether it sends each message once the one before is consumed.
+    /// Whether it sends each message after the previous one is consumed.
     pub lockstep: bool,
-    /// The schemas of messages and requests, its own and that of this side.
+    /// The schemas of messages and requests: the peer's and this side's.
     pub schemas: SchemaIds,
     /// The schemas of replies.
     pub reply_schemas: SchemaIds,
@@ -84,7 +82,8 @@ impl Peer {
         }
     }
 
-    /// Returns a peer without a hello, such as that of a connectionless link, which leads to any number of programs.
+    /// Returns a peer without a hello, such as the many programs of a connectionless link.
+    ///
     /// Its source is empty, because each frame names its sender.
     pub(crate) fn unknown(pattern: Pattern, options: &Options) -> Peer {
         Peer {
@@ -103,15 +102,14 @@ impl Peer {
 }
 
 impl Peer {
-    /// Returns the origin of a message of this kind with a number of this session.
+    /// Returns the origin of a message of this kind and session.
     fn origin(&self, kind: Kind, session: u64) -> ReceivedFrom<'_> {
         let schemas = if kind == Kind::Reply { self.reply_schemas } else { self.schemas };
         ReceivedFrom { source: &self.source, session, schemas }
     }
 }
 
-/// Returns the owner of a connection: the name of the TLS key if there is one, otherwise the user that
-/// the kernel reports.
+/// Returns the owner of a connection: the name of the TLS key, or the user that the kernel reports.
 pub fn owner_of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
     match (stream.key_name(), credentials) {
         (Some(key), _) => Owner::Key(key.into()),
@@ -120,8 +118,7 @@ pub fn owner_of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
     }
 }
 
-/// Returns the source of a peer's messages: the name that the peer gave itself, with `@key` for another
-/// machine and `@user` for another user of this machine.
+/// Returns the source of a peer's messages: its own name with `@key` or `@user`, see [`Peer::source`].
 pub fn qualify(owner: &Owner, name: String) -> String {
     match owner {
         Owner::Key(key) => format!("{name}@{key}"),
@@ -139,12 +136,12 @@ pub struct Link {
     pub peer: Peer,
     /// None on a connectionless link.
     pub guard: Option<Arc<ConnectionGuard>>,
-    /// The result of the two hellos for the session; none without a hello.
+    /// The session's result of the two hellos; none without a hello.
     pub negotiated: Option<Negotiated>,
 }
 
 impl Link {
-    /// Returns its halves. The sending one has this queue.
+    /// Returns the halves, with this queue in the sending half.
     pub fn split(self, queue: Option<Queue>) -> (TxPart, RxPart) {
         let Link { tx, rx, peer, guard, negotiated } = self;
         let tx = TxPart { tx, peer: peer.clone(), negotiated: negotiated.clone(), queue };
@@ -155,36 +152,34 @@ impl Link {
     }
 }
 
-/// The receiving half of a link. It holds the guard of the connection: the link ends for the
-/// acceptor when this half is dropped.
+/// The receiving half of a link. For the acceptor, the link ends when this half drops its guard.
 pub struct RxPart {
     pub rx: Rx,
     pub peer: Peer,
     pub negotiated: Option<Negotiated>,
     /// None on a link that all clients of a server share.
     pub guard: Option<Arc<ConnectionGuard>>,
-    /// What was read before its turn.
+    /// Frames that were read before their turn.
     pub read_ahead: ReadAhead,
     /// The sender that the last frame named, on a link without a hello.
     last_sender: LastSender,
-    /// Whether the link is to wake this side.
+    /// Whether the link must wake this side.
     pub parked: bool,
     /// Whether the peer closes and waits for the acknowledgement.
     pub bye_received: bool,
 }
 
 impl RxPart {
-    /// Announces a sleep. Returns whether a frame has come meanwhile; then this side does not sleep.
+    /// Announces a sleep. Returns whether a frame has come; then this side does not sleep.
     ///
     /// # Errors
-    /// Those of the transport.
+    /// Errors of the transport.
     pub fn park(&mut self) -> Result<bool> {
         let has_come = self.rx.park();
         self.parked = matches!(has_come, Ok(false));
         has_come
     }
 
-    /// Takes back the request to be woken.
     pub fn unpark(&mut self) {
         if self.parked {
             self.rx.unpark();
@@ -192,18 +187,17 @@ impl RxPart {
         self.parked = false;
     }
 
-    /// Returns the occasion on which a program that receives again has consumed what was delivered.
+    /// Returns the occasion on which a program that receives again has consumed the delivered messages.
     pub fn trigger(&self) -> AckTrigger {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
     }
 
-    /// From now on this much of a body that is in a slot of the peer's is left there: of data and, but for the whole,
-    /// requests; and of replies.
+    /// Sets which bodies stay in the peer's slots: of data, of requests unless whole, and of replies.
     pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
         self.rx.view_bodies(data, replies);
     }
 
-    /// Returns who has sent this frame. The sender that it names itself counts only on a link without a hello.
+    /// Returns the sender of this frame. A sender in the frame counts only on a link without a hello.
     pub fn source_of(&mut self, frame: &Incoming) -> Arc<str> {
         if !self.peer.source.is_empty() {
             return self.peer.source.clone();
@@ -213,32 +207,30 @@ impl RxPart {
     }
 }
 
-/// The sending half of a link.
 pub struct TxPart {
     pub tx: Tx,
     pub peer: Peer,
     pub negotiated: Option<Negotiated>,
-    /// What waits for room, where the sender does not.
+    /// Messages that wait for room, for a sender that does not wait.
     pub queue: Option<Queue>,
 }
 
 impl TxPart {
-    /// Returns whether messages wait for room.
     pub fn has_queue(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
-    /// Returns whether anything waits for room: messages, or the rest of a frame that was begun.
+    /// Returns whether messages or the rest of a begun frame wait for room.
     pub fn is_waiting(&self) -> bool {
         self.has_queue() || self.tx.has_rest()
     }
 
-    /// Returns the bytes of what waits for room.
+    /// Returns the bytes that wait for room.
     pub fn waiting_bytes(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.bytes).saturating_add(self.tx.rest_bytes() as u64)
     }
 
-    /// Returns since when the first of it waits.
+    /// Returns since when the first message waits.
     pub fn waits_since(&self) -> Option<Instant> {
         self.queue.as_ref()?.waits_since(&self.tx)
     }
@@ -251,7 +243,6 @@ impl TxPart {
         }
     }
 
-    /// Returns the peer's session; 0 without one.
     pub fn session(&self) -> u64 {
         self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session)
     }
@@ -259,7 +250,7 @@ impl TxPart {
 
 impl Drop for TxPart {
     fn drop(&mut self) {
-        // The answer of which the peer has a part gets lost with those that wait.
+        // A partly sent answer is lost together with the waiting messages.
         if let (Some(queue), Some(kind)) = (&self.queue, self.tx.kind_of_rest())
             && kind != Kind::Ack
         {
@@ -279,11 +270,12 @@ impl Drop for RxPart {
     }
 }
 
-/// The function that a guard runs when it is dropped. Its argument is the guard's address, by which a
-/// registry distinguishes the last connection of a peer from one that has replaced it.
+/// The function that a dropped guard runs. Its argument is the guard's address.
+///
+/// A registry compares the address to tell a peer's last connection from its replacement.
 pub type OnDisconnect = Box<dyn Fn(*const ConnectionGuard) + Send + Sync>;
 
-/// Exists while a link is in use: dropping it ends the link for the acceptor that admitted it.
+/// Exists while a link is in use. Its drop ends the link for the acceptor that admitted it.
 pub struct ConnectionGuard {
     stream: Stream,
     on_disconnect: Option<OnDisconnect>,
@@ -305,7 +297,7 @@ impl ConnectionGuard {
         self.stream.disconnect();
     }
 
-    /// Returns whether the kernel already reports the end of the connection, even if no read has returned it yet.
+    /// Returns whether the kernel reports the end of the connection, even before a read has returned it.
     pub fn is_abandoned(&self) -> bool {
         self.stream.is_peer_gone()
     }

@@ -1,4 +1,4 @@
-//! Listeners: accept one peer after the other, each as a channel of its own.
+//! Listeners accept one peer after the other, each as a channel.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -22,15 +22,15 @@ use crate::value::Value;
 
 /// Listens at an endpoint and returns a [`Channel`] for each peer that connects.
 ///
-/// Connections are answered while the program works; up to 128 wait to be accepted, and later ones
-/// are refused with `Full`. Any number of threads may accept; each peer goes to one of them. Any
-/// thread may close it.
+/// The library answers connections while the program works. Up to 128 peers wait to be accepted; later ones are
+/// refused with `Full`. Any number of threads may accept; a single thread gets each peer. Any thread may close the
+/// listener.
 pub struct Listener {
     endpoint: Endpoint,
     options: Options,
     /// Holds the name and the queue of links.
     acceptor: OfProcess<ChannelAcceptor>,
-    /// Counts losses of messages for disconnected clients.
+    /// Counts messages lost for disconnected clients.
     event_log: OfProcess<Arc<EventLog>>,
     /// The process that made the listener, as a count of forks.
     fork_generation: u64,
@@ -40,8 +40,7 @@ impl Listener {
     /// Binds the name.
     ///
     /// # Errors
-    /// `AddressInUse` if a living process holds it; `Unsupported` for options that the transport
-    /// cannot fulfil.
+    /// `AddressInUse` if a living process holds it; `Unsupported` for options that the transport cannot fulfil.
     pub fn listen(endpoint: &str, options: &Options) -> Result<Listener> {
         let endpoint: Endpoint = endpoint.parse()?;
         let acceptor =
@@ -58,15 +57,18 @@ impl Listener {
         })
     }
 
-    /// Returns what happened since the last call:
-    /// [`EventKind::Forgotten`](super::EventKind::Forgotten) if messages are lost that were kept for
-    /// a disconnected client. Events of a connected peer are those of its channel.
+    /// Returns the events since the last call.
+    ///
+    /// [`EventKind::Forgotten`](super::EventKind::Forgotten) reports lost messages that were kept for a disconnected
+    /// client. The channel of a connected peer has the peer's events.
     pub fn events(&self) -> Vec<Event> {
         self.event_log.take()
     }
 
-    /// Returns counters: `forgotten`, messages that were kept for disconnected clients and are lost;
-    /// `dropped`, those and the ones kept for clients that could not return.
+    /// Returns counters.
+    ///
+    /// `forgotten` counts lost messages that were kept for disconnected clients. `dropped` also counts those kept for
+    /// clients that could not return.
     pub fn stats(&self) -> Value {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         Value::map([("forgotten", of(&self.event_log.forgotten)), ("dropped", of(&self.event_log.dropped))])
@@ -80,12 +82,11 @@ impl Listener {
         self.accept_with_peer(wait.into()).map(|(channel, _)| channel)
     }
 
-    /// The same, with the peer.
+    /// [`Listener::accept`] that also returns the peer.
     pub(crate) fn accept_with_peer(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
         self.try_accept(wait).map_err(|e| e.on(&self.endpoint))
     }
 
-    /// [`Listener::accept_with_peer`] without the endpoint in its errors.
     fn try_accept(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
         fork::check(self.fork_generation)?;
         let mut waiting = self.options.start(wait);
@@ -126,13 +127,13 @@ impl Listener {
         Ok(self.waker().as_raw_fd())
     }
 
-    /// The same, for the library's own loops.
     pub(crate) fn waker(&self) -> BorrowedFd<'_> {
         self.acceptor.queue.waker().as_fd()
     }
 
-    /// Stops listening: the name is free, and a thread that waits in [`Listener::accept`] gets
-    /// `InvalidState`. Accepted channels stay open.
+    /// Stops listening and frees the name. Accepted channels stay open.
+    ///
+    /// A thread that waits in [`Listener::accept`] gets `InvalidState`.
     pub fn close(&self) {
         if self.fork_generation == fork::generation() {
             self.acceptor.close();

@@ -1,17 +1,18 @@
-//! Channels in lockstep: their listener sends each message once the one before is consumed (`Options::with_lockstep`),
-//! and says so in its hello. A program of several inputs is given a message by one of them and asks another one next;
-//! it asks the first one only when it needs more of that, so the first one's message would never be consumed.
+//! Channels in lockstep: the listener sends each message after the previous one is consumed.
 //!
-//! So a thread consumes what it was given over all of them when it asks any of them again: by a call that receives, by
-//! `fileno` and `poll`, or by its end. Another thread's calls consume nothing for it: with a thread for each input, a
-//! message is consumed by the thread that computes with it.
+//! The listener announces this in its hello (`Options::with_lockstep`). A program of several inputs gets a message
+//! from one input and asks another input next. If only a call on the first input consumed the message, the program
+//! would wait without end.
 //!
-//! What has arrived and was not given stays unconsumed, so that a program that looks at all of its inputs is given the
-//! messages in the order in which they were sent. A thread that keeps asking for one of them alone has an order of its
-//! own, which would never be fulfilled: after [`PATIENCE`] looks it consumes what comes over those that it does not
-//! ask, and is given that later.
+//! So a thread consumes the messages that it was given over all channels when it asks any of them again. It asks by a
+//! call that receives, by `fileno` and `poll`, or by its end. The calls of one thread consume nothing for another
+//! thread.
 //!
-//! Every call that receives from such a channel takes the general path (`Receiving::is_lockstep`), and comes by here.
+//! Messages that arrived but were not given stay unconsumed, so that a program that looks at all inputs gets messages
+//! in the order of sending. A thread that keeps asking one input would block that order forever. After [`PATIENCE`]
+//! looks it therefore consumes the messages of its other channels, and gets them later.
+//!
+//! Every call that receives from such a channel takes the general path (`Receiving::is_lockstep`).
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,30 +21,29 @@ use std::thread::{self, ThreadId};
 use super::session_state::SessionState;
 use crate::sys::fork;
 
-/// How often a thread looks at its other channels, with a pause of some milliseconds in between, before it consumes
-/// what it has not asked for: a count and no time, because a program that is stopped meanwhile looks at nothing.
+/// How often a thread looks at its other channels before it consumes their messages unasked.
+///
+/// Each look follows a pause of some milliseconds. This is a count, because a stopped program looks at nothing while
+/// time passes.
 const PATIENCE: u32 = 50;
 
-/// A channel in lockstep.
 pub trait Paced: Send + Sync {
-    /// Returns the state of its session.
     fn session_state(&self) -> &SessionState;
 
-    /// Records that what the program was given is consumed, and tells the listener.
+    /// Records the given messages as consumed, and tells the listener.
     fn consume_given(&self);
 
-    /// Records that everything that was sent over it is consumed, also what the program has not been given.
+    /// Records all sent messages as consumed, including those that the program has not been given.
     fn consume_what_was_sent(&self);
 }
 
-/// A channel.
 struct Entry {
     channel: Weak<dyn Paced>,
-    /// The thread that has connected it, or asked it last.
+    /// The thread that connected the channel or asked it last.
     thread: ThreadId,
-    /// Whether that thread was given its last message, and has asked nothing since.
+    /// Whether that thread was given the channel's last message, and has asked nothing since.
     given: bool,
-    /// How often that thread has looked for something else since it asked this one.
+    /// How often that thread has looked for other messages since it asked this channel.
     looks: u32,
 }
 
@@ -53,10 +53,9 @@ impl Entry {
     }
 }
 
-/// The channels in lockstep of this process.
 static CHANNELS: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
-/// A thread that was given messages: its end consumes them.
+/// A thread that was given messages. The end of the thread consumes them.
 struct Given {
     thread: ThreadId,
     generation: u64,
@@ -64,7 +63,7 @@ struct Given {
 
 impl Drop for Given {
     fn drop(&mut self) {
-        // In a forked child another thread of the parent may have held the lock.
+        // After a fork, another thread of the parent may have held the lock.
         if fork::check(self.generation).is_ok() {
             consume_given_to(self.thread, None);
         }
@@ -74,7 +73,7 @@ impl Drop for Given {
 thread_local! {
     static GIVEN: Given = Given { thread: thread::current().id(), generation: fork::generation() };
 
-    /// Whether this thread reads other channels for the one that it waits for.
+    /// Whether this thread is already looking at its other channels.
     static READS_OTHERS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -82,14 +81,14 @@ fn channels() -> MutexGuard<'static, Vec<Entry>> {
     CHANNELS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds a channel, which this thread uses.
+/// Adds a channel of this thread.
 pub fn connected<C: Paced + 'static>(channel: &Arc<C>) {
     entry(channel, |_| {});
 }
 
 /// Records that this thread is given a message of this channel.
 pub fn gives<C: Paced + 'static>(channel: &Arc<C>) {
-    // Where the thread's variables are gone, its end has come already.
+    // If the thread's variables are gone, `Given` has been dropped already.
     let _ = GIVEN.try_with(|given| given.thread);
     entry(channel, |entry| (entry.given, entry.looks) = (true, 0));
 }
@@ -109,8 +108,9 @@ fn entry<C: Paced + 'static>(channel: &Arc<C>, change: impl FnOnce(&mut Entry)) 
     change(&mut channels[at]);
 }
 
-/// Consumes what this thread was given over its other channels: the program asks for a message of this session, whose
-/// own messages the call consumes.
+/// Consumes what this thread was given over its other channels.
+///
+/// The caller itself consumes the messages of this session.
 pub fn asks(session_state: &SessionState) {
     consume_given_to(thread::current().id(), Some(session_state));
 }
@@ -127,13 +127,15 @@ fn consume_given_to(thread: ThreadId, asked: Option<&SessionState>) {
     given.iter().for_each(|channel| channel.consume_given());
 }
 
-/// Looks at the other channels of this thread, which waits for a message of this session, and consumes what was sent
-/// over those that it has not asked for long. Returns whether there are any: they are to be looked at again.
+/// Looks at the other channels of this thread, which waits for a message of this session.
+///
+/// Consumes the messages of channels that were not asked for long. Returns whether other channels exist, which the
+/// caller then looks at again.
 pub fn waits(session_state: &SessionState) -> bool {
     if READS_OTHERS.replace(true) {
         return false;
     }
-    // The first call on a channel makes the link, and has not known before that it is in lockstep.
+    // The first call on a channel makes the link, and could not know before that the channel is in lockstep.
     asks(session_state);
     let here = thread::current().id();
     let (mut has_others, mut unasked) = (false, Vec::new());

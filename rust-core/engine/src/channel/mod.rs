@@ -1,26 +1,23 @@
-//! Channels: two ends, messages both ways, over any transport; and the parts that servers,
-//! publishers and services share.
+//! Channels: two ends and messages both ways over any transport; also the parts that servers and publishers share.
 //!
-//! A transport moves opaque frames over one connection. This layer makes a channel of it: hellos, sessions
-//! whose messages survive broken links and restarts, turns of threads, deadlines, events and counters.
-//! `request`, `publish` and `service` are built on it.
+//! A transport moves opaque frames over one connection. This layer adds hellos, sessions that survive broken links
+//! and restarts, turns of threads, deadlines, events and counters. `request`, `publish` and `service` build on it.
 //!
-//! | what | defined in |
+//! | subject | modules |
 //! |---|---|
-//! | the public channel: open, connect, send, recv, call | `ends` |
-//! | the public listener | `listener` |
-//! | memory that is lent for arrays | `loan` |
+//! | the public channel and listener; lent memory for arrays | `ends`, `listener`, `loan` |
 //! | options; events and counters | `options`, `event_log` |
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
-//! | connecting, and what ends the wait without a connection; accepting, admitting, the queue of those admitted | `dial`, `asking`, `retry`, `acceptor`, `admission`, `accept_queue` |
-//! | a connected link and its peer; the connection of a channel or of a server's client | `link`, `conn` |
-//! | schemas at connect: the comparison and the admission; the report of a mismatch | `schema_negotiation`, `mismatch_report` |
-//! | making a new link when one breaks | `reconnector` |
-//! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
-//! | numbers, acknowledgement, replay, as pure state machines | the crate `linkspan-session` |
-//! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
+//! | connecting | `dial`, `asking`, `retry` |
+//! | accepting connections and admitting callers | `acceptor`, `admission`, `accept_queue` |
+//! | a connected link and its peer; a channel's or client's connection | `link`, `conn` |
+//! | comparing schemas at connect; reporting a mismatch | `schema_negotiation`, `mismatch_report` |
+//! | replacing a broken link | `reconnector` |
+//! | links to programs without Linkspan; JSON-RPC over lines | `plain`, `jsonrpc` |
+//! | numbers, acknowledgement and replay as pure state machines | crate `linkspan-session` |
+//! | the session with one peer; the sessions of a listener's clients | `session_state`, `session_registry` |
 //! | objects that outlive a call | `persistent` |
-//! | the two directions of a link, and the turns of threads | `sending`, `receiving`, `direction`, `turns` |
+//! | the two directions of a link, and turns of threads | `sending`, `receiving`, `direction`, `turns` |
 
 pub(crate) mod accept_queue;
 pub(crate) mod acceptor;

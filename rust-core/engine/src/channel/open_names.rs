@@ -1,4 +1,4 @@
-//! The open names that are nearest to one at which no program listens: for errors, and for the doctor.
+//! The open names nearest to a name without a listener: for errors, and for the doctor.
 
 use crate::error::{Error, ErrorKind};
 use crate::sys::directory::Directory;
@@ -7,12 +7,12 @@ use crate::transport::kind::{NameDirectory, Naming};
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
-/// How many names an error proposes, at most.
+/// The number of names that an error proposes, at most.
 const SHOWN: usize = 3;
-/// How many names are compared, at most: a call that fails again and again must stay cheap.
+/// The number of names to compare, at most. A call that fails repeatedly must stay cheap.
 const MAX_COMPARED: usize = 512;
 
-/// Returns the error with the nearest open names, if no program listens at the endpoint.
+/// Adds the nearest open names to the error of an endpoint without a listener.
 pub fn named(error: Error, endpoint: &str) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
@@ -28,15 +28,15 @@ pub fn named(error: Error, endpoint: &str) -> Error {
     error.with_hint(&hint)
 }
 
-/// Returns whether names of this kind are listed in the runtime directory.
 fn is_in_directory(endpoint: &Endpoint) -> bool {
     endpoint.transport().names() == NameDirectory::Runtime
         && endpoint.transport().naming() != Naming::Address
         && endpoint.absolute().is_none()
 }
 
-/// Returns the held names that are nearest to this one, the nearest first, and how many there are in all. A directory
-/// that cannot be read gives none: the call has failed already, and for another reason.
+/// Returns the nearest held names, the nearest first, and the count of all compared names.
+///
+/// An unreadable directory gives none, because the call has already failed for another reason.
 pub fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
     let Ok(Some(directory)) = Directory::find_runtime() else { return (Vec::new(), 0) };
     let directory = std::sync::Arc::new(directory);
@@ -60,8 +60,9 @@ pub fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
     (open.take(SHOWN).collect(), count)
 }
 
-/// Returns the difference of two endpoints: another transport counts as one letter, and the last part of a name more
-/// than those before it.
+/// Returns the difference of two endpoints.
+///
+/// Another transport counts as one letter. The last part of a name counts more than the parts before it.
 fn difference(one: &str, other: &str) -> usize {
     let parts = |text: &str| {
         let (transport, name) = text.split_once(':').unwrap_or(("", text));

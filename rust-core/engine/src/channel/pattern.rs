@@ -1,12 +1,11 @@
-//! The pattern of a name: what it is used for, and which callers it admits.
+//! The pattern of a name: its use, and the callers that it admits.
 //!
-//! A name has one pattern while it exists. It is in every hello, in listings and in owner records, by its
-//! [`Pattern::name`]. A caller states its own pattern, and the listener refuses one that does not fit with
-//! `InvalidState` and a text with the alternative.
+//! A name has one pattern while it exists. Hellos, listings and owner records hold its [`Pattern::name`]. The
+//! listener refuses a caller of an unsuitable pattern with `InvalidState` and a text with the alternative.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a name is used for.
+/// The use of a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// Two ends, messages both ways.
@@ -16,9 +15,9 @@ pub enum Pattern {
     Request,
     /// One publisher, many subscribers.
     Publish,
-    /// A controller: services connect to it, and so do the clients that query and command them.
+    /// A controller: services and their clients connect to it.
     Controller,
-    /// A service that connects to its controller. Only a caller has this pattern, never a name.
+    /// A service that connects to its controller. Only callers have this pattern, never names.
     Service,
 }
 
@@ -26,7 +25,7 @@ impl Pattern {
     const ALL: [Pattern; 5] =
         [Pattern::Channel, Pattern::Request, Pattern::Publish, Pattern::Controller, Pattern::Service];
 
-    /// Returns the word in the hello and in listings.
+    /// Returns the word in hellos and listings.
     pub const fn name(self) -> &'static str {
         match self {
             Pattern::Channel => "channel",
@@ -37,7 +36,7 @@ impl Pattern {
         }
     }
 
-    /// Returns the pattern of this name, if there is one.
+    /// Returns the pattern of this name, if it exists.
     pub fn from_name(name: &str) -> Option<Pattern> {
         Pattern::ALL.into_iter().find(|pattern| pattern.name() == name)
     }
@@ -55,9 +54,12 @@ impl Pattern {
         }
     }
 
-    /// Called by a listener of this pattern. Fails with `InvalidState` for a caller of a pattern that does
-    /// not fit. A channel and a server admit each other's callers, because a call is a message of a channel
-    /// too.
+    /// Checks a caller's pattern for a listener of this pattern.
+    ///
+    /// Channels and servers admit each other's callers, because a call is also a message of a channel.
+    ///
+    /// # Errors
+    /// `InvalidState` if the pattern does not fit.
     pub fn admits(self, caller: Pattern) -> Result<()> {
         let fits = match self {
             Pattern::Channel | Pattern::Request => matches!(caller, Pattern::Channel | Pattern::Request),
@@ -68,7 +70,7 @@ impl Pattern {
         if fits { Ok(()) } else { Err(Error::new(ErrorKind::InvalidState, self.advice())) }
     }
 
-    /// The same check on the side of a caller of this pattern, for a name whose pattern it has learned.
+    /// Makes the same check for a caller that has learned the name's pattern.
     pub(crate) fn fits(self, name: Pattern) -> Result<()> {
         name.admits(self)
     }

@@ -1,8 +1,7 @@
-//! Objects that outlive the call that made them, for programs that start anew with every request, such as
-//! PHP-FPM's workers.
+//! Objects that outlive the call that made them, for programs such as PHP-FPM's workers.
 //!
-//! A worker process handles many requests, and each would have to connect. So the process keeps its
-//! connections here, by thread, endpoint and options, until it ends or finds an object unusable.
+//! Such a worker starts anew with every request and would connect each time. The process keeps its connections here
+//! by thread, endpoint and options, until it ends or an object becomes unusable.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +14,7 @@ use crate::deadline::Wait;
 use crate::error::Result;
 use crate::sys::fork::Own;
 
-/// The properties that a call must share with the call that made the object.
+/// The properties that a call shares with the call that made the object.
 #[derive(PartialEq, Eq, Hash)]
 struct ObjectKey {
     thread: ThreadId,
@@ -39,8 +38,9 @@ impl<T: Send + Sync + 'static> PersistentObjects<T> {
         PersistentObjects(Own::new())
     }
 
-    /// Returns the object for this endpoint and these options. `make` makes it if there is none, or none that
-    /// `is_usable`. `make` runs without the lock, because it may wait.
+    /// Returns the usable object for this endpoint and these options, or makes one.
+    ///
+    /// `make` runs without the lock, because it may wait.
     pub fn get(
         &self,
         endpoint: &str,
@@ -67,8 +67,7 @@ impl<T: Send + Sync + 'static> PersistentObjects<T> {
 static CHANNELS: PersistentObjects<Channel> = PersistentObjects::new();
 
 impl Channel {
-    /// Connects like [`Channel::connect`], or returns the channel that an earlier call with the same endpoint
-    /// and options made in this thread.
+    /// Connects like [`Channel::connect`], or returns this thread's earlier channel with equal arguments.
     pub fn persistent<'a>(
         endpoint: &str,
         options: &Options,

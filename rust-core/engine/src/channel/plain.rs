@@ -1,9 +1,7 @@
-//! Links to programs without Linkspan: no hello is exchanged, so only what the kernel reports about the peer
-//! is known.
+//! Links to programs without Linkspan (`framing="lines"` or `"raw"`).
 //!
-//! With `framing="lines"` or `"raw"` the bytes of a stream are divided without Linkspan's header.
-//! There is no session either: nothing is acknowledged or sent again, and a message has the source
-//! that the kernel's credentials give.
+//! The stream has neither hello nor header, so only the kernel's report about the peer is known. Without a session,
+//! this side acknowledges and replays nothing. The source of a message comes from the kernel's credentials.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -24,9 +22,9 @@ use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 use crate::value::{Map, Value};
 
-/// Returns how the bytes of a link are divided into messages. `numbers` numbers received messages; links that
-/// replace each other share it, so that the answer to a request of an earlier link is never taken for
-/// another's.
+/// Returns how the bytes of a link are divided into messages.
+///
+/// Successive links share `numbers`, so an answer cannot match a request of an earlier link.
 pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -> Division {
     match options.framing {
         Framing::Raw => Division::Raw,
@@ -37,7 +35,7 @@ pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -
     }
 }
 
-/// Makes a link over a connected stream: one that this side `dialled`, or one that was accepted.
+/// Makes a link over a connected stream that this side `dialled` or accepted.
 pub fn link(
     stream: Stream,
     pattern: Pattern,
@@ -54,13 +52,14 @@ pub fn link(
     let guard = Arc::new(ConnectionGuard::new(stream.clone()));
     let (tx, rx) =
         plain::link(stream, division(pattern, options, numbers), options.max_message_size, dialled);
-    // Whether it answers calls is unknown until it does.
+    // Whether the peer answers calls is unknown until it does.
     let peer = Peer { source: source.into(), owner, ..Peer::unknown(Pattern::Channel, options) };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, guard: Some(guard), negotiated: None })
 }
 
-/// Returns the name and process number of the peer, as a hello would have them. Only "process" if
-/// the peer runs in a container of its own, whose processes have no number here.
+/// Returns the peer's name and process number in the form of a hello.
+///
+/// The result is "process" if the peer's container hides its process number.
 fn program_name(credentials: &Credentials) -> String {
     let Some(pid) = credentials.pid else { return "process".to_owned() };
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -68,9 +67,10 @@ fn program_name(credentials: &Credentials) -> String {
     format!("{}-{pid}", if name.is_empty() { "process" } else { &name })
 }
 
-/// Writes the record that describes a name without a hello to listings. Called while the lock of the
-/// name is held; the record is removed when the returned value is dropped. None for a name that
-/// answers queries itself, and for a path outside the runtime directory.
+/// Writes the record that describes a name without a hello to listings.
+///
+/// The caller holds the lock of the name. Dropping the returned value removes the record. Returns none for a name
+/// that answers queries itself, and for a path outside the runtime directory.
 pub fn owner_record(
     endpoint: &Endpoint,
     place: &Place,

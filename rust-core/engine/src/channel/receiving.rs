@@ -1,23 +1,20 @@
-//! The receiving direction of a channel: the next frame of a link that may break, a wait until there
-//! is one, and a new link.
+//! The receiving direction of a channel: the next frame of a link that may break, the wait for it, and a new link.
 //!
-//! Frames come from the link in one loop (`pump`) and become messages, acknowledgements or byes ([`Turn`]). A
-//! message that a thread receives while it waits for something else (an answer, an acknowledgement)
-//! goes to the inbox and is received first by the next call. A link that broke is read to its end
-//! before a newer one is: the last messages of the peer are not lost.
+//! One loop (`pump`) turns frames into messages, acknowledgements and byes ([`Turn`]). A thread that waits for an
+//! answer or acknowledgement puts other messages into the inbox, which the next call empties first. A broken link is
+//! read to its end before a newer link, so the peer's last messages are not lost.
 //!
-//! Consuming: a program that receives again has consumed the messages delivered before. That is recorded
-//! together with the next message, under one lock, if a message is ready; else before the wait.
+//! Consuming: a program that receives again has consumed the messages delivered before. A call records that under one
+//! lock together with the next message, if one is ready; otherwise before the wait.
 //!
-//! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
-//! then the epoll set, which holds the link, `waker` and the wake-up of [`Reconnector::wake`].
-//! Before it parks, the thread sends the pending acknowledgement, so that a receiver which is
-//! killed while it waits has acknowledged the messages that its program consumed. The same epoll set is the
-//! descriptor that a program's event loop watches (`fileno`); from then on it is kept readable
-//! exactly while a message or an event can be received.
+//! Waiting: the transport's short wait comes first (a spin over shared memory, a poll of a socket). Then the thread
+//! sleeps on the epoll set, which holds the link, `waker` and [`Reconnector::wake`]. Before it parks, it sends the
+//! pending acknowledgement. A receiver that is killed during the wait has thus acknowledged the messages that its
+//! program consumed. A program's event loop may watch the set (`fileno`). From then on the set is readable exactly
+//! while a message or an event can be received.
 //!
-//! The direction is held by one thread at a time (`direction`); the library borrows it to collect
-//! acknowledgements while a program only sends.
+//! One thread at a time holds the direction (`direction`). The library borrows it to collect acknowledgements while a
+//! program only sends.
 
 mod attach;
 mod frames;
@@ -53,41 +50,39 @@ pub use pump::receive;
 pub use reads::{First, Reads};
 use wait_set::WaitSet;
 
-/// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.
+/// The state of the receiving direction. Its `Direction` ensures that only one thread uses it.
 pub struct Receiving {
-    /// The receiving half of the link; none before the first and after one ended.
+    /// The receiving half; none before the first link and after a link ended.
     part: Option<RxPart>,
-    /// The generation of that link.
     pub generation: u64,
-    /// Messages received while a thread waited for something else, in their order.
+    /// Messages received while a thread waited for something else, in order.
     pub inbox: VecDeque<Message>,
-    /// An error that occurred after the messages of the inbox, for the call that has emptied it.
+    /// An error that followed the messages of the inbox, for the call that has emptied it.
     deferred_error: Option<Error>,
-    /// Frames in a row that were no messages.
     empty_polls: u32,
     /// Whether the program's event loop watches the descriptor.
     watched: bool,
-    /// Whether the peer sends each message once the one before is consumed.
+    /// Whether the peer sends each message after the previous one is consumed.
     lockstep: bool,
-    /// Whether an answer was kept for a call that has not looked for it since: the descriptor becomes readable once for
-    /// it.
+    /// Whether an answer waits for another call. The descriptor becomes readable once for it.
     has_filed: bool,
-    /// Whether the channel is closed and still reads for acknowledgements.
+    /// Whether the channel is closed and still reads acknowledgements.
     pub closing: bool,
     limits: Limits,
-    /// The schema against which messages and requests are checked while they are decoded.
+    /// Messages and requests are checked against this schema during decoding.
     schema: Option<Arc<PreparedSchema>>,
-    /// The same for replies.
+    /// The schema of replies.
     reply_schema: Option<Arc<PreparedSchema>>,
-    /// What of bodies is left in the peer's slots.
+    /// Which bodies stay in the peer's slots.
     body_views: BodyViews,
-    /// Whether the call copies whole bodies that are left there.
+    /// Whether the call copies whole bodies that stay in the slots.
     takes_whole: bool,
     set: WaitSet,
-    /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
-    /// would enter each message there, too.
+    /// Whether the link's connection is in the set.
+    ///
+    /// In a dialogue over a stream no thread sleeps on the set, and the kernel would enter each message there also.
     link_in_set: bool,
-    /// Whether the direction was on loan, so that the set has what ends the sleep of a thread that has it so.
+    /// Whether the set has the descriptor that ends the sleep of a borrowing thread.
     is_lent: bool,
     /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
@@ -95,11 +90,10 @@ pub struct Receiving {
 
 /// A turn of the loop that receives.
 pub enum Turn {
-    /// Before a look for the next frame: what the caller waits for may have happened.
+    /// Before a look for the next frame: the event that the caller waits for may have happened.
     Look,
-    /// A message.
     Message(Message),
-    /// The peer closes; the acknowledgement for which it waits is sent.
+    /// The peer closes; the acknowledgement that it waits for is sent.
     Bye,
     /// The peer acknowledges, or answers a request of another call.
     Ack,
@@ -107,12 +101,14 @@ pub enum Turn {
 
 /// Token of the link, the waker and the wake-up in the epoll set.
 const LINK: u64 = 1;
-/// The token of the event that a new link may be made.
+/// Token of the event that a new link may be made.
 pub const ORIGIN: u64 = 2;
 
 impl Receiving {
-    /// Returns the state with this epoll set, without a link. Fails with `OutOfMemory` if the process
-    /// has no descriptors left.
+    /// Returns the state with this epoll set, without a link.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if the process has no descriptors left.
     pub fn new(set: Epoll, options: &Options, reconnector: &Reconnector) -> Result<Receiving> {
         let set = WaitSet::new(set);
         let waker = ReadinessFlag::new()?;
@@ -143,17 +139,16 @@ impl Receiving {
         })
     }
 
-    /// Returns whether the peer sends each message once the one before is consumed (`ends/lockstep`).
+    /// Returns whether the peer sends each message after the previous one is consumed (`lockstep`).
     pub fn is_lockstep(&self) -> bool {
         self.lockstep
     }
 
-    /// The descriptor of the epoll set, which a program's event loop watches.
     pub fn descriptor(&self) -> Arc<Descriptor> {
         self.set.descriptor()
     }
 
-    /// Keeps the descriptor readable, from now on, exactly while something can be received.
+    /// From now on, keeps the descriptor readable exactly while something can be received.
     pub fn watch(&mut self, reconnector: &Reconnector) -> Result<()> {
         reconnector.watched.store(true, Ordering::Release);
         self.set.disarm()?;
@@ -163,19 +158,19 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds a received message that the caller did not wait for to the inbox.
+    /// Adds a message that the caller did not wait for to the inbox.
     pub fn keep(&mut self, message: Message) {
         self.inbox.push_back(message);
         self.update_readiness(false);
     }
 
-    /// The same, in front of all others.
+    /// Puts a message in front of the inbox.
     pub fn keep_first(&mut self, message: Message) {
         self.inbox.push_front(message);
         self.update_readiness(false);
     }
 
-    /// Skips the message of the link for which there was no memory, and returns it without its body.
+    /// Skips a message that found no memory, and returns it without its body.
     ///
     /// # Errors
     /// `Malformed`: the link has ended.
@@ -187,7 +182,7 @@ impl Receiving {
         Ok(if let Some(Turn::Message(message)) = turn { Some(message) } else { None })
     }
 
-    /// Returns whether this is a request that its caller has withdrawn by now.
+    /// Returns whether the message is a request that its caller has withdrawn by now.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
         message.is_request() && self.part.as_mut().is_some_and(|part| part.is_withdrawn(message.number()))
@@ -199,14 +194,13 @@ impl Receiving {
             || self.deferred_error.is_none() && self.part.as_ref().is_some_and(RxPart::may_hold_more)
     }
 
-    /// Keeps the descriptor readable until the program asks again, which consumes what it was given.
+    /// Keeps the descriptor readable until the program asks again, which consumes the given messages.
     pub fn keep_readable(&mut self) {
         if self.watched {
             self.waker.wake();
         }
     }
 
-    /// Keeps an error for the next call that receives.
     pub fn defer_error(&mut self, error: Error) {
         self.deferred_error.get_or_insert(error);
         if self.watched {
@@ -214,13 +208,14 @@ impl Receiving {
         }
     }
 
-    /// Returns whether the link has a session and may hold more than was read.
+    /// Returns whether the link has a session and may hold more.
     fn may_hold_more(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.may_hold_more())
     }
 
-    /// Records that the program calls to receive, which consumes the messages delivered before. If a message is ready
-    /// in the link, the record is made together with that message, on the occasion that this returns; else now.
+    /// Records that the program calls to receive, which consumes the messages delivered before.
+    ///
+    /// If the link has a message ready, the returned occasion is recorded together with that message.
     pub fn program_receives(&mut self, conn: &Conn) -> Option<AckTrigger> {
         if self.lockstep {
             lockstep::asks(&conn.links.session_state);
@@ -233,10 +228,10 @@ impl Receiving {
         None
     }
 
-    /// Records that delivered messages are consumed, and acknowledges if that is necessary.
+    /// Records delivered messages as consumed, and acknowledges if necessary.
     fn consume(&mut self, trigger: AckTrigger, conn: &Conn) {
         match &mut self.part {
-            // The ring keeps nothing for the inbox: its messages were copied.
+            // Messages of the inbox are copies, so the ring keeps nothing for them.
             Some(part) if part.negotiated.is_some() => conn.consume(part, trigger),
             // A link without a session acknowledges nothing.
             Some(_) => {}
@@ -244,17 +239,17 @@ impl Receiving {
         }
     }
 
-    /// Returns whether nothing comes over the link of this generation any more.
+    /// Returns whether the link of this generation brings nothing more.
     pub fn is_behind(&self, generation: u64) -> bool {
         self.generation > generation || self.generation == generation && self.part.is_none()
     }
 
-    /// Returns whether the peer is a server, which sends nothing but answers.
+    /// Returns whether the peer is a server, which sends only answers.
     pub fn is_of_server(&self) -> bool {
         self.part.as_ref().is_some_and(|part| check_pattern(part).is_err())
     }
 
-    /// Frees the room of the delivered messages in the link; those in the inbox were copied.
+    /// Frees the room of the delivered messages in the link. Messages of the inbox are copies.
     pub fn consumed(&mut self) {
         if let Some(part) = &mut self.part {
             part.rx.consumed_but(self.inbox.len());
@@ -262,8 +257,7 @@ impl Receiving {
     }
 }
 
-/// Fails for a server, which sends nothing by itself: a program that received from it would wait
-/// without end.
+/// Fails for a server: it sends only answers, so a program that receives would wait without end.
 fn check_pattern(part: &RxPart) -> Result<()> {
     if part.peer.pattern == Pattern::Request {
         let text = "is a server, call it: it sends nothing on its own";

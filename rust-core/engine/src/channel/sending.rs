@@ -1,21 +1,16 @@
-//! The sending direction of a channel: new messages over a link that may break. What the library itself has to say is
-//! in `control`, and what waits for room in `room`.
+//! The sending direction of a channel: new messages over a link that may break.
 //!
-//! A frame goes over a link whole or not at all, as far as the session is concerned: once a part of it is on its way,
-//! the half of the link owns the rest, and the next user of the half writes it, even if this call ends with a time-out:
-//! a thread (`ends/rest`) where the program does not call again. A frame of which nothing was taken stays the caller's.
-//! When the link breaks, the message goes over the next one.
+//! For the session, a frame goes over a link whole or not at all. Once the link has taken a part of a frame, the half
+//! of the link owns the rest. The next user of the half, or a thread (`ends/rest`), writes that rest, even if this
+//! call times out. A frame that the link has not begun stays with the caller, and goes over the next link.
 //!
-//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. [`Sending::send_step`]
-//! does all three under one lock in a link that takes the message whole in memory. Otherwise it returns the ticket of
-//! the admission; [`Sending::put`] passes the message to the link without the lock, and waits for room;
-//! [`Sending::record`] comes under a second one.
+//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. If a link in memory
+//! takes the message whole, [`Sending::send_step`] does all three under one lock. Otherwise it returns the ticket of
+//! the admission. [`Sending::put`] then passes the message without the lock and waits for room, and
+//! [`Sending::record`] takes the lock again. If `put` meets an obstacle, `ends/send` clears it and tries again.
 //!
-//! [`Sending::put`] returns the obstacle that prevents it. `ends/send` clears it and tries again.
-//!
-//! The direction is held by one thread at a time (`direction`). A thread that receives and has an
-//! acknowledgement to send borrows it; if another thread holds it, that thread sends the
-//! acknowledgement when it gives the direction back (`conn`).
+//! One thread at a time holds the direction (`direction`). A receiving thread borrows it to send an acknowledgement.
+//! If another thread holds it, that thread sends the acknowledgement when it gives the direction back (`conn`).
 
 mod content;
 mod control;
@@ -49,35 +44,33 @@ pub use self::draft::{Draft, Until};
 pub use self::links::Links;
 pub use self::push::MAY_BE_STOPPED;
 
-/// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
+/// The state of the sending direction. [`Direction`] ensures that only one thread uses it.
 pub struct Sending {
-    /// The sending half of the link; none before the first and after one broke.
+    /// The sending half; none before the first link and after a link broke.
     pub part: Option<TxPart>,
-    /// The generation of that link, by which the session knows whether there is a newer one.
+    /// The generation of that link. The session compares it to find out whether a newer link exists.
     pub generation: u64,
-    /// How many messages were sent.
     pub sent: Arc<AtomicU64>,
 }
 
-/// What became of a message under the session's lock.
+/// The state of a message when its call leaves the session's lock.
 pub enum Put {
-    /// The link has it, under this number.
+    /// The link has the message, under this number.
     Sent(u64),
-    /// It is admitted, and the link takes it without the lock: see [`Sending::put`].
+    /// Admitted; [`Sending::put`] passes the message to the link without the lock.
     Admitted(Ticket),
-    /// It is not admitted: [`Sending::put`] returns the obstacle.
+    /// Not admitted; [`Sending::put`] returns the obstacle.
     Blocked,
 }
 
-/// An admitted message, and the direction with which its call goes on.
+/// An admitted message, and the direction for the rest of its call.
 pub type Admitted<'a> = (Lease<'a, Sending>, Ticket);
 
-/// An admitted message that the link has since this time.
+/// An admitted message, and the time at which the link took it.
 pub type Passed = (Ticket, i64);
 
 impl Put {
-    /// Leaves the session's lock. Returns the number if the link has the message, otherwise what the call goes on with;
-    /// none at an obstacle.
+    /// Leaves the session's lock. Returns the number of a sent message, or what the call needs to continue.
     #[inline(always)]
     pub fn leave(self, entered: SeatGuard<'_, Sending>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         match self {
@@ -89,19 +82,19 @@ impl Put {
 }
 
 impl Sending {
-    /// Returns the state without a link, of an object with this log.
     pub fn new(event_log: &EventLog) -> Sending {
         Sending { part: None, generation: 0, sent: event_log.add_sender() }
     }
 
-    /// Counts messages that were sent. Only the thread that uses this state writes the counter.
+    /// Counts sent messages. Only the thread that uses this state writes the counter.
     fn count(&self, messages: u64) {
         self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
     }
 
-    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is
-    /// inlined. Of a request whose answer is kept this is recorded now, because the answer may come before the request
-    /// is recorded as sent; the answer to the oldest one may be dropped for it.
+    /// Admits a message for the link; with `in_session`, only for a peer with a session.
+    ///
+    /// Records a request whose answer is kept now, because the answer may come before the request is recorded as
+    /// sent. This may drop the oldest kept answer.
     fn admit<'s>(
         &'s mut self,
         draft: &Draft<'_>,
@@ -125,8 +118,7 @@ impl Sending {
         Ok((part, ticket))
     }
 
-    /// Returns the half of the link, its number and its peer, and the bytes of the longest message that both sides
-    /// accept.
+    /// Returns the half of the link, its terms, and the maximum message size in bytes of both sides.
     fn terms(&mut self, looked: bool) -> Unless<(&mut TxPart, Terms, u64)> {
         let link = self.generation;
         let part = self.part.as_mut().ok_or(Obstacle::NoLink)?;
@@ -134,8 +126,7 @@ impl Sending {
         Ok((part, Terms { link, session, looked }, limit))
     }
 
-    /// Admits a message, which a link in memory takes here, whole; then it is recorded and kept. For every other link,
-    /// and where that one has no room for all of it, [`Sending::put`] goes on with the ticket.
+    /// Admits a message. A link in memory takes it here; [`Sending::put`] continues for other links.
     pub fn send_step(&mut self, draft: &Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
         let mut refused = None;
         match (self.put_at_once(draft, halves, event_log, &mut refused), refused) {
@@ -145,7 +136,7 @@ impl Sending {
         }
     }
 
-    /// [`Sending::send_step`] for every other link, and for data whose long arrays the peer finds in slots.
+    /// Does [`Sending::send_step`] for other links, and for data whose long arrays are in the peer's slots.
     #[inline(always)]
     fn admit_outside(&mut self, draft: Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
         if let DraftContent::Payload(payload) = draft.content
@@ -162,8 +153,10 @@ impl Sending {
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
     }
 
-    /// Admits a message in one block, writes it whole into a link in memory, and keeps it. `None` for every other link
-    /// and message, and at an obstacle; with the ticket in `refused`, if it was admitted.
+    /// Admits a message of one block, writes it whole into a link in memory, and keeps it.
+    ///
+    /// Returns `None` at an obstacle, or for another link or message. `refused` then holds the ticket if the message
+    /// was admitted.
     fn put_at_once(
         &mut self,
         draft: &Draft<'_>,
@@ -187,8 +180,7 @@ impl Sending {
             Kind::Request | Kind::Reply => draft.flags == 0,
             _ => false,
         };
-        // The fence of such a reply covers that its request is consumed, too. If the reply is not sent here, it is sent
-        // next.
+        // The fence of such a reply also covers the consumption of its request. A reply that fails here is sent next.
         let is_only_reply = kind == Kind::Reply && is_short;
         if is_only_reply {
             halves.inbox.finished(draft.to, draft.correlation);
@@ -219,8 +211,10 @@ impl Sending {
         Some(number)
     }
 
-    /// Sends data whose long arrays are in slots of which the peer has the files. The payload is
-    /// kept without counting another owner of its body. Otherwise returns the ticket, if it was admitted.
+    /// Sends data whose long arrays are in slots that the peer has mapped.
+    ///
+    /// Keeps the payload without counting another owner of its body. On failure, returns the ticket if the message
+    /// was admitted.
     #[inline(never)]
     pub fn send_owned(
         &mut self,
@@ -244,12 +238,13 @@ impl Sending {
         Ok(number)
     }
 
-    /// Passes a message to the link, and waits until the link takes it. The lock is free meanwhile. Admits it first
-    /// where there is no ticket of an earlier step; `looked` is whether the caller has received the available
-    /// acknowledgements.
+    /// Passes a message to the link and waits for room, without the session's lock.
+    ///
+    /// Without a ticket of an earlier step, this admits the message first. `looked`: the caller has received the
+    /// available acknowledgements.
     ///
     /// # Errors
-    /// The obstacle; the message is then still the caller's.
+    /// The obstacle; the caller then still owns the message.
     #[inline(always)]
     pub fn put(
         &mut self,
@@ -280,7 +275,7 @@ impl Sending {
         Ok((ticket, sent))
     }
 
-    /// Records that the link has the message, and keeps it. Returns its number.
+    /// Records that the link has the message, and keeps the message. Returns its number.
     #[inline(always)]
     pub fn record(
         &mut self,
@@ -306,8 +301,7 @@ impl Sending {
         number
     }
 
-    /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is
-    /// kept.
+    /// Keeps an answer for the newest link of the session if its class requires that. Returns whether it is kept.
     ///
     /// # Errors
     /// The obstacle.
@@ -327,9 +321,10 @@ impl Sending {
         Ok(is_kept)
     }
 
-    /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
-    /// client that sent the request, which ended with the link, unless the request is idempotent: then the client sends
-    /// it again.
+    /// Releases a broken link. Returns whether the message must not go over another link.
+    ///
+    /// An answer belongs to the client that sent the request, and that client ended with the link. The client of an
+    /// idempotent request sends the request again.
     pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
         let part = self.part.take();
         let is_once =
@@ -337,7 +332,7 @@ impl Sending {
         is_once && draft.kind.is_answer()
     }
 
-    /// Ends the link if the peer has violated the protocol; the transport closes it with that error.
+    /// Ends the link if the peer has violated the protocol. The transport reports the violation to the peer.
     ///
     /// # Errors
     /// The violation.
@@ -349,33 +344,30 @@ impl Sending {
         Err(violation)
     }
 
-    /// Returns the error of a message that is longer than both sides take.
     pub fn too_long(&self, draft: &Draft<'_>) -> Error {
         draft.content.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
     }
 
-    /// Releases the link at the end of the channel, once the peer's side has what was sent.
+    /// Releases the link at the end of the channel, after the peer's side has what was sent.
     pub fn finish(&mut self, until: Deadline) {
         if let Some(mut part) = self.part.take() {
             drive::ended(&mut part.tx, until);
         }
     }
 
-    /// Releases the link if it has ended by a defect. A link of which the peer has only gone is released by the attempt
-    /// to send.
+    /// Releases the link after a defect. If only the peer has gone, the next attempt to send releases the link.
     pub fn drop_defect(&mut self) {
         if self.part.as_ref().is_some_and(|part| part.tx.has_defect()) {
             self.drop_part();
         }
     }
 
-    /// Releases the link.
     pub fn drop_part(&mut self) {
         self.part = None;
     }
 }
 
-/// Writes a message with a flag or with an acknowledgement into a link in memory, whole or not at all.
+/// Writes a message with a flag or an acknowledgement into a link in memory, whole or not at all.
 #[inline(never)]
 fn put_whole(tx: &mut Tx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
     let Some(body) = draft.content.block() else { return false };

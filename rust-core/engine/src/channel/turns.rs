@@ -1,9 +1,8 @@
-//! Turns: threads that use one object one after the other, in the order of their calls, each within its
-//! deadline.
+//! Turns: threads use one object in the order of their calls, each within its deadline.
 //!
-//! A mutex is not enough for three reasons: a wait has to end at a deadline, it has to run the program's
-//! callback in between (`on_wait`), and a thread that calls again from such a callback or from a signal
-//! handler must get an error instead of waiting for itself. `sys::seat` has the line of waiters.
+//! A mutex is not enough. A wait must end at its deadline and run the program's `on_wait` callback. A thread that
+//! calls again from a callback or signal handler must get an error, because it would wait for itself. `sys::seat` has
+//! the line of waiters.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +13,10 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::seat::{self, Lease, Seat, this_thread};
 
-/// Which thread has the turn, and which threads wait for it.
+/// The thread that has the turn, and the threads that wait for it.
 pub struct Turns(Seat<(), ()>);
 
-/// The turn. Its drop releases it and wakes the thread that waits longest.
+/// The turn. Dropping it wakes the thread that waits longest.
 pub type TurnGuard<'a> = Lease<'a, (), ()>;
 
 impl fmt::Debug for Turns {
@@ -33,7 +32,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Returns whether no thread has the turn or waits for it: for calls that need none, and let those come first.
+    /// Returns whether no thread has the turn or waits for it, for calls that let waiting threads go first.
     pub(crate) fn are_free(&self) -> bool {
         self.0.seems_free()
     }
@@ -47,7 +46,7 @@ impl Turns {
     }
 }
 
-/// Takes a seat, behind earlier threads.
+/// Takes a seat after earlier threads.
 ///
 /// # Errors
 /// `Timeout` at the deadline; `InvalidState` if this very thread has it.
@@ -62,7 +61,6 @@ pub(super) fn take_in_turn<'a, T, G>(
     }
 }
 
-/// [`take_in_turn`] for a seat that is not free.
 #[cold]
 fn wait_in_line<'a, T, G>(
     seat: &'a Seat<T, G>,
@@ -80,8 +78,7 @@ fn wait_in_line<'a, T, G>(
     }
 }
 
-/// Returns the error for a thread that calls again while it is in such a call, and would wait for
-/// itself.
+/// Returns the error for a thread that would wait for itself.
 pub fn reentrant_call(operation: &str) -> Error {
     let text = format!(
         "this thread {operation} on this object already, and called it again from a callback or a signal handler; try again once that call has ended"
@@ -89,7 +86,7 @@ pub fn reentrant_call(operation: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// Returns the error of a wait for the turn: a time-out names the operation that kept it.
+/// Returns the error of a wait for the turn. A time-out names the operation of the other thread.
 fn turn_error(error: Error, operation: &str, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout || waiting.is_none() {
         return error;
@@ -106,20 +103,18 @@ fn turn_error(error: Error, operation: &str, waiting: &Waiting<'_>) -> Error {
 pub struct HolderMark(AtomicU64);
 
 impl HolderMark {
-    /// Names the calling thread for a scope.
+    /// Marks the calling thread until the guard is dropped.
     pub fn mark(&self) -> MarkGuard<'_> {
-        // Relaxed here and below: a thread compares only with its own mark, which it has stored itself.
+        // Relaxed here and below: a thread compares only with its own mark, which it stored itself.
         self.0.store(this_thread(), Ordering::Relaxed);
         MarkGuard(self)
     }
 
-    /// Returns whether the calling thread is named.
     pub fn is_this_thread(&self) -> bool {
         self.0.load(Ordering::Relaxed) == this_thread()
     }
 }
 
-/// Removes the mark when it is dropped.
 pub struct MarkGuard<'a>(&'a HolderMark);
 
 impl Drop for MarkGuard<'_> {
@@ -144,7 +139,7 @@ mod tests {
         Waiting::start(Wait::new(time), Timeout::Default)
     }
 
-    /// Eight threads count, each step in two parts: an interleaved step would be seen.
+    /// Eight threads count in steps of two parts, so an interleaved step fails an assertion.
     #[test]
     fn turns_admit_one_thread_at_a_time_and_lose_no_waiter() {
         let shared = Arc::new((Turns::default(), AtomicBool::new(false), AtomicU64::new(0)));
@@ -168,7 +163,7 @@ mod tests {
         assert!(shared.0.are_free(), "no thread waits any more");
     }
 
-    /// A thread that calls again at once has to queue behind those that wait.
+    /// A thread that calls again at once queues after the waiting threads.
     #[test]
     fn turn_goes_to_the_waiter_before_a_returning_thread() {
         let turns = Arc::new(Turns::default());

@@ -1,4 +1,4 @@
-//! Receiving over the link of a connection: what the program has consumed, and what a frame is to whom receives it.
+//! Receiving over the link of a connection: the program's consumption, and the meaning of frames.
 
 use super::Conn;
 use crate::channel::link::{Checks, RxPart, Want};
@@ -9,20 +9,19 @@ use crate::message::Message;
 use crate::session::inbox::AckTrigger;
 use crate::transport::Losses;
 
-/// What a frame is to whom receives it.
+/// The meaning of a frame for its receiver.
 pub(crate) enum Received {
-    /// A message.
     Message(Message),
-    /// The peer closes; the acknowledgement for which it waits is sent.
+    /// The peer closes; the acknowledgement that it waits for is sent.
     Bye,
-    /// The peer acknowledges, and withdraws the request of this number, if there is one.
+    /// An acknowledgement, and the number of the request that the peer withdraws, if any.
     Ack(Option<u64>),
-    /// Nothing, such as a duplicate.
+    /// For example a duplicate.
     Nothing,
 }
 
 impl<L: Links + Send + Sync + 'static> Conn<L> {
-    /// Records that delivered messages are consumed, and acknowledges if that is necessary. The link frees their room.
+    /// Records delivered messages as consumed, and acknowledges if necessary. The link frees their room.
     pub(crate) fn consume(&self, part: &mut RxPart, trigger: AckTrigger) {
         let mut halves = self.links.session_state().halves();
         let has_to_say = halves.consumed_with_room(|| part.rx.consumed_with_fence(), trigger);
@@ -32,7 +31,6 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
         }
     }
 
-    /// Returns the next frame of the link; none if there is none now.
     pub(crate) fn next_frame(&self, part: &mut RxPart) -> Result<Option<Incoming>> {
         let got = part.next_frame();
         let losses = part.rx.take_losses();
@@ -42,11 +40,10 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
         got
     }
 
-    /// Returns the frame of the message for which [`Conn::next_frame`] has found no memory without its body, if `may`
-    /// allows to skip it.
+    /// Skips the body of a frame that found no memory in [`Conn::next_frame`], if `may` allows it.
     ///
     /// # Errors
-    /// This error of that call where it stays the next one; `Malformed`: the caller ends the link.
+    /// The given error if the frame stays the next one; `Malformed`: the caller ends the link.
     #[cold]
     pub(crate) fn without_body(
         &self,
@@ -60,8 +57,9 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
         part.rx.skip_if(may)?.ok_or(error)
     }
 
-    /// Receives a frame. What `want` postpones is recorded as consumed together with a message, and before a bye is
-    /// answered; with any other frame it stays with the caller.
+    /// Receives a frame.
+    ///
+    /// A message or a bye also records the consumption that `want` postpones. Other frames leave it to the caller.
     ///
     /// # Errors
     /// `Malformed` for a protocol violation: the caller ends the link.
@@ -74,7 +72,7 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
     ) -> Result<Received> {
         Ok(match frame.header.kind {
             Kind::Bye => {
-                // The acknowledgement that follows includes what this call consumes.
+                // The acknowledgement below includes what this call consumes.
                 if let Some(trigger) = want.consume.take() {
                     self.consume(part, trigger);
                 }
@@ -87,7 +85,7 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
             kind if want.takes_frame(kind) => {
                 let (fate, mut due) = (want.fate(&frame.header), None);
                 let accepted = part.accept(frame, fate, checks, &self.event_log, |halves, rx| {
-                    // A link that no other one replaces ends by the first thread that sees it.
+                    // No other link replaces this one, so the first thread that sees the violation ends it.
                     if !L::JOINS
                         && let Some(violation) = halves.violation()
                     {

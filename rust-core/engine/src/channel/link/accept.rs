@@ -1,5 +1,7 @@
-//! The next frames of a link, for a channel and for a server's client: what was read ahead comes first, the session
-//! records a message, takes over an acknowledgement, and drops a duplicate.
+//! The next frames of a link, for channels and for the clients of a server.
+//!
+//! Frames that were read ahead come first. The session records messages, takes acknowledgements over, and drops
+//! duplicates.
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use crate::session::inbox::Fate;
 use crate::transport::{Rx, extension};
 use crate::value::Limits;
 
-/// What the values of received messages are checked with.
+/// How the values of received messages are checked.
 #[derive(Clone, Copy)]
 pub struct Checks<'a> {
     pub limits: Limits,
@@ -25,19 +27,20 @@ pub struct Checks<'a> {
 }
 
 impl RxPart {
-    /// Returns the next frame: one that was read ahead, else one of the link; none if there is no frame now.
+    /// Returns the next frame, from the read-ahead or from the link; none if no frame has come.
     pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
         if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
     }
 
-    /// Returns whether another [`RxPart::next_frame`] may find a frame that was already available at the last one.
+    /// Returns whether another [`RxPart::next_frame`] may find a frame that was already available.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
         !self.read_ahead.is_empty() || self.rx.may_hold_more()
     }
 
-    /// Returns whether the caller of this request, which was received last, has withdrawn it by now. Reads the frames
-    /// behind it to find out, without waiting.
+    /// Returns whether the caller of the last received request has withdrawn it by now.
+    ///
+    /// Reads the following frames to find out, without waiting.
     #[inline]
     pub fn is_withdrawn(&mut self, request: u64) -> bool {
         if self.negotiated.is_none() {
@@ -49,11 +52,13 @@ impl RxPart {
         self.read_ahead.withdraws(request)
     }
 
-    /// Returns the message of this frame; none for a duplicate. `first` is called under the session's lock before the
-    /// message is recorded. Messages that were lost before it are reported as an event.
+    /// Returns the message of this frame; none for a duplicate.
+    ///
+    /// Calls `first` under the session's lock before the message is recorded. Reports messages lost before this one
+    /// as an event.
     ///
     /// # Errors
-    /// Those of `first`, and `Malformed` for an impossible number: the caller ends the link.
+    /// Errors of `first`, and `Malformed` for an impossible number: the caller ends the link.
     pub fn accept(
         &mut self,
         frame: Incoming,
@@ -81,7 +86,7 @@ impl RxPart {
             _ => None,
         };
         let source = self.source_of(&frame);
-        // A listener in lockstep replays a recording: what it sends has number and sender there.
+        // A listener in lockstep replays a recording, whose messages have their own number and sender.
         let is_recorded = self.peer.lockstep && !frame.extension.is_empty();
         let recorded = if is_recorded { extension::read_recorded(&frame.extension) } else { None };
         let origin = ReceivedFrom { source: &source, ..self.peer.origin(frame.header.kind, session) };
@@ -92,7 +97,7 @@ impl RxPart {
         }))
     }
 
-    /// Takes over an acknowledgement. Returns the number of the request that the peer withdraws with it.
+    /// Takes an acknowledgement over. Returns the number of the request that it withdraws, if any.
     ///
     /// # Errors
     /// `Malformed` for an impossible number: the caller ends the link.

@@ -1,5 +1,4 @@
-//! Messages that the link has not taken, of a link whose sender does not wait: answers to one client of a server, which
-//! keeps the others waiting for none.
+//! Messages that wait for room in the link of a server's client, so that a slow client delays no other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,33 +11,30 @@ use crate::frame::{Header, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, Tx};
 
-/// Messages that wait for room, in order. Those that are there when it is dropped, with its link, are counted as
-/// dropped.
+/// Messages that wait for room, in order. A drop of the queue counts them as dropped.
 pub struct Queue {
     event_log: Arc<EventLog>,
-    /// With the time since when each waits.
+    /// Each with the start of its wait.
     waiting: VecDeque<(Header, Payload, Instant)>,
-    /// Bytes of their bodies.
+    /// Bytes of the waiting bodies.
     pub bytes: u64,
-    /// Since when the one waits of which the link has a part.
+    /// Since when the partly sent message waits.
     begun: Option<Instant>,
 }
 
 impl Queue {
-    /// Returns the queue of a new link of an object with this log.
     pub fn new(event_log: &Arc<EventLog>) -> Queue {
         Queue { event_log: event_log.clone(), waiting: VecDeque::new(), bytes: 0, begun: None }
     }
 
-    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Puts a message to the link, behind those that wait; what the link does not take waits.
+    /// Puts a message to the link after the waiting ones, or lets it wait.
     ///
     /// # Errors
-    /// That of the link; then it has nothing of the message.
+    /// The error of the link; then the link has nothing of the message.
     pub fn put(&mut self, tx: &mut Tx, header: Header, payload: &Payload) -> Result<()> {
         let frame = Outgoing::of(header, payload.memory());
         if self.is_empty() && send_while_read(tx, &frame)? {
@@ -50,17 +46,16 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns since when the first message waits, or that of which the link has a part.
+    /// Returns since when the first waiting or partly sent message waits.
     pub fn waits_since(&self, tx: &Tx) -> Option<Instant> {
         if tx.has_rest() { self.begun } else { self.waiting.front().map(|(_, _, since)| *since) }
     }
 
-    /// Counts messages that the peer does not get.
     pub fn count_dropped(&self, messages: u64) {
         self.event_log.dropped.fetch_add(messages, Ordering::Relaxed);
     }
 
-    /// Sends what waits, and the rest of what was begun. Returns whether nothing is left.
+    /// Sends the waiting messages and the rest of a begun frame. Returns whether nothing is left.
     pub fn flush(&mut self, tx: &mut Tx) -> Result<bool> {
         while let Some((header, payload, since)) = self.waiting.front() {
             if !send_while_read(tx, &Outgoing::of(*header, payload.memory()))? {
@@ -80,8 +75,9 @@ impl Drop for Queue {
     }
 }
 
-/// Sends a frame, and its rest as long as the peer makes room within the time of a spin; a peer that reads slowly
-/// delays no other. Returns false if the link has nothing of it.
+/// Sends a frame, and its rest while the peer makes room within a spin.
+///
+/// A slow peer thus delays no other peer. Returns false if the link has nothing of the frame.
 fn send_while_read(tx: &mut Tx, frame: &Outgoing<'_>) -> Result<bool> {
     let sent = tx.try_send(frame)?;
     while tx.has_rest() && tx.spin() && !tx.flush()? {}

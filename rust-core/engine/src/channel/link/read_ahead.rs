@@ -1,8 +1,8 @@
 //! Frames of a link that were read before their turn, to find withdrawals.
 //!
-//! A peer that gives up a request sends a withdrawal behind it. The frames behind a request are read before the program
-//! gets it; if the withdrawal is among them, the request is not started. All of them are kept here in their order,
-//! within bounds, and come before what the link has next.
+//! A peer that gives up a request sends a withdrawal after it. This side reads the following frames before the
+//! program gets a request. If they contain its withdrawal, the request is not started. A bounded number of frames is
+//! kept here in order, and comes before the link's next frame.
 
 use std::collections::VecDeque;
 
@@ -11,15 +11,14 @@ use crate::frame::{Incoming, Kind};
 use crate::message::withdrawal;
 use crate::transport::Rx;
 
-/// Frames that are read ahead, at most.
+/// The most frames that are read ahead.
 const MAX_FRAMES: usize = 256;
-/// Bytes of their bodies after which no further frame is read.
+/// After this many bytes of bodies, no further frame is read.
 const MAX_BYTES: usize = 256 << 10;
 
-/// What was read ahead of one link, in order.
 #[derive(Default)]
 pub struct ReadAhead {
-    /// Each with the number of the request that it withdraws. Nothing is read behind an error.
+    /// Each with the number of the request that it withdraws. An error is the last entry.
     frames: VecDeque<Result<(Incoming, Option<u64>)>>,
     /// Bytes of the bodies of `frames`.
     bytes: usize,
@@ -28,12 +27,10 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Returns whether the next frame is the link's.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// Returns the first frame.
     #[inline(never)]
     pub fn pop(&mut self) -> Result<Option<Incoming>> {
         let Some(first) = self.frames.pop_front() else { return Ok(None) };
@@ -43,7 +40,7 @@ impl ReadAhead {
         Ok(Some(frame))
     }
 
-    /// Reads until the link has no more or a bound is reached.
+    /// Reads until the link has no more frames or a bound is reached.
     #[inline(never)]
     pub fn read(&mut self, rx: &mut Rx) {
         while !matches!(self.frames.back(), Some(Err(_)))
@@ -52,7 +49,7 @@ impl ReadAhead {
             && rx.may_hold_more()
         {
             let Some(read) = rx.try_recv().transpose() else { return };
-            // There may be memory for it in its turn.
+            // Memory may suffice for the frame in its turn.
             if read.as_ref().is_err_and(|e| e.kind() == ErrorKind::OutOfMemory) {
                 return;
             }
@@ -65,7 +62,6 @@ impl ReadAhead {
         }
     }
 
-    /// Returns whether a withdrawal of this request is among the frames.
     pub fn withdraws(&self, request: u64) -> bool {
         let mut withdrawn = self.frames.iter().flatten().filter_map(|(_, withdrawn)| *withdrawn);
         self.withdrawals > 0 && withdrawn.any(|withdrawn| withdrawn == request)

@@ -1,9 +1,8 @@
-//! Takes the next message of a link where it lies, in a record or in what a read has brought: it is copied once into a
-//! message, or views its slots, and the session records it. The caller has the session's lock.
+//! Takes the next message of a link from a record, or from the data of a read, under the session's lock.
 //!
-//! Channels and servers take messages that need no further checks in this way: without a schema to check, without an
-//! extension, and without a violation to report. For everything else nothing has changed, and the caller reads the
-//! frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
+//! The message is one copy, or views its slots. The session records it. This path serves messages without a schema
+//! check, an extension or a violation. For other messages nothing changes, and the caller reads the frame with
+//! [`Rx::try_recv`](crate::transport::Rx::try_recv).
 
 use super::RxPart;
 use crate::channel::event_log::EventLog;
@@ -13,17 +12,17 @@ use crate::message::{BodyMemory, Message, ReusedMessage};
 use crate::session::inbox::{AckTrigger, Fate};
 use crate::value::Limits;
 
-/// What a call takes of the messages in a link.
+/// Which messages of a link a call takes.
 #[derive(Clone, Copy)]
 pub struct Want {
     pub data: bool,
     pub requests: bool,
     pub replies: bool,
-    /// What becomes of a message that is not that answer.
+    /// The fate of messages other than the answer.
     pub fate: Fate,
-    /// The occasion on which the messages that were delivered before are recorded as consumed.
+    /// The occasion to record the messages delivered before as consumed.
     pub consume: Option<AckTrigger>,
-    /// The number of the request whose answer the call waits for, and consumes with its receipt; 0 for none.
+    /// The number of the request whose answer the call consumes with its receipt; 0 for none.
     pub answer_to: u64,
 }
 
@@ -32,7 +31,6 @@ impl Want {
     pub const ANY: Want =
         Want { data: true, requests: true, replies: true, fate: Fate::Filed, consume: None, answer_to: 0 };
 
-    /// Returns whether the call takes a message of this kind.
     fn takes(self, kind: Kind) -> bool {
         match kind {
             Kind::Data => self.data,
@@ -42,7 +40,7 @@ impl Want {
         }
     }
 
-    /// The same for a message that comes as a frame, of any kind but an acknowledgement.
+    /// [`Want::takes`] for a message in a frame of any kind except an acknowledgement.
     pub fn takes_frame(self, kind: Kind) -> bool {
         match kind {
             Kind::Error | Kind::Command | Kind::Event => self.replies,
@@ -50,18 +48,17 @@ impl Want {
         }
     }
 
-    /// Returns what becomes of this message.
     pub fn fate(self, header: &Header) -> Fate {
         if is_answer_to(header, self.answer_to) { Fate::Finished } else { self.fate }
     }
 }
 
-/// Returns whether this is the answer to the request of this number, which is 0 for none.
+/// Returns whether this is the answer to the request of this number; false for number 0.
 pub fn is_answer_to(header: &Header, number: u64) -> bool {
     header.kind.is_answer() && header.correlation == number && number != 0
 }
 
-/// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
+/// A taken message, and the work left after the session's lock is released: nearly always none.
 pub struct Taken<M = Message> {
     pub message: M,
     /// The occasion of a pending acknowledgement frame.
@@ -73,7 +70,7 @@ pub struct Taken<M = Message> {
 }
 
 impl<M> Taken<M> {
-    /// Returns the message if nothing is left to do.
+    /// Returns the message if no work is left.
     pub fn done(self) -> Result<M, Taken<M>> {
         if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
             Ok(self.message)
@@ -82,13 +79,12 @@ impl<M> Taken<M> {
         }
     }
 
-    /// Returns the same with what `keep` makes of the message.
     pub fn map<T>(self, keep: impl FnOnce(M) -> T) -> Taken<T> {
         let Taken { message, is_ack_due, missed, acknowledges } = self;
         Taken { message: keep(message), is_ack_due, missed, acknowledges }
     }
 
-    /// Has the pending acknowledgement sent, records a loss, and returns the message.
+    /// Sends the pending acknowledgement, records a loss, and returns the message.
     #[inline]
     pub fn finish(
         self,
@@ -110,8 +106,9 @@ impl<M> Taken<M> {
 }
 
 impl RxPart {
-    /// Delivers the data of the next record that has neither flags nor an acknowledgement, in memory that `place` gives
-    /// for its length. None for all else, and where that gives none.
+    /// Delivers the next record's data without flags and acknowledgement into memory of `place`.
+    ///
+    /// Returns none for everything else, and if `place` gives none.
     #[inline]
     pub fn take_fast<P: BodyMemory>(
         &mut self,
@@ -140,11 +137,12 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the fast-path reply that is the next record, to the request of number `number`: it is consumed with its
-    /// receipt. None for all else; then nothing has changed but the room of earlier messages, which is free.
+    /// Returns the fast-path reply to request `number` from the next record. Its receipt consumes it.
+    ///
+    /// Returns none for everything else. Then only the room of earlier messages was freed.
     #[inline]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
-        // The messages before it were copied; their room is freed while the peer works.
+        // The earlier messages are copies. Their room is freed while the peer works.
         let record = self.rx.reply_in_record()?;
         let reply = *record.words();
         if reply.correlation != number
@@ -165,7 +163,6 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the message that is complete in the link, if the call wants it.
     pub fn take(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         if !self.takes_at_once() {
             return None;
@@ -184,7 +181,7 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges })
     }
 
-    /// The same for a message that is not short. What is in slots is viewed there.
+    /// [`RxPart::take`] for a longer message. Data in slots is viewed there.
     #[inline(never)]
     fn take_long(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let long = self.rx.long()?;
@@ -198,14 +195,15 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges })
     }
 
-    /// Returns whether a message may be taken at once: its sender is known, and none before it waits.
+    /// Returns whether a message may be taken: its sender is known, and no frame waits before it.
     fn takes_at_once(&self) -> bool {
         self.negotiated.is_some() && !self.peer.source.is_empty() && self.read_ahead.is_empty()
     }
 }
 
-/// Returns whether a message of this header acknowledges others, if the call takes it. Shows the peer that a request is
-/// taken. The caller ends the link for impossible numbers.
+/// Returns whether the message acknowledges others, if the call takes it.
+///
+/// Shows the peer that a request is taken. The caller ends the link for impossible numbers.
 fn is_taken(header: &Header, halves: &mut SessionHalves, want: Want) -> Option<bool> {
     if !want.takes(header.kind) || !halves.inbox.is_new(header.sequence) {
         return None;

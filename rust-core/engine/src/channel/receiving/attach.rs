@@ -1,4 +1,4 @@
-//! The link of a receiving direction: taken from the reconnector, in the epoll set, released after its end.
+//! Attaches a link to the receiving direction and its epoll set, and releases the link after its end.
 
 use super::{LINK, Receiving};
 use crate::channel::conn::Conn;
@@ -10,7 +10,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::Interest;
 
 impl Receiving {
-    /// Takes the receiving half of the newest link if there is none, and waits for one if need be.
+    /// Takes the receiving half of the newest link if the direction has none. May wait.
     pub fn join(&mut self, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.part.is_some() {
             return Ok(());
@@ -35,7 +35,7 @@ impl Receiving {
             reconnector.session_state.begin_receiving(self.generation, negotiated);
         }
         for fd in part.rx.descriptors() {
-            // Without it the link could not wake this side; it is released, and the next call looks for another one.
+            // The link could not wake this side. The error releases it, and the next call looks for another link.
             let added = self.set.add(fd, LINK, Interest::IN | Interest::RDHUP);
             added.inspect_err(|_| reconnector.origin.is_due())?;
         }
@@ -44,8 +44,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds to the set, once, what a call of the program signals that wants the direction, for a thread that has it on
-    /// loan.
+    /// Adds the signal of calls that want the lent direction to the set, once.
     pub fn lend(&mut self, wanted: &EventFd) -> Result<()> {
         if !self.is_lent {
             self.set.add(wanted, LINK, Interest::IN)?;
@@ -54,7 +53,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds the link's connection to the set, where a dialogue has taken it out.
+    /// Adds the link's connection to the set again after a dialogue.
     pub(super) fn watch_link(&mut self) -> Result<()> {
         if !self.link_in_set
             && let Some(connection) = self.part.as_ref().and_then(|part| part.rx.connection())
@@ -65,8 +64,9 @@ impl Receiving {
         Ok(())
     }
 
-    /// Records that the link has ended with this error, and releases it. A link that this side ends while the peer is
-    /// connected is hung up: what the peer sends over it is received no more, so nothing is to be sent over it either.
+    /// Records that the link has ended with this error, and releases it.
+    ///
+    /// If the peer is still connected, this side hangs up: it receives nothing more, so nothing may be sent either.
     pub(super) fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {
         event_log.disconnected(why.to_string());
         if why.kind() != ErrorKind::Disconnected
@@ -74,7 +74,7 @@ impl Receiving {
         {
             guard.disconnect();
         }
-        // A close reports by itself how many messages were not acknowledged.
+        // A close itself reports the count of unacknowledged messages.
         if !self.closing {
             reconnector.session_state.peer_gone(self.generation, event_log);
         }
@@ -83,12 +83,11 @@ impl Receiving {
             reconnector.origin.is_due();
         }
         if self.watched {
-            // A call that sends may notice the end first: an event loop has to receive to get the event and to connect.
+            // A sending call may notice the end first. The event loop must receive to get the event and to connect.
             self.waker.wake();
         }
     }
 
-    /// Releases the link.
     pub fn drop_part(&mut self) {
         let Some(part) = self.part.take() else { return };
         for fd in part.rx.descriptors() {

@@ -1,4 +1,4 @@
-//! The meaning of a received frame: a message, an acknowledgement, a close, or nothing to the caller.
+//! The meaning of a received frame for the caller.
 
 use super::{Reads, Receiving, Turn};
 use crate::channel::conn::{Conn, Received};
@@ -9,35 +9,36 @@ use crate::frame::Incoming;
 use crate::message::Message;
 use crate::sys::poll::next_round;
 
-/// After this many polls in a row without a message, the deadline is checked.
+/// The call checks its deadline after this many polls in a row without a message.
 const MAX_EMPTY_POLLS: u32 = 64;
-/// The same for a call that does not wait: more than honest peers send between two messages.
+/// The limit for a call that does not wait: more than honest peers send between two messages.
 const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 
 impl Receiving {
-    /// Counts a poll without a message, and checks deadline and signals now and then, so that no peer can
-    /// keep the caller by frames that are none, or by parts of one.
+    /// Counts a poll without a message; checks deadline and signals after many such polls.
+    ///
+    /// A peer can therefore not hold the caller with frames that carry no message, or with parts of a frame.
     pub fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.empty_polls += 1;
         if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
             return Ok(());
         }
         self.empty_polls = 0;
-        // The next call goes on behind these frames.
+        // The next call continues after these frames.
         let round =
             if waiting.deadline().has_passed() { Err(waiting.timed_out()) } else { next_round(waiting) };
-        // Frames may be left, so an event loop has to be woken for them.
+        // Frames may be left, so the event loop must wake for them.
         round.inspect_err(|_| self.update_readiness(true))
     }
 
-    /// Returns how many polls in a row brought no message.
     #[cfg(test)]
     pub fn empty_polls(&self) -> u32 {
         self.empty_polls
     }
 
-    /// Returns a message to the caller. An answer to another request than `answer_to` belongs to that request, whoever
-    /// receives it: it is kept for the call that takes it, or counted as dropped if no call will.
+    /// Returns a message to the caller, and keeps an answer to another request for that request's call.
+    ///
+    /// An answer that no call will take is counted as dropped.
     pub fn route(
         &mut self,
         message: Message,
@@ -53,15 +54,14 @@ impl Receiving {
         self.file_answer(message, conn, waiting)
     }
 
-    /// Keeps the answer to a request of another call.
     #[inline(never)]
     fn file_answer(&mut self, message: Message, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<Turn> {
         let session_state = &conn.links.session_state;
         session_state.finished(message.session(), message.number());
-        // The lock is free when their memory is.
+        // The lock is free while the dropped messages free their memory.
         let dropped = session_state.halves().calls.file(message);
         dropped.iter().for_each(|_| conn.event_log.count(&conn.event_log.dropped));
-        // An event loop that waits for that answer has to look for it.
+        // An event loop may wait for that answer.
         self.has_filed = self.watched;
         self.count_empty_poll(waiting)?;
         Ok(Turn::Ack)
@@ -99,7 +99,7 @@ impl Receiving {
         })
     }
 
-    /// Keeps the descriptor readable after an answer while others are kept: an event loop may take one at each wake-up.
+    /// Keeps the descriptor readable while answers are kept: an event loop may take one at each wake-up.
     #[cold]
     fn keep_readable_for_filed(&mut self, conn: &Conn) {
         if conn.links.session_state.halves().calls.has_answers() {
@@ -107,7 +107,7 @@ impl Receiving {
         }
     }
 
-    /// Drops a request that waits to be received, because its caller has withdrawn it.
+    /// Drops a request in the inbox that its caller has withdrawn.
     fn withdraw(&mut self, request: u64, conn: &Conn) {
         let session_state = &conn.links.session_state;
         let session = session_state.halves().inbox.session();

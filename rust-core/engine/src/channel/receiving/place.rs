@@ -1,5 +1,7 @@
-//! What a call makes of what it receives, and how it has the receiving direction meanwhile: the two things in which the
-//! users of the loop (`pump`) differ, apart from [`Reads`].
+//! Two differences between the users of the loop (`pump`); [`Reads`] has the others.
+//!
+//! A [`Place`] handles the messages. A [`DirectionGuard`] is the way in which the call holds the
+//! direction.
 
 use std::ops::DerefMut;
 
@@ -11,39 +13,38 @@ use crate::channel::link::Taken;
 use crate::channel::session_state::SessionHalves;
 use crate::error::Result;
 
-/// What a call uses under the session's lock.
+/// The state that a call uses under the session's lock.
 pub struct Locked<'a> {
     pub receiving: &'a mut Receiving,
     pub halves: &'a mut SessionHalves,
     pub event_log: &'a EventLog,
 }
 
-/// What a call has taken under that lock.
+/// The result of a step under that lock.
 pub enum Step<T> {
-    /// What it returns.
+    /// The call's return value.
     Done(Taken<T>),
     /// Another message, which gets a [turn](Place::turn).
     Other(Taken),
-    /// Nothing: no message is complete, or it needs further checks.
+    /// No message is complete, or the message needs further checks.
     Nothing,
 }
 
-/// Where what a call receives goes.
+/// The destination of received messages.
 pub trait Place {
-    /// What the call returns.
     type Output;
 
-    /// Takes what is complete in the link, under the session's lock.
+    /// Takes a complete message of the link, under the session's lock.
     fn take(&mut self, at: &mut Locked<'_>, reads: &Reads) -> Step<Self::Output>;
 
-    /// Makes a turn of the loop, without the lock. Returns what the call returns, once it has it.
+    /// Handles a turn of the loop without the lock. Returns the call's return value once it is known.
     ///
     /// # Errors
-    /// Why the call ends.
+    /// The reason to end the call.
     fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Self::Output>>;
 }
 
-/// Turns alone, for which messages are taken, too.
+/// A place that handles every message in a turn.
 pub struct Turns<F>(pub F);
 
 impl<T, F: FnMut(&mut Receiving, Turn) -> Result<Option<T>>> Place for Turns<F> {
@@ -58,9 +59,9 @@ impl<T, F: FnMut(&mut Receiving, Turn) -> Result<Option<T>>> Place for Turns<F> 
     }
 }
 
-/// The receiving direction as a call has it, without the session's lock.
+/// The receiving direction as a call holds it, without the session's lock.
 pub trait DirectionGuard: DerefMut<Target = Receiving> + Sized {
-    /// Makes a step under the session's lock. Otherwise than with [`Step::Done`] the call still has the direction.
+    /// Makes a step under the session's lock. Unless it is [`Step::Done`], the call keeps the direction.
     fn step<T>(
         self,
         conn: &Conn,
@@ -68,7 +69,7 @@ pub trait DirectionGuard: DerefMut<Target = Receiving> + Sized {
     ) -> std::result::Result<Taken<T>, (Self, Option<Taken>)>;
 }
 
-/// A call that gives the direction back with the message that it returns.
+/// Gives the direction back together with the message that the call returns.
 impl DirectionGuard for Lease<'_, Receiving> {
     #[inline]
     fn step<T>(
@@ -89,7 +90,7 @@ impl DirectionGuard for Lease<'_, Receiving> {
     }
 }
 
-/// A call that keeps it.
+/// Keeps the direction.
 impl DirectionGuard for &mut Receiving {
     fn step<T>(
         self,

@@ -1,10 +1,11 @@
-//! The one loop in which messages and frames of a channel's link are received: for a call that receives, for a call
-//! that awaits its answer, and for a thread that waits for acknowledgements. Links that break are replaced in it.
+//! The single loop that receives the messages and frames of a channel's link, and replaces broken links.
 //!
-//! What differs between them says [`Reads`]; what becomes of a message or frame decides the [`Place`]. Its first part,
-//! [`receive`], takes what is complete in the link, under the session's lock; a call whose message it is gives the
-//! direction back under that lock. Where nothing is, it polls for a microsecond, if that is known to succeed. The
-//! second part, `pump_frames`, does everything else, without the lock.
+//! It serves calls that receive, calls that await an answer, and threads that wait for acknowledgements. [`Reads`]
+//! states their differences; the [`Place`] handles messages and frames.
+//!
+//! The first part, [`receive`], takes complete messages under the session's lock. A call that gets its
+//! message there gives the direction back under that lock. If the link is empty, `receive` polls for a microsecond if
+//! earlier polls succeeded. The second part, `pump_frames`, does everything else without the lock.
 
 use super::place::{DirectionGuard, Place, Turns};
 use super::reads::{First, Reads};
@@ -17,19 +18,19 @@ use crate::frame::Header;
 use crate::planted;
 use crate::session::inbox::{AckTrigger, Fate};
 
-/// Messages in the inbox, at most, while a thread reads for acknowledgements.
+/// The most messages in the inbox while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
 
-/// What the caller does in each turn of the loop; `true` ends it.
+/// The caller's action in each turn of the loop; `true` ends the loop.
 type Turned<'a> = dyn FnMut(&mut Receiving, Turn) -> Result<bool> + 'a;
 
-/// Where the loop is.
+/// The position in the loop.
 enum At {
     /// Before a look for the next frame.
     Look,
     /// Before the session's lock, if a message may be taken there.
     Lock,
-    /// At the next frame: nothing could be taken under the lock.
+    /// At the next frame: the lock yielded nothing.
     Frame,
 }
 
@@ -37,18 +38,21 @@ enum At {
 enum Pumped {
     /// A message may be taken under the lock.
     Ready,
-    /// A turn has ended the loop.
     Ended,
 }
 
-/// Receives until `place` has what the call returns. `came` is what was taken already and is not that. Returns the
-/// direction as well, unless it was given back with the message.
+/// Receives until `place` has the call's return value. `came` is an already taken other message.
+///
+/// Also returns the direction, unless it was given back with the message.
 ///
 /// # Errors
-/// Those of the turns. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
-/// `InvalidState` once the channel is closed; an error about a single frame, after which receiving goes on: it was
-/// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which ends
-/// the link.
+/// Errors of the turns, and these:
+///
+/// - `Timeout` at the deadline.
+/// - `Disconnected` at the end of a link that is not replaced.
+/// - `InvalidState` once the channel is closed.
+/// - `Malformed` for a protocol violation, which ends the link.
+/// - An error about a single frame. The frame was skipped, or stays the next one if memory was missing.
 pub fn receive<H: DirectionGuard, P: Place>(
     held: H,
     place: &mut P,
@@ -94,7 +98,7 @@ pub fn receive<H: DirectionGuard, P: Place>(
                 (held, came) = (again, other);
                 (reads.first, at) = (First::Look, At::Frame);
                 if came.is_some() {
-                    // It was recorded with the message.
+                    // The step recorded the consumption together with the message.
                     (reads.consume, at) = (None, At::Look);
                 }
             }
@@ -108,10 +112,10 @@ pub fn receive<H: DirectionGuard, P: Place>(
 }
 
 impl Receiving {
-    /// Receives messages and frames, and passes each to `turn`, until that returns a result.
+    /// Passes each received message and frame to `turn`, until that returns a result.
     ///
     /// # Errors
-    /// Those of [`receive`].
+    /// As of [`receive`].
     pub fn pump<T>(
         &mut self,
         conn: &Conn,
@@ -122,10 +126,10 @@ impl Receiving {
         receive(self, &mut Turns(turn), conn, (reads, None), waiting).0
     }
 
-    /// Receives for the library, until `enough` is true; messages go to the inbox.
+    /// Receives for the library until `enough` is true; messages go to the inbox.
     ///
     /// # Errors
-    /// Those of [`Receiving::pump`]; `Full` if the inbox holds [`MAX_INBOX`] messages.
+    /// As of [`Receiving::pump`]; `Full` if the inbox holds [`MAX_INBOX`] messages.
     pub fn read(
         &mut self,
         conn: &Conn,
@@ -150,13 +154,13 @@ impl Receiving {
         })
     }
 
-    /// Receives the available frames without waiting, for the acknowledgements among them.
+    /// Receives the available frames without waiting, for their acknowledgements.
     pub fn collect_acks(&mut self, conn: &Conn) {
-        // The next call that receives gets the same error and reports it.
+        // The next call that receives gets this error again and reports it.
         let _ = self.read(conn, Reads::of_library(), &mut Waiting::at_once(), || false);
     }
 
-    /// The loop of [`receive`] without the lock: until a message may be taken there, or a turn ends it.
+    /// Runs the loop of [`receive`] without the lock, until a message may be taken or a turn ends it.
     #[inline(never)]
     fn pump_frames(
         &mut self,
@@ -188,11 +192,11 @@ impl Receiving {
                     return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
                 }
                 self.connect(reconnector, event_log, waiting)?;
-                // What the call has seen is not true of this link, over which messages may have to be sent again.
+                // The call's earlier look does not hold for this link, over which messages may have to be replayed.
                 reads.first = First::Look;
                 if reads.is_lent {
-                    // The sending half takes its half, too. The end of the last link may have brought the
-                    // acknowledgement for which the caller waits, and the new one need not bring any.
+                    // The sending half must join the new link also. The end of the last link may have brought the
+                    // acknowledgement that the caller waits for. The new link need not bring another.
                     conn.send_ack(AckTrigger::Park);
                     *at = At::Look;
                     continue;
@@ -217,7 +221,7 @@ impl Receiving {
                 conn.without_body(part, error, is_late).map(Some)
             });
             if !matches!(got, Ok(Some(_))) {
-                // Before the link is released, and its session with it.
+                // Before the link and its session are released.
                 self.apply_consume(reads, conn);
             }
             match got {
@@ -231,7 +235,7 @@ impl Receiving {
                             let Some(of) = other else { continue };
                             of
                         }
-                        // A protocol violation: nothing that follows can be relied on.
+                        // After a protocol violation, no further frame can be trusted.
                         Err(e) => {
                             self.apply_consume(reads, conn);
                             self.link_lost(reconnector, event_log, &e);
@@ -250,7 +254,7 @@ impl Receiving {
                         return Ok(Pumped::Ended);
                     }
                 }
-                // An error about one frame: the transport has skipped it, or there may be memory for it later.
+                // An error about one frame: the transport has skipped it, or memory may suffice later.
                 Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
                 Err(e) => {
                     self.link_lost(reconnector, event_log, &e);
@@ -268,8 +272,7 @@ impl Receiving {
         }
     }
 
-    /// Passes the first message of the inbox on. One that a call has left in its slot is copied, unless this call does
-    /// that itself.
+    /// Passes the first message of the inbox on. Copies a body out of its slot, unless this call does that.
     fn give_kept(&mut self, reads: &Reads, conn: &Conn, turn: &mut Turned<'_>) -> Result<bool> {
         if !self.takes_whole
             && let Some(first) = self.inbox.front_mut()
@@ -286,8 +289,7 @@ impl Receiving {
         turn(self, Turn::Message(message))
     }
 
-    /// Prepares the look for the next frame. Frees the room of the delivered messages in the link, and waits where the
-    /// link is probably empty.
+    /// Prepares the look for the next frame: frees the room of delivered messages, and waits if useful.
     fn begin_look(&mut self, reads: &mut Reads, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if reads.of_program
             && let Some(error) = self.deferred_error.take()
@@ -310,15 +312,15 @@ impl Receiving {
             && !self.watched
             && self.part.as_mut().is_some_and(|part| part.read_ahead.is_empty() && part.rx.is_likely_empty())
         {
-            // Reading an empty link before the wait would cost one more system call. A time-out is reported later,
-            // after the link was read once.
+            // Reading an empty link before the wait would cost one more system call. A time-out is reported after one
+            // read of the link.
             self.wait_for_frame(reads, conn, waiting)
                 .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
         Ok(())
     }
 
-    /// Fails where the program receives from a server.
+    /// Fails if the program receives from a server.
     fn check_sends(&self, reads: &Reads) -> Result<()> {
         match &self.part {
             Some(part) if reads.of_program => check_pattern(part),
@@ -326,8 +328,7 @@ impl Receiving {
         }
     }
 
-    /// Leaves the descriptor as an event loop needs it, which waits from here on, also where the peer is a server,
-    /// which has only answers.
+    /// Leaves the descriptor in the state that a waiting event loop needs, also for a server as peer.
     fn leave_to_event_loop(&mut self, reads: &Reads, conn: &Conn) {
         if self.part.as_ref().is_some_and(|part| !part.parked) {
             self.update_readiness(true);
@@ -343,7 +344,7 @@ impl Receiving {
         }
     }
 
-    /// Records what the call has postponed as consumed.
+    /// Records the consumption that the call has postponed.
     pub(super) fn apply_consume(&mut self, reads: &mut Reads, conn: &Conn) {
         if let Some(trigger) = reads.consume.take() {
             self.consume(trigger, conn);

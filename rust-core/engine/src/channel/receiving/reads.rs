@@ -1,47 +1,46 @@
-//! For whom frames of a channel's link are received, and what follows from that in the loop (`pump`).
+//! Who receives frames (a program's call or the library), and how that changes the loop (`pump`).
 
 use crate::channel::link::Want;
 use crate::session::inbox::{AckTrigger, Fate};
 
-/// For whom frames are received.
+/// How a call receives.
 #[derive(Clone, Copy, Default)]
 pub struct Reads {
-    /// A call of the program that receives: it gets first what was kept. A server sends nothing to it.
+    /// A receiving call of the program. It gets kept messages first, and fails if the peer is a server.
     pub of_program: bool,
-    /// What becomes of a message that is not the answer.
+    /// The fate of messages other than the answer.
     pub fate: Fate,
-    /// What was delivered before stays unconsumed in a store: the program may not have handled it.
+    /// Whether delivered messages stay unconsumed in a store: the program may not have handled them.
     pub spares: bool,
-    /// The occasion on which the messages delivered before are recorded as consumed: together with the next message, if
-    /// one is ready, which saves a lock and a fence; otherwise before a wait.
+    /// The occasion to record delivered messages as consumed.
+    ///
+    /// Recording together with the next ready message saves a lock and a fence. Otherwise it happens before a wait.
     pub consume: Option<AckTrigger>,
-    /// The number of the request whose answer the call waits for; 0 for none.
+    /// The number of the request whose answer the call awaits; 0 for none.
     pub answer_to: u64,
-    /// A link that has ended is replaced by a new one. Otherwise only one that exists already is taken.
+    /// Whether the call makes a new link after the end of a link. Otherwise it takes only an existing one.
     pub makes_links: bool,
-    /// The direction is on loan to a thread that sleeps for long: a call of the program that wants it gets it.
+    /// Whether the direction is on loan to a long sleeper, which gives it up to a call of the program.
     pub is_lent: bool,
-    /// Whether the peer lives is asked before each look: a link over shared memory that was parked asks the kernel.
+    /// Whether each look first checks that the peer lives. A parked link over shared memory asks the kernel.
     pub asks_for_peer: bool,
-    /// What the call does before it takes a frame.
     pub first: First,
 }
 
-/// What a call does before it takes the first frame: what it has seen under the lock that it had last is not looked for
-/// again.
+/// The action before the first frame, which skips what the call has already seen under its last lock.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum First {
-    /// It looks, as before each frame.
+    /// Looks, as before each frame.
     #[default]
     Look,
-    /// It has seen that nothing is there: it reads what a stream has.
+    /// The link was empty: reads the data of a stream.
     Read,
-    /// It has seen that nothing is there, and that nothing is to be said before a wait: it waits.
+    /// The link was empty and nothing must be sent before a wait: waits.
     Wait,
 }
 
 impl Reads {
-    /// How a call of the program receives that has recorded what was consumed.
+    /// How a receiving call of the program reads after it has recorded the consumption.
     pub const OF_PROGRAM: Reads = Reads {
         of_program: true,
         makes_links: true,
@@ -53,15 +52,14 @@ impl Reads {
         asks_for_peer: false,
         first: First::Look,
     };
-    /// The same where each message is delivered in the step in which it is received.
+    /// [`Reads::OF_PROGRAM`] with delivery in the receiving step.
     pub const DELIVERED: Reads = Reads { fate: Fate::Delivered, ..Reads::OF_PROGRAM };
 
-    /// Returns what is taken in the link for such a call.
     pub fn want(&self) -> Want {
         Want { fate: self.fate, consume: self.consume, answer_to: self.answer_to, ..Want::ANY }
     }
 
-    /// Returns how the library receives: what is there, over links that are there.
+    /// Returns how the library receives: available frames over existing links.
     pub fn of_library() -> Reads {
         Reads { spares: true, ..Reads::default() }
     }

@@ -1,5 +1,6 @@
-//! Taking: a call takes a message from the link under one lock (`link/take`), unless something comes before
-//! it: messages that were kept, an error, a close. If nothing is taken, the loop (`pump`) finds out why.
+//! Takes a message from the link under one lock (`link/take`).
+//!
+//! Kept messages, an error or a close come first. If nothing is taken, the loop (`pump`) finds the reason.
 
 use super::{Reads, Receiving, Step};
 use crate::channel::event_log::EventLog;
@@ -11,13 +12,14 @@ use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 use crate::session::inbox::{AckTrigger, Fate};
 use crate::transport::BodyViews;
 
-/// Data for a program of which the call has recorded that it receives again.
+/// Data for a program whose call has already recorded that it receives again.
 const MORE: Want = Want { requests: false, replies: false, fate: Fate::Delivered, ..Want::ANY };
 
 impl Receiving {
-    /// Returns what comes nearly always to a program that receives: data in memory for which `place` gives a place, by
-    /// its length. None for all else, and if anything else is pending; then nothing has changed. `consume` as in
-    /// [`Want`].
+    /// Returns the usual result of a receiving program: data in memory that `place` gives for its length.
+    ///
+    /// Returns none for everything else, and if anything else is pending; then nothing has changed. `consume` is as
+    /// in [`Want`].
     #[inline]
     pub fn take_next<P: BodyMemory>(
         &mut self,
@@ -32,8 +34,9 @@ impl Receiving {
         self.take_data(halves, event_log, place, consume)
     }
 
-    /// Delivers the data message in the link's memory that has neither flags nor an acknowledgement, in memory that
-    /// `place` gives for its length. None for all else, and where that gives none; then nothing has changed.
+    /// Delivers data without flags and acknowledgement from the link's memory into memory of `place`.
+    ///
+    /// Returns none for everything else, and if `place` gives none; then nothing has changed.
     fn take_data<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
@@ -48,14 +51,15 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Counts a message that was taken. An answer to no request of the caller is none to it: see
-    /// [`Receiving::route`].
+    /// Counts a taken message. [`Receiving::route`] handles an answer to a request of another call.
     fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
     }
 
-    /// Records that the program receives again, for a call that [nothing](Receiving::is_program_kept_waiting) keeps
-    /// waiting, and that has found no message. False where something is to be done before a wait.
+    /// Records that the program receives again, after a look that found no message.
+    ///
+    /// Returns false if something must be sent before a wait. The caller has checked that
+    /// [nothing](Receiving::is_program_kept_waiting) else is pending.
     #[inline(always)]
     pub fn begin_wait(&mut self, halves: &mut SessionHalves) -> bool {
         let may_wait = |part: &&mut RxPart| part.read_ahead.is_empty() && !part.rx.may_take_at_once();
@@ -64,8 +68,9 @@ impl Receiving {
         !is_due && !halves.has_to_say(AckTrigger::Pause)
     }
 
-    /// Takes the message that is complete in the link, for a call of the program. Data is what it returns; in lockstep,
-    /// the listener learns of it.
+    /// Takes the complete message of the link for a call of the program.
+    ///
+    /// Data ends the call. In lockstep the message gets a turn, which tells the listener.
     #[inline(always)]
     pub fn take_for_program(
         &mut self,
@@ -82,8 +87,9 @@ impl Receiving {
         }
     }
 
-    /// Takes the message that is complete in the link, for a call that copies it. Bodies in slots are left there only
-    /// once [`Receiving::view_bodies`] says so.
+    /// Takes the complete message of the link for a call that copies it.
+    ///
+    /// Bodies stay in slots only after [`Receiving::view_bodies`] was called.
     pub fn take_copied<T>(
         &mut self,
         halves: &mut SessionHalves,
@@ -94,8 +100,9 @@ impl Receiving {
         taken.map_or(Step::Nothing, Step::Other)
     }
 
-    /// From now on bodies of data in slots are left there, with `whole` for a call that copies them at once, else as
-    /// the options have it. What is checked against a schema while it is decoded is copied.
+    /// Leaves bodies of data in slots from now on; with `whole`, for a call that copies them at once.
+    ///
+    /// Otherwise the options decide. Bodies that are checked against a schema during decoding are copied.
     pub fn view_bodies(&mut self, whole: bool) {
         let unchecked = |views, is_unchecked: bool| if is_unchecked { views } else { BodyViews::None };
         let data = if whole { BodyViews::Whole } else { self.body_views };
@@ -107,8 +114,9 @@ impl Receiving {
         }
     }
 
-    /// Takes the message that is complete in the link, for the caller of the request of number `number`. If it is the
-    /// answer, it is consumed with its receipt.
+    /// Takes the complete message of the link for the caller of request `number`.
+    ///
+    /// The receipt of the answer consumes it.
     #[inline(never)]
     pub fn take_for_caller(
         &mut self,
@@ -122,9 +130,9 @@ impl Receiving {
         }
     }
 
-    /// Returns the fast-path reply that lies in the link's memory, for the caller of the request of number `number`: it
-    /// is consumed with its receipt. None for all else; then nothing has changed but the room of earlier messages,
-    /// which is free.
+    /// Returns the fast-path reply in the link's memory to request `number`. Its receipt consumes it.
+    ///
+    /// Returns none for everything else. Then only the room of earlier messages was freed.
     #[inline]
     pub fn take_reply(
         &mut self,
@@ -141,7 +149,7 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns whether anything else than the next messages of the link is pending for a program that receives.
+    /// Returns whether a receiving program has anything pending besides the link's next messages.
     pub fn is_program_kept_waiting(&self) -> bool {
         // One expression without early returns: nearly always each condition is false.
         !self.inbox.is_empty()
@@ -154,9 +162,9 @@ impl Receiving {
                 .is_none_or(|part| part.parked | part.bye_received | (part.peer.pattern == Pattern::Request))
     }
 
-    /// Delivers the data messages in the link's memory to a program that receives again, as [`Receiving::take_next`]
-    /// does one, until there are `max`. Stops at anything else, and where a dropped message has another length. None if
-    /// there is none.
+    /// Delivers up to `max` data messages of the link's memory, each as [`Receiving::take_next`] does.
+    ///
+    /// Stops at anything else, and if a dropped message has another length. Returns none if no message was taken.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
@@ -167,7 +175,7 @@ impl Receiving {
         if self.is_program_kept_waiting() || self.watched {
             return None;
         }
-        // Without a message in the link it is recorded once more.
+        // If the link has no message, the next call records this once more.
         halves.inbox.consumed();
         let missed = self.take_more(halves, event_log, max, messages);
         let part = self.part.as_mut().filter(|part| !messages.is_empty() && part.rx.is_in_memory())?;
@@ -198,9 +206,10 @@ impl Receiving {
         missed
     }
 
-    /// Adds the data messages that are complete in the link behind one that the program has just got, until there are
-    /// `max`: for a call that returns several, under one lock. Stops at anything else. None of them is consumed before
-    /// the next call.
+    /// Adds complete data messages that follow the program's message, until there are `max`.
+    ///
+    /// Serves a call that returns several messages, under one lock. Stops at anything else. Only the next call
+    /// consumes them.
     pub fn take_ready_run(
         &mut self,
         session_state: &SessionState,
@@ -215,7 +224,7 @@ impl Receiving {
         let mut halves = session_state.halves();
         loop {
             missed = u64::saturating_add(missed, self.take_more(&mut halves, event_log, max, messages));
-            // Others, such as one behind the end of the link's memory.
+            // Other records, such as one after the end of the link's memory.
             if messages.len() < max
                 && let Some(taken) = self.take_complete(&mut halves, event_log, MORE)
             {
@@ -235,18 +244,19 @@ impl Receiving {
         }
     }
 
-    /// Returns whether [`Receiving::take_complete`] may find a message.
     pub(super) fn may_take(&mut self) -> bool {
         self.readable_part().is_some_and(|part| part.rx.may_take_at_once())
     }
 
-    /// Returns the link of a session, unless an event loop watches it: then each look begins with its descriptors.
+    /// Returns the link of a session, unless an event loop watches it. Watched looks begin with the descriptors.
     pub(super) fn readable_part(&mut self) -> Option<&mut RxPart> {
         self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched)
     }
 
-    /// Returns the message that is complete in the link if the call wants it: it is copied from the link's memory, or
-    /// from what a read has brought, and the session records it. None in all other cases, in which nothing has changed.
+    /// Returns the complete message of the link if the call wants it, and records it in the session.
+    ///
+    /// The message is a copy from the link's memory or from the data of a read. Returns none in all other cases; then
+    /// nothing has changed.
     #[inline(always)]
     pub(super) fn take_complete(
         &mut self,
@@ -269,7 +279,7 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded.
+    /// Removes the kinds that are checked against a schema during decoding.
     fn without_checked(&self, want: Want) -> Want {
         let is_unchecked = self.schema.is_none();
         Want {

@@ -1,8 +1,7 @@
-//! How a receiving thread waits: a short wait first, of the transport or of the epoll set, then the set with
-//! the time-out of the call.
+//! How a receiving thread waits: first a short wait of the transport or the epoll set, then the set.
 //!
-//! The pending acknowledgement is sent before the wait. Parking announces to the transport that this side
-//! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
+//! The thread sends the pending acknowledgement first. Parking asks the transport to wake this side. Every wait
+//! undoes it, unless the program itself waits on the descriptor.
 
 use super::{First, Reads, Receiving};
 use crate::channel::conn::Conn;
@@ -17,10 +16,10 @@ use crate::transport::{Polled, Waited};
 impl Receiving {
     /// Waits until the link may have a frame.
     ///
-    /// A due acknowledgement is sent first, before the spin: a receiver that is killed while messages keep
-    /// arriving would otherwise have consumed some without an acknowledgement, and its next incarnation would
-    /// receive them again. In a dialogue that is one message, whose acknowledgement is sent after a short wait,
-    /// because the program's answer can carry it.
+    /// A due acknowledgement is sent before the spin. Otherwise a receiver that is killed in a stream of messages
+    /// would have consumed some without acknowledgement, and its next incarnation would receive them again. In a
+    /// dialogue only one message is at risk. Its acknowledgement follows after a short wait, because the program's
+    /// answer can carry it.
     pub(super) fn wait_for_frame(
         &mut self,
         reads: &mut Reads,
@@ -66,17 +65,18 @@ impl Receiving {
         self.check_open(conn)
     }
 
-    /// Fails where another thread has closed the channel while this one slept.
+    /// Fails if another thread has closed the channel in the meantime.
     fn check_open(&self, conn: &Conn) -> Result<()> {
         if self.closing { Ok(()) } else { conn.links.check_open() }
     }
 
-    /// Waits for a call that waits first. Polls for about a microsecond, if that is known to succeed on a link over
-    /// shared memory; the room of earlier messages is free meanwhile. Over a stream whose last polls found nothing,
-    /// waits for a few milliseconds. Returns whether a message may be there.
+    /// Makes the first wait of a call. Returns whether a message may have come.
+    ///
+    /// Polls for about a microsecond if earlier polls of the shared memory succeeded; the room of earlier messages is
+    /// free meanwhile. Over a stream whose last polls found nothing, waits a few milliseconds.
     ///
     /// # Errors
-    /// Those of the tick.
+    /// Errors of the tick.
     #[inline(always)]
     pub(super) fn wait_first(
         &mut self,
@@ -92,14 +92,15 @@ impl Receiving {
         }
     }
 
-    /// Reads what has arrived over a stream, for a call that has to say something before it waits. Returns whether a
-    /// message may be there.
+    /// Reads the data that has arrived over a stream, for a call that must send before it waits.
+    ///
+    /// Returns whether a message may have come.
     pub(super) fn read_first(&mut self) -> bool {
         let part = self.readable_part().filter(|part| !part.parked && part.read_ahead.is_empty());
         part.is_some_and(|part| part.rx.poll_once() == Polled::Found)
     }
 
-    /// Waits for a few milliseconds, where another look would probably find nothing.
+    /// Waits a few milliseconds, because another look would probably find nothing.
     #[inline(never)]
     fn wait_instead(&mut self, reads: &Reads, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<bool> {
         match self.wait_soon(reads, waiting) {
@@ -109,22 +110,23 @@ impl Receiving {
                 conn.send_ack(AckTrigger::Park);
             }
             Ok(Waited::Omitted) => {}
-            // The link is read once more before that is reported.
+            // The link is read once more before the time-out is reported.
             Err(e) if e.kind() == ErrorKind::Timeout => {}
             Err(e) => return Err(e),
         }
         Ok(false)
     }
 
-    /// Waits for a few milliseconds at most, where the transport or a dialogue makes that worth it: without the lock,
-    /// which a call over a stream takes once before it and once after it.
+    /// Waits at most a few milliseconds, if the transport or a dialogue makes that worthwhile.
+    ///
+    /// Runs without the lock. A call over a stream takes the lock once before and once after it.
     #[inline(always)]
     fn wait_soon(&mut self, reads: &Reads, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) else {
             return Ok(Waited::Omitted);
         };
         if reads.is_lent {
-            // A thread of the program that needs a lent direction is seen by the epoll set alone.
+            // Only the epoll set sees a program's thread that needs the lent direction.
             return Ok(if part.rx.spin() { Waited::Ready } else { Waited::Omitted });
         }
         let waited = match part.rx.sole_descriptor() {
@@ -137,7 +139,7 @@ impl Receiving {
             && let Some(connection) = part.rx.connection()
         {
             if self.link_in_set && !self.watched && self.set.is_in_dialogue() {
-                // No sleep of the next waits is on the set.
+                // The next waits do not sleep on the set.
                 self.set.remove(connection);
                 self.link_in_set = false;
             }
@@ -146,8 +148,9 @@ impl Receiving {
         Ok(waited)
     }
 
-    /// Waits in the epoll set. An acknowledgement that waits for the program's answer is sent after a short wait, which
-    /// there may have been (`waited`).
+    /// Waits in the epoll set.
+    ///
+    /// An acknowledgement that waits for the program's answer is sent after a short wait, unless `waited` was one.
     fn wait_in_epoll(
         &mut self,
         waited: Waited,
@@ -157,8 +160,8 @@ impl Receiving {
     ) -> Result<()> {
         let mut waited = waited;
         self.watch_link()?;
-        // Shared memory has had its own short wait, and a descriptor that is slept on alone; but who wants a direction
-        // that is on loan signals another one. The timer would make a watched descriptor readable.
+        // Shared memory and a sole descriptor have had a short wait. A call that wants a lent direction signals
+        // another descriptor. The timer would make a watched descriptor readable.
         let had =
             |part: &RxPart| part.rx.is_in_memory() || !reads.is_lent && part.rx.sole_descriptor().is_some();
         if waited == Waited::Omitted && !self.watched && self.part.as_ref().is_some_and(|part| !had(part)) {
@@ -176,14 +179,16 @@ impl Receiving {
             Waited::Omitted => {}
         }
         if self.lockstep && !reads.is_lent {
-            // What comes over the other channels meanwhile is looked at in between.
+            // The pause lets the thread look at its other channels.
             return self.set.wait_pause(waiting).map(drop);
         }
         self.set.wait(waiting)
     }
 
-    /// Leaves the descriptor to a sender for which no thread waits. False where a frame has come, and where the
-    /// descriptor is readable for what an event loop has not received.
+    /// Leaves the descriptor to a sender for which no thread waits.
+    ///
+    /// Returns false if a frame has come, or if the descriptor is readable for something that an event loop has not
+    /// received.
     pub fn leave_to_sender(&mut self) -> Result<bool> {
         if self.watched && (!self.inbox.is_empty() || self.deferred_error.is_some()) {
             return Ok(false);
@@ -194,15 +199,15 @@ impl Receiving {
         Ok(!part.park()?)
     }
 
-    /// Takes back the request to be woken.
     pub(super) fn unpark(&mut self) {
         if let Some(part) = &mut self.part {
             part.unpark();
         }
     }
 
-    /// Keeps the descriptor readable while something is in the inbox. With `link`, the link is polled, too,
-    /// and parked if it has nothing.
+    /// Keeps the descriptor readable while the inbox holds something.
+    ///
+    /// With `link`, also polls the link, and parks it if it is empty.
     pub(super) fn update_readiness(&mut self, link: bool) {
         if !self.watched {
             return;

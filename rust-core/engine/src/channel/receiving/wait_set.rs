@@ -1,14 +1,13 @@
-//! The epoll set of a receiving direction, and a timer in it that ends the short wait of a dialogue.
+//! The epoll set of a receiving direction, and its timer, which ends the short wait of a dialogue.
 //!
-//! A sleep with a time-out of its own sets and cancels a timer of the kernel, about 0.4 µs each time. In a
-//! dialogue every receive sleeps, so one timer stays armed while messages come: it expires every 4.5 ms and
-//! not once for each message.
+//! A sleep with a time-out sets and cancels a timer of the kernel, about 0.4 µs each time. In a dialogue every
+//! receive sleeps. So one timer stays armed while messages come, and expires once in 4.5 ms instead of once per
+//! message.
 //!
-//! A sleep without a time-out is correct only while the timer is armed. So nothing else can sleep on the set
-//! or read the timer: [`WaitSet::sleep`] and [`WaitSet::sleep_on`] are the only sleeps, they disarm the timer in the
-//! same step in which they see it expire, and `armed` changes in two functions. The timer is level-triggered: an expiry
-//! that no sleep has seen ends the next one. A forked child cannot call this (`sys::fork`), and the clock is the
-//! monotonic one.
+//! A sleep without a time-out is correct only while the timer is armed. [`WaitSet::sleep`] and [`WaitSet::sleep_on`]
+//! are therefore the only sleeps, and only they read the timer. They disarm it in the step that sees it expire. Two
+//! functions change `armed`. The timer is level-triggered, so an unseen expiry ends the next sleep. A forked child
+//! cannot call this (`sys::fork`). The clock is monotonic.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -22,30 +21,30 @@ use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::timer::Timer;
 use crate::transport::Waited;
 
-/// How long a receiver whose program may answer waits before it sends an acknowledgement by itself.
-/// Longer than a tick of the kernel's clock (4 ms): an earlier timer has to be programmed into the
+/// How long a receiver waits for its program's answer before it sends an acknowledgement.
+///
+/// This is longer than a tick of the kernel's clock (4 ms), because the kernel must program an earlier timer into the
 /// hardware.
 const PAUSE: Duration = Duration::from_micros(4500);
 
-/// Messages that have to arrive before the timer is used, and again after a short wait in which none came: a
-/// connection for a few calls needs no descriptor for it, and a slow one has one needless wake-up in so many
-/// messages at most.
+/// The messages that must come before the timer is used, and again after an empty short wait.
+///
+/// A connection for a few calls then needs no descriptor for the timer. A slow connection has at most one needless
+/// wake-up per this many messages.
 const FIRST: u32 = 16;
 
-/// Token of the timer; those of other descriptors are smaller.
+/// Token of the timer; other descriptors have smaller tokens.
 const TIMER: u64 = u64::MAX;
 
-/// What ended a sleep.
+/// Why a sleep ended.
 struct Woken {
     /// A descriptor other than the timer is ready.
     ready: bool,
     /// The timer has expired, and is disarmed now.
     expired: bool,
-    /// A signal came.
     interrupted: bool,
 }
 
-/// The descriptors that a receiving thread waits for.
 #[derive(Debug)]
 pub struct WaitSet {
     epoll: Epoll,
@@ -53,51 +52,46 @@ pub struct WaitSet {
     ready: Vec<Ready>,
     /// Made when it is first armed.
     timer: Option<Timer>,
-    /// Whether the timer ends the next sleep: it is armed, or has expired and no sleep has seen that.
+    /// Whether the timer ends the next sleep: it is armed, or has expired unseen.
     armed: bool,
-    /// Messages that came since the set was made or since a short wait without any, up to [`FIRST`].
+    /// Messages since the set was made or since an empty short wait, up to [`FIRST`].
     messages: u32,
 }
 
 impl WaitSet {
-    /// Returns the waits on this set.
     pub fn new(epoll: Epoll) -> WaitSet {
         WaitSet { epoll, ready: Vec::new(), timer: None, armed: false, messages: 0 }
     }
 
-    /// Returns the descriptor of the set, for the event loop of a program that watches it.
+    /// Returns the descriptor of the set, for a program's event loop.
     pub fn descriptor(&self) -> Arc<Descriptor> {
         self.epoll.shared()
     }
 
-    /// Adds a descriptor.
     pub fn add(&self, fd: impl AsFd, token: u64, what: Interest) -> Result<()> {
         debug_assert_ne!(token, TIMER);
         self.epoll.add(fd, token, what)
     }
 
-    /// Removes a descriptor.
     pub fn remove(&self, fd: impl AsFd) {
         self.epoll.remove(fd);
     }
 
-    /// Notes that there was a message.
     pub fn note_message(&mut self) {
         self.messages = self.messages.saturating_add(1).min(FIRST);
     }
 
-    /// Notes that nothing came in a short wait of the transport, so that the next waits need no timer either.
+    /// Notes that a short wait brought nothing, so that the next waits need no timer either.
     pub fn note_passed(&mut self) {
         self.messages = 0;
     }
 
-    /// Returns whether messages come one after the other, so that short waits are used.
+    /// Returns whether messages follow each other fast enough for short waits.
     pub fn is_in_dialogue(&self) -> bool {
         self.messages == FIRST
     }
 
-    /// Disarms the timer: from now on a program waits on the descriptor, which must not become readable for
-    /// it.
+    /// Disarms the timer. A program waits on the descriptor, which must not become readable for the timer.
     pub fn disarm(&mut self) -> Result<()> {
         if let Some(timer) = self.timer.as_ref().filter(|_| self.armed) {
             timer.disarm()?;
@@ -106,7 +100,7 @@ impl WaitSet {
         Ok(())
     }
 
-    /// Arms the timer anew. Fails where the process has no descriptors left.
+    /// Arms the timer again. Fails if the process has no descriptors left.
     fn arm(&mut self) -> Result<()> {
         let timer = match &self.timer {
             Some(timer) => timer,
@@ -121,12 +115,12 @@ impl WaitSet {
         Ok(())
     }
 
-    /// Makes the descriptor readable after [`PAUSE`]: the program that watches it has to look elsewhere, too.
+    /// Makes the descriptor readable after [`PAUSE`]: the watching program must look at other channels.
     pub fn wake_later(&mut self) -> Result<()> {
         self.arm()
     }
 
-    /// Sleeps for at most this long, without end if the timer is not armed and there is no time-out.
+    /// Sleeps at most this long. Without a time-out and an armed timer, the sleep has no end.
     fn sleep(&mut self, timeout: Option<Duration>) -> Result<Woken> {
         let interrupted = drive::set(&self.epoll, timeout, &mut self.ready)?;
         let expired = self.ready.iter().any(|ready| ready.token == TIMER);
@@ -136,7 +130,7 @@ impl WaitSet {
         Ok(Woken { ready: self.ready.len() > usize::from(expired), expired, interrupted })
     }
 
-    /// Sleeps on this descriptor of the set alone, and on the armed timer.
+    /// Sleeps only on this descriptor of the set and on the armed timer.
     fn sleep_on(&mut self, link: BorrowedFd<'_>) -> Result<Woken> {
         let Some(timer) = self.timer.as_ref().filter(|_| self.armed) else { return self.sleep(None) };
         let Some([ready, expired]) = drive::link_or_timer(link, timer.as_fd())? else {
@@ -151,38 +145,38 @@ impl WaitSet {
     /// Sleeps until something is ready, a signal comes, the deadline or a tick.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; those of the tick.
+    /// `Timeout` at the deadline; errors of the tick.
     pub fn wait(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_at_most(None, waiting).map(drop)
     }
 
-    /// The same for [`PAUSE`]; returns false where nothing came in that time, or by the deadline.
+    /// Like [`WaitSet::wait`] for [`PAUSE`]; returns false if nothing came in that time or by the deadline.
     pub fn wait_pause(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         self.wait_at_most(Some(PAUSE), waiting)
     }
 
-    /// Sleeps for this time at most, and returns whether something is ready or a signal came.
+    /// Sleeps at most this long. Returns whether something is ready or a signal came.
     fn wait_at_most(&mut self, most: Option<Duration>, waiting: &mut Waiting<'_>) -> Result<bool> {
         loop {
             let left = waiting.sleep()?;
             let woken = self.sleep(left.into_iter().chain(most).min())?;
             waiting.woke(woken.interrupted)?;
-            // A timer that was left armed by a short wait is no reason to read the link.
+            // The link needs no read for a timer that an earlier short wait left armed.
             if woken.ready || woken.interrupted || !woken.expired {
                 return Ok(woken.ready || woken.interrupted);
             }
         }
     }
 
-    /// Sleeps for [`PAUSE`] at least and twice that at most, without a time-out, where messages come one
-    /// after the other and the call has the time. With `link`, only that descriptor of the set ends the sleep: it shows
-    /// every message, and what else is in the set is seen after this wait.
+    /// In a dialogue, sleeps between one and two [`PAUSE`]s without a time-out, if the call has the time.
+    ///
+    /// With `link`, only that descriptor ends the sleep. It shows every message; later waits see the other
+    /// descriptors of the set.
     pub fn wait_short(&mut self, link: Option<BorrowedFd<'_>>, waiting: &mut Waiting<'_>) -> Result<Waited> {
         if self.messages < FIRST || !waiting.has_left(PAUSE * 3)? {
             return Ok(Waited::Omitted);
         }
-        // A wait that arms the timer lasts one period; one that finds it armed arms it again after it has
-        // expired.
+        // A wait that arms the timer lasts one period. A wait that finds it armed arms it again after the expiry.
         let mut whole = !self.armed;
         if whole && self.arm().is_err() {
             // Without a descriptor for the timer, waits have time-outs.

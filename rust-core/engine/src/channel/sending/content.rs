@@ -1,5 +1,4 @@
-//! The content of a message to be sent: an encoded value that is shared, or bytes that are borrowed from the program
-//! for the call.
+//! The content of a message to send: a shared encoded value, or bytes borrowed from the program for the call.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,13 +8,15 @@ use crate::codec::Encoding;
 use crate::error::{Error, over_message_limit};
 use crate::message::{Payload, Recorded, StoredMessage};
 
-/// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are
-/// kept to be sent again and are not short, and if the link takes them in parts.
+/// The content of a draft.
+///
+/// Borrowed bytes are copied in two cases: they are not short and are kept for a replay, or the link takes them in
+/// parts.
 #[derive(Clone, Copy)]
 pub enum DraftContent<'a> {
     Payload(&'a Payload),
     Borrowed(Encoding, &'a [u8]),
-    /// Of a recording: with number, time and sender of its own.
+    /// From a recording, which sets number, time and sender.
     Recorded(&'a Arc<Recorded>),
 }
 
@@ -28,7 +29,6 @@ impl<'a> DraftContent<'a> {
         }
     }
 
-    /// Returns its length in bytes.
     pub fn len(self) -> usize {
         match self {
             DraftContent::Payload(payload) => payload.len(),
@@ -37,7 +37,7 @@ impl<'a> DraftContent<'a> {
         }
     }
 
-    /// Returns its bytes, if they are in one block and a link may take them without an extension map.
+    /// Returns the bytes if they are one block that a link may take without an extension map.
     pub fn block(self) -> Option<&'a [u8]> {
         match self {
             DraftContent::Payload(payload) => payload.memory().block().map(|block| &block[..]),
@@ -46,7 +46,7 @@ impl<'a> DraftContent<'a> {
         }
     }
 
-    /// Returns it as a payload, which can be shared; borrowed bytes are copied.
+    /// Returns the content as a shared payload; copies borrowed bytes.
     pub fn payload(self) -> Cow<'a, Payload> {
         match self {
             DraftContent::Payload(payload) => Cow::Borrowed(payload),
@@ -57,17 +57,15 @@ impl<'a> DraftContent<'a> {
         }
     }
 
-    /// Returns it, if it is of a recording.
     pub fn recorded(self) -> Option<&'a Arc<Recorded>> {
         if let DraftContent::Recorded(recorded) = self { Some(recorded) } else { None }
     }
 
-    /// Keeps it to be sent again, as data that was sent at this time. `block` is its bytes.
+    /// Keeps the content for a replay, as data sent at this time. `block` holds the content's bytes.
     pub fn keep(self, block: &[u8], place: &mut StoredMessage, sent: i64) {
         place.become_data(self.encoding(), block, sent, || self.payload());
     }
 
-    /// Returns the error for content that is longer than both sides accept.
     pub fn too_long(self, limit: u64) -> Error {
         over_message_limit(self.len() as u64, limit).with_hint("the narrower limit of the two sides counts")
     }

@@ -1,5 +1,4 @@
-//! What the sending direction says without the program: replays over a new link, acknowledgements, withdrawals, and the
-//! bye.
+//! Frames that the library sends without the program: replays, acknowledgements, withdrawals, and the bye.
 
 use super::push::{leave, push, push_with, send_control, try_send_frame, with_until};
 use super::{Links, Sending};
@@ -16,8 +15,9 @@ use crate::session::connection::{Control, Tried};
 use crate::session::inbox::AckTrigger;
 
 impl Sending {
-    /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
-    /// next message to replay is looked up again each time.
+    /// Sends the messages that this link still needs.
+    ///
+    /// The lock is free while a frame is written, so each round looks the next message up again.
     pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
         let session_state = links.session_state();
         let Some(part) = &mut self.part else { return Ok(()) };
@@ -36,7 +36,7 @@ impl Sending {
         }
     }
 
-    /// Takes the sending half of the newest link, and waits for one if there is none.
+    /// Takes the sending half of the newest link, and waits if no link exists.
     pub fn join(
         &mut self,
         links: &impl Links,
@@ -58,8 +58,9 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what is pending without the program: replays after a new link, withdrawals, and the acknowledgement
-    /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
+    /// Sends what is pending: replays, withdrawals, and the acknowledgement if `trigger` makes it due.
+    ///
+    /// Does not wait. A later call sends the frames that the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
         let (mut at_once, session_state) = (Waiting::at_once(), links.session_state());
         let mut tried = Tried::default();
@@ -68,7 +69,7 @@ impl Sending {
             let next = session_state.halves().next_control(self.generation, trigger, session, &mut tried);
             match next {
                 None => return,
-                // The next call that sends or receives notices a link that breaks here.
+                // If the link breaks here, the next call that sends or receives notices it.
                 Some(Control::Replay) => drop(self.replay(links, &mut at_once)),
                 Some(Control::Withdraw(requests)) => self.send_withdrawals(requests, links),
                 Some(Control::Acknowledge(number)) => {
@@ -77,7 +78,7 @@ impl Sending {
                         session_state.halves().inbox.ack_frame_sent(session, number);
                         leave(part, links);
                     } else if part.is_waiting() {
-                        // The thread that writes the rest in the way says it then.
+                        // The thread that writes the blocking rest sends the acknowledgement afterwards.
                         session_state.halves().defer(trigger);
                     }
                     return;
@@ -91,16 +92,14 @@ impl Sending {
         }
     }
 
-    /// Sends the replays, then a bye frame, which announces to the peer that this side closes and waits for
-    /// its acknowledgement.
+    /// Sends the replays, then a bye: this side closes and waits for the peer's acknowledgement.
     pub fn send_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         self.replay(reconnector, waiting)?;
         let Some(part) = &mut self.part else { return Ok(()) };
         push(part, &Outgoing::new(Header::new(Kind::Bye, Encoding::Raw), &[]), reconnector, waiting)
     }
 
-    /// On a link without a session, where nothing is acknowledged: waits until the kernel has taken
-    /// everything.
+    /// Waits until the kernel has taken everything, on a link without a session and acknowledgements.
     pub fn flush_plain(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
         let bye = Outgoing::new(Header::new(Kind::Bye, Encoding::Raw), &[]);
@@ -113,8 +112,9 @@ impl Sending {
         })
     }
 
-    /// Withdraws these requests, whose callers gave up: from the transport if it still has the frame, else by a
-    /// frame to the peer. Those that the link does not take now are sent later.
+    /// Withdraws requests whose callers gave up, from the transport or by a frame to the peer.
+    ///
+    /// Keeps those for later that the link does not take now.
     pub fn send_withdrawals(&mut self, mut requests: Vec<u64>, links: &impl Links) {
         let mut is_waiting = false;
         if let Some(part) = &mut self.part {

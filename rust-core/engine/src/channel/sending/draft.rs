@@ -1,4 +1,4 @@
-//! A message before it has a number: what a channel or a server is to send, and until when.
+//! A message before it has a number.
 
 use std::time::Duration;
 
@@ -10,38 +10,35 @@ use crate::frame::{Header, Kind, flags};
 use crate::message::{Message, Payload, StoredMessage};
 use crate::sys::clock::since_boot;
 
-/// A message before it has a number. A function that is not inlined gets it by value, so that it stays in registers in
-/// those that are.
+/// A message before it has a number.
+///
+/// Functions that are not inlined take it by value. Inlined callers can then keep it in registers.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: Kind,
-    /// The number of the request that it answers; 0 otherwise.
+    /// The number of the answered request; 0 otherwise.
     pub correlation: u64,
     pub flags: u16,
-    /// The peer's session that an answer is for: in another session the number of the request means
-    /// another request. 0 for any.
+    /// The peer's session that an answer is for; 0 for any. The request's number is unique only within it.
     pub to: u64,
     pub content: DraftContent<'a>,
-    /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
-    /// it.
+    /// When the outcome is needed, if known. A bridge passes this time to the other machine's server.
     pub until: Until,
-    /// Whether the answer is kept for a call that asks for it, whichever call receives it.
+    /// Whether the answer is kept for a later call, whichever call receives it.
     pub is_filed: bool,
 }
 
-/// The time until which the outcome of a message is needed.
+/// When the outcome of a message is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// Without end, as far as is known.
+    /// No known end.
     Never,
-    /// Until the end of the wait in which it is sent. The clock is read only where the time is needed.
+    /// The end of the wait that sends the message. The clock is read only if the time is needed.
     Wait,
-    /// Until this time.
     At(Deadline),
 }
 
 impl<'a> Draft<'a> {
-    /// Returns data.
     pub fn data(content: impl Into<DraftContent<'a>>) -> Draft<'a> {
         Draft {
             kind: Kind::Data,
@@ -62,21 +59,21 @@ impl<'a> Draft<'a> {
         Draft { kind, correlation, flags, to, ..Draft::data(payload) }
     }
 
-    /// Records that the request which it answers is consumed, now that the link has it.
+    /// Records the answered request as consumed, after the link has taken the answer.
     pub(super) fn finish(&self, halves: &mut SessionHalves) {
         if self.kind.is_answer() {
             halves.finished(self.to, self.correlation);
         }
     }
 
-    /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
-    /// into memory on the short path, too.
+    /// Copies field by field, for functions that are not inlined.
+    ///
+    /// A whole copy would put the draft into memory on the short path also.
     pub fn copied(&self) -> Draft<'a> {
         let Draft { kind, correlation, flags, to, content, until, is_filed } = *self;
         Draft { kind, correlation, flags, to, content, until, is_filed }
     }
 
-    /// Returns its header as an admitted message that is sent at this time.
     pub(super) fn header(&self, ticket: &Ticket, sent: i64) -> Header {
         Header {
             sequence: ticket.number,
@@ -87,7 +84,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns the part that is kept to be sent again.
+    /// Returns the message to keep for a replay.
     #[inline(never)]
     pub(super) fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
         if let Some(recorded) = self.content.recorded() {
@@ -98,7 +95,7 @@ impl<'a> Draft<'a> {
         StoredMessage::new(&header, &self.content.payload()).with_until(self.until(waiting))
     }
 
-    /// Writes the part that is kept to be sent again into this place.
+    /// Writes the message to keep for a replay into this place.
     pub(super) fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
         match self.content.block() {
             Some(body) if self.kind == Kind::Data => self.content.keep(body, place, sent),
@@ -106,7 +103,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns the time since boot until which the outcome is needed, if there is one.
+    /// Returns the time since boot at which the outcome is needed, if any.
     pub(super) fn until(&self, waiting: Option<&Waiting<'_>>) -> Option<Duration> {
         let until = match self.until {
             Until::Never => Deadline::NEVER,

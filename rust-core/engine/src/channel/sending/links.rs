@@ -1,4 +1,4 @@
-//! What the sending direction asks of the links of its session.
+//! The links of a session, as its sending direction uses them.
 
 use crate::channel::event_log::EventLog;
 use crate::channel::link::TxPart;
@@ -8,18 +8,17 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::Result;
 
-/// The links of a session, as its sending direction needs them: those of a channel, or the one of a server's client.
+/// The links of a session: a channel has several, a server's client has one.
 pub trait Links {
-    /// Whether a sending state goes on with the newest link, or is that of one link.
+    /// Whether a sending state continues with the newest link; otherwise it belongs to one link.
     const JOINS: bool = false;
 
-    /// Returns the session.
     fn session_state(&self) -> &SessionState;
 
-    /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if need be.
+    /// Returns the sending half of a link newer than `held`, and updates `held`. May make a link.
     ///
     /// # Errors
-    /// Those of the connection. Without a way to make links, `Timeout`: another sending state has the newest one.
+    /// Errors of the connection. `Timeout` if links cannot be made and another sending state has the newest one.
     fn next_link(&self, _held: &mut u64, _event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<TxPart> {
         Err(waiting.timed_out())
     }
@@ -32,12 +31,12 @@ pub trait Links {
         drive::space(&mut part.tx, waiting)
     }
 
-    /// Returns whether their object is closed.
+    /// Returns whether the object of these links is closed.
     fn are_closed(&self) -> bool {
         false
     }
 
-    /// Called when a part of a frame that was put to the link is left on this side. Returns whether a thread writes it.
+    /// Called when a part of a frame stays on this side. Returns whether a thread writes that part.
     fn left_over(&self) -> bool {
         false
     }
@@ -55,7 +54,7 @@ impl Links for Reconnector {
     }
 
     fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Closing the channel ends the waits of other threads; those of the closing thread itself go on.
+        // Closing the channel ends the waits of other threads. The closing thread continues to wait.
         if self.is_closed() {
             return self.check_links().and_then(|()| drive::space(&mut part.tx, waiting));
         }

@@ -1,4 +1,4 @@
-//! Frames on the way into a link: waiting for room, the queue of the link, and the rest of a frame that was begun.
+//! Frames on the way into a link: the wait for room, the queue of the link, and the rest of a begun frame.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::transport::{Sent, extension};
 
-/// Why a peer that is connected may take nothing, for the text of an error.
+/// Why a connected peer may take nothing, for error texts.
 pub const MAY_BE_STOPPED: &str = "its process may be stopped or busy";
 
-/// Sends a frame that consists of its kind and a number; false if there is no room for it now.
+/// Sends a frame of only a kind and a number; false if the link has no room now.
 pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
     try_send_frame(
         part,
@@ -22,7 +22,7 @@ pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
     )
 }
 
-/// Sends a frame without waiting; false if there is no room for it now.
+/// Sends a frame without waiting; false if the link has no room now.
 pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
     if part.has_queue() {
         return false;
@@ -30,7 +30,7 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
     matches!(part.tx.try_send(&Outgoing::new(header, body)), Ok(Sent::Whole | Sent::Started))
 }
 
-/// Passes a message to the transport, with this extension map; or to the queue of the link.
+/// Passes a message with this extension map to the transport, or to the queue of the link.
 #[inline(always)]
 pub(super) fn push_with(
     part: &mut TxPart,
@@ -54,16 +54,15 @@ pub(super) fn push_with(
     push(part, &frame, links, waiting)
 }
 
-/// Returns the extension map of a request whose outcome is needed until this time since boot.
+/// Returns the extension map of a request whose outcome is needed at this time since boot.
 pub(super) fn with_until(until: Option<Duration>) -> Result<Vec<u8>> {
     until.map_or(Ok(Vec::new()), extension::write_until)
 }
 
-/// Passes one frame to the transport, waiting for room.
+/// Passes one frame to the transport, and waits for room.
 ///
 /// # Errors
-/// `Timeout`, or `Full` for a call that does not wait, if nothing of it was sent; `Disconnected` if the link
-/// broke.
+/// `Timeout`, or `Full` for a call that does not wait, if the link took nothing; `Disconnected` if the link broke.
 #[inline(always)]
 pub(super) fn push(
     part: &mut TxPart,
@@ -87,7 +86,7 @@ pub(super) fn push(
     }
 }
 
-/// Returns the error of a wait for room: a time-out says what was not sent, and why.
+/// Returns the error of a wait for room. A time-out names the unsent message and the reason.
 #[cold]
 fn without_room(error: Error, header: &Header, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout {
@@ -106,13 +105,15 @@ fn without_room(error: Error, header: &Header, waiting: &Waiting<'_>) -> Error {
     Error::new(ErrorKind::Timeout, text)
 }
 
-/// How long a call stays with the rest of a frame of which the peer takes nothing: much longer than a thread needs to
-/// go on with it.
+/// How long a call waits for a peer that takes nothing of a frame's rest.
+///
+/// A thread needs much less time to take the rest over.
 const STALLED: Duration = Duration::from_millis(20);
 
-/// Writes the rest of the frame that was begun last while the peer takes it. Then, and where the program's tick is due,
-/// it stays with the half for the thread of the links; where there is none, only at the deadline, for the next user of
-/// the half.
+/// Writes the rest of the last begun frame while the peer takes it.
+///
+/// If the peer stalls or the program's tick is due, the thread of the links takes the rest over. Without such a
+/// thread, the call stays until its deadline and leaves the rest to the next user of the half.
 ///
 /// # Errors
 /// Why the link ended.
@@ -123,7 +124,7 @@ pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Wa
             Err(waiting.timed_out())
         } else if has_thread {
             let until = *stalled.get_or_insert_with(|| Deadline::after(STALLED));
-            // The error of a tick would be lost: the message is sent.
+            // The message is sent, so the error of a tick would be lost.
             waiting.until_sooner(until, |waiting| waiting.deferring_tick(|w| links.wait_room(part, w)).0)
         } else {
             links.wait_room(part, waiting)
@@ -142,8 +143,9 @@ pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Wa
     Ok(())
 }
 
-/// Leaves what waits for room, if anything does, to the thread of the links, which announces its sleep anew after one
-/// of the caller's. Returns whether something waits and there is such a thread.
+/// Leaves pending output to the thread of the links. Returns whether output is pending and a thread exists.
+///
+/// The thread announces its sleep again after a sleep of the caller.
 pub(super) fn leave(part: &TxPart, links: &impl Links) -> bool {
     part.is_waiting() && links.left_over()
 }

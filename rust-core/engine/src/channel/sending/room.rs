@@ -1,4 +1,4 @@
-//! Room in the link: what waits for it in the sending half, and what reports it.
+//! Room in the link: pending output of the sending half, and the descriptor that reports room.
 
 use std::os::fd::OwnedFd;
 
@@ -11,13 +11,14 @@ use crate::error::{Doing, Result};
 use crate::sys::poll::Interest;
 
 impl Sending {
-    /// Returns whether a short message can be sent now, as far as is known.
+    /// Returns whether the link seems to have room for a short message.
     pub fn is_writable(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }
 
-    /// Flushes the rest of what was begun, and what waits for the link. If that does not succeed at once, or with
-    /// `blocked` in any case, returns a descriptor and the event that reports room; none if there is room after all.
+    /// Flushes pending output. Returns a descriptor and event that report room, or none if the link has room.
+    ///
+    /// With `blocked`, a successful flush does not count as room.
     pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let Some(part) = &mut self.part else { return Ok(None) };
         if part.flush()? && !blocked || part.tx.park_room()? {
@@ -29,7 +30,7 @@ impl Sending {
         Ok(Some((own, what)))
     }
 
-    /// Sends what waits for room, without waiting. Returns what reports room for what is left; none where nothing is.
+    /// Sends pending output without waiting. Returns the report of room for the remainder; none if all is sent.
     ///
     /// # Errors
     /// Why the link has ended; `OutOfMemory` if the process has no descriptors left.
@@ -43,21 +44,20 @@ impl Sending {
         Ok(None)
     }
 
-    /// Flushes the rest of what was begun, until the deadline. Returns whether some of it is still on this side.
+    /// Flushes the rest of a begun frame until the deadline. Returns whether some of it is still here.
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };
         while matches!(part.tx.flush(), Ok(false)) && drive::space(&mut part.tx, waiting).is_ok() {}
         drive::taken_over(&part.tx, waiting.deadline())
     }
 
-    /// Leaves what waits in the sending half to be written without this call.
+    /// Leaves pending output to a thread.
     pub fn leave_rest(&self, links: &impl Links) {
         if let Some(part) = &self.part {
             leave(part, links);
         }
     }
 
-    /// Returns whether the half has the rest of a frame.
     pub fn has_rest(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.tx.has_rest())
     }

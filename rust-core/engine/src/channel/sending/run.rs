@@ -10,8 +10,9 @@ use crate::message::{Payload, StoredMessage};
 use crate::sys::clock;
 
 impl Sending {
-    /// Writes as many of these data messages into shared memory as are short and go at once, with one fence and one
-    /// wake-up, and keeps them. Returns how many: 0 for any obstacle; then nothing was sent.
+    /// Writes the leading short messages into shared memory with one fence and one wake-up, and keeps them.
+    ///
+    /// Returns their count. At an obstacle it returns 0, and nothing was sent.
     pub fn send_run_step(&mut self, payloads: &[Payload], halves: &mut SessionHalves) -> usize {
         let Ok((part, terms, limit)) = self.terms(false) else { return 0 };
         if !part.tx.is_in_memory() {
@@ -45,8 +46,9 @@ impl Sending {
         count
     }
 
-    /// Sends as many of these data messages as the link takes now, with one fence and one wake-up, or one system call.
-    /// Returns how many; 0 for any obstacle. A last message that was taken in part is completed within `waiting`.
+    /// Sends the leading messages that the link takes now, with one fence and wake-up, or one system call.
+    ///
+    /// Returns their count; 0 at any obstacle. Completes a partly taken last message within `waiting`.
     pub fn send_run(&mut self, payloads: &[Payload], links: &impl Links, waiting: &mut Waiting<'_>) -> usize {
         let Ok((part, terms, limit)) = self.terms(true) else { return 0 };
         if terms.session == 0 {
@@ -64,12 +66,11 @@ impl Sending {
         let headers = (first.number..).zip(payloads).map(|(sequence, payload)| Header {
             sequence,
             sent,
-            // One message of the batch carries the acknowledgement.
             correlation: if sequence == first.number { first.acked } else { 0 },
             ..Header::new(Kind::Data, payload.encoding())
         });
         let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
-        // The next frame gets the same error and reports it.
+        // The next frame gets this error again and reports it.
         let sent_count = part.tx.try_send_many(frames).unwrap_or(0);
         let mut halves = links.session_state().halves();
         let mut ticket = first;
@@ -81,7 +82,7 @@ impl Sending {
         }
         halves.outbox.release_numbers();
         drop(halves);
-        // The next call notices a link that breaks here; the message is then replayed with the others.
+        // If the link breaks here, the next call notices it and replays the message.
         let _ = flush_rest(part, links, waiting);
         self.count(sent_count as u64);
         sent_count

@@ -1,4 +1,4 @@
-//! Sequences of waits, messages and expiries; after each step the kernel's timer is compared with the recorded state.
+//! Sequences of waits, messages and expiries. Each step compares the kernel's timer with the recorded state.
 
 use std::thread;
 use std::time::Instant;
@@ -26,12 +26,11 @@ fn waiting(time: impl Into<Timeout>) -> Waiting<'static> {
     Waiting::start(Wait::new(time.into()), Timeout::Default)
 }
 
-/// Notes enough messages for the timer to be used.
 fn dialogue(set: &mut WaitSet) {
     (0..FIRST).for_each(|_| set.note_message());
 }
 
-/// Waits with a time-out that may end the wait as an error, too, where the timer has expired late.
+/// Waits with a time-out. If the timer expired late, the wait ends with that error.
 fn wait_until_time_is_up(set: &mut WaitSet, time: Duration) {
     if let Err(e) = set.wait(&mut waiting(time)) {
         assert_eq!(e.kind(), ErrorKind::Timeout);
@@ -42,12 +41,11 @@ fn wait_until_time_is_up(set: &mut WaitSet, time: Duration) {
 fn ends_a_sleep(set: &WaitSet) -> bool {
     set.timer.as_ref().is_some_and(|timer| {
         let left = timerfd_gettime(timer).unwrap().it_value;
-        // It may expire between the two checks; then the second one sees it.
+        // If it expires between the two checks, the second one sees it.
         left.tv_sec != 0 || left.tv_nsec != 0 || is_readable(timer.as_fd())
     })
 }
 
-/// Checks that `armed` is true exactly while the kernel's timer ends a sleep.
 fn check(set: &WaitSet) {
     assert_eq!(set.armed, ends_a_sleep(set));
 }
@@ -224,7 +222,7 @@ fn timer_is_as_recorded_after_every_sequence_of_steps() {
             5 => set.disarm().unwrap(),
             6 => drop(set.wait_pause(&mut waiting(AGES)).unwrap()),
             _ => {
-                // Each of these waits has to end; otherwise the test hangs.
+                // Each of these waits must end; otherwise the test hangs.
                 let time = if random(2) == 0 { Timeout::Forever } else { Timeout::After(PAUSE * 4) };
                 let alone = (random(2) == 0).then(|| link.as_fd());
                 let waited = set.wait_short(alone, &mut waiting(time)).unwrap();
