@@ -1,8 +1,7 @@
-//! How many locks and exchanges each public call takes at most: counted at the calls, whatever lies behind them. A
-//! change that needs fewer lowers the bound here.
+//! Upper bounds for the locks and exchanges of each public call. A change that needs fewer lowers the bound here.
 //!
-//! Allocations and system calls are counted in `tests/allocations.rs` and `tests/system_calls.rs`, and instructions by
-//! `tools/instructions`.
+//! `tests/allocations.rs` and `tests/system_calls.rs` count allocations and system calls, `tools/instructions`
+//! instructions.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::{Channel, Listener, Options, Payload, Publisher, Server, Subscriber};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Rounds in which the link is made and lists get their lengths, and those that are counted.
+/// Earlier rounds make the link and let lists reach their lengths; only these rounds are counted.
 const ROUNDS: std::ops::Range<u32> = 100..200;
 
 fn payload(bytes: usize) -> Payload {
@@ -28,12 +27,11 @@ fn both(transport: &str, name: &str) -> (Listener, Channel, Channel) {
     (listener, near, far)
 }
 
-/// Returns whether one of these is above its bound.
 fn exceed<const N: usize>(took: &[u64; N], bounds: &[u64; N]) -> bool {
     took.iter().zip(bounds).any(|(took, bound)| took > bound)
 }
 
-/// Runs `round` to the end of `rounds`, and asserts that within them no call of it takes more locks than its bound.
+/// Runs `round` until the end of `rounds`. Within `rounds`, asserts that no call takes more locks than its bound.
 fn takes_at_most<const N: usize>(
     what: &str,
     rounds: std::ops::Range<u32>,
@@ -47,7 +45,7 @@ fn takes_at_most<const N: usize>(
     }
 }
 
-/// A counter that counts nothing would be within every bound.
+/// A counter that counts nothing would satisfy every bound.
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn locks_are_counted() {
@@ -70,7 +68,7 @@ fn short_message_over_shared_memory_takes_at_most_one_lock_in_each_call() {
     }
 }
 
-/// Few enough that all of them are in one lap of the ring, whose end takes the general path.
+/// Few enough rounds for one lap of the ring; the end of a lap takes the general path.
 const WITHIN_A_LAP: std::ops::Range<u32> = 8..16;
 
 #[test]
@@ -116,7 +114,7 @@ fn batch_of_short_messages_over_shared_memory_takes_at_most_one_lock_in_each_cal
 #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn loaned_array_takes_at_most_two_locks_to_be_lent_and_two_to_be_sent() {
     let (_listener, near, far) = both("shm", "loan");
-    // The loan looks for a slot under two; the message that is sent is counted, too.
+    // Finding a slot for the loan takes two locks. The message that is sent also counts.
     takes_at_most("a loan", ROUNDS, [2, 2, 1], || {
         let (to_loan, loan) = counted(|| near.loan::<u64>(&[12_500]).unwrap());
         let value = Value::map([("array", Value::from(loan))]);
@@ -167,7 +165,7 @@ fn publishing_takes_at_most_one_lock_and_two_more_of_the_slots_for_a_long_body()
         let endpoint = format!("{transport}:costs-publish-{bytes}-{}", std::process::id());
         let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-        // The thread that answers has the publisher's lock once more after the subscriber has its answer.
+        // The answering thread takes the publisher's lock again after the subscriber has its answer.
         publisher.wait_for_subscribers(1, SOON).unwrap();
         let payload = payload(bytes);
         takes_at_most(&format!("{bytes} bytes published over {transport}"), ROUNDS, [locks], || {
@@ -178,9 +176,12 @@ fn publishing_takes_at_most_one_lock_and_two_more_of_the_slots_for_a_long_body()
     }
 }
 
-/// Bounds of one transport: a message is sent, and received by a server when it has arrived; two that have arrived are
-/// received by a channel, which has a lease of its half where it reads; a call in two steps is sent, taken by a server,
-/// answered by it, and finished where the answer has arrived; a call in one step, whose answer is waited for.
+/// The most locks of each call over one transport.
+///
+/// - `message`: a send, and a server's receive of an arrived message.
+/// - `ready`: a channel receives two arrived messages; the first receive gets the lease of its half.
+/// - `steps`: a call in two steps: sent, taken by a server, answered, and finished after the answer has arrived.
+/// - `call`: a call in one step, which waits for the answer.
 struct Bounds {
     transport: &'static str,
     message: [u64; 2],
@@ -197,7 +198,6 @@ const BOUNDS: [Bounds; 5] = [
     Bounds { transport: "spool", message: [2, 1], ready: [2, 2], steps: [2, 1, 2, 2], call: 3 },
 ];
 
-/// Returns a free endpoint of this transport.
 fn endpoint(transport: &str, name: &str, folder: &tempfile::TempDir) -> String {
     match transport {
         "tcp" => "tcp://127.0.0.1:0".to_owned(),
@@ -206,13 +206,13 @@ fn endpoint(transport: &str, name: &str, folder: &tempfile::TempDir) -> String {
     }
 }
 
-/// Gives what was sent the time to arrive: a call that has to wait takes more locks, and counts as one of few.
+/// Lets sent data arrive. A call that must wait takes more locks; the median leaves it out.
 fn arrives() {
     std::thread::sleep(Duration::from_micros(100));
 }
 
-/// Adds what the rounds took, by their median, where that exceeds the bounds: in some a frame for an acknowledgement is
-/// sent, or a record lies at the end of the ring.
+/// Notes a median above its bound. The median, because some rounds also send an acknowledgement or reach the ring's
+/// end.
 fn check<const N: usize>(exceeds: &mut Vec<String>, what: &str, bounds: [u64; N], rounds: &[[u64; N]]) {
     let often = |at: usize| {
         let mut counts: Vec<u64> = rounds.iter().map(|round| round[at]).collect();
@@ -302,10 +302,10 @@ fn call_in_two_steps_takes_no_more_locks_than_its_transport_needs() {
     assert!(exceeds.is_empty(), "{exceeds:#?}");
 }
 
-/// Calls until one takes no more locks than it needs, at most.
+/// The most calls before one must meet the bound.
 const MANY: u32 = 20_000;
 
-/// How many locks a call takes depends on when its answer comes: the least of many.
+/// The time of the answer changes the number of locks, so the least of many calls counts.
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn call_takes_no_more_locks_than_its_transport_needs() {

@@ -1,12 +1,10 @@
-//! Compares blocks of `docs/` with the code: the text between two marks there must be what a test
-//! produces from the code, byte for byte.
+//! Compares blocks of `docs/` with text that tests produce from the code, byte for byte.
 //!
-//! In the documents `<!-- checked: NAME -->` begins a block and `<!-- end -->` ends it. Tests all
-//! over the crate call [`check`] with the name of a block and the text that it must have. So an
-//! unintended change of the wire format fails a test.
+//! In a document, `<!-- checked: NAME -->` begins a block and `<!-- end -->` ends it. Tests call [`check`] with the
+//! name and the expected text, so an unintended change of the wire format fails a test.
 //!
-//! With `LINKSPAN_WRITE_DOCS=1` the tests called `documents` of all crates below `linkspan` write the blocks instead
-//! (the command is in ARCHITECTURE.md); the change is then reviewed as a change of the wire.
+//! With `LINKSPAN_WRITE_DOCS=1` the tests called `documents` of all crates below `linkspan` write the blocks (the
+//! command is in ARCHITECTURE.md). Review such a change as a change of the wire.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -17,7 +15,6 @@ const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 const OPTIONS: &str = "options.md";
 
-/// Each block and the document that contains it.
 const BLOCKS: [(&str, &str); 33] = [
     ("values", WIRE),
     ("limits", WIRE),
@@ -54,24 +51,19 @@ const BLOCKS: [(&str, &str); 33] = [
     ("views", LIFECYCLE),
 ];
 
-/// Returns the path of a document, in the first `docs/` above the crate that compiles this.
 fn path(document: &str) -> PathBuf {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let found = folders.map(|folder| folder.join("docs").join(document)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("there is no docs/{document} above the crate"))
 }
 
-/// Returns the mark that begins a block.
 fn begin(block: &str) -> String {
     format!("<!-- checked: {block} -->\n")
 }
 
-// The mark that ends a block.
 const END: &str = "<!-- end -->\n";
 
-/// Returns the text between the marks of a block, or what is wrong with them.
 fn between<'a>(text: &'a str, block: &str) -> Result<&'a str, String> {
-    // Each block may be in a document once.
     let mark = begin(block);
     let (_, rest) = text.split_once(&mark).ok_or_else(|| format!("there is no line {mark}"))?;
     if rest.contains(&mark) {
@@ -80,20 +72,16 @@ fn between<'a>(text: &'a str, block: &str) -> Result<&'a str, String> {
     rest.split_once(END).map(|(inside, _)| inside).ok_or_else(|| format!("nothing ends {mark}"))
 }
 
-/// Compares a block with the text that the code produces, or writes it.
-///
-/// Panics where they differ.
+/// Compares a block with the text that the code produces, or writes it. Panics if they differ.
 pub fn check(block: &str, expected: &str) {
-    // Tests run in parallel, and several write to one file.
     static WRITING: Mutex<()> = Mutex::new(());
-    // Held until the block is written, so that each test reads what the others wrote.
+    // Held until the block is written: parallel tests write to one file and must read each other's blocks.
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let document = BLOCKS.iter().find(|(name, _)| *name == block).map(|(_, document)| *document);
     let document = document.unwrap_or_else(|| panic!("{block} is not among the blocks"));
-    // Read anew each time: another test may have written it.
+    // Read each time: another test may have written it.
     let text = std::fs::read_to_string(path(document)).unwrap();
     let found = between(&text, block).unwrap_or_else(|why| panic!("docs/{document}: {why}"));
-    // The usual case: nothing is written.
     if found == expected {
         return;
     }
@@ -106,7 +94,6 @@ pub fn check(block: &str, expected: &str) {
     panic!("docs/{document} differs from the code in the block {block:?}, which has to be:\n\n{expected}");
 }
 
-/// Returns a table in Markdown.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut text = String::new();
     let mut line = |cells: &[String]| writeln!(text, "| {} |", cells.join(" | ")).unwrap();
@@ -116,12 +103,11 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
     text
 }
 
-/// Returns a block of preformatted text.
 pub fn fenced(text: &str) -> String {
     format!("```text\n{text}```\n")
 }
 
-/// Returns bytes in hexadecimal, 16 a line, each line with its offset.
+/// Returns bytes in hexadecimal, 16 a line, with offsets.
 pub fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (i, line) in bytes.chunks(16).enumerate() {
@@ -133,15 +119,13 @@ pub fn dump(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns a drawing of fields (offset, bytes, label), 8 bytes a line. Fields are sorted by offset
-/// and do not overlap; a field longer than a line continues in the next.
+/// Returns a drawing of fields (offset, bytes, label), 8 bytes a line. Fields are sorted and do not overlap.
 pub fn drawing(fields: &[(usize, usize, &str)]) -> String {
     const CELL: usize = 8;
     let mut text = String::from("      ");
     (0..8).for_each(|i| write!(text, "+{i:<w$}", w = CELL - 1).unwrap());
     text.truncate(text.trim_end().len());
     text.push('\n');
-    // The length of the drawn block.
     let whole = fields.iter().map(|(at, size, _)| at + size).max().unwrap_or(0);
     for row in (0..whole).step_by(8) {
         write!(text, "{row:4} ").unwrap();
@@ -159,8 +143,8 @@ pub fn drawing(fields: &[(usize, usize, &str)]) -> String {
     text
 }
 
-/// Returns the range from the first to the last byte that differs between two blocks of equal
-/// length; bytes in `check`, which differ whenever another byte does, are ignored.
+/// Returns the range from the first to the last differing byte of two equally long blocks. Ignores `check`, the bytes
+/// of a checksum.
 pub fn difference(a: &[u8], b: &[u8], check: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let mut at = (0..a.len()).filter(|i| a[*i] != b[*i] && !check.contains(i));
     let first = at.next().expect("something differs");

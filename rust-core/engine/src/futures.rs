@@ -1,8 +1,8 @@
-//! Futures and streams of the calls that wait: each makes its attempt without waiting, and leaves its waker with a
-//! [`Reactor`] where there is nothing yet.
+//! Futures and streams of the calls that wait.
 //!
-//! A message leaves its queue only when the future is ready: one that is dropped before loses nothing. A time-out is
-//! that of the runtime, such as `tokio::time::timeout`.
+//! Each makes its attempt without waiting and leaves its waker with a [`Reactor`] if there is nothing yet. A message
+//! leaves its queue only when the future is ready, so dropping a pending future loses nothing. Time-outs come from the
+//! runtime, such as `tokio::time::timeout`.
 
 use std::future::poll_fn;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -25,17 +25,14 @@ use crate::sys::poll::Interest;
 use crate::sys::timer::Timer;
 use crate::value::Source;
 
-/// The pause before another attempt where no descriptor says when it succeeds: while another thread receives, which
-/// gets the acknowledgements.
+/// The pause between attempts while another thread receives. That thread gets the acknowledgements, so no descriptor
+/// tells when an attempt can succeed.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// An object whose descriptor is readable while an attempt may succeed.
 trait Awaited: Sync {
-    /// The descriptor, which the object keeps as long as it lives.
     fn descriptor(&self) -> BorrowedFd<'_>;
-    /// Arms the descriptor.
     fn watch(&self) -> Result<()>;
-    /// Changes where an attempt may have received something for another future.
+    /// Changes when an attempt may have received data for another future.
     fn received(&self) -> u64 {
         0
     }
@@ -85,7 +82,6 @@ impl Awaited for Listener {
     }
 }
 
-/// The attempts of one future, or of a stream.
 struct Attempts<'a, O, F> {
     object: &'a O,
     place: Place<'a>,
@@ -114,7 +110,7 @@ where
                 if std::mem::replace(is_watched, true) {
                     break;
                 }
-                // What arrives from here on makes the descriptor readable; what has arrived is looked for again.
+                // Later arrivals make the descriptor readable; the loop looks once more for earlier ones.
                 object.watch()?;
             }
             events.arm(object.descriptor(), Interest::IN)?;
@@ -127,13 +123,11 @@ where
     }
 }
 
-/// Whether an attempt has failed because there is nothing yet.
 fn is_nothing(error: &Error) -> bool {
     use ErrorKind::{Empty, NotFound, Stalled, Timeout};
     matches!(error.kind(), Empty | NotFound | Stalled | Timeout)
 }
 
-/// Messages, or requests, one after the other, until the object is closed.
 struct Each<'a, O, F>(Attempts<'a, O, F>);
 
 impl<O, F> Unpin for Each<'_, O, F> {}
@@ -150,7 +144,7 @@ where
 }
 
 impl Channel {
-    /// [`Channel::recv`] as a future, without a time-out. It waits as long as the peer is away.
+    /// [`Channel::recv`] as a future without a timeout. It also waits while the peer is away.
     pub fn recv_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -158,7 +152,7 @@ impl Channel {
         Attempts::new(self, reactor, Channel::try_recv).done()
     }
 
-    /// The messages, one after the other, until the channel is closed.
+    /// Returns a stream of the messages until the channel is closed.
     pub fn messages_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -168,8 +162,8 @@ impl Channel {
         }))
     }
 
-    /// [`Channel::send`] as a future, without a time-out: waits until there is room. A future that is dropped before it
-    /// is ready has sent nothing.
+    /// [`Channel::send`] as a future without a timeout: waits for room. Dropped before it is ready, it has sent
+    /// nothing.
     pub fn send_async<'a, T: Source + ?Sized>(
         &'a self,
         value: &T,
@@ -188,8 +182,10 @@ impl Channel {
         self.when_room(reactor, Kind::Data, payload, |channel| channel.send_payload(payload, Wait::none()))
     }
 
-    /// [`Channel::call`] as a future, without a time-out. Any number of calls are under way on one channel. A future
-    /// that is dropped withdraws its request, which the server may have carried out all the same.
+    /// [`Channel::call`] as a future without a timeout.
+    ///
+    /// Any number of calls can run on one channel. Dropping the future withdraws its request, but the server may
+    /// already have carried it out.
     pub fn call_async<'a, T: Source + ?Sized>(
         &'a self,
         value: &T,
@@ -206,7 +202,6 @@ impl Channel {
         }
     }
 
-    /// Makes an attempt to send until there is room.
     async fn when_room<T>(
         &self,
         reactor: &Reactor,
@@ -215,7 +210,7 @@ impl Channel {
         mut attempt: impl FnMut(&Channel) -> Result<T>,
     ) -> Result<T> {
         let mut place = reactor.place(self.descriptor().as_raw_fd());
-        // Open as long as they are watched.
+        // Must stay open while the reactor watches them.
         let (mut room, mut timer) = (None, None);
         poll_fn(|context| {
             let (room, timer) = (&mut room, &mut timer);
@@ -247,7 +242,7 @@ impl Channel {
 }
 
 impl Listener {
-    /// [`Listener::accept`] as a future, without a time-out.
+    /// [`Listener::accept`] as a future without a timeout.
     pub fn accept_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -257,7 +252,7 @@ impl Listener {
 }
 
 impl Subscriber {
-    /// [`Subscriber::recv`] as a future, without a time-out.
+    /// [`Subscriber::recv`] as a future without a timeout.
     pub fn recv_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -265,7 +260,7 @@ impl Subscriber {
         Attempts::new(self, reactor, Subscriber::try_recv).done()
     }
 
-    /// [`Subscriber::next`] as a future, without a time-out; a signal does not end it.
+    /// [`Subscriber::next`] as a future without a timeout. Signals do not end it.
     pub fn next_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -273,7 +268,7 @@ impl Subscriber {
         Attempts::new(self, reactor, |subscriber: &Subscriber| subscriber.next(Wait::none())).done()
     }
 
-    /// The messages, one after the other, as [`Subscriber::next`] gives them, until the subscriber is closed.
+    /// Returns a stream of the messages of [`Subscriber::next`] until the subscriber is closed.
     pub fn messages_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -283,7 +278,7 @@ impl Subscriber {
 }
 
 impl Server {
-    /// [`Server::next`] as a future, without a time-out; a signal does not end it.
+    /// [`Server::next`] as a future without a timeout. Signals do not end it.
     pub fn next_async<'a>(
         &'a self,
         reactor: &'a Reactor,
@@ -291,7 +286,7 @@ impl Server {
         Attempts::new(self, reactor, |server: &Server| server.next(Wait::none())).done()
     }
 
-    /// The requests, one after the other, until the server is closed.
+    /// Returns a stream of the requests until the server is closed.
     pub fn requests_async<'a>(
         &'a self,
         reactor: &'a Reactor,

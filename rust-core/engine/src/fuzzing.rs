@@ -1,8 +1,7 @@
-//! Fuzzing targets for private functions: any bytes give a value or an error, which the targets check
-//! further.
+//! Fuzzing targets for private functions: any bytes give a value or an error.
 //!
-//! Compiled only under `cfg(fuzzing)` and in tests, which replay the seeds. Targets that need only the public interface
-//! are in `fuzz/`, those for frames, names and keys in `linkspan-transport`, that for layouts in `linkspan-service`.
+//! Compiled under `cfg(fuzzing)`, and in tests, which replay the seeds. Targets for the public interface are in
+//! `fuzz/`, those for frames, names and keys in `linkspan-transport`, and the target for layouts in `linkspan-service`.
 
 pub use crate::channel::handshake::fuzz as hello;
 pub use crate::channel::jsonrpc::fuzz as jsonrpc;

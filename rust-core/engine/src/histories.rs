@@ -1,16 +1,14 @@
-//! For tests that run random histories: the generator, the seed from the environment, and the seed that is
-//! printed.
+//! For tests with random histories: the generator, the seed from the environment, and its printing.
 
-/// A small random generator (xorshift64*) of this crate, so that a seed always gives the same numbers.
+/// A xorshift64* generator of this crate, so that a seed always gives the same numbers.
 pub struct Random(u64);
 
 impl Random {
-    /// Successive seeds begin far apart.
+    /// Spreads successive seeds far apart.
     pub fn new(seed: u64) -> Random {
         Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Returns a number below this one; 0 for 0.
     pub fn below(&mut self, below: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -18,23 +16,19 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
     }
 
-    /// Returns true about once in `n` calls.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    /// Returns one of these.
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
 }
 
-/// Returns the seed in `LINKSPAN_SEED`, if it is set.
 pub fn given_seed() -> Option<u64> {
     std::env::var("LINKSPAN_SEED").ok().map(|text| text.parse().expect("LINKSPAN_SEED is a number"))
 }
 
-/// Prints the seed of the history if it is dropped in a panic.
 pub struct Seed(pub u64);
 
 impl Drop for Seed {

@@ -1,20 +1,18 @@
-//! Messages, channels, requests and publishing, as the crate `linkspan` uses them.
+//! Messages, channels, requests and publishing: the engine of the crate `linkspan`.
 //!
-//! This crate is for `linkspan`, `linkspan-service` and `linkspan-relay` alone and changes without notice: programs use
-//! `linkspan`, which passes on what is at the root. Whatever is in [`service_side`] is for `linkspan-service`, whatever
-//! is in [`relay_side`] for `linkspan-relay`.
+//! Only `linkspan`, `linkspan-service` and `linkspan-relay` use this crate, and it changes without notice. Programs use
+//! `linkspan`, which re-exports the items at the root.
 //!
-//! It promises each message at most once and in order, that what a promise of delivery covers is delivered or counted,
-//! and an answer or an error for each request. It knows nothing of services, controllers, listings, pages and
-//! languages.
-//!
-//! | what | lives in |
+//! The engine delivers each message at most once and in order. It delivers or counts every message that a promise of
+//! delivery covers, and each request gets an answer or an error. It knows nothing of services, controllers, listings,
+//! pages and languages.
+//! | subject | module |
 //! |---|---|
 //! | a received message, a payload to be sent | `message` |
 //! | connecting, accepting, the hello, reconnecting; sessions: numbers, acknowledgement, replay | `channel` |
 //! | requests and their answers | `request` |
 //! | publishing, subscribing, the newest value | `publish` |
-//! | what services and relays use beside the public interface | `service_side`, `relay_side` |
+//! | items for services and relays outside the public interface | `service_side`, `relay_side` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test may sleep"))]

@@ -1,5 +1,5 @@
-//! A rule of sending that is planted in the one place (`channel/session_state/admission`) holds for every message over
-//! every link, and for what publishers send and store.
+//! A rule planted at one place (`channel/session_state/admission`) holds for all messages of all links, publishers and
+//! stores.
 
 use std::thread;
 use std::time::Duration;
@@ -13,19 +13,17 @@ use crate::{Channel, Listener, Options, Payload, Publisher, Server, Subscriber};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// The length that the planted rule refuses.
 const REFUSED: usize = 777;
 
 fn payload(bytes: usize) -> Payload {
     Payload::from_bytes(Encoding::Raw, vec![7; bytes].into())
 }
 
-/// Plants the rule for this thread while `run` goes on.
 fn planted<R>(length: usize, run: impl FnOnce() -> R) -> R {
     plant(Planted::RefusedLength(length), run).unwrap()
 }
 
-/// Asserts that the rule holds for this message, and that the message goes without it.
+/// Asserts that the planted rule refuses this message, and that it passes without the rule.
 fn is_refused<T>(what: &str, send: impl Fn() -> Result<T>) -> T {
     let refused = planted(REFUSED, &send).err().map(|error| error.kind());
     assert_eq!(refused, Some(ErrorKind::TooLarge), "{what}");
@@ -40,7 +38,7 @@ fn both(transport: &str, what: &str) -> (Listener, Channel, Channel) {
     (listener, near, far)
 }
 
-/// Data alone and in batches, at the first attempt and after others. Sends what [`LENGTHS`] says.
+/// Sends data singly and in batches, at the first attempt and later. The accepted lengths are [`LENGTHS`].
 fn data_is_refused(what: &str, channel: &Channel) {
     is_refused(what, || channel.send_payload(&payload(REFUSED), SOON));
     let batch = [payload(10), payload(20), payload(REFUSED), payload(30)];
@@ -137,7 +135,6 @@ fn rule_holds_for_loaned_arrays() {
     }
 }
 
-/// What a publisher sends alone and in batches, at the first attempt and after others: see [`data_is_refused`].
 fn published_is_refused(what: &str, publisher: &Publisher) {
     is_refused(what, || publisher.send_payload(&payload(REFUSED)));
     let batch = [payload(10), payload(20), payload(REFUSED), payload(30)];
@@ -156,7 +153,6 @@ fn rule_holds_for_published_messages_and_batches() {
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
         publisher.wait_for_subscribers(1, SOON).unwrap();
         published_is_refused(transport, &publisher);
-        // A message that is refused takes no number.
         for (number, length) in (1..).zip(LENGTHS) {
             let message = subscriber.recv(SOON).unwrap();
             assert_eq!((message.sequence(), message.body().len()), (number, length), "{transport}");
@@ -198,7 +194,7 @@ fn rule_holds_for_relayed_messages_whose_numbers_may_run_out() {
         let relay = |number, bytes| publisher.relay_payload(number, Timestamp(1), &payload(bytes));
         let refused = planted(REFUSED, || relay(9, REFUSED)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::TooLarge, "{transport}");
-        // What was refused leaves no number out.
+        // A refused message leaves no gap in the numbers.
         assert!(relay(5, 10).unwrap() && !relay(5, 10).unwrap() && relay(u64::MAX, 20).unwrap());
         assert_eq!(subscriber.recv(SOON).unwrap().sequence(), 5, "{transport}");
         let alone = publisher.send_payload(&payload(30)).unwrap_err();

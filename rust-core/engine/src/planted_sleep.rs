@@ -1,4 +1,4 @@
-//! A sleep that is planted elsewhere than in `drive` ends the call that comes by it, so every suite finds it.
+//! A planted sleep outside `drive` makes the call panic, so every suite would find one.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use crate::{Channel, Listener, Options, Payload, Publisher, Server, Subscriber};
 const SOON: Duration = Duration::from_secs(60);
 const BRIEF: Duration = Duration::from_millis(10);
 
-/// Returns whether the call sleeps where it must not, with the planted sleep.
 fn is_found<T>(call: impl Fn() -> T) -> bool {
     plant(Planted::SleepInLoop, || drop(call())).is_err()
 }
@@ -32,16 +31,15 @@ fn sleep_outside_of_the_driver_is_found_in_each_call_that_comes_by_it() {
         near.send(&Value::from(2), SOON).unwrap();
         assert!(is_found(|| near.flush(BRIEF)), "{transport}: flush");
         assert!(is_found(|| near.call_payload(&request, BRIEF)), "{transport}: call");
-        // Without it each of them waits as it should.
         far.recv(SOON).unwrap();
-        // The request, where it was sent before the sleep.
+        // The request, if it was sent before the sleep.
         let next = far.recv(BRIEF).and_then(|_| far.recv(BRIEF));
         assert_eq!(next.unwrap_err().kind(), ErrorKind::Timeout, "{transport}");
         near.flush(SOON).unwrap();
     }
 }
 
-/// A loop that nothing keeps from its first turn is not come by: here something is to be waited for.
+/// A loop whose first turn succeeds never sleeps, so each call here has to wait.
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "a release build does not check")]
 fn sleep_outside_of_the_driver_is_found_in_calls_of_each_pattern() {

@@ -1,9 +1,8 @@
-//! Who wakes futures: a set of descriptors, and whoever turns it.
+//! Wakes futures: a set of descriptors, and a thread or loop that turns it.
 //!
-//! A future that has nothing yet leaves its waker at the descriptor of its object, which is armed for one event. A turn
-//! takes what has happened and wakes all that wait at those descriptors; each makes its attempt again. No future
-//! depends on a runtime: who turns is a value that the program makes, a thread of the reactor's own or the program's
-//! loop.
+//! A pending future leaves its waker at the descriptor of its object, which is armed for one event. A turn takes the
+//! events and wakes all futures that wait at those descriptors; each repeats its attempt. No future depends on a
+//! runtime.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,25 +18,23 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, MAX_EVENTS, Ready};
 use crate::sys::{fork, thread};
 
-/// The token of the event that the reactor has ended. No descriptor has this number.
+/// The token of the reactor's end. No descriptor has this number.
 const ENDED: u64 = u64::MAX;
-/// The numbers of futures.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-/// Wakes the futures of this library. A clone is the same reactor; it ends when the last clone is dropped, for which
-/// the futures that use it have to be gone.
+/// Wakes the futures of this library.
 ///
-/// [`Reactor::thread`] turns itself. With [`Reactor::new`] the program turns it: when the descriptor ([`AsFd`]) is
-/// readable, it calls [`Reactor::turn`]. The crate `linkspan-tokio` has one that a task of tokio turns. Without a turn
-/// no future wakes.
+/// A clone is a handle to the same reactor, which ends when the last clone is dropped. Futures borrow the reactor, so
+/// they end first. [`Reactor::thread`] has a thread of its own that turns it. With [`Reactor::new`], the program turns
+/// it: when the descriptor ([`AsFd`]) is readable, it calls [`Reactor::turn`]. In the crate `linkspan-tokio`, a task of
+/// tokio turns the reactor. Without turns no future wakes.
 #[derive(Clone)]
 pub struct Reactor(Arc<Owner>);
 
-/// Turns a reactor, and does not keep it: for a thread or a task that ends with it.
+/// Turns a reactor without keeping it alive: for a thread or task that ends with the reactor.
 #[derive(Clone)]
 pub struct Turner(Arc<Shared>);
 
-/// Tells those that turn when the last handle is dropped.
 struct Owner(Arc<Shared>);
 
 struct Shared {
@@ -47,10 +44,11 @@ struct Shared {
     fork_generation: u64,
 }
 
-/// The futures that wait at one descriptor. Its lock is held from an attempt until the waker is left: what an attempt
-/// takes from the object for another future is told to that one, which has left its waker before or makes its own
-/// attempt after. A waker runs code of the runtime, which may drop a future of this line. So wakers are cloned, woken
-/// and dropped without the lock.
+/// The futures that wait at one descriptor.
+///
+/// The lock is held from an attempt until the waker is left. An attempt may take data for another future from the
+/// object. That future has either left its waker before, and is woken, or makes its own attempt later. A waker runs
+/// code of the runtime, which may drop a future of this line, so wakers are cloned, woken and dropped without the lock.
 #[derive(Default)]
 struct Line(Mutex<Vec<(u64, Waker)>>);
 
@@ -60,7 +58,7 @@ impl Line {
     }
 }
 
-/// Takes the waker of the future of this number out of its line. The caller drops it without the lock.
+/// Takes the waker of a future out of its line. The caller drops it without the lock.
 #[must_use]
 fn take_out(line: &mut Vec<(u64, Waker)>, number: u64) -> Option<(u64, Waker)> {
     let at = line.iter().position(|(other, _)| *other == number)?;
@@ -71,7 +69,7 @@ impl Reactor {
     /// Returns a reactor that the program turns.
     ///
     /// # Errors
-    /// `OutOfMemory` where the process may open no more descriptors.
+    /// `OutOfMemory` if the process cannot open more descriptors.
     pub fn new() -> Result<Reactor> {
         let (set, ended) = (Epoll::new()?, EventFd::new()?);
         set.add(&ended, ENDED, Interest::IN)?;
@@ -80,10 +78,10 @@ impl Reactor {
         Ok(Reactor(Arc::new(Owner(Arc::new(shared)))))
     }
 
-    /// Returns a reactor with a thread of this name that turns it, until the last clone is dropped.
+    /// Returns a reactor that a thread of this name turns until the last clone is dropped.
     ///
     /// # Errors
-    /// Those of [`Reactor::new`]; `OutOfMemory` where no thread can be started.
+    /// Errors of [`Reactor::new`]; `OutOfMemory` if no thread can be started.
     pub fn thread(name: &str) -> Result<Reactor> {
         let reactor = Reactor::new()?;
         let turner = reactor.turner();
@@ -91,24 +89,25 @@ impl Reactor {
         Ok(reactor)
     }
 
-    /// Wakes the futures whose descriptors are ready. Waits for one at most this long, `None` without a limit; a signal
-    /// ends the wait. From one thread at a time, or several.
+    /// Wakes the futures whose descriptors are ready.
+    ///
+    /// Waits for the first event at most this long, without a limit for `None`. A signal ends the wait. Several threads
+    /// may turn a reactor at the same time.
     ///
     /// # Errors
-    /// Those of the kernel; `InvalidState` in a forked child.
+    /// Errors of the kernel; `InvalidState` in a forked child.
     pub fn turn(&self, wait: impl Into<Option<Duration>>) -> Result<()> {
         self.0.0.turn(wait.into()).map(drop)
     }
 
-    /// Returns what turns this reactor and does not keep it.
+    /// Returns a handle that turns this reactor without keeping it alive.
     pub fn turner(&self) -> Turner {
         Turner(self.0.0.clone())
     }
 
-    /// Returns the place of a future in the line at the descriptor of this number.
     pub(crate) fn place(&self, descriptor: RawFd) -> Place<'_> {
         let shared = &*self.0.0;
-        // In a forked child the lock may be of a thread that is not there; the attempt is refused.
+        // In a forked child, a thread that does not exist there may hold the lock. The attempt is refused.
         let line = match fork::check(shared.fork_generation) {
             Ok(()) => shared.lines().entry(descriptor).or_default().clone(),
             Err(_) => Arc::default(),
@@ -118,10 +117,10 @@ impl Reactor {
 }
 
 impl Turner {
-    /// [`Reactor::turn`]; false once the reactor has ended.
+    /// Does [`Reactor::turn`]. Returns false after the reactor has ended.
     ///
     /// # Errors
-    /// As there.
+    /// Errors of [`Reactor::turn`].
     pub fn turn(&self, wait: impl Into<Option<Duration>>) -> Result<bool> {
         self.0.turn(wait.into())
     }
@@ -138,7 +137,7 @@ impl Shared {
         loop {
             drive::set(&self.set, wait, &mut found)?;
             is_ended |= self.wake(&found);
-            // All of it: a loop that is told of changes alone hears of the rest no more.
+            // Take all events: an edge-triggered loop is not told again about the rest.
             if found.len() < MAX_EVENTS || is_ended {
                 return Ok(!is_ended);
             }
@@ -146,7 +145,6 @@ impl Shared {
         }
     }
 
-    /// Wakes the futures of these descriptors; returns whether the reactor has ended.
     fn wake(&self, found: &[Ready]) -> bool {
         let mut is_ended = false;
         for ready in found {
@@ -154,7 +152,7 @@ impl Shared {
             let line = RawFd::try_from(ready.token)
                 .ok()
                 .and_then(|descriptor| self.lines().get(&descriptor).cloned());
-            // Without a lock: a waker may run the future.
+            // Without the lock: a waker may run the future.
             let woken = line.map(|line| std::mem::take(&mut *line.lock()));
             woken.into_iter().flatten().for_each(|(_, waker)| waker.wake());
         }
@@ -162,7 +160,6 @@ impl Shared {
     }
 }
 
-/// The place of one future in the line at a descriptor.
 pub(crate) struct Place<'a> {
     shared: &'a Shared,
     line: Arc<Line>,
@@ -170,26 +167,23 @@ pub(crate) struct Place<'a> {
     number: u64,
 }
 
-/// What an attempt of a future has met.
 pub(crate) enum Attempt<T> {
-    /// The future is ready. What arrived with it may be for others.
+    /// The future is ready. The attempt may have received data for others.
     Done(T),
-    /// It waits for an event that is armed. `received` is whether the attempt may have received for others.
+    /// The future waits for an armed event. `received`: the attempt may have received data for others.
     Waits { received: bool },
 }
 
-/// Arms descriptors for the futures of one line.
 pub(crate) struct Events<'a> {
     set: &'a Epoll,
     line: RawFd,
 }
 
 impl Events<'_> {
-    /// Watches a descriptor for one event. What has happened already is an event.
     pub(crate) fn arm(&self, descriptor: BorrowedFd<'_>, what: Interest) -> Result<()> {
         let (token, what) = (u64::try_from(self.line).unwrap_or(ENDED), what | Interest::ONESHOT);
         match self.set.modify(descriptor, token, what) {
-            // It was never in the set, or the descriptor of this number is another one now.
+            // The descriptor was never in the set, or its number now belongs to another file.
             Err(e) if e.kind() == ErrorKind::NotFound => self.set.add(descriptor, token, what),
             armed => armed,
         }
@@ -197,7 +191,6 @@ impl Events<'_> {
 }
 
 impl Place<'_> {
-    /// Makes an attempt, and leaves the waker where it waits.
     pub(crate) fn attempt<T>(
         &mut self,
         waker: &Waker,
@@ -206,7 +199,7 @@ impl Place<'_> {
         if let Err(forked) = fork::check(self.shared.fork_generation) {
             return Poll::Ready(Err(forked));
         }
-        // Declared first: an attempt that panics drops it without the lock, too.
+        // Declared before the lock, so that an attempt that panics also drops it after the lock.
         let before;
         let waker = waker.clone();
         let mut line = self.line.lock();
@@ -218,7 +211,7 @@ impl Place<'_> {
             Ok(Attempt::Done(value)) => Poll::Ready(Ok(value)),
             Err(error) => Poll::Ready(Err(error)),
             Ok(Attempt::Waits { .. }) => {
-                // A turn that meets the event already waits for the lock of the line.
+                // A turn that already has the event waits for the lock of the line.
                 line.push((self.number, waker));
                 Poll::Pending
             }
@@ -235,7 +228,7 @@ impl Drop for Place<'_> {
         if fork::check(self.shared.fork_generation).is_err() {
             return;
         }
-        // A waker that this future got and does not use is passed on: the event may be one for another future.
+        // A waker that this future got and did not use is passed on: its event may be for another future.
         let (own, others) = {
             let mut lines = self.shared.lines();
             let mut line = self.line.lock();
@@ -259,14 +252,14 @@ impl Drop for Owner {
     }
 }
 
-/// Readable while a turn has something to do.
+/// The descriptor is readable while a turn has something to do.
 impl AsFd for Reactor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.0.set.as_fd()
     }
 }
 
-/// The descriptor of the reactor, which becomes readable, too, when the reactor has ended.
+/// The descriptor of the reactor. It also becomes readable when the reactor has ended.
 impl AsFd for Turner {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.set.as_fd()

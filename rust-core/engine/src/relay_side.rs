@@ -1,7 +1,8 @@
-//! What `linkspan-relay` uses beside the public interface: it answers and makes hellos as a listener and a connecting
-//! end do, without a session of its own, and writes journals record by record.
+//! The interface of `linkspan-relay` outside the public one.
 //!
-//! Functions instead of methods, so that no program can call them: `linkspan` does not pass this module on.
+//! A relay answers and makes hellos like a listener and a connecting end, without a session, and writes journals record
+//! by record. These are functions instead of methods, so that programs cannot call them: `linkspan` does not re-export
+//! this module.
 
 pub use crate::channel::acceptor::bind;
 pub use crate::channel::admission::{answer_with_state, check_allowed};
@@ -18,7 +19,7 @@ use crate::transport::kind::Transport;
 use crate::transport::place::Access;
 use crate::{Message, Options};
 
-/// The hello of each side.
+/// The hellos of both sides.
 pub mod handshake {
     pub use crate::channel::handshake::{Hello, read_answer, refusal};
 }
@@ -28,12 +29,12 @@ pub mod stored {
     pub use crate::channel::schema_negotiation::stored::{keep_form, remove_unused};
 }
 
-/// Fails with `Unsupported` and the reason if the transport cannot do what the options ask of a channel.
+/// Fails with `Unsupported` and the reason if the transport cannot provide the channel options.
 pub fn check_options(options: &Options, transport: Transport) -> Result<()> {
     options.check(transport, Use::Channel)
 }
 
-/// Returns the access rights of the files that are created.
+/// Returns the access rights of created files.
 pub fn access(options: &Options) -> Access {
     options.access()
 }
@@ -43,30 +44,29 @@ pub fn machine(options: &Options) -> Option<&str> {
     options.machine.as_deref()
 }
 
-/// Returns the number of the schema that a record names, 0 for none.
+/// Returns the number of the schema of a record, 0 for none.
 pub fn schema_number(message: &Message) -> u64 {
     message.header().schema
 }
 
-/// What has connected to a listener and waits to be taken. Its descriptor is readable while something waits, or once
-/// nothing more comes.
+/// Connections to a listener that wait to be taken. The descriptor is readable while one waits or after the end.
 pub struct Queue<T>(AcceptQueue<T>);
 
 impl<T> Queue<T> {
     /// Returns an empty queue.
     ///
     /// # Errors
-    /// `OutOfMemory` if the process has no descriptor left.
+    /// `OutOfMemory` if the process cannot open more descriptors.
     pub fn new() -> Result<Queue<T>> {
         AcceptQueue::new().map(Queue)
     }
 
-    /// Adds what has connected.
+    /// Adds a connection.
     pub fn push(&self, item: T) {
         self.0.push(item);
     }
 
-    /// Fails with `Full` if as many wait as the options admit.
+    /// Fails with `Full` if the queue is as long as the options allow.
     pub fn check_room(&self, options: &Options) -> Result<()> {
         let most = options.queue;
         if self.0.len() < most {
@@ -76,10 +76,10 @@ impl<T> Queue<T> {
         Err(Error::new(ErrorKind::Full, text))
     }
 
-    /// Returns what came first, without waiting.
+    /// Returns the first connection without waiting.
     ///
     /// # Errors
-    /// What ended the listener, once nothing is left.
+    /// The error that ended the listener, after the queue is empty.
     pub fn pop(&self) -> Result<Option<T>> {
         let first = self.0.pop();
         if first.is_none() {
@@ -88,7 +88,7 @@ impl<T> Queue<T> {
         Ok(first)
     }
 
-    /// Ends the queue: nothing more comes, for this reason.
+    /// Ends the queue with this error.
     pub fn fail(&self, error: &Error) {
         self.0.fail(error);
     }

@@ -1,7 +1,7 @@
-//! What `linkspan-service` uses beside the public interface: it exchanges the messages of services frame by frame,
-//! states its own pattern, and asks listeners who they are.
+//! The interface of `linkspan-service` outside the public one.
 //!
-//! Functions instead of methods, so that no program can call them: `linkspan` does not pass this module on.
+//! A service exchanges messages frame by frame, states its own pattern, and asks listeners for their identity. These
+//! are functions instead of methods, so that programs cannot call them: `linkspan` does not re-export this module.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -21,12 +21,12 @@ use crate::sys::poll::Interest;
 use crate::value::Value;
 use crate::{Channel, Listener, Message, Options, Payload};
 
-/// The hello of each side.
+/// The hellos of both sides.
 pub mod handshake {
     pub use crate::channel::handshake::{Hello, read_answer, title};
 }
 
-/// The open names that are nearest to a missing one.
+/// Open names that are similar to a missing one.
 pub mod open_names {
     pub use crate::channel::open_names::{named, nearest_open};
 }
@@ -48,27 +48,27 @@ pub fn set_pattern(options: &mut Options, pattern: Pattern) {
     options.pattern = pattern;
 }
 
-/// Sets how many connections wait to be accepted, at most.
+/// Sets the largest number of connections that wait to be accepted.
 pub fn set_queue(options: &mut Options, queue: usize) {
     options.queue = queue;
 }
 
-/// Lets a channel that connects end with its first link, because the caller makes the next one.
+/// Ends a connecting channel with its first link, because the caller makes the next one.
 pub fn end_with_first_link(options: &mut Options) {
     options.once = true;
 }
 
-/// [`Options::set`] for an object with further options, which a mistyped name may mean.
+/// [`Options::set`] for an object with more option names, which the suggestions for a mistyped name include.
 pub fn set_beside(options: &mut Options, more: &[&str], name: &str, value: &Value) -> Result<()> {
     options.set_beside(more, name, value)
 }
 
-/// [`Listener::accept`], with the peer.
+/// [`Listener::accept`] that also returns the peer.
 pub fn accept_with_peer(listener: &Listener, wait: Wait<'_>) -> Result<(Channel, Peer)> {
     listener.accept_with_peer(wait)
 }
 
-/// Sends a message of another kind than data and requests, such as a command or an event.
+/// Sends a message of another kind than data or request, such as a command or an event.
 pub fn send_as<'a>(
     channel: &Channel,
     kind: Kind,
@@ -78,28 +78,27 @@ pub fn send_as<'a>(
     channel.send_as(kind, payload, wait)
 }
 
-/// Sends the reply or error for a request without waiting: `Full` if the peer has no room.
+/// Sends the reply or error for a request without waiting. `Full` if the peer has no room.
 pub fn respond(channel: &Channel, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
     channel.respond(to, kind, payload)
 }
 
-/// Arms the descriptor of a channel and passes it to `watch`, to be added to an epoll set.
+/// Arms the descriptor of a channel and passes it to `watch`, which adds it to an epoll set.
 pub fn with_descriptor(channel: &Channel, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
     channel.with_descriptor(watch)
 }
 
-/// Flushes the bytes that the link has queued. If some remain, or if `blocked` is true, returns a descriptor and the
-/// event that reports room.
+/// Flushes queued bytes. If some remain or `blocked` is true, returns a descriptor and the event for room.
 pub fn room(channel: &Channel, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
     channel.room(blocked)
 }
 
-/// Closes a channel without a bye and without waiting: for the peer the link ends.
+/// Closes a channel without a bye and without waiting: the peer sees the link end.
 pub fn abandon(channel: &Channel) {
     channel.abandon();
 }
 
-/// Returns the header that a message came with.
+/// Returns the header of a message.
 pub fn header(message: &Message) -> &Header {
     message.header()
 }

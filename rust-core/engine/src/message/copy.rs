@@ -1,7 +1,6 @@
-//! Messages that no transport delivers: bytes of their own, for a program that keeps one or gives it to another process
-//! of its own, and those of a recording.
+//! Messages without a transport: copies that a program keeps or passes to its other processes, and recorded messages.
 //!
-//! The bytes are no form of the wire: only the version of the library that wrote them reads them.
+//! The bytes are not a wire format. Only the version of the library that wrote them can read them.
 
 use std::sync::Arc;
 
@@ -14,20 +13,20 @@ use crate::frame::{HEADER, Header, Incoming};
 use crate::schema::id_of;
 use crate::value::{Limits, Timestamp};
 
-/// Before the source: the header, and five numbers: the session, how many messages were missed, the length of the
-/// source, and the schemas of both sides.
+/// The length before the source: the header, then the session, the missed messages, the length of the source, and both
+/// schemas.
 const FIXED: usize = HEADER + 40;
 
-/// What a recording knows of a message beside its body.
+/// The data of a recorded message except its body.
 #[derive(Clone, Debug)]
 pub struct RecordedOrigin {
-    /// The name that it was published at.
+    /// The name at which it was published.
     pub name: Arc<str>,
     /// The publisher.
     pub source: Arc<str>,
     /// The publisher's incarnation.
     pub incarnation: u64,
-    /// The number.
+    /// The message's number in the publisher's incarnation.
     pub sequence: u64,
     /// When it was sent.
     pub sent: Timestamp,
@@ -38,7 +37,7 @@ pub struct RecordedOrigin {
 }
 
 impl Message {
-    /// Returns a message as it was received, of this body. The value is read when it is needed, within these limits.
+    /// Returns a message of a recording as it was received. The value is decoded on demand, within these limits.
     #[doc(hidden)]
     pub fn recorded(body: Bytes, origin: RecordedOrigin, limits: Limits) -> Message {
         let RecordedOrigin { name, source, incarnation, sequence, sent, encoding, schema } = origin;
@@ -54,8 +53,7 @@ impl Message {
         Message::new(incoming, origin, limits).with_name(&name)
     }
 
-    /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the
-    /// sender are copied.
+    /// Returns the message as bytes for [`Message::from_bytes`]. Copies arrays from memory shared with the sender.
     pub fn to_bytes(&self) -> Vec<u8> {
         let body = self.body();
         let (sequence, body_length) = (self.sequence(), body.len() as u64);
@@ -72,10 +70,11 @@ impl Message {
         bytes
     }
 
-    /// Reads a message that [`Message::to_bytes`] wrote. It is no request: nobody waits for a reply to it.
+    /// Reads a message that [`Message::to_bytes`] wrote. The message is not a request, because nobody waits for a
+    /// reply.
     ///
     /// # Errors
-    /// `Malformed` for anything else. The value is read when it is needed, as that of every message.
+    /// `Malformed` for other bytes. As usual, the value is decoded only on demand.
     pub fn from_bytes(bytes: &[u8]) -> Result<Message> {
         let malformed =
             |what: &str| Error::new(ErrorKind::Malformed, format!("no copy of a message: {what}"));

@@ -1,15 +1,14 @@
-//! The reply of a handler that failed: the terms of JSON-RPC 2.0 as a map of code, type, text and
-//! data.
+//! The reply of a failed handler: the terms of JSON-RPC 2.0 as a map of code, type, text and data.
 
 use super::{Message, Payload};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::value::{Map, Value};
 
-/// Returns the body of a reply of kind `error`; a text of any length is cut to what a message holds.
+/// Returns the body of a reply of kind `error`. Cuts a text that is too long for a message.
 ///
 /// # Errors
-/// `TooLarge` for data that no message holds, and those of data that is no value.
+/// `TooLarge` if the data is too long for a message; the decoder's error if the data is malformed.
 pub fn to_payload(failure: &RemoteFailure) -> Result<Payload> {
     let failure = failure.bounded();
     let mut map = Map::new();
@@ -22,8 +21,7 @@ pub fn to_payload(failure: &RemoteFailure) -> Result<Payload> {
     Ok(Payload::from_bytes(Encoding::Cbor, codec::encode(&Value::Map(map), Encoding::Cbor)?.into()))
 }
 
-/// Returns the error that a reply of kind `error` describes; the decoder's error where it is
-/// malformed.
+/// Returns the error in a reply of kind `error`, or the decoder's error if the reply is malformed.
 pub fn from_message(message: &Message) -> Error {
     let read = || -> Result<RemoteFailure> {
         let value = message.value()?;

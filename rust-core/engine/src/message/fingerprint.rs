@@ -1,28 +1,27 @@
-//! The check of code that was generated from a schema, with the schemas that the two sides of a message gave.
+//! The check that generated code fits the schema of a message.
 //!
-//! A generated decoder has the positions and units of one schema in it. A message of another one may have the same keys
-//! or the same size, and would be decoded to wrong numbers without an error. So the decoder compares its fingerprint
-//! with the one that the sender gave when the two sides connected, or that the record of a journal or the channel of a
-//! recording names.
+//! A generated decoder contains the positions and units of one schema. A message of another schema may have the same
+//! keys or size, and would decode to wrong numbers without an error. The decoder therefore compares its fingerprint
+//! with the sender's fingerprint, which comes from the connection, a journal record, or a recording's channel.
 
 use super::{Message, SchemaIds};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::id_of_text;
 
 impl Message {
-    /// Returns the first 16 hexadecimal digits of the fingerprint of the schema with which the message was sent; `None`
-    /// where its sender gave none.
+    /// Returns the first 16 hexadecimal digits of the fingerprint of the sender's schema. `None` without a schema.
     pub fn schema_id(&self) -> Option<String> {
         let SchemaIds { sender, .. } = self.inner().schemas;
         (sender != 0).then(|| Beginning(sender).to_string())
     }
 
-    /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode
-    /// the message: the sender gave this schema, or no schema, or this side was opened with it, so that the two were
-    /// compared when they connected.
+    /// Checks that code generated from the schema with this fingerprint (64 hexadecimal digits) may decode the message.
+    ///
+    /// It may if the sender gave this schema or none, or if this side was opened with this schema: then both schemas
+    /// were compared when the sides connected.
     ///
     /// # Errors
-    /// `SchemaMismatch` for a message of another schema; `Malformed` for a text that is no fingerprint.
+    /// `SchemaMismatch` for a message of another schema; `Malformed` for a text that is not a fingerprint.
     pub fn check_fingerprint(&self, fingerprint: &str) -> Result<()> {
         let SchemaIds { sender, receiver } = self.inner().schemas;
         let own = id_of_text(fingerprint).ok_or_else(|| no_fingerprint(fingerprint))?;
@@ -60,7 +59,6 @@ fn no_fingerprint(text: &str) -> Error {
     Error::new(ErrorKind::Malformed, text)
 }
 
-/// The digits with which a fingerprint begins.
 struct Beginning(u64);
 
 impl std::fmt::Display for Beginning {
@@ -80,7 +78,6 @@ mod tests {
     use crate::schema::id_of;
     use crate::value::{Limits, Value};
 
-    /// The fingerprint of 32 equal bytes, and its beginning.
     fn of(byte: u8) -> (String, u64) {
         (format!("{byte:02x}").repeat(32), id_of(&[byte; 32]))
     }

@@ -1,9 +1,8 @@
-//! A received message and a payload to be sent: a header, a body, and the value in it.
+//! Received messages and payloads to be sent: a header, a body, and the value in it.
 //!
-//! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the program reads.
-//! The value is decoded when it is first needed and kept. Messages are recycled (`recycled`), so receiving small
-//! messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent
-//! more than once, for replay and to several peers.
+//! Transports deliver an [`Incoming`]; the channel layer turns it into a [`Message`]. The value is decoded on demand
+//! and kept. Messages are recycled (`recycled`), so a loop that receives small messages allocates nothing. A
+//! [`Payload`] is an encoded value to be sent once or more: for replay, or to several peers.
 
 mod copy;
 pub(crate) mod failure;
@@ -45,14 +44,16 @@ pub(crate) use schema_ids::SchemaIds;
 #[doc(hidden)]
 pub use uncopied::{Uncopied, UncopiedBytes};
 
-/// A message that was received. Clones share the body, and any number of threads may read it.
+/// A received message: the body, its metadata, and the value, which is decoded at the first access.
+///
+/// Clones share the body. Any number of threads may read a message.
 #[derive(Clone)]
 pub struct Message(
     /// `None` only during the drop.
     Option<triomphe::Arc<MessageInner>>,
 );
 
-/// Not the content: it may be as long as the memory allows, and the reason of a failed assertion has it in its text.
+/// Shows metadata only: the content may be very long, and failed assertions print it.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(inner) = self.0.as_ref() else { return f.write_str("Message") };
@@ -68,71 +69,58 @@ impl fmt::Debug for Message {
     }
 }
 
-/// The shared part of a message, which is recycled.
 struct MessageInner {
     header: Header,
     body: Body,
-    /// The sender's name, for [`Message::source`].
     source: Arc<str>,
-    /// What is said beside the header of where it comes from; the drop takes it.
+    /// The origin beyond the header. The drop takes it.
     origin: Option<Origin>,
-    /// The limits of decoding, from the receiver's options.
     limits: Limits,
-    /// The number of messages that were skipped before this one.
     missed: u64,
     /// The sender's incarnation, 0 for none.
     session: u64,
-    /// Which schemas the sender and this side have.
     schemas: SchemaIds,
-    /// The decoded value, once it was needed.
+    /// The decoded value, after the first access.
     value: OnceLock<Value>,
-    /// The array that was looked up first in a body with parts, while no value was needed.
+    /// The first array that was looked up in a body with parts before the value was decoded.
     array: Once<Value>,
-    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`], [`FLAT_ARRAYS`] or [`NOT_FLAT`]. Every thread finds
-    /// the same, so no order is needed.
+    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`], [`FLAT_ARRAYS`] or [`NOT_FLAT`]. All threads compute
+    /// equal results, so relaxed order is enough.
     flat: AtomicU8,
-    /// The schema that the value is checked against while it is decoded.
     schema: Option<Arc<PreparedSchema>>,
-    /// Whether the body has its own memory, aligned to 8, and is not a view of something larger.
+    /// Whether the body has its own memory, aligned to 8, and is not a view of a larger block.
     owns_body: bool,
-    /// Whether that memory is in the form that is rewritten fast.
+    /// Whether that memory is in the form with counted owners, which is fast to rewrite.
     is_counted: bool,
 }
 
-/// Where a message comes from, beside what its header says.
 #[derive(Clone)]
 enum Origin {
     /// The endpoint, for a subscriber to several names.
     Name(Arc<str>),
-    /// A recording, of which it keeps number and sender. Its own ones are those of the connection.
+    /// A recording, which gives number and sender. The header has the numbers of the connection.
     Recording(Arc<RecordedNumber>),
 }
 
-/// Number and sender of a message in a recording.
 struct RecordedNumber {
     sequence: u64,
     sender: Sender,
 }
 
-/// Who sent a message.
 #[derive(Clone, Copy)]
 pub(crate) struct ReceivedFrom<'a> {
-    /// See [`Message::source`].
     pub source: &'a Arc<str>,
     /// The sender's session, 0 for none.
     pub session: u64,
-    /// Which schemas the sender and this side have.
     pub schemas: SchemaIds,
 }
 
-/// Values of [`MessageInner::flat`].
 const UNCHECKED: u8 = 0;
 const FLAT: u8 = 1;
 const NOT_FLAT: u8 = 2;
 const FLAT_ARRAYS: u8 = 3;
 
 impl Message {
-    /// Returns the same message, whose value is checked while it is decoded.
     pub(crate) fn with_schema(mut self, schema: Option<&Arc<PreparedSchema>>) -> Message {
         if let Some(schema) = schema
             && let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut)
@@ -142,7 +130,6 @@ impl Message {
         self
     }
 
-    /// Returns the shared part; [`EMPTY`] only while the message is being dropped.
     fn inner(&self) -> &MessageInner {
         self.0.as_ref().unwrap_or_else(|| &EMPTY)
     }
@@ -151,12 +138,11 @@ impl Message {
         &self.inner().header
     }
 
-    /// Returns its number on the connection, which is acknowledged.
+    /// Returns the number on the connection, which is acknowledged.
     pub(crate) fn number(&self) -> u64 {
         self.inner().header.sequence
     }
 
-    /// Returns number and sender in the recording that it is of.
     fn recorded_number(&self) -> Option<&RecordedNumber> {
         match &self.inner().origin {
             Some(Origin::Recording(recorded)) => Some(recorded),
@@ -164,7 +150,6 @@ impl Message {
         }
     }
 
-    /// Returns the same message with number and sender of a recording.
     pub(crate) fn with_recorded(mut self, (sender, sequence): (Sender, u64)) -> Message {
         if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.origin = Some(Origin::Recording(Arc::new(RecordedNumber { sequence, sender })));
@@ -172,11 +157,11 @@ impl Message {
         self
     }
 
-    /// Returns the value, decoded at the first call and kept.
+    /// Returns the value. The first call decodes it, later calls return the kept value.
     ///
     /// # Errors
     ///
-    /// Those of [`codec::decode`], and of the schema where the object has one.
+    /// Errors of [`codec::decode`], and of the object's schema.
     pub fn value(&self) -> Result<&Value> {
         if let Some(value) = self.inner().value.get() {
             return Ok(value);
@@ -185,8 +170,9 @@ impl Message {
         Ok(self.inner().value.get_or_init(|| value))
     }
 
-    /// Returns the body where it is a short map of scalars in CBOR, checked as decoding would check it: its
-    /// entries are read without a tree. `None` for any other body, and where a schema checks the value.
+    /// Returns the entries of a short CBOR map of scalars, checked like a decoded value.
+    ///
+    /// `None` for other bodies and for objects with a schema.
     pub fn flat(&self) -> Option<FlatMap<'_>> {
         let inner = self.inner();
         match inner.flat.load(Ordering::Relaxed) {
@@ -202,9 +188,10 @@ impl Message {
         map
     }
 
-    /// Passes the value at this path to `what`, where the body is a short map of scalars and long arrays in CBOR, the
-    /// arrays stored elsewhere, as decoding would give it: without a tree. `None` for any other body, where a schema
-    /// checks the value, and where no entry has the path as its key.
+    /// Passes the value at this path to `what` without a tree, as decoding would give it.
+    ///
+    /// The body must be a short CBOR map of scalars and of long arrays that are stored elsewhere. `None` for other
+    /// bodies, for objects with a schema, and if no key is equal to the path.
     pub fn flat_item<T>(&self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
         let MessageInner { body, header, limits, schema, flat, .. } = self.inner();
         match flat.load(Ordering::Relaxed) {
@@ -220,36 +207,41 @@ impl Message {
         }
     }
 
-    /// Returns the bytes of the value, where it is one short text in CBOR that no schema checks. They are not
-    /// checked to be UTF-8; where they are, the value is this text.
+    /// Returns the bytes of a value that is one short text in CBOR, without a check for UTF-8.
+    ///
+    /// `None` for other values and for objects with a schema.
     pub fn text_alone(&self) -> Option<&[u8]> {
         self.short_cbor().and_then(codec::text_alone)
     }
 
-    /// Returns the entries of a body that may be a short map of scalars in CBOR, which is not checked yet. `None` for
-    /// any other body, and where a schema checks the value.
+    /// Returns the unchecked entries of a body that may be a short CBOR map of scalars.
+    ///
+    /// `None` for other bodies and for objects with a schema.
     pub fn flat_entries(&self) -> Option<FlatMap<'_>> {
         FlatMap::within(self.short_cbor()?, &self.inner().limits)
     }
 
-    /// Returns the value where it is one long array in memory that is shared with the sender, and no schema checks it:
-    /// a view, as decoding gives it, with fewer steps. `None` for any other value.
+    /// Returns the value if it is one long array in memory shared with the sender.
+    ///
+    /// The array is a view, as decoding gives it, but takes fewer steps. `None` for other values and for objects with a
+    /// schema.
     pub fn long_array(&self) -> Option<NdArray> {
         let MessageInner { body, header, limits, schema, .. } = self.inner();
         let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_some();
         if is_plain { codec::read_long_array(body, limits) } else { None }
     }
 
-    /// Returns the body where it is in CBOR and in one block, and within every limit if it is short.
+    /// Returns a body that is CBOR in one block and short enough to be within every limit.
     fn short_cbor(&self) -> Option<&[u8]> {
         let MessageInner { body, header, limits, schema, .. } = self.inner();
         let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_none();
         (is_plain && limits.allow_flat(body.len())).then(|| &body.whole()[..])
     }
 
-    /// Returns the value at this path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a
-    /// `/` and `~0` a `~`, and the empty path is the whole value. `Missing` (104) or `WrongType` (109) with the
-    /// existing keys or kind.
+    /// Returns the value at this path. `Missing` (104) or `WrongType` (109) with the existing keys or kind.
+    ///
+    /// A path joins keys and positions from zero by `/` (`rows/0/name`). In a key, `~1` stands for `/` and `~0` for
+    /// `~`. The empty path is the whole value.
     pub fn get(&self, path: &str) -> Result<&Value> {
         match self.flat_array(path) {
             Some(array) => Ok(array),
@@ -257,8 +249,8 @@ impl Message {
         }
     }
 
-    /// Returns the array at this path where it lies in memory that is shared with the sender, without a tree: a program
-    /// that reads one array of a message needs no more. `None` for all else, and for a second array.
+    /// Returns the array at this path without a tree if it lies in memory shared with the sender: many programs read
+    /// only one array of a message. `None` for all else and for a second array.
     fn flat_array(&self, path: &str) -> Option<&Value> {
         let inner = self.inner();
         if inner.body.split().is_none() || inner.value.get().is_some() {
@@ -279,19 +271,20 @@ impl Message {
                         }
                         to => *to = NdArray { dtype, order, shape: shape.to_vec(), data }.into(),
                     };
-                    // Where another thread does the same just now, the whole value is decoded.
+                    // If another thread writes the array at this moment, the whole value is decoded.
                     inner.array.put(write)?
                 }
             };
-            // Elements at one place in one form are one array, whichever key they have.
+            // Equal places and forms mean equal arrays, even under different keys.
             let Value::NdArray(kept) = found else { return None };
             let form = (kept.dtype, kept.order, &kept.shape[..], kept.data.as_ptr_range());
             (form == (dtype, order, shape, data.as_ptr_range())).then_some(found)
         })?
     }
 
-    /// Returns the value as a type of the program's own. `Missing`, `WrongType` and `OutOfRange`
-    /// with the path where it does not fit.
+    /// Returns the value as a type of the program.
+    ///
+    /// `Missing`, `WrongType` or `OutOfRange` with the path if the value does not fit.
     ///
     /// ```
     /// # use linkspan_engine::Message;
@@ -309,9 +302,10 @@ impl Message {
         from_value(self.decode()?)
     }
 
-    /// Returns the value as a type that `linkspan schema generate` wrote, decoded without a tree in
-    /// between; long arrays and blocks of bytes are views of [`Message::memory`]. `Missing`,
-    /// `WrongType` and `OutOfRange` with the path where it does not fit.
+    /// Returns the value as a type that `linkspan schema generate` wrote, decoded without a tree.
+    ///
+    /// Long arrays and byte strings are views of [`Message::memory`]. `Missing`, `WrongType` or `OutOfRange` with the
+    /// path if the value does not fit.
     pub fn typed<T: Decode>(&self) -> Result<T> {
         self.walk_into(Typed::sharing(self.inner().body.clone()))?.finish()
     }
@@ -324,8 +318,7 @@ impl Message {
         }
     }
 
-    /// Decodes directly into a Sink; arrays reach it as slices of [`Message::memory`] where their
-    /// form allows it.
+    /// Decodes into a [`Sink`]. Arrays reach it as slices of [`Message::memory`] if their form allows it.
     pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
         let MessageInner { body, header, limits, .. } = self.inner();
         match &self.inner().schema {
@@ -334,17 +327,17 @@ impl Message {
         }
     }
 
-    /// Returns the encoded value. Where long arrays of it are in memory that is shared with the
-    /// sender, this is a copy, made at the first call and kept.
+    /// Returns the encoded value in one block.
+    ///
+    /// If long arrays are in memory shared with the sender, the first call makes a copy and keeps it.
     pub fn body(&self) -> &Bytes {
         self.inner().body.whole()
     }
 
-    /// Returns the memory of the encoded value, of which [`Message::walk_into`] passes slices.
+    /// Returns the memory of the encoded value; [`Message::walk_into`] passes slices of it.
     ///
-    /// Long arrays may be in memory that is shared with the sender and can only be read: an honest
-    /// sender leaves them unchanged until the last view is dropped; a hostile one may change their
-    /// numbers at any time, and nothing else.
+    /// Long arrays may lie in read-only memory shared with the sender. An honest sender leaves them unchanged until the
+    /// last view is dropped. A hostile sender can change their numbers at any time, but nothing else.
     pub fn memory(&self) -> &Body {
         &self.inner().body
     }
@@ -354,7 +347,7 @@ impl Message {
         self.inner().header.encoding
     }
 
-    /// Returns the number in the sender's session, from 1; of a message that is replayed, the number in the recording.
+    /// Returns the number in the sender's session, from 1. A replayed message has its number in the recording.
     pub fn sequence(&self) -> u64 {
         self.recorded_number().map_or_else(|| self.number(), |recorded| recorded.sequence)
     }
@@ -364,13 +357,12 @@ impl Message {
         Timestamp(self.inner().header.sent)
     }
 
-    /// Returns the sender's `client_id`, else its program's name and process number.
+    /// Returns the sender's `client_id`, or its program's name and process number.
     pub fn source(&self) -> &str {
         self.recorded_number().map_or_else(|| &self.inner().source, |recorded| &recorded.sender.source)
     }
 
-    /// Returns the endpoint that it was published at, with its transport, where the subscriber has several names;
-    /// none otherwise.
+    /// Returns the endpoint of publication with its transport, for a subscriber to several names; otherwise `None`.
     pub fn name(&self) -> Option<&str> {
         match &self.inner().origin {
             Some(Origin::Name(name)) => Some(name),
@@ -378,7 +370,6 @@ impl Message {
         }
     }
 
-    /// Returns the same message with the endpoint that it was published at.
     pub(crate) fn with_name(mut self, name: &Arc<str>) -> Message {
         if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.origin = Some(Origin::Name(name.clone()));
@@ -386,8 +377,7 @@ impl Message {
         self
     }
 
-    /// Returns the number of messages that were skipped just before this one, for a subscriber that
-    /// receives only the newest.
+    /// Returns how many messages were skipped just before this one, for a subscriber to only the newest.
     pub fn missed(&self) -> u64 {
         self.inner().missed
     }
@@ -399,14 +389,13 @@ impl Message {
         self
     }
 
-    /// Returns the whole body where it still lies in the sender's slot; no one may read anything from it.
+    /// Returns the whole body while it lies in the sender's slot. Nobody may read a value from it.
     pub(crate) fn uncopied_body(&self) -> Option<&Bytes> {
         let split =
             self.inner().body.split().filter(|split| split.rest().is_empty() && !split.are_opaque())?;
         split.parts().first().map(|part| &part.bytes)
     }
 
-    /// Returns the message with this body, which is its own in memory of this process.
     pub(crate) fn with_body(mut self, body: Body) -> Message {
         if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.body = body;
@@ -414,10 +403,7 @@ impl Message {
         self
     }
 
-    /// Copies the body into one block of memory of this process, where it is not in one.
-    ///
-    /// # Errors
-    /// `OutOfMemory`: it stays where it is.
+    /// Copies the body into one block of this process. After `OutOfMemory` it stays in its place.
     pub(crate) fn copy_to_one_block(&mut self) -> Result<()> {
         let length = self.memory().len();
         let whole = self.uncopied_body().filter(|slot| slot.len() == length).cloned();
@@ -438,9 +424,10 @@ impl Message {
         Ok(())
     }
 
-    /// Returns the incarnation of the publisher or sender that the number belongs to: drawn at
-    /// random when it opened the name or connected, so that numbers of two incarnations are never
-    /// confused. 0 where there is none, as in a file.
+    /// Returns the incarnation of the publisher or sender to which the number belongs.
+    ///
+    /// It is drawn at random when the sender opens the name or connects, so numbers of two incarnations are never
+    /// confused. 0 for none, as in a file.
     pub fn incarnation(&self) -> u64 {
         self.recorded_number().map_or_else(|| self.session(), |recorded| recorded.sender.session)
     }
@@ -455,7 +442,6 @@ impl Message {
     }
 }
 
-/// What [`Message::inner`] returns while a message is being dropped.
 static EMPTY: LazyLock<triomphe::Arc<MessageInner>> = LazyLock::new(|| {
     triomphe::Arc::new(MessageInner {
         header: Header::new(Kind::Data, Encoding::Raw),

@@ -1,9 +1,8 @@
-//! An encoded value that is ready to be sent, the memory that its long arrays may be put into, and what is kept
-//! of a sent message until its receiver has consumed it.
+//! Encoded values to be sent, memory for their long arrays, and messages kept until the receiver has consumed them.
 //!
-//! A [`Payload`] is encoded once and may be sent any number of times: to several peers, and, as a
-//! [`StoredMessage`], again after a connection was lost. The sending layers pass a [`Lender`] where the receiver maps
-//! memory of the sender, so that the encoder puts long arrays there.
+//! A [`Payload`] is encoded once and sent any number of times: to several peers, and, as a [`StoredMessage`], again
+//! after a connection was lost. If the receiver maps memory of the sender, the sending layers pass a [`Lender`], and
+//! the encoder puts long arrays there.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -21,60 +20,59 @@ use crate::schema::PreparedSchema;
 use crate::transport::WritableSlot;
 use crate::value::{Limits, Source};
 
-/// Provides memory that the receiver maps for the elements of long arrays.
+/// Provides memory that the receiver maps, for long arrays.
 pub(crate) trait Lender {
-    /// Returns these elements in such memory: in place if they are in it already, else a copy.
-    /// `None` where there is no room for them. `shared` is the elements where the caller has them with their owner.
+    /// Returns these elements in mapped memory: in place if they are already there, else a copy.
+    ///
+    /// `None` without room. `shared` is the elements with their owner, if the caller has it.
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes>;
 
-    /// Returns these bytes where they are in such memory, and stays so as long as the result; else `None`.
+    /// Returns these bytes if they are in mapped memory. They stay there as long as the result lives.
     fn in_place(&self, bytes: &[u8]) -> Option<Bytes>;
 
-    /// Returns bytes of a loan with others directly before and behind them, which are written there. `None` where that
-    /// cannot be, or was done before.
+    /// Writes `before` and `after` directly around the bytes of a loan, and returns all of them. `None` if that is
+    /// impossible or was already done.
     fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes>;
 
-    /// Returns memory for at least so many bytes of a body that is being encoded, and if possible for as many as are
-    /// wanted. `None` where there is none, or where it would be kept too long.
+    /// Returns memory for a body that is being encoded: at least `least` bytes, if possible `wanted` bytes. `None` if
+    /// there is none, or if it would be kept too long.
     fn lend_memory(&self, least: usize, wanted: usize) -> Option<WritableSlot>;
 
-    /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts
-    /// them, looks once more.
+    /// Returns a copy of a whole body in mapped memory. `None` without room; the link, which counts these bodies, then
+    /// tries again.
     fn lend_body(&self, body: &[u8]) -> Option<Bytes>;
 }
 
-/// Bytes reserved for an encoded value, so that a short one does not move as it grows.
+/// Bytes reserved for an encoded value, so that a short value does not move as it grows.
 const USUAL: usize = 64;
-/// The most bytes that are reserved because a source announces them.
+/// The most bytes that are reserved on a source's announcement.
 const LONGEST_HINT: usize = 4096;
 
-/// The long arrays of a value that is being encoded, and a byte string that the program has written into a loan.
+/// The long arrays of a value that is being encoded, and a byte string that the program wrote into a loan.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
     parts: OneOrMany<Part>,
-    /// The byte string, where it is, and how many arrays are before it.
+    /// The byte string and its place, and how many arrays are before it.
     loan: Option<(Part, usize)>,
-    /// How long the rest becomes at least, as far as the encoder has said so.
     announced: usize,
-    /// The beginning of the rest, where that is long, and its length.
+    /// The beginning of a long rest, and its length.
     spilled: Option<(WritableSlot, usize)>,
 }
 
 thread_local! {
-    /// The lengths of the last two long bodies that this thread encoded for a lender, the last one first.
+    /// The lengths of the last two long bodies that this thread encoded for a lender, newest first.
     static LENGTHS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
-/// How much longer than the bodies before a body may be, as a fraction, to find room in the memory that is taken for
-/// it.
+/// The fraction by which a body may exceed the expected length and still fit into the memory taken for it.
 const SLACK: usize = 16;
-/// The room for what follows a long byte string, which tells by itself how long the body is at least.
+/// Room for the bytes after a long byte string; the string's length is the least length of the body.
 const BEHIND: usize = 4096;
-/// A body that fills less than one part in this many of its memory is moved to memory of its own.
+/// A body that fills less than one part in this many of its memory moves to another block.
 const MAX_OVERSIZE: usize = 4;
 
-/// How long the next long body is expected to be: as long as the shorter of the last two, so that bodies of varying
-/// lengths take no memory that they do not fill. 0 for the first two.
+/// Returns the expected length of the next long body: the shorter of the last two, so that bodies of varying lengths
+/// take no memory that they do not fill. 0 for the first two.
 fn expected_length() -> usize {
     let [last, before] = LENGTHS.get();
     last.min(before)
@@ -90,8 +88,7 @@ impl<'a> Placed<'a> {
         Placed { lender, parts: OneOrMany::new(), loan: None, announced: 0, spilled: None }
     }
 
-    /// Returns the payload of what was encoded but for what is here. A long body without parts goes to memory of the
-    /// lender.
+    /// Returns the payload of the encoded bytes and the parts. A long body without parts goes to memory of the lender.
     fn payload(mut self, encoding: Encoding, mut body: Vec<u8>) -> Payload {
         if self.spilled.is_some() {
             if self.spill(&body) {
@@ -111,7 +108,7 @@ impl<'a> Placed<'a> {
             body = whole;
         }
         let Placed { lender, mut parts, loan, .. } = self;
-        // The next ones are encoded in memory of the lender, and need none of this process.
+        // Later bodies are encoded in memory of the lender and need none of this process.
         let is_among_first = expected_length() == 0;
         if body.len() >= PLACED_FROM {
             note_length(body.len());
@@ -139,13 +136,12 @@ impl<'a> Placed<'a> {
             buffers::give_back();
             return placed;
         }
-        // Else its memory goes to the pool, for the next one that is longer than expected.
+        // The memory goes to the pool, for the next body that is longer than expected.
         let body = buffers::bytes(body);
         placed.unwrap_or_else(|| Payload::from_bytes(encoding, body))
     }
 }
 
-/// Returns the body with the byte string that belongs into it.
 #[cold]
 fn joined(body: &[u8], loan: &Part) -> Vec<u8> {
     let mut whole = buffers::with_room(body.len() + loan.bytes.len());
@@ -172,7 +168,7 @@ impl Placer for Placed<'_> {
         if bytes.is_empty() {
             return true;
         }
-        // Those have their places in the rest.
+        // Their places count from the start of the rest.
         if self.loan.is_some() || !self.parts.is_empty() {
             return false;
         }
@@ -182,7 +178,7 @@ impl Placer for Placed<'_> {
             let expected = expected_length();
             let announced = if self.announced > 0 { self.announced + BEHIND } else { 0 };
             let (least, wanted) = (expected.max(self.announced), announced.max(expected + expected / SLACK));
-            // The first bodies of a thread are encoded in memory of this process, and tell how long the next ones are.
+            // A thread encodes its first bodies in memory of this process; they give the expected length.
             if wanted < all {
                 return false;
             }
@@ -219,7 +215,7 @@ impl Placer for Placed<'_> {
     }
 }
 
-/// The long array of a value, where it is.
+/// The long array of a value, left in its place.
 struct InPlace(OneOrMany<Part>);
 
 impl Placer for InPlace {
@@ -232,6 +228,9 @@ impl Placer for InPlace {
 }
 
 /// An encoded value, ready to be sent any number of times.
+///
+/// Encode once with [`Payload::new`] to send one value to several peers, or pass already encoded bytes to
+/// [`Payload::from_bytes`]. Clones share the body.
 #[derive(Clone, Debug)]
 pub struct Payload {
     encoding: Encoding,
@@ -239,16 +238,16 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Encodes a value; arrays are aligned so that the receiver can use them in place.
+    /// Encodes a value. Aligns arrays so that the receiver can use them in place.
     ///
     /// # Errors
     ///
-    /// Those of [`codec::encode`].
+    /// Errors of [`codec::encode`].
     pub fn new<T: Source + ?Sized>(value: &T, encoding: Encoding, limits: &Limits) -> Result<Payload> {
         Payload::with_schema(None, value, encoding, limits, None)
     }
 
-    /// The same, checked against a schema while it is encoded, with a lender for long arrays.
+    /// Encodes a value, checked against a schema, with a lender for long arrays.
     pub(crate) fn with_schema<T: Source + ?Sized>(
         schema: Option<&Arc<PreparedSchema>>,
         value: &T,
@@ -261,7 +260,6 @@ impl Payload {
         if let (Some(to), None, Encoding::Cbor) = (&mut placer, schema, encoding) {
             match codec::write_around_array(value, limits, &mut **to) {
                 Some(Some(rest)) => return Ok(Payload { encoding, body: Body::of_parts(rest, parts.parts) }),
-                // The array is refused once, and not again below.
                 Some(None) => placer = None,
                 None => {}
             }
@@ -270,8 +268,8 @@ impl Payload {
         Ok(parts.payload(encoding, body))
     }
 
-    /// Returns a value in CBOR that is one long array or a short map with one, whose elements stay where they are.
-    /// `None` for any other value, and where it may be beyond a limit.
+    /// Encodes one long array, or a short map with one, in CBOR, and leaves the elements in place. `None` for other
+    /// values, and if the value may exceed a limit.
     #[inline]
     pub(crate) fn around_array<T: Source + ?Sized>(value: &T, limits: &Limits) -> Option<Payload> {
         let mut parts = InPlace(OneOrMany::new());
@@ -279,7 +277,7 @@ impl Payload {
         Some(Payload { encoding: Encoding::Cbor, body: Body::of_parts(rest, parts.0) })
     }
 
-    /// [`Payload::with_schema`] for a value of which [`Payload::around_array`] has returned none.
+    /// [`Payload::with_schema`] for a value that [`Payload::around_array`] did not take.
     pub(crate) fn of_other<T: Source + ?Sized>(
         value: &T,
         limits: &Limits,
@@ -290,14 +288,12 @@ impl Payload {
         Ok(parts.payload(Encoding::Cbor, body))
     }
 
-    /// Returns a payload of a copy of encoded bytes in memory of the lender. `None` if they are not long, and where
-    /// there is no room for them.
+    /// Copies encoded bytes into memory of the lender. `None` for short bytes and without room.
     pub(crate) fn placed(encoding: Encoding, body: &[u8], lender: &dyn Lender) -> Option<Payload> {
         let placed = if body.len() >= PLACED_FROM { lender.lend_body(body) } else { None };
         placed.map(|body| Payload::from_bytes(encoding, body))
     }
 
-    /// Encodes a value by its events.
     fn encoded<T: Source + ?Sized>(
         schema: Option<&Arc<PreparedSchema>>,
         value: &T,
@@ -315,12 +311,11 @@ impl Payload {
         Ok(body)
     }
 
-    /// Returns a payload of bytes that are encoded already; they are not validated.
+    /// Returns a payload of already encoded bytes, without validation.
     pub fn from_bytes(encoding: Encoding, body: Bytes) -> Payload {
         Payload { encoding, body: body.into() }
     }
 
-    /// Returns a payload with the body of a received message.
     pub(crate) fn from_body(encoding: Encoding, body: Body) -> Payload {
         Payload { encoding, body }
     }
@@ -330,69 +325,63 @@ impl Payload {
         self.encoding
     }
 
-    /// Returns the encoded value. Where long arrays of it are in memory that the receiver maps,
-    /// this is a copy, made at the first call and kept.
+    /// Returns the encoded value in one block.
+    ///
+    /// If long arrays are in memory that the receiver maps, the first call makes a copy and keeps it.
     pub fn body(&self) -> &Bytes {
         self.body.whole()
     }
 
-    /// Returns the number of bytes.
+    /// Returns the length in bytes.
     #[allow(clippy::len_without_is_empty, reason = "an encoded value has at least one byte, except for raw")]
     pub fn len(&self) -> usize {
         self.body.len()
     }
 
-    /// Returns the encoded value, whose long arrays may be stored elsewhere.
     pub(crate) fn memory(&self) -> &Body {
         &self.body
     }
 }
 
-/// A sent message as it is kept to be sent again.
+/// A sent message, kept to be sent again.
 ///
-/// A short body is copied: that is cheaper than taking and releasing a reference to it, which are two atomic
-/// operations on memory of the program. A longer one is shared with the caller.
+/// A short body is copied: that is cheaper than two atomic operations on the reference count. A longer body is shared
+/// with the caller.
 #[derive(Clone, Debug)]
 pub struct StoredMessage {
     body: StoredBody,
-    /// The number of the request, for an answer; for a request the nanoseconds since boot at which its caller
-    /// gives up, 0 where that is unknown; of no meaning otherwise.
+    /// The number of the request for an answer. For a request, the nanoseconds since boot at which its caller gives up,
+    /// or 0 if unknown. Unused for other kinds.
     correlation: u64,
-    /// When it was first sent, in nanoseconds since 1970.
     sent: i64,
     kind: Kind,
     flags: u16,
 }
 
-/// The encoded body.
 #[derive(Clone, Debug)]
 enum StoredBody {
-    /// A copy of its bytes, how many of them count, and their encoding.
     Short([u8; SHORT], u8, Encoding),
-    /// Shared with the caller.
     Shared(Payload),
-    /// Of a recording.
     Recorded(Arc<Recorded>),
 }
 
-/// A message of a recording, to be sent as it was then.
+/// A recorded message, to be sent with its original time.
 #[derive(Debug)]
 pub struct Recorded {
     pub payload: Payload,
     pub sent: i64,
-    /// Its number and its sender, as they stand in the extension map of its frame.
+    /// The recorded number and sender, as in the extension map of a frame.
     pub extension: Vec<u8>,
 }
 
 /// The longest body that is copied, in bytes.
 const SHORT: usize = 64;
 
-// A peer that stops reading makes this side keep 65,536 of them, so the size counts. With a body
-// elsewhere it would be 64 bytes and a block of the allocator.
+// If a peer stops reading, this side keeps 65,536 of these messages, so the size counts. A separate body would need
+// 64 bytes and a block of the allocator.
 const _: () = assert!(size_of::<StoredMessage>() <= 96);
 
 impl Default for StoredMessage {
-    /// An empty place for one.
     fn default() -> StoredMessage {
         let body = StoredBody::Short([0; SHORT], 0, Encoding::Raw);
         StoredMessage { body, correlation: 0, sent: 0, kind: Kind::Data, flags: 0 }
@@ -400,40 +389,34 @@ impl Default for StoredMessage {
 }
 
 impl StoredMessage {
-    /// Gives up what it shares with the caller.
     pub fn release(&mut self) {
         if let StoredBody::Shared(_) | StoredBody::Recorded(_) = self.body {
             self.body = StoredBody::Short([0; SHORT], 0, Encoding::Raw);
         }
     }
 
-    /// Stores what was sent with this header. The rest of the header follows from the payload and
-    /// the session: a header is longer than most bodies, and every message passes here.
+    /// Stores a message that was sent with this header. The other fields follow from the payload and the session: a
+    /// header is longer than most bodies, and every message passes here.
     pub fn new(header: &Header, payload: &Payload) -> StoredMessage {
         let Header { kind, flags, correlation, sent, .. } = *header;
         StoredMessage { body: StoredBody::of(Cow::Borrowed(payload)), correlation, sent, kind, flags }
     }
 
-    /// Stores a data message that was sent at this time.
     pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
         let body = StoredBody::of(Cow::Borrowed(payload));
         StoredMessage { body, correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a message of a recording.
     pub fn recorded(recorded: &Arc<Recorded>) -> StoredMessage {
         let body = StoredBody::Recorded(recorded.clone());
         StoredMessage { body, correlation: 0, sent: recorded.sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a data message that was sent at this time and is too long to be copied.
     pub fn long_data(payload: Payload, sent: i64) -> StoredMessage {
         debug_assert!(payload.len() > SHORT);
         StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a data message with this body that was sent at this time, instead of another message. A long body is
-    /// taken from `shared`.
     pub fn become_data<'a>(
         &mut self,
         encoding: Encoding,
@@ -451,7 +434,6 @@ impl StoredMessage {
         }
     }
 
-    /// The same for a request whose caller gives up at this time since boot.
     pub fn with_until(mut self, until: Option<Duration>) -> StoredMessage {
         if self.kind == Kind::Request {
             self.correlation = until.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(0));
@@ -459,13 +441,11 @@ impl StoredMessage {
         self
     }
 
-    /// Returns the time since boot at which the caller of this request gives up, if that is known.
     pub fn until(&self) -> Option<Duration> {
         let is_known = self.kind == Kind::Request && self.correlation > 0;
         is_known.then(|| Duration::from_nanos(self.correlation))
     }
 
-    /// Returns what is sent again.
     pub fn payload(&self) -> Payload {
         match &self.body {
             StoredBody::Shared(payload) => payload.clone(),
@@ -476,12 +456,10 @@ impl StoredMessage {
         }
     }
 
-    /// Returns what stands in the extension map of its frame.
     pub fn extension(&self) -> &[u8] {
         if let StoredBody::Recorded(recorded) = &self.body { &recorded.extension } else { &[] }
     }
 
-    /// Returns the header under this number, with the time of the first sending.
     pub fn header(&self, sequence: u64) -> Header {
         let StoredMessage { sent, kind, flags, .. } = *self;
         let correlation = if kind == Kind::Request { 0 } else { self.correlation };
@@ -495,18 +473,15 @@ impl StoredMessage {
 }
 
 impl StoredBody {
-    /// Copies or shares the body instead of another one.
     #[inline(never)]
     fn store<'a>(&mut self, shared: impl FnOnce() -> Cow<'a, Payload>) {
         *self = StoredBody::of(shared());
     }
 
-    /// Copies or shares the body.
     fn of(payload: Cow<'_, Payload>) -> StoredBody {
         if payload.len() > SHORT {
             return StoredBody::Shared(payload.into_owned());
         }
-        // A short body lies in one block.
         let body = payload.body();
         let mut bytes = [0; SHORT];
         bytes[..body.len()].copy_from_slice(body);

@@ -1,5 +1,5 @@
-//! Memory into which a fast-path message is received: that of a dropped message, which becomes the next one, or memory
-//! of the program, which then gets a description of the bytes and no message.
+//! Memory for a message on the fast path: a dropped message that becomes the next one, or memory of the program, which
+//! then gets only a description of the bytes.
 
 use super::{Message, ReceivedFrom};
 use crate::codec::Encoding;
@@ -7,16 +7,11 @@ use crate::frame::Kind;
 use crate::sys::memory;
 use crate::value::{Limits, Timestamp};
 
-/// Memory of exactly the length of a body, and what it becomes with the bytes in it.
 pub(crate) trait BodyMemory {
-    /// The received message.
     type Output;
 
-    /// The memory, to be written.
     fn body(&mut self) -> &mut [u8];
 
-    /// Returns the message of this kind and correlation, with this number, encoding and time of sending, from this
-    /// sender.
     fn finish(
         self,
         what: (Kind, u64),
@@ -26,11 +21,11 @@ pub(crate) trait BodyMemory {
     ) -> Self::Output;
 }
 
-/// What [`Channel::recv_into`](crate::Channel::recv_into) received.
+/// A description of the message that [`Channel::recv_into`](crate::Channel::recv_into) received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedBytes {
-    /// How many bytes it has: they are at the beginning of the memory that was given.
+    /// The number of bytes at the beginning of the caller's memory.
     pub length: usize,
     /// The encoding of the bytes.
     pub encoding: Encoding,
@@ -41,7 +36,6 @@ pub struct ReceivedBytes {
 }
 
 impl ReceivedBytes {
-    /// Copies the body of a message to the beginning of this memory; `None` if it is longer.
     pub(crate) fn copied(message: &Message, into: &mut [u8]) -> Option<ReceivedBytes> {
         let (body, length) = (message.memory(), message.memory().len());
         let into = into.get_mut(..length)?;
@@ -54,11 +48,9 @@ impl ReceivedBytes {
     }
 }
 
-/// Memory that is borrowed from the program for the call.
 pub(crate) struct BorrowedMemory<'a>(&'a mut [u8]);
 
 impl<'a> BorrowedMemory<'a> {
-    /// Returns what gives the first bytes of this memory, as many as are asked for; `None` if it has fewer.
     pub fn of(into: &'a mut [u8]) -> impl FnOnce(usize) -> Option<BorrowedMemory<'a>> {
         move |length| into.get_mut(..length).map(BorrowedMemory)
     }

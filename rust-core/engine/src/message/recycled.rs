@@ -1,8 +1,8 @@
-//! Memory of dropped messages is used for the next messages of the same thread: a program that receives short messages
-//! in a loop allocates nothing.
+//! Recycles dropped messages for the next messages of the same thread.
 //!
-//! The last owner of a message leaves its allocation here, with the memory of its body if that is short. Messages
-//! of one kind have one length, so the body of the next one is written where the last one was.
+//! The last owner of a message leaves its allocation here, with the memory of a short body. Messages of one kind often
+//! have equal lengths, so the next body is written to the same memory. A program that receives short messages in a loop
+//! therefore allocates nothing.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU8;
@@ -19,7 +19,6 @@ use crate::sys::once::Once;
 use crate::value::{Limits, Value};
 
 impl Message {
-    /// Returns a message from this source, with a number of its session; 0 where it has none.
     pub(crate) fn new(frame: Incoming, origin: ReceivedFrom<'_>, limits: Limits) -> Message {
         let ReceivedFrom { source, session, schemas } = origin;
         let Incoming { header, body, .. } = frame;
@@ -28,8 +27,8 @@ impl Message {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 buffers::keep_short(last);
             }
-            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both
-            // sources each time.
+            // Compares the text first: a thread that alternates between subscribers would otherwise change two
+            // reference counts for each message.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
@@ -59,10 +58,10 @@ impl Message {
         })))
     }
 
-    /// Returns a short message whose body `fill` writes, in recycled memory if possible: bytes in a ring are
-    /// copied once, to where the program reads them.
-    // Always inline: a header that is passed in memory is stored field by field and loaded in long words right after,
-    // and the processor waits for the stores.
+    /// Returns a short message whose body `fill` writes, in recycled memory if possible. Bytes in a ring are copied
+    /// once, to the place where the program reads them.
+    // Always inline: a header passed in memory is stored by fields and loaded at once in long words, so the processor
+    // waits for the stores.
     pub(crate) fn filled(
         header: Header,
         origin: ReceivedFrom<'_>,
@@ -92,14 +91,11 @@ impl Message {
                 // The old body is an empty block, so forgetting it leaks nothing.
                 std::mem::forget(last_body);
             }
-            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both
-            // sources each time.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
             (place.header, place.limits, place.missed) = (header, *limits, 0);
             (place.session, place.schemas) = (origin.session, origin.schemas);
-            // The drop has taken the value.
             debug_assert!(place.value.get().is_none());
             *place.flat.get_mut() = UNCHECKED;
             place.schema = None;
@@ -108,7 +104,6 @@ impl Message {
         Message::first_filled(header, body, origin, limits)
     }
 
-    /// The slow path of [`Message::filled`], when no message can be recycled.
     #[cold]
     fn first_filled(header: Header, body: Body, origin: ReceivedFrom<'_>, limits: &Limits) -> Message {
         let ReceivedFrom { source, session, schemas } = origin;
@@ -134,15 +129,13 @@ impl Message {
     }
 }
 
-/// The message that this thread dropped last, while it is turned into another one of the same length.
+/// The last message that this thread dropped, while it becomes another message of equal length.
 pub(crate) struct ReusedMessage {
     place: triomphe::Arc<MessageInner>,
-    /// The memory of its body.
     bytes: BytesMut,
 }
 
 impl ReusedMessage {
-    /// Takes the message that was dropped last, if its memory has this length; else none.
     pub fn take(length: usize) -> Option<ReusedMessage> {
         if length > buffers::SHORT {
             return None;
@@ -150,7 +143,6 @@ impl ReusedMessage {
         ReusedMessage::of(LAST.try_with(Cell::take).ok().flatten()?, length)
     }
 
-    /// The same for this message, which is given back where its memory has another length.
     fn of(mut place: triomphe::Arc<MessageInner>, length: usize) -> Option<ReusedMessage> {
         if let Some(inner) = triomphe::Arc::get_mut(&mut place)
             && inner.owns_body
@@ -159,7 +151,6 @@ impl ReusedMessage {
             && length > 0
             && body.is_unique()
         {
-            // Without another owner this is the same memory.
             let mut bytes = BytesMut::from(std::mem::take(body));
             if !inner.is_counted {
                 count(&mut bytes);
@@ -171,14 +162,12 @@ impl ReusedMessage {
         None
     }
 
-    /// Returns the message with this header.
     fn finish_with(self, header: Header, origin: ReceivedFrom<'_>, limits: &Limits) -> Message {
         let source = origin.source;
         let ReusedMessage { mut place, bytes } = self;
-        // Always so: it was the only owner when it was taken.
+        // Always true: the message had only one owner when it was taken.
         if let Some(inner) = triomphe::Arc::get_mut(&mut place) {
             if let Some(body) = inner.body.block_mut() {
-                // The old body is an empty block, so forgetting it leaks nothing.
                 std::mem::forget(std::mem::replace(body, bytes.freeze()));
             }
             inner.header = header;
@@ -187,7 +176,6 @@ impl ReusedMessage {
             }
             (inner.limits, inner.missed) = (*limits, 0);
             (inner.session, inner.schemas) = (origin.session, origin.schemas);
-            // The drop has taken the value.
             debug_assert!(inner.value.get().is_none());
             *inner.flat.get_mut() = UNCHECKED;
             inner.schema = None;
@@ -216,13 +204,11 @@ impl BodyMemory for ReusedMessage {
     }
 }
 
-/// The messages that this thread dropped, while they are turned into others. The lists are looked up once for all of
-/// them.
+/// The messages that this thread dropped, while they become others: one look-up of the lists for all of them.
 #[derive(Default)]
 pub(crate) struct Dropped(Vec<triomphe::Arc<MessageInner>>);
 
 impl Dropped {
-    /// Takes all dropped messages except the last, which is kept in a place of its own.
     #[inline]
     pub fn take() -> Dropped {
         let earlier =
@@ -230,14 +216,13 @@ impl Dropped {
         Dropped(EARLIER.try_with(earlier).ok().and_then(Result::ok).unwrap_or_default())
     }
 
-    /// Takes one if its memory has this length; otherwise returns `None`, as if the list were empty.
+    /// Takes one if its memory has this length. Otherwise returns `None`, as for an empty list.
     pub fn next(&mut self, length: usize) -> Option<ReusedMessage> {
         ReusedMessage::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
     }
 }
 
 impl Drop for Dropped {
-    /// Puts the messages that are left back into the list.
     fn drop(&mut self) {
         let left = std::mem::take(&mut self.0);
         let _ = EARLIER.try_with(|earlier| {
@@ -250,17 +235,14 @@ impl Drop for Dropped {
     }
 }
 
-/// Converts the memory into the form with counted owners, as if it had been split: from there to a block and back are a
-/// few instructions, and a hundred for a vector. The conversion allocates, so it is made when memory is used for the
-/// second time.
+/// Converts the memory into the form with counted owners. From there to a block and back takes a few instructions, from
+/// a vector a hundred. The conversion allocates, so it happens at the second use of the memory.
 #[cold]
 fn count(bytes: &mut BytesMut) {
     drop(bytes.split_off(bytes.len()));
 }
 
 impl MessageInner {
-    /// Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each
-    /// time.
     #[inline(never)]
     fn change_source(&mut self, source: &Arc<str>) {
         if self.source != *source {
@@ -272,11 +254,10 @@ impl MessageInner {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        // Only the last owner recycles the message.
         if let Some(mut inner) = self.0.take()
             && inner.is_unique()
         {
-            // The decoded value and a long body may be large, and views are given back; they are not recycled.
+            // Decoded values and long bodies may be large, and views must be given back: these are not recycled.
             let is_long = inner.body.len() > buffers::SHORT || inner.body.split().is_some();
             if is_long || inner.value.get().is_some() || inner.origin.is_some() {
                 let Some(place) = triomphe::Arc::get_mut(&mut inner) else { return };
@@ -292,7 +273,7 @@ impl Drop for Message {
     }
 }
 
-/// Gives back the elements of the array that was looked up; the memory of its shape is used for the next one.
+/// Releases the elements of the array that was looked up, but keeps the memory of its shape.
 fn give_back(array: &mut Value) {
     if let Value::NdArray(array) = array {
         array.data = Bytes::new();
@@ -300,17 +281,14 @@ fn give_back(array: &mut Value) {
 }
 
 thread_local! {
-    /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no
-    /// more.
+    /// The last message that this thread dropped. A program that handles one message at a time needs no more.
     static LAST: Cell<Option<triomphe::Arc<MessageInner>>> = const { Cell::new(None) };
-    /// Those that it dropped before.
     static EARLIER: RefCell<Vec<triomphe::Arc<MessageInner>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The number of messages that are kept for each thread: as many as arrive together.
+/// The most messages that a thread keeps: as many as arrive together.
 const BATCH: usize = 64;
 
-/// Returns the message that was dropped last, if there is one.
 fn take_recycled() -> Option<triomphe::Arc<MessageInner>> {
     LAST.try_with(Cell::take).ok().flatten().or_else(take_earlier)
 }
@@ -320,7 +298,7 @@ fn take_earlier() -> Option<triomphe::Arc<MessageInner>> {
     EARLIER.try_with(|earlier| earlier.try_borrow_mut().ok()?.pop()).ok().flatten()
 }
 
-/// Keeps a message without another owner, which was dropped. At a thread's end the lists may be destroyed already.
+/// Keeps a dropped message without another owner. At a thread's end the lists may already be destroyed.
 #[inline]
 fn recycle(message: triomphe::Arc<MessageInner>) {
     if let Ok(Some(before)) = LAST.try_with(|last| last.replace(Some(message))) {
@@ -339,9 +317,8 @@ fn recycle_earlier(message: triomphe::Arc<MessageInner>) {
     });
 }
 
-/// Returns a body of `length` bytes, aligned to 8, which `fill` writes: in the memory of `last` if
-/// that has this length and no other owner. `last` must be a result of this function, not a view of
-/// something larger.
+/// Returns a body of `length` bytes, aligned to 8, that `fill` writes. Uses the memory of `last` if it has this length
+/// and no other owner. `last` must be a result of this function, not a view of a larger block.
 fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     if last.len() == length && length > 0 && last.is_unique() {
         // Without another owner a block becomes a vector, and a full vector a block, in place.
@@ -352,7 +329,6 @@ fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     fill_anew(last, length, fill)
 }
 
-/// The slow path of [`refill`]: another length, or another owner.
 #[cold]
 fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     buffers::keep_short(last);
@@ -374,9 +350,8 @@ mod tests {
             let place = first.as_ptr();
             let second = refill(first, length, write(2));
             assert_eq!(&second[..], &vec![2; length][..], "{length}");
-            // Miri's allocator aligns bytes to 1, so bodies are moved there; the system's to 16.
+            // Miri's allocator aligns bytes to 1, so bodies move there; the system's allocator aligns to 16.
             assert!(cfg!(miri) || second.as_ptr() == place, "{length}");
-            // The program's view of it stays unchanged.
             let view = second.slice(..1);
             let third = refill(second, length, write(3));
             assert_eq!((&view[..], &third[..]), (&[2][..], &vec![3; length][..]), "{length}");

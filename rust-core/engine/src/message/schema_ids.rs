@@ -1,11 +1,10 @@
-//! The schemas that the two sides of a message gave.
+//! The schemas of the two sides of a message.
 
 use std::sync::Arc;
 
 use crate::schema::{PreparedSchema, id_of};
 
-/// The beginnings of the fingerprints of both sides, 0 for a side without a schema. Where neither is 0, the two were
-/// compared and fit.
+/// The beginnings of both fingerprints, 0 for a side without a schema. If neither is 0, the two were compared and fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SchemaIds {
     pub sender: u64,
@@ -13,8 +12,6 @@ pub struct SchemaIds {
 }
 
 impl SchemaIds {
-    /// Returns those of two sides that have compared them: the fingerprint that the sender gave, and the schema of this
-    /// side.
     pub fn agreed(sender: Option<&[u8; 32]>, receiver: Option<&Arc<PreparedSchema>>) -> SchemaIds {
         let id = |schema: &Arc<PreparedSchema>| schema.id();
         SchemaIds { sender: sender.map_or(0, id_of), receiver: receiver.map_or(0, id) }

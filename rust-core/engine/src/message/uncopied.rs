@@ -1,8 +1,8 @@
-//! A received message whose long body may still lie in the sender's slot, for a binding that copies long byte strings
-//! into objects of its language: out of the slot, once, wherever in the value they are.
+//! Messages whose long body may still lie in the sender's slot.
 //!
-//! What is around them is copied before it is looked at (`codec::outline`), and nothing is read from the byte strings,
-//! of which every content is one. Everything else is copied in one piece before it is looked at, as
+//! A binding copies long byte strings from the slot directly into objects of its language, once, wherever they are in
+//! the value. The bytes around them are copied before they are parsed (`codec::outline`). The byte strings are not
+//! parsed, because any content is valid. All other bodies are copied in one piece before parsing, as
 //! [`Channel::recv`](crate::Channel::recv) does.
 
 use std::fmt;
@@ -17,22 +17,20 @@ use crate::codec::{self, Encoding, Outline};
 use crate::error::Result;
 use crate::sys::memory;
 
-/// A received message that is to be copied at once: as long as it is here the sender cannot use its slot.
+/// A received message that is to be copied at once: while it exists, the sender cannot use its slot.
 #[derive(Debug)]
 #[must_use]
 pub struct Uncopied(Message);
 
-/// The long byte strings of a message, which lie in the sender's slot.
+/// The long byte strings of a message in the sender's slot.
 pub struct UncopiedBytes {
-    /// What is around them, as it was copied.
     rest: Rest,
-    /// Each: how much of the rest is in front of it, and where it is in the body.
+    /// For each: the length of the rest before it, and its range in the body.
     strings: OneOrMany<(usize, Range<usize>)>,
-    /// The whole body.
     body: Bytes,
 }
 
-/// Not the content, of which nothing is read here.
+/// Does not show the content, which is not read here.
 impl fmt::Debug for UncopiedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UncopiedBytes").field("lengths", &self.lengths()).finish_non_exhaustive()
@@ -40,15 +38,15 @@ impl fmt::Debug for UncopiedBytes {
 }
 
 impl UncopiedBytes {
-    /// Returns the length of each.
+    /// Returns the length of each byte string.
     pub fn lengths(&self) -> Vec<usize> {
         self.strings.iter().map(|(_, range)| range.len()).collect()
     }
 
-    /// Copies the one of this number to this memory, which is initialised then.
+    /// Copies the byte string with this number into the memory, which is then initialised.
     ///
     /// # Panics
-    /// If there is none, or it has another length.
+    /// If the number does not exist, or the memory has another length.
     pub fn copy_to(&self, number: usize, into: &mut [MaybeUninit<u8>]) {
         let (_, range) = &self.strings[number];
         assert_eq!(into.len(), range.len(), "the memory for other bytes");
@@ -57,7 +55,7 @@ impl UncopiedBytes {
 }
 
 impl Uncopied {
-    /// Of a message that was received with [`Options::view_bodies`](crate::Options::view_bodies).
+    /// Wraps a message that was received with [`Options::view_bodies`](crate::Options::view_bodies).
     pub fn new(message: Message) -> Uncopied {
         Uncopied(message)
     }
@@ -81,10 +79,10 @@ impl Uncopied {
         Some(UncopiedBytes { rest, strings, body: body.clone() })
     }
 
-    /// Returns the message with these copies of its byte strings, which it keeps.
+    /// Returns the message with these copies of its byte strings.
     ///
     /// # Panics
-    /// If the copies have other lengths than what was to be copied.
+    /// If the copies have other lengths than the byte strings.
     pub fn with_copies(self, bytes: UncopiedBytes, copies: impl IntoIterator<Item = Bytes>) -> Message {
         let UncopiedBytes { rest, strings, body: _ } = bytes;
         let mut copies = copies.into_iter();
@@ -99,15 +97,15 @@ impl Uncopied {
         self.0.with_body(body)
     }
 
-    /// Copies the body into memory of this process, in one piece, where it is still in the sender's slot.
+    /// Copies the body from the sender's slot into one block of this process, if it is still in the slot.
     ///
     /// # Errors
-    /// `OutOfMemory`: it stays there.
+    /// `OutOfMemory`; the body stays in the slot.
     pub fn copy(&mut self) -> Result<()> {
         if self.0.uncopied_body().is_some() { self.0.copy_to_one_block() } else { Ok(()) }
     }
 
-    /// Returns the message, to be given to a program once it is copied, or to be put back.
+    /// Returns the message: for the program after the copy, or to be put back.
     pub fn into_message(self) -> Message {
         self.0
     }

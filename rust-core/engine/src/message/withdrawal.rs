@@ -1,26 +1,21 @@
-//! The withdrawal of a request by a caller that stopped waiting: an `ack` whose body names the
-//! request.
+//! The withdrawal of a request by a caller that stopped waiting: an `ack` whose body names the request.
 //!
-//! The frame acknowledges nothing, so a peer that does not support withdrawals ignores it.
+//! The frame acknowledges nothing, so a peer without support for withdrawals ignores it.
 
 use crate::codec::{self, Encoding};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind};
 use crate::value::Value;
 
-/// The key in the body.
 const KEY: &str = "withdrawn";
 
-/// Returns header and body of the frame that withdraws the request with this number. It
-/// acknowledges nothing.
 pub fn frame(request: u64) -> Result<(Header, Vec<u8>)> {
     let body = codec::encode(&Value::map([(KEY, request)]), Encoding::Cbor)?;
     Ok((Header { body: body.len() as u64, ..Header::new(Kind::Ack, Encoding::Cbor) }, body))
 }
 
-/// Returns the number of the request that an `ack` withdraws, if it withdraws one.
+/// Returns the number of the request that an `ack` withdraws, or `None`.
 pub fn read(ack: &Incoming) -> Option<u64> {
-    /// Bytes of such a body, at most.
     const LONGEST: usize = 4096;
     if ack.body.len() == 0 || ack.body.len() > LONGEST {
         return None;

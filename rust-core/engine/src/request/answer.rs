@@ -1,8 +1,8 @@
 //! A request and its one answer.
 //!
-//! A [`Request`] holds a reference to the sending half of its client, so that any thread can answer it after the
-//! server has received other requests. The drop of an unanswered request answers with an error, so that no client
-//! waits for a handler that has panicked.
+//! A [`Request`] refers to the sending half of its client, so any thread can answer it after the server has received
+//! other requests. Dropping an unanswered request answers with an error, so no client waits for a handler that has
+//! panicked.
 
 use std::fmt;
 use std::ops::Deref;
@@ -23,19 +23,18 @@ use crate::value::{DType, Element, Order, Source};
 
 /// A request that waits for its answer. It dereferences to its [`Message`].
 ///
-/// If it is dropped without an answer, the client's call fails with `Remote`. Any thread may answer
-/// it, also while another thread waits for the next request.
+/// Any thread may answer it with [`Request::reply`] or [`Request::fail`], also while another thread waits for the next
+/// request. If it is dropped without an answer, the client's call fails with `Remote`.
 pub struct Request {
     message: Message,
     client_tx: OfProcess<Arc<ClientTx>>,
-    /// Whether an answer was given; also true for a message that expects none.
+    /// Whether an answer was given. Also true for a message that expects no answer.
     answered: AtomicBool,
-    /// The time until which its caller waits, by the clock since boot, if the caller has sent it.
+    /// The end of the caller's wait by the clock since boot, if the caller has sent it.
     until: Option<Duration>,
 }
 
 impl Request {
-    /// Returns a request of this client.
     #[inline]
     pub(super) fn new(message: Message, client_tx: Arc<ClientTx>, until: Option<Duration>) -> Request {
         let answered = AtomicBool::new(!message.is_request());
@@ -45,7 +44,7 @@ impl Request {
         Request { message, client_tx: client_tx.into(), answered, until }
     }
 
-    /// Returns how long its caller still waits, if that is known: callers send the time only to a server with
+    /// Returns how long the caller still waits, if known. Callers send the time only to a server with
     /// [`Options::with_machine`], which represents a server on another machine.
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
@@ -54,9 +53,11 @@ impl Request {
         self.until.map(|until| until.saturating_sub(since_boot()))
     }
 
-    /// Returns whether its caller no longer waits: it has withdrawn the request, or its connection has ended
-    /// and it cannot reconnect for the answer. This changes when the server polls for the next request. Only a
-    /// server with [`Options::with_machine`] records withdrawals.
+    /// Returns whether the caller no longer waits.
+    ///
+    /// It has withdrawn the request, or its connection has ended and it cannot reconnect for the answer. The result
+    /// changes when the server polls for the next request. Only a server with [`Options::with_machine`] records
+    /// withdrawals.
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]
@@ -68,8 +69,9 @@ impl Request {
         self.client_tx.has_withdrawn(self.message.number()) || !is_idempotent && self.client_tx.is_closed()
     }
 
-    /// Acknowledges this message and those that its sender sent before it, on a server with
-    /// `ack="manual"`. An answer acknowledges them, too.
+    /// Acknowledges this message and the sender's earlier messages, on a server with `ack="manual"`.
+    ///
+    /// An answer also acknowledges them.
     ///
     /// # Errors
     /// `InvalidState` on a server without `ack="manual"`.
@@ -90,14 +92,14 @@ impl Request {
         &self.message
     }
 
-    /// Returns whether the sender waits for an answer; false for a message that was sent rather than
-    /// called.
+    /// Returns whether the sender waits for an answer: false for a message that was sent, not called.
     pub fn wants_reply(&self) -> bool {
         self.message.is_request()
     }
 
-    /// Encodes a value for the answer: in the encoding of the request, and checked against `reply_schema` if
-    /// `validate` requires that.
+    /// Encodes a value for the answer, in the encoding of the request.
+    ///
+    /// Checks it against `reply_schema` if `validate` requires that.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.check()?;
         let (options, lender) = (self.client_tx.options(), self.client_tx.lender());
@@ -107,10 +109,10 @@ impl Request {
             .map_err(|e| e.on(&self.client_tx.shown))
     }
 
-    /// Lends memory for an array of this shape (row-major) of the reply, as
-    /// [`Channel::loan`](crate::Channel::loan) does for a message: over `shm:` the client that sent
-    /// the request views it without a copy. In a reply to another client it is copied, like any other
-    /// array.
+    /// Lends memory for an array of this shape (row-major) in the reply, like [`Channel::loan`](crate::Channel::loan).
+    ///
+    /// Over `shm:`, the client that sent the request views the array without a copy. A reply to another client copies
+    /// it like any array.
     ///
     /// # Errors
     /// `TooLarge` above 15 dimensions, or above the longest message that the client accepts;
@@ -119,8 +121,7 @@ impl Request {
         Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
     }
 
-    /// [`Request::loan`] for an element type and an order that are known at run time, for the bindings of other
-    /// languages.
+    /// [`Request::loan`] with element type and order known at run time, for bindings of other languages.
     pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
         self.check()?;
         let max_message_size = self.client_tx.max_message_size();
@@ -129,8 +130,7 @@ impl Request {
         LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.client_tx.shown))
     }
 
-    /// Lends memory for `length` opaque bytes of the reply, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does
-    /// for a message.
+    /// Lends memory for `length` opaque bytes of the reply, like [`Channel::loan_bytes`](crate::Channel::loan_bytes).
     ///
     /// # Errors
     /// `TooLarge` above the longest message that the client accepts; `OutOfMemory`.
@@ -142,29 +142,30 @@ impl Request {
         BytesLoan::new(length, limit, lend).map_err(|e| e.on(&self.client_tx.shown))
     }
 
-    /// Returns the encoding of the answer.
     fn answer_encoding(&self) -> Encoding {
         self.message.encoding()
     }
 
-    /// Answers with a value. An answer to a client that has disconnected is dropped and counted as such,
-    /// which is not an error.
+    /// Answers with a value.
+    ///
+    /// If the client has disconnected, the answer is dropped and counted, without an error.
     ///
     /// # Errors
-    /// `InvalidState` if the request was answered before, or the message expects no answer;
-    /// `TooLarge` and errors of encoding, after which another answer may be given.
+    /// `InvalidState` if the request was already answered, or the message expects no answer; `TooLarge` and errors of
+    /// encoding, after which the program may give another answer.
     pub fn reply<T: Source + ?Sized>(&self, value: &T) -> Result<()> {
         self.reply_payload(&self.encode(value)?)
     }
 
-    /// Answers with an encoded value: see [`Request::reply`].
+    /// Answers with an encoded value, like [`Request::reply`].
     pub fn reply_payload(&self, payload: &Payload) -> Result<()> {
         self.answer(Kind::Reply, payload)
     }
 
-    /// Answers with a failure: the client's call fails with `Remote`. Fails as [`Request::reply`] does, except that a
-    /// failure which is too long for the client is sent without its text and data: a client with a small limit must not
-    /// end the loop that serves all clients.
+    /// Answers with a failure: the client's call fails with `Remote`.
+    ///
+    /// Fails like [`Request::reply`], with one exception: a failure that is too long for the client is sent without its
+    /// text and data. A client with a small limit must not end the loop that serves all clients.
     pub fn fail(&self, failure: &RemoteFailure) -> Result<()> {
         let is_too_large = |sent: &Result<()>| sent.as_ref().is_err_and(|e| e.kind() == ErrorKind::TooLarge);
         let sent = failure::to_payload(failure).and_then(|payload| self.answer(Kind::Error, &payload));
@@ -174,14 +175,13 @@ impl Request {
         let text = "the text of the error is longer than this client accepts";
         let short = RemoteFailure::new(failure.code, &*failure.kind, text);
         let sent = self.answer(Kind::Error, &failure::to_payload(&short)?);
-        // A client that does not accept this either waits until its time-out; the drop counts the request.
+        // A client that refuses even the short failure waits until its timeout. The drop counts the request.
         if is_too_large(&sent) { Ok(()) } else { sent }
     }
 
-    /// Sends the answer.
     fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
         self.check()?;
-        // After an answer that could not be sent, for instance because it is too large, another one may be given.
+        // After a failed answer, for instance one that is too large, the program may give another.
         match self.client_tx.send_answer(&self.answered, kind, &self.message, payload) {
             Some(sent) => sent.map_err(|e| e.on(&self.client_tx.shown)),
             None => {
@@ -198,11 +198,10 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // In a forked child the answer is the parent's.
+        // In a forked child, only the parent answers.
         if !*self.answered.get_mut() && self.check().is_ok() {
             let text = "the server dropped the request without an answer";
             let failure = RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, "linkspan.unanswered", text);
-            // A drop cannot report an error.
             if self.fail(&failure).is_err() {
                 self.client_tx.never_answered();
             }

@@ -17,32 +17,24 @@ use crate::message::{Message, Payload};
 use crate::session::inbox::{AckTrigger, Fate};
 use crate::transport::extension;
 
-/// A connected client, with its receiving half.
 pub struct Client {
     pub part: RxPart,
     pub client_tx: Arc<ClientTx>,
-    /// Whether its token is in `ready_queue`.
     pub queued: bool,
-    /// The descriptor that reports room, while answers wait. A duplicate, because the link's own descriptor may
-    /// be in the epoll set already.
+    /// Reports room while answers wait. A duplicate, because the link's descriptor may already be in the epoll set.
     pub room: Option<OwnedFd>,
-    /// Whether the client has closed its sending side and only waits for answers.
     pub half_closed: bool,
-    /// Whether it had no frame when it was looked at last; then what was delivered before is recorded as consumed.
+    /// Whether the last look found no frame. Earlier deliveries are then already recorded as consumed.
     pub had_nothing: bool,
 }
 
 impl Client {
-    /// Returns whether answers wait, or a descriptor for their room is in the epoll set.
     pub fn is_unflushed(&self) -> bool {
         self.room.is_some() || self.client_tx.conn.links.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the request in the next frame, for a program that calls again. None for any other frame, and where there
-    /// is none now (`had_nothing`). The requests that were delivered before are recorded as consumed in the same step.
-    ///
-    /// # Errors
-    /// As [`Client::receive`].
+    /// Returns the request in the next frame. Records the requests delivered earlier as consumed in the same step.
+    /// `None` for other frames, and without a frame (`had_nothing`).
     #[inline]
     pub fn next(&mut self, options: &Options) -> Result<Option<Request>> {
         if self.half_closed {
@@ -57,8 +49,8 @@ impl Client {
         }
     }
 
-    /// Returns the occasion on which the delivered requests are recorded as consumed with the next frame; none where
-    /// that was done when there was none. Without a session it is done now.
+    /// Returns the trigger for recording delivered requests as consumed with the next frame. `None` if they are already
+    /// recorded. Without a session, records them at once.
     pub fn begin(&mut self, options: &Options) -> Option<AckTrigger> {
         if std::mem::take(&mut self.had_nothing) {
             return None;
@@ -72,15 +64,14 @@ impl Client {
         None
     }
 
-    /// Records the delivered requests as consumed on this occasion.
     pub fn consume(&mut self, consume: Option<AckTrigger>) {
         if let Some(trigger) = consume {
             self.client_tx.conn.consume(&mut self.part, trigger);
         }
     }
 
-    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered, with what
-    /// is consumed.
+    /// Takes the next message if it has arrived and needs no further checks. Records its delivery and the consumed
+    /// requests.
     #[inline]
     fn take(&mut self, options: &Options, consume: Option<AckTrigger>) -> Option<Taken> {
         let part = &mut self.part;
@@ -95,23 +86,20 @@ impl Client {
         part.take(&mut halves, &limits, Want { consume, ..REQUESTS })
     }
 
-    /// Returns the request of a message that was taken, unless its caller has withdrawn it.
     #[inline]
     fn finish(&mut self, taken: Taken) -> Option<Request> {
         let message = taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken));
         self.deliver(message, None)
     }
 
-    /// Receives the next frame, where [`Client::take`] took none, and records what is consumed.
-    ///
-    /// # Errors
-    /// An error about one frame, which was skipped; otherwise why the link has ended, or is to be ended.
+    /// Receives the next frame after [`Client::take`] took none, and records the consumed requests. Fails for one
+    /// frame, which is skipped, or with the reason for the end of the link.
     #[inline(never)]
     fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Option<Request>> {
         let conn = &self.client_tx.conn;
         let mut refusal = None;
         let next = conn.next_frame(&mut self.part).or_else(|error| {
-            // Other clients are served meanwhile, so it does not stay the next one: its caller gets the error.
+            // Other clients still have to be served, so the frame does not stay first; its caller gets the error.
             let frame = conn.without_body(&mut self.part, error.clone(), |_| true)?;
             refusal = Some(error);
             Ok(Some(frame))
@@ -119,14 +107,14 @@ impl Client {
         let frame = match next {
             Ok(Some(frame)) => frame,
             got => {
-                // Before the link is released, and its session with it.
+                // Before the release of the link and its session.
                 self.consume(consume);
                 self.had_nothing = got.is_ok();
                 return got.map(|_| None);
             }
         };
         if frame.header.kind == Kind::Error && self.part.rx.is_plain() {
-            // The error reply to a line that is no request (JSON-RPC) is sent back without the program.
+            // The error reply to an invalid line (JSON-RPC) goes back without the program.
             conn.event_log.count(&conn.event_log.dropped);
             let (correlation, encoding) = (frame.header.sequence, frame.header.encoding);
             let reply = Payload::from_body(encoding, frame.body);
@@ -152,8 +140,7 @@ impl Client {
         Ok(None)
     }
 
-    /// Returns the request of this message, unless its caller has withdrawn it, which consumes it; `until` is when the
-    /// caller gives it up, if known.
+    /// Returns the request of this message, which ends at `until` if known. A withdrawn request is consumed instead.
     fn deliver(&mut self, message: Message, until: Option<Duration>) -> Option<Request> {
         let event_log = &self.client_tx.conn.event_log;
         if message.is_request() && self.part.is_withdrawn(message.number()) {
@@ -161,13 +148,12 @@ impl Client {
             event_log.count(&event_log.dropped);
             return None;
         }
-        // The serving thread alone counts them.
         event_log.count_exclusive(&event_log.received);
         Some(Request::new(message, self.client_tx.clone(), until))
     }
 
-    /// Answers a request for which there was no memory with that error. It is counted as dropped, and so is a message
-    /// that wants no reply, of which an event tells.
+    /// Answers a request with this error because there was no memory for it. Counts it as dropped. For a message that
+    /// wants no reply, an event reports the loss.
     #[cold]
     fn refuse(&self, message: Message, error: &Error) -> Result<Option<Request>> {
         let conn = &self.client_tx.conn;
@@ -181,7 +167,6 @@ impl Client {
         Ok(None)
     }
 
-    /// Acknowledges if `trigger` makes that due.
     pub fn send_ack(&self, trigger: AckTrigger) {
         if self.part.negotiated.is_some() {
             self.client_tx.conn.send_ack(trigger);
@@ -189,6 +174,5 @@ impl Client {
     }
 }
 
-/// What a server receives.
 const REQUESTS: Want =
     Want { data: true, requests: true, replies: false, fate: Fate::Delivered, consume: None, answer_to: 0 };

@@ -1,12 +1,11 @@
-//! The answers of a server to one client, and the counters of that client.
+//! The answers of a server to one client, and the client's counters.
 //!
 //! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread
-//! sends it when there is room (`pending`). At most `max_message_size` bytes wait for one client, and four times as
-//! many for all of them ([`WaitingAnswers`]): a client that sends requests and does not read the answers is
-//! disconnected, and its answers are counted as dropped.
+//! sends it later (`pending`). At most `max_message_size` bytes wait for one client, and four times as many for all
+//! clients ([`WaitingAnswers`]). A client that sends requests without reading answers is disconnected, and its answers
+//! are counted as dropped.
 //!
-//! A link over which no answer can be sent any more is not used for requests either: both sides are told
-//! ([`ClientTx::give_up`]).
+//! A link that cannot carry answers any more does not receive requests either: [`ClientTx::give_up`] tells both sides.
 
 mod requests;
 mod unread;
@@ -32,64 +31,49 @@ use crate::message::{Message, Payload};
 use crate::session::Owner;
 use crate::session::inbox::AckTrigger;
 
-/// A token among those of clients with waiting answers: an answer was kept for a client that may have reconnected under
-/// another token.
+/// A token for the waiting clients: an answer was kept for a client that may have reconnected under another token.
 pub const KEPT: u64 = 0;
 
-/// The sending side of one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
-    /// A short answer takes the lock of the client's session alone.
+    /// A short answer takes only the lock of the client's session.
     pub conn: Conn<ClientLink>,
-    /// The guard of the link, which this side may hang up; dangling for a link that all clients share.
+    /// The guard of the link, which this side may hang up. Dangling if all clients share the link.
     guard: Weak<ConnectionGuard>,
-    /// Why this side has given up the link while the client was still connected.
     given_up: OnceLock<Error>,
-    /// Who the client is, for events.
     source: Arc<str>,
-    /// Whose client it is.
     owner: Owner,
-    /// What waits for all clients of the server.
     waiting_answers: Arc<WaitingAnswers>,
-    /// Bytes of that which wait for this one, and since which moment of the server's. Written with `sending` locked.
+    /// The bytes that wait for this client. Written with `sending` locked, like `waits_since`, a moment of the server.
     waiting_bytes: AtomicU64,
     waits_since: AtomicU64,
-    /// The client's session, kept after the link has ended; 0 without a hello.
+    /// The client's session, which outlives the link; 0 without a hello.
     peer_session: u64,
-    /// Bytes of the longest message that both sides accept.
+    /// The longest message that both sides accept, in bytes.
     limit: u64,
-    /// The number of requests that need an answer. The serving thread writes it.
+    /// Requests that need an answer. Only the serving thread writes it.
     requests: AtomicU64,
-    /// The number of requests that have been answered or never will be. Written with `sending` locked, read without it.
+    /// Requests that were answered or never will be. Written with `sending` locked, read without it.
     answers: AtomicU64,
-    /// Whether the client has closed its sending side and only waits for answers.
     half_closed: AtomicBool,
-    /// Whether the client has disconnected.
     closed: AtomicBool,
-    /// Requests that the client withdrew after the program had received them, the newest last.
+    /// Requests that the client withdrew after the program had received them, newest last.
     withdrawn: Mutex<VecDeque<u64>>,
     options: Options,
-    /// The endpoint, for errors.
     pub(super) shown: Arc<str>,
 }
 
-/// The link of one client.
 pub struct ClientLink {
-    /// The client's session; for a link without a hello, a session of which only the numbers are used.
+    /// The client's session. Without a hello, only its numbers are used.
     pub session_state: Arc<SessionState>,
     /// Whether answers wait. Written with the sending state locked; the serving thread reads it without.
     pub pending: AtomicBool,
-    /// Wakes the serving thread, which flushes waiting answers.
     server_waker: Arc<ServerWaker>,
-    /// The client's token, by which the serving thread finds it.
     token: u64,
 }
 
 impl ClientTx {
-    /// Starts sending to a client over this link of this generation. Answers that it did not acknowledge on an earlier
-    /// link are sent first.
-    ///
-    /// # Errors
-    /// `Malformed` if the client's hello acknowledges messages that were not sent.
+    /// Starts sending to a client over this link of this generation, first the answers that it did not acknowledge on
+    /// an earlier link. `Malformed` if its hello acknowledges messages that were never sent.
     pub fn new(
         (part, generation): (TxPart, u64),
         options: &Options,
@@ -136,37 +120,29 @@ impl ClientTx {
         Ok(client_tx)
     }
 
-    /// Refuses an acknowledgement by the program where the server acknowledges by itself.
+    /// Refuses acknowledgements by the program unless the server has `ack="manual"`.
     pub fn check_manual(&self) -> Result<()> {
         self.options.check_manual()
     }
 
-    /// Returns the client's session, if it has one.
     pub fn session(&self) -> Option<&SessionState> {
         (self.peer_session != 0).then_some(&self.conn.links.session_state)
     }
 
-    /// Returns the slots of the client's link, if it has a session.
     pub fn lender(&self) -> Option<SlotLender<'_>> {
         Some(self.session()?.lender(&self.conn.event_log))
     }
 
-    /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
-    /// dropped and counted, unless it answers an idempotent request of a client that may reconnect.
-    ///
-    /// # Errors
-    /// An error that concerns this answer alone, such as `TooLarge`; another answer may be given.
+    /// Sends an answer, or keeps it until there is room. Without a connection the answer is dropped and counted, unless
+    /// the request is idempotent and the client may reconnect. After an error about this answer, another may be given.
     pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
         let sent = self.send_on(*draft, None, None).unwrap_or(Ok(()));
         self.bound_waiting();
         sent
     }
 
-    /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been
-    /// answered; it changes only while the state is locked. Returns `None` if the request was answered before.
-    ///
-    /// # Errors
-    /// Those of [`ClientTx::send`].
+    /// [`ClientTx::send`] for the answer to a request, which is counted. Returns `None` if `answered` is already true;
+    /// `answered` changes only while the state is locked.
     #[inline]
     pub fn send_answer(
         &self,
@@ -185,7 +161,7 @@ impl ClientTx {
         sent
     }
 
-    /// Makes the first attempt, under the session's lock. The error is what [`ClientTx::send_on`] goes on with.
+    /// Makes the first attempt under the session's lock. [`ClientTx::send_on`] continues from the error.
     #[inline]
     fn send_step(
         &self,
@@ -207,7 +183,6 @@ impl ClientTx {
         put.leave(entered).map(drop)
     }
 
-    /// Sends an answer that is admitted, or in turn with the threads that send others.
     #[inline(never)]
     fn send_on(
         &self,
@@ -242,23 +217,19 @@ impl ClientTx {
         let is_left = halves.has_replays();
         ending.end();
         if is_left {
-            // The client has connected again meanwhile: the serving thread sends it over the newest link.
+            // The client has reconnected: the serving thread sends the answer over the newest link.
             self.conn.links.server_waker.add_pending(KEPT);
         }
         Some(sent)
     }
 
-    /// Notes that a request is answered. The caller has the state.
     fn note_answer(&self, answered: &AtomicBool) {
         answered.store(true, Ordering::Relaxed);
         self.count_answer();
     }
 
-    /// Passes an answer to the link or to its queue; admits it first where there is no ticket. Returns `None` if there
-    /// is no link any more; then the answer is kept, or dropped and counted.
-    ///
-    /// # Errors
-    /// Those of [`ClientTx::send`].
+    /// Passes an answer to the link or its queue, after admission if there is no ticket. Returns `None` without a link;
+    /// then the answer is kept, or dropped and counted.
     fn pass(
         &self,
         sending: &mut Sending,
@@ -292,16 +263,12 @@ impl ClientTx {
                 ) => Error::new(ErrorKind::Full, NOT_ACKNOWLEDGED),
                 Err(Obstacle::Another) => Error::new(ErrorKind::Disconnected, "another client has connected"),
             };
-            // The client may have violated the protocol, which ends the link, too.
             let violation = sending.end_violated(&self.conn.links.session_state).err();
             self.give_up(sending, violation.unwrap_or(why));
         }
     }
 
-    /// Keeps an answer for the next link of the client if its class requires that. Otherwise drops and counts it.
-    ///
-    /// # Errors
-    /// `TooLarge`.
+    /// Keeps an answer for the client's next link if its class requires that. Otherwise drops and counts it.
     fn keep(&self, draft: &Draft<'_>) -> Result<()> {
         let EventLog { sent, dropped, .. } = &*self.conn.event_log;
         match Sending::keep(draft, (self.peer_session, self.limit), &self.conn.links.session_state) {
@@ -316,22 +283,18 @@ impl ClientTx {
         Ok(())
     }
 
-    /// Returns the options of the server.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Returns the bytes of the longest message that both sides accept.
     pub fn max_message_size(&self) -> u64 {
         self.limit
     }
 
-    /// Returns whether the client has disconnected.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Acknowledges this message and those that the client sent before it, on a server with `ack="manual"`.
     pub fn acknowledge(&self, message: &Message) {
         let number = message.number();
         match self.session() {
@@ -347,7 +310,6 @@ impl ClientTx {
         }
     }
 
-    /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.waiting_answers.remove(self);
@@ -357,7 +319,6 @@ impl ClientTx {
     }
 }
 
-/// The reason for giving up the link of a client that acknowledges nothing.
 const NOT_ACKNOWLEDGED: &str = "the client does not acknowledge its answers, of which as many are kept as replay_count and replay_bytes allow, so it was disconnected";
 
 impl Links for ClientLink {
@@ -365,8 +326,8 @@ impl Links for ClientLink {
         &self.session_state
     }
 
-    /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so that
-    /// [`ClientTx::flush`] cannot clear `pending` in between.
+    /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so [`ClientTx::flush`]
+    /// cannot clear `pending` in between.
     fn left_over(&self) -> bool {
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.server_waker.add_pending(self.token);

@@ -1,16 +1,13 @@
 //! The clients of a server, and the order in which they are served.
 //!
-//! One thread at a time serves: it makes steps ([`Clients::step`]), and where one finds no request, clears what the
-//! next one needs ([`Clients::clear`]). Clients that may have something are in `ready_queue`; a step looks at one frame
-//! of each in turn, so that a client which always has more does not keep the others waiting. The others are parked:
-//! their links wake the epoll set. After [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers and the deadline
-//! are checked in any case.
+//! One thread at a time serves. It makes steps ([`Clients::step`]), and after a step without a request it prepares the
+//! next one ([`Clients::clear`]). Clients that may have frames are in `ready_queue`. A step looks at one frame of each
+//! in turn, so a busy client does not delay the others. Other clients are parked: their links wake the epoll set. After
+//! [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers and the deadline are checked.
 //!
 //! A wait ends for a frame, room for an answer, a new connection, `wake` (an answer of another thread, or close) or a
-//! signal.
-//!
-//! A client that violates the protocol, or whose link ends, is disconnected; its session goes to the
-//! registry of the acceptor with its guard.
+//! signal. A client is disconnected if it violates the protocol or its link ends. Its session and guard then go to the
+//! acceptor's registry.
 
 mod clearing;
 mod flushing;
@@ -35,11 +32,11 @@ use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 use crate::transport::BodyViews;
 
-/// A map from tokens to values. The server counts the tokens itself, so no client can choose tokens that collide. So
-/// the map does not need the hash of the standard library, which takes 140 instructions for a number.
+/// A map by token. The server counts the tokens, so clients cannot cause collisions, and the map can avoid the standard
+/// library's hash, which takes 140 instructions for a number.
 type ByToken<T> = HashMap<u64, T, BuildHasherDefault<TokenHasher>>;
 
-/// A hash that spreads the number over all bits, because the map uses the lowest and the highest bits.
+/// Spreads the number over all bits, because the map uses the lowest and the highest bits.
 #[derive(Default)]
 struct TokenHasher(u64);
 
@@ -51,7 +48,7 @@ impl Hasher for TokenHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // The golden ratio in 64 bits, as in Fibonacci hashing. The high half is then combined into the low one.
+        // Fibonacci hashing: the golden ratio in 64 bits. Then the high half is combined into the low half.
         let spread = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = spread ^ spread >> 32;
     }
@@ -61,28 +58,24 @@ impl Hasher for TokenHasher {
     }
 }
 
-/// The connected clients of a server.
 pub struct Clients {
     epoll: Epoll,
-    /// By the token in the epoll set.
     clients: ByToken<Client>,
-    /// Tokens of clients that may have something, in the order in which they are served.
+    /// Tokens of clients that may have frames, in the order of service.
     ready_queue: VecDeque<u64>,
-    /// Tokens of clients that had nothing, the last one behind, since [`Clients::park_served`], which parks them.
+    /// Tokens of clients without a frame since the last [`Clients::park_served`], newest last.
     served: Vec<u64>,
-    /// Tokens of clients that may have answers waiting, or wait for room.
+    /// Tokens of clients that may have waiting answers, or wait for room.
     unflushed: Vec<u64>,
     /// Tokens of clients that closed their sending side and wait for answers.
     half_closed: Vec<u64>,
-    /// Frames since all clients were checked.
     frames_in_round: u32,
-    /// Frames that were no requests, and short waits for one, since the last request or the last sleep.
+    /// Frames without a request, and short waits, since the last request or sleep.
     idle: u32,
-    /// Whether a client could not be parked, because this process has no descriptor for what it sent.
+    /// Whether a client could not be parked, because this process has too few descriptors for the files that it sent.
     lacks_descriptors: bool,
-    /// Tokens are not used again.
+    /// Tokens are not reused.
     last_token: u64,
-    /// Ends the wait of the serving thread.
     wake: Arc<EventFd>,
     server_waker: Arc<ServerWaker>,
     waiting_answers: Arc<WaitingAnswers>,
@@ -91,32 +84,23 @@ pub struct Clients {
     shown: Arc<str>,
     /// Exists while SIGINT and SIGTERM end the wait.
     signal_watch: Option<stop::Watch>,
-    /// The rounds that were served after the signal.
     rounds_after_stop: u32,
-    /// Reused for each wait.
     ready: Vec<Ready>,
     /// Whether the program's event loop watches the epoll set.
     pub watched: bool,
 }
 
-/// Frames after which all clients, the deadline and a close are checked.
 const FRAMES_PER_ROUND: u32 = 64;
-/// Rounds that are served after a signal at most: 1,024 messages, twice what a mailslot's queue has under systemd
-/// (`net.unix.max_dgram_qlen`).
+/// The most rounds after a signal: 1,024 messages, twice a mailslot's queue under systemd (`net.unix.max_dgram_qlen`).
 const ROUNDS_AFTER_STOP: u32 = 16;
-/// Token of the queue of new links.
 const ACCEPTOR: u64 = 0;
-/// Token of `wake`.
 const WAKE: u64 = 1;
-/// Token of the signals.
 const STOP: u64 = 2;
-/// Tokens of clients are above this.
 const FIRST_CLIENT: u64 = 16;
 /// This bit in a client's token means "there is room".
 const ROOM: u64 = 1 << 63;
 
 impl Clients {
-    /// Returns the clients of a new server: none.
     pub fn new(
         acceptor: &ChannelAcceptor,
         wake: Arc<EventFd>,
@@ -151,28 +135,24 @@ impl Clients {
         })
     }
 
-    /// Returns the epoll set, which a program's event loop watches.
     pub fn epoll(&self) -> &Epoll {
         &self.epoll
     }
 
-    /// Makes SIGINT and SIGTERM end the wait.
     pub fn stop_on_signals(&mut self) -> Result<()> {
         if self.signal_watch.is_none() {
             let watch = stop::watch()?;
-            // Edge-triggered: a call with a time-out sleeps on after it.
+            // Edge-triggered: a call with a timeout sleeps on after it.
             self.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
             self.signal_watch = Some(watch);
         }
         Ok(())
     }
 
-    /// Returns whether SIGINT and SIGTERM end a wait without end.
     pub fn watches_signals(&self) -> bool {
         self.signal_watch.is_some()
     }
 
-    /// Adds the links that were admitted.
     fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
         while let Some(link) = acceptor.queue.pop() {
             let guard = link.guard.as_ref().map_or_else(Weak::new, Arc::downgrade);
@@ -188,7 +168,7 @@ impl Clients {
             self.event_log.connected(&part.peer.source);
             let mut generation = 0;
             if let Some(negotiated) = &part.negotiated {
-                // What is kept for a client that has disconnected waits in the registry, within its bounds.
+                // The acceptor's registry bounds what is kept for disconnected clients.
                 generation = negotiated.session_state.halves().link_made(true, true);
                 negotiated.session_state.begin_receiving(generation, negotiated);
             }
@@ -198,7 +178,7 @@ impl Clients {
                 ClientTx::new((tx, generation), &self.options, event_log, of_server, token, guard, shown);
             let client_tx = match opened {
                 Ok(client_tx) => client_tx,
-                // Its hello has impossible claims.
+                // The hello contains impossible claims.
                 Err(e) => {
                     self.event_log.disconnected(format!("{}: {e}", part.peer.source));
                     continue;
@@ -213,7 +193,6 @@ impl Clients {
         Ok(())
     }
 
-    /// Adds a client to `ready_queue`, once.
     fn queue(&mut self, token: u64) {
         if let Some(client) = self.clients.get_mut(&token).filter(|client| !client.queued) {
             client.queued = true;
@@ -221,7 +200,6 @@ impl Clients {
         }
     }
 
-    /// Removes a client and its descriptors.
     fn disconnect(&mut self, token: u64) {
         let Some(client) = self.clients.remove(&token) else { return };
         self.count_present();
@@ -234,7 +212,6 @@ impl Clients {
         }
     }
 
-    /// Updates the counter that listings and `stats()` show.
     fn count_present(&self) {
         self.event_log.present.store(self.clients.len() as u64, Ordering::Relaxed);
     }
@@ -260,7 +237,7 @@ mod tests {
         let hasher = BuildHasherDefault::<TokenHasher>::default();
         let hashes: Vec<u64> = (1..=1024u64).map(|token| hasher.hash_one(token)).collect();
         assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), 1024);
-        // The low bits choose the bucket; the highest seven distinguish the entries of a bucket.
+        // Low bits choose the bucket; the highest seven distinguish the entries of a bucket.
         let low: HashSet<u64> = hashes.iter().map(|hash| hash & 1023).collect();
         let high: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
         assert!(low.len() > 512 && high.len() == 128, "{} {}", low.len(), high.len());

@@ -1,19 +1,18 @@
 //! Requests and their answers: one server for many clients.
 //!
-//! The client's side is [`Channel::call`](crate::Channel::call); this is the server's. One thread
-//! receives the requests of all clients in turn; any thread may answer. A client that reads its answers
-//! slowly, or not at all, does not delay the server or other clients: its answers are kept up to a limit,
-//! and beyond that the client is disconnected.
+//! [`Channel::call`](crate::Channel::call) is the client's side. One thread receives the requests of all clients in
+//! turn; any thread may answer. A client that is slow to read its answers does not delay the server or other clients:
+//! the server keeps answers up to a limit and then disconnects the client.
 //!
-//! | what | lives in |
+//! | subject | module |
 //! |---|---|
 //! | the public server | `server` |
 //! | a connected client | `client` |
 //! | all clients, and the order in which they are served | `clients` |
 //! | a request and its answer | `answer` |
 //! | the sending state and the counters of a client | `client_tx` |
-//! | what waits for all clients, bounded | `waiting_answers` |
-//! | wakes the serving thread only if it is parked | `server_waker` |
+//! | answers that wait for all clients, bounded | `waiting_answers` |
+//! | wake-ups of the serving thread, only if it is parked | `server_waker` |
 
 mod answer;
 mod client;

@@ -1,8 +1,7 @@
 //! The server: receives the requests of many clients, one after the other.
 //!
-//! [`Server`] is the public part of [`Clients`]. It ensures that one thread at a time serves, that any thread may
-//! close, that a close in a callback of the serving thread does not wait for that thread, and that signals end the
-//! loop.
+//! [`Server`] is the public part of [`Clients`]. It ensures that only one thread serves at a time and that any thread
+//! may close. A close in a callback of the serving thread does not wait for that thread. Signals end the loop.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -24,42 +23,36 @@ use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// Serves an endpoint: any number of clients call, the program receives their requests in turn and
-/// answers each.
+/// Serves an endpoint: the program receives the requests of any number of clients in turn and answers each.
 ///
-/// One thread at a time receives requests; the call of another one fails with `InvalidState`. Any thread may answer a
-/// [`Request`], and close the server, which ends the wait of the serving thread.
+/// Only one thread at a time receives requests; a call of another thread fails with `InvalidState`. Any thread may
+/// answer a [`Request`] or close the server, which ends the wait of the serving thread.
 pub struct Server {
     shown: Arc<str>,
     options: Options,
-    /// `None` once the server is closed. The serving thread holds the lock during its wait.
+    /// `None` after the close. The serving thread holds the lock during its wait.
     serving: OfProcess<Mutex<Option<Serving>>>,
-    /// Ends the wait of the serving thread.
     wake: OfProcess<Arc<EventFd>>,
     event_log: OfProcess<Arc<EventLog>>,
-    /// The epoll set of the clients.
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     closed: AtomicBool,
-    /// The thread that serves or closes, so that a close in a callback of its wait is recognised.
+    /// The thread that serves or closes, to recognise a close in a callback of its wait.
     serving_thread: HolderMark,
-    /// Whether such a close has happened in `next`, which then completes it.
+    /// Whether such a close happened in `next`, which then completes it.
     closed_in_callback: AtomicBool,
-    /// The fork count of the process that made the server.
     fork_generation: u64,
 }
 
-/// The state of serving, which a close consumes.
 struct Serving {
     clients: Clients,
     acceptor: ChannelAcceptor,
 }
 
 impl Server {
-    /// Binds the name, and returns its server.
+    /// Binds the name and returns its server.
     ///
     /// # Errors
-    /// `AddressInUse` if a live process holds the name; `Unsupported` for options that the transport does not
-    /// support.
+    /// `AddressInUse` if a live process holds the name; `Unsupported` for options that the transport does not support.
     pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
@@ -84,20 +77,17 @@ impl Server {
         })
     }
 
-    /// Waits for the next request. [`Timeout::Default`] waits without a limit here, as in every loop,
-    /// whatever the options say.
+    /// Waits for the next request. Returns `None` after the server is closed.
     ///
-    /// Returns `None` once the server is closed. A call that waits without a limit also returns `None` once SIGINT or
-    /// SIGTERM has asked the program to stop.
+    /// [`Timeout::Default`] means no limit here, as in every loop, and ignores the option. A call without a limit also
+    /// returns `None` after SIGINT or SIGTERM has asked the program to stop.
     ///
     /// # Errors
-    /// `Timeout` if a time-out was given and passes; `InvalidState` if another thread receives
-    /// requests.
+    /// `Timeout` if the given timeout passes; `InvalidState` if another thread receives requests.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Request>> {
         self.try_next(wait.into()).map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Server::next`] without the endpoint in its errors.
     fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
         fork::check(self.fork_generation)?;
         let mut serving = match lock_exclusive(&self.serving, Operation::TakeRequests) {
@@ -107,7 +97,7 @@ impl Server {
         };
         let _holder = self.serving_thread.mark();
         let next = self.next_of(&mut serving, wait);
-        // This thread closed the server in a callback or a signal handler, so it has to complete the close.
+        // This thread closed the server in a callback or a signal handler, so it must complete the close.
         if !matches!(next, Ok(Some(_))) && self.closed_in_callback.load(Ordering::Acquire) {
             let mut closing = drive::begin(Wait::default(), self.options.timeout);
             return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
@@ -115,10 +105,10 @@ impl Server {
         next
     }
 
-    /// Makes a step, which is all that a call of a busy server does, and else waits for the next ones.
+    /// Makes a step, which is enough on a busy server. Otherwise waits for the next steps.
     fn next_of(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
         let Some(serving) = serving else { return Ok(None) };
-        // Only a call without a time limit reacts to signals: one with a time-out returns to its program anyway.
+        // Only calls without a time limit react to signals: others return to their program anyway.
         if deadline::heeds_signals(&wait, Timeout::Forever) && !serving.clients.watches_signals() {
             serving.clients.stop_on_signals()?;
         }
@@ -126,7 +116,6 @@ impl Server {
         if matches!(next, Ok(None)) { self.wait_for_next(serving, wait) } else { next }
     }
 
-    /// Returns the request that a step finds; none either once the server is closed.
     #[inline]
     fn step(&self, serving: &mut Serving) -> Result<Option<Request>> {
         if self.closed.load(Ordering::Acquire) {
@@ -138,8 +127,7 @@ impl Server {
         next
     }
 
-    /// Clears what the next step needs, and makes it, until there is a request or the server is closed or asked to
-    /// stop.
+    /// Prepares and makes steps until one finds a request, the server is closed, or the program is asked to stop.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Serving, wait: Wait<'_>) -> Result<Option<Request>> {
         let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
@@ -154,9 +142,9 @@ impl Server {
         Ok(None)
     }
 
-    /// Answers every request with the value that the handler returns, until the server is closed or the
-    /// program is asked to stop. If the handler fails, the client's call fails with `Remote`, with the kind
-    /// and the text of the handler's error.
+    /// Answers every request with the handler's result until the server closes or the program is asked to stop.
+    ///
+    /// If the handler fails, the client's call fails with `Remote` and with the kind and text of the handler's error.
     pub fn run(&self, mut handler: impl FnMut(&Request) -> Result<Value>) -> Result<()> {
         while let Some(request) = self.next(None)? {
             let answered = match handler(&request) {
@@ -173,7 +161,7 @@ impl Server {
         Ok(())
     }
 
-    /// Returns what happened since the last call, such as clients that connected and disconnected.
+    /// Returns the events since the last call, such as clients that connected and disconnected.
     pub fn events(&self) -> Vec<Event> {
         self.event_log.take()
     }
@@ -183,8 +171,7 @@ impl Server {
         &self.shown
     }
 
-    /// Returns a descriptor for an event loop: readable while [`Server::next`] without waiting has
-    /// something to do.
+    /// Returns a descriptor for an event loop. It is readable while [`Server::next`] without waiting has work.
     pub fn fileno(&self) -> Result<RawFd> {
         let watched = fork::check(self.fork_generation).and_then(|()| {
             if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut()
@@ -205,19 +192,19 @@ impl Server {
         self.event_log.add_arrays(&mut stats);
         stats.insert("endpoint".into(), (&*self.shown).into());
         if fork::check(self.fork_generation).is_ok() {
-            // Without the lock, which the call of another thread would find taken.
+            // Without the lock: taking it would make a call of another thread fail.
             stats.insert("clients".into(), self.event_log.present.load(Ordering::Relaxed).into());
         }
         Value::Map(stats)
     }
 
-    /// Stops receiving requests, removes the name, and waits until the clients have received their
-    /// answers. Does not wait in a callback of this thread's own `next` or `close`, or in a signal handler that
-    /// interrupts one of them: that call completes the close.
+    /// Stops receiving, removes the name, and waits until the clients have received their answers.
+    ///
+    /// In a callback of this thread's own `next` or `close`, or in a signal handler that interrupts one, it returns at
+    /// once, and the interrupted call completes the close.
     ///
     /// # Errors
-    /// `Timeout` if clients have not received their answers by the deadline; the server is closed
-    /// all the same.
+    /// `Timeout` if clients have not received their answers by the deadline; the server is still closed.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() {
             return Ok(());
@@ -231,15 +218,14 @@ impl Server {
         }
         let mut waiting = self.options.start(wait);
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        // A close in a callback of this wait must not wait for it.
+        // A close in a callback of this wait must not wait for this thread.
         let _holder = self.serving_thread.mark();
         self.finish(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Closes the name and sends the waiting answers.
     fn finish(&self, serving: Option<Serving>, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(Serving { mut clients, acceptor }) = serving else { return Ok(()) };
-        // The name first, so that clients find the next server while this one sends its answers.
+        // The name first: clients find the next server while this one sends its answers.
         drop(acceptor);
         clients.finish(waiting).map_err(|e| match e.kind() {
             ErrorKind::Timeout => Error::new(
@@ -251,21 +237,21 @@ impl Server {
     }
 }
 
-/// Answers a request with the error of its handler.
 fn answer_with_error(request: &Request, error: &Error) -> Result<()> {
     request.fail(&RemoteFailure::of(error))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Waits a short time until the answers are sent. A program that has to know whether all of them were sent calls
-        // `close`.
+        // Waits a short time for the answers. `close` tells a program whether all were sent.
         let _ = self.close(LINGER);
     }
 }
 
-/// The descriptor of [`Server::fileno`]. If that fails, because another thread receives requests, it
-/// does not become readable by itself, and the next call reports the reason.
+/// The descriptor of [`Server::fileno`].
+///
+/// If `fileno` fails because another thread receives requests, the descriptor does not become readable on its own, and
+/// the next call reports the reason.
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();

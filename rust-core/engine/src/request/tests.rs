@@ -1,4 +1,4 @@
-//! Requests and their answers: one answer for each request, whoever waits for it.
+//! Each request gets one answer, whichever thread waits for it.
 
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::time::{Duration, Instant};
@@ -27,7 +27,6 @@ fn next(server: &Server) -> Request {
     server.next(Duration::from_secs(60)).unwrap().expect("the server is open")
 }
 
-/// Polls until there is a request.
 fn polled(server: &Server) -> Request {
     let end = Instant::now() + SOON;
     while Instant::now() < end {
@@ -40,7 +39,7 @@ fn polled(server: &Server) -> Request {
     panic!("no request has come");
 }
 
-/// A call that does not wait looks at each client, also where an earlier one has found nothing, or has slept.
+/// A call that does not wait looks at each client, even after a call that found nothing or slept.
 #[test]
 fn server_that_polls_in_vain_gets_the_requests_that_follow() {
     let short = payload(&Value::from("x"));
@@ -67,7 +66,7 @@ fn server_that_polls_in_vain_gets_the_requests_that_follow() {
     }
 }
 
-/// A failure is sent on the general path, and a reply under the lock of the session.
+/// A failure takes the general path, a reply is sent under the session's lock.
 #[test]
 fn second_answer_is_refused_on_either_path() {
     let (server, client) = joined("request-replies");
@@ -105,13 +104,11 @@ fn answers_of_several_threads_to_one_request_succeed_once() {
         drop(request);
         client.finish_call(&pending, SOON).unwrap();
     }
-    // A second answer would be dropped and counted here.
     assert_eq!(client.poll().unwrap_err().kind(), ErrorKind::InvalidState);
     let Value::Map(stats) = client.stats() else { panic!("the counters are a map") };
     assert_eq!(stats.get("dropped"), Some(&Value::from(0_u64)));
 }
 
-/// The answers come in any order, late, from another thread or not at all.
 #[test]
 fn requests_answered_in_any_order_are_counted_once() {
     let (server, client) = joined("request-ahead");
@@ -132,7 +129,7 @@ fn requests_answered_in_any_order_are_counted_once() {
             _ => [&first, &second, &third].map(|request| request.reply_payload(&short).unwrap()),
         };
         drop((second, first, third));
-        // Waits for the reply that was sent last, so that all three have arrived.
+        // Waits for the last reply, so that all three have arrived.
         let last = match round % 4 {
             0 => 1,
             1 => 0,
@@ -148,7 +145,7 @@ fn requests_answered_in_any_order_are_counted_once() {
         assert_eq!(stats.get(name), Some(&Value::from(count)), "{name}");
     }
     client.close(SOON).unwrap();
-    // The answers that were sent still count after the client has disconnected.
+    // Answers still count after the client has disconnected.
     let gone = server.next(Duration::from_millis(50)).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Timeout);
     let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
@@ -163,14 +160,13 @@ fn request_outlives_client_and_server() {
     let (lent, counted) = (next(&server), next(&server));
     drop(client);
     drop(server);
-    // The answer is dropped and counted, which is not an error.
     lent.reply_payload(&short).unwrap();
     assert_eq!(lent.reply_payload(&short).unwrap_err().kind(), ErrorKind::InvalidState);
     drop(lent);
     std::thread::spawn(|| drop(counted)).join().unwrap();
 }
 
-/// The error of the handler is longer than the client accepts, and so is the reply to the other request.
+/// Both the handler's error and the other reply are longer than the client accepts.
 #[test]
 fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
     let endpoint = format!("unix:request-large-{}", std::process::id());
@@ -202,7 +198,6 @@ fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
 fn failure_of_any_length_is_an_answer_and_the_server_continues() {
     let (server, client) = joined("request/long-failure");
     let long = "é".repeat(34 << 20);
-    // Bytes that only just fit a message, in CBOR.
     let mut data = vec![0x5a, 0x03, 0xff, 0xff, 0xf0];
     data.resize(0x03ff_fff5, 0);
     let failures = [
@@ -220,11 +215,11 @@ fn failure_of_any_length_is_an_answer_and_the_server_continues() {
     }
 }
 
-/// As a handler of SIGINT does that closes the server while a close waits for a client.
+/// A handler of SIGINT may close the server while a close waits for a client.
 #[test]
 fn close_in_a_callback_of_close_returns() {
     let endpoint = format!("unix:request-close-{}", std::process::id());
-    // The server has the callback, which would keep it.
+    // Weak, because the server owns the callback.
     let closed = Arc::new(OnceLock::<Weak<Server>>::new());
     let to_close = closed.clone();
     let (nested, returned) = mpsc::channel();
@@ -239,11 +234,11 @@ fn close_in_a_callback_of_close_returns() {
     let server = Arc::new(Server::serve(&endpoint, &options).unwrap());
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let _pending = client.start_call(&payload(&Value::from("x")), SOON).unwrap();
-    // The client does not read this reply, for which the socket has no room.
+    // The client does not read this reply, and the socket has no room for it.
     next(&server).reply(&Value::from("x".repeat(8 << 20))).unwrap();
     assert!(closed.set(Arc::downgrade(&server)).is_ok());
     let (ended, end) = mpsc::channel();
-    // A thread that is not joined: without the mark of its wait it blocks for ever.
+    // Not joined: without the mark of its wait, the thread would block for ever.
     std::thread::spawn(move || ended.send(server.close(Duration::from_secs(600)).is_ok()));
     assert_eq!(returned.recv_timeout(SOON), Ok(()));
     drop(client);

@@ -1,12 +1,11 @@
-//! The answers of all clients of a server that wait for room, with the rest of one that was begun: bounded together, so
-//! that many connections have a server hold no more than a few.
+//! A common bound for the waiting answers of all clients, including the rest of a started answer. With it, many
+//! connections cannot make a server hold more than a few answers.
 //!
-//! Where more wait than there is room for, the owner for whose clients the most waits loses one of them, which is
-//! disconnected: the one with the largest product of bytes that wait and of the time that the first of them waits. So
-//! clients that receive nothing go before one that is just receiving a long answer, and before one for which little
-//! waits.
+//! Above the bound, one client is disconnected: it belongs to the owner with the most waiting bytes, and has the
+//! largest product of waiting bytes and the time since the first began to wait. Clients that receive nothing therefore
+//! go before a client that is receiving a long answer, and before one with few waiting bytes.
 //!
-//! Locks: the list is locked alone, and a client's sending state by no thread that has another one.
+//! Locks: a thread that locks the list holds no other lock, and a thread locks at most one client's sending state.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,27 +14,22 @@ use std::time::Instant;
 
 use crate::session::Owner;
 
-/// Bytes of answers that wait for all clients of a server, at most: so many times the longest message ...
 const MESSAGES: u64 = 4;
-/// ... and so many even where that is less.
+/// The bound is at least this number of bytes.
 const LEAST: u64 = 256 << 20;
 
-/// A client for which answers wait.
 pub trait WaitingClient: Send + Sync {
-    /// Returns whose client it is.
     fn owner(&self) -> &Owner;
 
-    /// Returns the bytes that wait for it, as they were counted last.
     fn waiting_bytes(&self) -> u64;
 
-    /// Returns the [moment](WaitingAnswers::moment) since which the first of them waits.
+    /// Returns the [moment](WaitingAnswers::moment) since which the first answer waits.
     fn waits_since(&self) -> u64;
 
-    /// Disconnects it, because it is the one for which most waits, where all together have more than `limit`.
+    /// Disconnects the client, which has the most waiting bytes while all clients together exceed `limit`.
     fn give_up_most(&self, limit: u64);
 }
 
-/// What waits for the clients of one server.
 pub struct WaitingAnswers {
     limit: u64,
     bytes: AtomicU64,
@@ -44,13 +38,11 @@ pub struct WaitingAnswers {
 }
 
 impl WaitingAnswers {
-    /// Returns that of a server without clients, whose longest message has so many bytes.
     pub fn new(max_message_size: u64) -> WaitingAnswers {
         let limit = max_message_size.saturating_mul(MESSAGES).max(LEAST);
         WaitingAnswers { limit, bytes: AtomicU64::new(0), began: Instant::now(), clients: Mutex::default() }
     }
 
-    /// Returns a time as milliseconds since the server began.
     pub fn moment(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
@@ -59,23 +51,20 @@ impl WaitingAnswers {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a client, of which nothing waits.
     pub fn add(&self, client: Weak<dyn WaitingClient>) {
         self.clients().push(client);
     }
 
-    /// Removes a client.
     pub fn remove<C: WaitingClient>(&self, client: &C) {
         self.clients().retain(|one| !std::ptr::addr_eq(one.as_ptr(), client));
     }
 
-    /// Counts what waits for a client in the place of what waited before.
     pub fn replace(&self, before: u64, now: u64) {
-        // Wraps where it is less, and never below what the others count.
+        // Wraps for a smaller count; the sum never falls below the counts of the other clients.
         self.bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    /// Disconnects clients until what waits for all of them is within the limit. The caller has locked nothing of any.
+    /// Disconnects clients until the sum is within the limit. The caller holds no lock of a client.
     #[inline(never)]
     pub fn enforce(&self) {
         while self.bytes.load(Ordering::Relaxed) > self.limit
@@ -85,7 +74,7 @@ impl WaitingAnswers {
         }
     }
 
-    /// Returns the client for which most waits the longest, of the owner for which most waits.
+    /// Returns the heaviest client of the owner with the most waiting bytes.
     fn heaviest(&self) -> Option<Arc<dyn WaitingClient>> {
         let now = self.moment(Instant::now());
         let all: Vec<_> = self.clients().iter().filter_map(Weak::upgrade).collect();

@@ -1,4 +1,4 @@
-//! Which requests of a client are unanswered, and which it has withdrawn.
+//! Unanswered and withdrawn requests of a client.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -7,7 +7,6 @@ use std::sync::{MutexGuard, PoisonError};
 use super::ClientTx;
 
 impl ClientTx {
-    /// Counts a request that needs an answer. Called by the serving thread alone.
     pub fn request_received(&self) {
         self.requests.store(self.requests.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
@@ -17,7 +16,6 @@ impl ClientTx {
         self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// Records that a request will never be answered.
     pub fn never_answered(&self) {
         let sending = self.conn.sending.borrow();
         self.count_answer();
@@ -25,21 +23,18 @@ impl ClientTx {
         self.wake_if_half_closed();
     }
 
-    /// Wakes the serving thread after an answer to a client that has closed its sending side.
     pub(super) fn wake_if_half_closed(&self) {
         if self.half_closed.load(Ordering::Acquire) {
-            // This may have been the last answer to the client, and then the serving thread has to disconnect it.
+            // If this was the client's last answer, the serving thread must disconnect the client.
             self.conn.links.server_waker.wake();
         }
     }
 
-    /// Records that the client has closed its sending side. Returns whether it still waits for answers.
     pub fn half_closed(&self) -> bool {
         self.half_closed.store(true, Ordering::Release);
         self.has_unfinished()
     }
 
-    /// Returns whether a request is unanswered or an answer waits.
     pub fn has_unfinished(&self) -> bool {
         self.has_unanswered() || self.conn.links.pending.load(Ordering::Acquire)
     }
@@ -50,17 +45,16 @@ impl ClientTx {
         self.requests.load(Ordering::Acquire) > answers
     }
 
-    /// Records that the client has withdrawn a request, which the program may have received already. Only a
-    /// server that represents one on another machine can still use this: it forwards the withdrawal.
+    /// Records a withdrawal of a request that the program may have already received. Only a server that represents
+    /// another machine's server uses it: it forwards the withdrawal.
     pub fn note_withdrawal(&self, request: u64) {
-        /// The most withdrawals that are recorded. Older ones are dropped, and those requests end at their deadlines.
+        /// The most recorded withdrawals. Requests of older ones end at their deadlines.
         const MOST: usize = 1024;
         if self.options.machine.is_none() {
             return;
         }
         let mut withdrawn = self.withdrawn();
         if !self.has_unanswered() {
-            // The request was answered before its withdrawal arrived.
             withdrawn.clear();
         } else {
             if withdrawn.len() >= MOST {
@@ -70,7 +64,6 @@ impl ClientTx {
         }
     }
 
-    /// Returns whether the client has withdrawn this request.
     pub fn has_withdrawn(&self, request: u64) -> bool {
         self.withdrawn().contains(&request)
     }

@@ -1,4 +1,4 @@
-//! Answers that wait for a client, which is given up where it does not read them.
+//! Waiting answers of a client, whose link is given up if it does not read them.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -12,8 +12,7 @@ use crate::session::Owner;
 use crate::sys::poll::Interest;
 
 impl ClientTx {
-    /// Gives up the links of clients that do not receive their answers, where too many wait after one of this client:
-    /// its own, and those for which most waits of all. The caller has locked nothing.
+    /// Gives up links if too many bytes wait: this client's, and the heaviest of all clients. The caller holds no lock.
     pub(super) fn bound_waiting(&self) {
         if self.conn.links.pending.load(Ordering::Relaxed) {
             self.bound_waiting_of(self.options.max_message_size);
@@ -21,7 +20,6 @@ impl ClientTx {
         }
     }
 
-    /// Gives up the link if more bytes wait than that.
     #[inline(never)]
     fn bound_waiting_of(&self, limit: u64) {
         let mut sending = self.conn.sending.borrow();
@@ -33,7 +31,6 @@ impl ClientTx {
         }
     }
 
-    /// Counts the bytes that wait for the client, and returns them.
     pub(super) fn count_waiting(&self, sending: &Sending) -> u64 {
         let bytes = sending.part.as_ref().map_or(0, TxPart::waiting_bytes);
         if let Some(since) = sending.part.as_ref().and_then(TxPart::waits_since) {
@@ -43,15 +40,14 @@ impl ClientTx {
         bytes
     }
 
-    /// Gives up the link, for both directions: a client whose answers cannot be sent is not to send requests and wait.
-    /// The connection is hung up, so that the client sees its end at once; the serving thread disconnects the client.
-    /// The reason is an event.
+    /// Gives up the link in both directions: a client must not send requests if its answers cannot be sent. The hang-up
+    /// shows the client the end at once, and the serving thread disconnects the client. An event has the reason.
     pub(super) fn give_up(&self, sending: &mut Sending, why: Error) {
         self.lose_link(sending);
         if let Some(guard) = self.guard.upgrade() {
             guard.disconnect();
         }
-        // Of a client that has ended, what it sent before is received first, and then its end.
+        // After the client's own end, its earlier frames are received first.
         if why.kind() != ErrorKind::Disconnected {
             let text = format!("{}: {why}", self.source);
             if self.given_up.set(why).is_ok() {
@@ -61,19 +57,17 @@ impl ClientTx {
         }
     }
 
-    /// Returns why this side has given up the link, which was reported as an event.
     pub fn given_up(&self) -> Option<&Error> {
         self.given_up.get()
     }
 
-    /// Releases the link. Answers that wait for it are dropped and counted.
     pub(super) fn lose_link(&self, sending: &mut Sending) {
         sending.drop_part();
         self.count_waiting(sending);
         self.conn.links.pending.store(false, Ordering::Release);
     }
 
-    /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
+    /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room.
     pub fn flush(&self) -> Option<(OwnedFd, Interest)> {
         let mut sending = self.conn.sending.borrow();
         let waiting = sending.send_waiting();

@@ -1,5 +1,5 @@
-//! What a step of serving needs that found no request: a frame, within a short wait or in the epoll set. On the way to
-//! the set the clients that have nothing are parked, and what waits for them is sent.
+//! The waits between steps: for a frame, briefly or in the epoll set. Before the set, clients without frames are parked
+//! and waiting answers are sent.
 
 use std::time::Duration;
 
@@ -14,14 +14,11 @@ use crate::sys::poll::Ready;
 use crate::sys::stop;
 use crate::transport::Waited;
 
-/// The time between two looks at a client for whose files this process has no descriptor.
+/// The time between two looks at a client while this process has too few descriptors for its files.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Clients {
-    /// Waits until the next step may find a request. False once a signal has asked the program to stop.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; why no more clients come.
+    /// Waits until the next step may find a request. Returns false after a signal has asked the program to stop.
     pub fn clear(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<bool> {
         planted::sleep_in_loop();
         let goes_on = self.wait_soon(waiting)? || self.wait(acceptor, waiting)?;
@@ -32,10 +29,10 @@ impl Clients {
         Ok(goes_on)
     }
 
-    /// Waits for the client that was looked at last, while no other one is ready, and as long as its transport has a
-    /// short wait. True where it may have something.
+    /// Waits briefly for the client of the last look while no other client is ready. Returns true if it may have a
+    /// frame.
     fn wait_soon(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
-        // With a single client, a short sleep for it keeps no other one waiting.
+        // With a single client, a short sleep delays no other client.
         let is_single = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
         let last = self.served.last().copied().filter(|_| self.ready_queue.is_empty());
         let Some(token) = last else { return Ok(false) };
@@ -44,7 +41,7 @@ impl Clients {
         else {
             return Ok(false);
         };
-        // A client that never completes a message is not waited for again and again.
+        // Bounds the short waits for a client that never completes a message.
         let has_come = self.idle < FRAMES_PER_ROUND
             && if is_single && !client.client_tx.has_unfinished() {
                 drive::data_soon(&mut client.part.rx, waiting)? == Waited::Ready
@@ -62,11 +59,11 @@ impl Clients {
         Ok(has_come)
     }
 
-    /// Sends what waits, parks the clients that have nothing, and waits for an event; looks only for events where a
-    /// client is left in the queue, and in a call that does not wait.
+    /// Sends waiting answers, parks idle clients, and waits for an event. Only polls for events if a client is still in
+    /// the queue, or if the call does not wait.
     fn wait(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<bool> {
         acceptor.queue.check_failure()?;
-        // The waker is a hint, and several causes end a wait: the count decides.
+        // The waker is only a hint, and a wait has several causes to end: the count decides.
         if waiting.heeds_signals() && !self.waits_without_end() && !self.serves_the_rest() {
             self.signal_watch.as_mut().map(stop::Watch::take_request);
             self.rounds_after_stop = 0;
@@ -77,7 +74,7 @@ impl Clients {
         let was_busy = !self.ready_queue.is_empty();
         let is_busy = self.park_served();
         let lacks_descriptors = std::mem::take(&mut self.lacks_descriptors);
-        // Others are looked for, too, where one always has something that is no message.
+        // Look for other clients as well if one client always has frames without messages.
         if is_busy && !was_busy && !lacks_descriptors && self.idle < FRAMES_PER_ROUND {
             self.idle += 1;
             return Ok(true);
@@ -92,7 +89,6 @@ impl Clients {
             let is_late = may_be_late && waiting.deadline().has_passed();
             if is_late { Err(waiting.timed_out()) } else { Ok(()) }
         } else if waiting.is_none() {
-            // The clients that are parked are looked at if they report something.
             self.epoll.sleep(Some(Duration::ZERO), &mut self.ready)?;
             if self.ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
         } else {
@@ -105,13 +101,12 @@ impl Clients {
         waited.map(|()| true)
     }
 
-    /// Handles the events of a wait; those of the links of clients as the caller does.
+    /// Handles the events of a wait. `of_client` handles the events of client links.
     pub(super) fn handle_events(&mut self, of_client: fn(&mut Clients, u64)) {
         let mut ready = std::mem::take(&mut self.ready);
         for Ready { token, .. } in ready.drain(..) {
             match token {
                 WAKE => self.wake.drain(),
-                // The next step looks at what they tell of.
                 ACCEPTOR | STOP => {}
                 token if token & ROOM != 0 => {}
                 token => of_client(self, token),
@@ -120,13 +115,13 @@ impl Clients {
         self.ready = ready;
     }
 
-    /// Returns whether a wait without end goes on: the signals end it once they are watched, and none was received.
     fn waits_without_end(&self) -> bool {
         self.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
     }
 
-    /// Returns whether requests are served that came before the signal: those of links without a session, which are
-    /// lost with this process, as a mailslot's are. Rounds of them are counted, because their senders may go on.
+    /// Returns whether to serve requests that came before the signal. Only links without a session count, such as
+    /// mailslots, because their requests are lost with this process. Rounds are bounded, because the senders may
+    /// continue.
     fn serves_the_rest(&mut self) -> bool {
         let holds_more =
             |token| self.clients.get(token).is_some_and(|client| client.part.negotiated.is_none());
@@ -135,7 +130,6 @@ impl Clients {
         serves
     }
 
-    /// Parks the clients that had nothing; true if one has something after all.
     pub(super) fn park_served(&mut self) -> bool {
         for token in self.served.drain(..) {
             let Some(client) = self.clients.get_mut(&token) else { continue };
@@ -153,8 +147,8 @@ impl Clients {
     }
 }
 
-/// Sleeps for a short time, where what waits in the socket of a client would end each other sleep: this process has no
-/// descriptor for it.
+/// Pauses because this process has too few descriptors for a client's files: its socket would end any other sleep at
+/// once.
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
     let paused = waiting.until_sooner(Deadline::after(PAUSE), |waiting| drive::change(&[], waiting));
     paused.or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })

@@ -1,4 +1,4 @@
-//! Sends the answers that wait for room, while the server is open and when it closes.
+//! Sends waiting answers while the server is open and when it closes.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -14,12 +14,8 @@ use crate::sys::poll::Interest;
 use crate::sys::stop;
 
 impl Clients {
-    /// Flushes waiting answers, registers for wake-ups when there is room for the rest, and disconnects clients that
-    /// have closed their sending side and have all their answers, and those whose links were given up. Visits only
-    /// clients that need one of these.
-    ///
-    /// # Errors
-    /// Why the link was given up, if all clients share it.
+    /// Flushes waiting answers. Disconnects half-closed clients that have all their answers, and clients whose links
+    /// were given up; the error is the reason, if all clients share the link. Visits only these clients.
     pub(super) fn flush_pending(&mut self) -> Result<()> {
         let clients = &self.clients;
         let finished = |token: &mut u64| clients.get(token).is_none_or(|c| !c.client_tx.has_unfinished());
@@ -32,7 +28,7 @@ impl Clients {
             self.flush(*token);
             flushed = flushed.and(self.disconnect_given_up(*token));
         }
-        // A client may have been added twice: once before and once after it was flushed.
+        // A client may have been added both before and after its flush.
         unflushed.sort_unstable();
         unflushed.dedup();
         unflushed.retain(|token| self.clients.get(token).is_some_and(Client::is_unflushed));
@@ -40,17 +36,15 @@ impl Clients {
         flushed
     }
 
-    /// Disconnects a client whose link was given up by the thread that answered it.
     fn disconnect_given_up(&mut self, token: u64) -> Result<()> {
         let Some(client) = self.clients.get(&token) else { return Ok(()) };
         let Some(error) = client.client_tx.given_up().cloned() else { return Ok(()) };
-        // A link without a guard is shared by all clients.
+        // All clients share a link without a guard.
         let is_shared = client.part.guard.is_none();
         self.disconnect(token);
         if is_shared { Err(error) } else { Ok(()) }
     }
 
-    /// Flushes the waiting answers of a client, and registers for a wake-up when there is room for the rest.
     fn flush(&mut self, token: u64) {
         if token == KEPT {
             let clients = self.clients.values();
@@ -72,7 +66,7 @@ impl Clients {
         };
     }
 
-    /// Stops receiving, and sends all waiting answers.
+    /// Stops receiving and sends all waiting answers.
     ///
     /// # Errors
     /// `Timeout` if clients have not received their answers by the deadline.
@@ -87,8 +81,7 @@ impl Clients {
             // A signal that caused the close stays readable and would end every wait.
             self.epoll.remove(stop::waker());
         }
-        // Frames are no longer received: only room for answers and the end of a connection wake this
-        // thread.
+        // From here on, only room for answers and the end of a connection wake this thread.
         for (token, client) in &self.clients {
             for fd in client.part.rx.descriptors() {
                 self.epoll.modify(fd, *token, Interest::empty())?;

@@ -1,4 +1,4 @@
-//! A step of serving: the next frame of each client that may have one, until one is a request.
+//! A step of serving: looks at the next frame of each client in the queue until one is a request.
 
 use super::{Clients, FRAMES_PER_ROUND};
 use crate::channel::acceptor::ChannelAcceptor;
@@ -7,11 +7,8 @@ use crate::request::answer::Request;
 use crate::session::inbox::AckTrigger;
 
 impl Clients {
-    /// Returns the next request of the clients in the queue. None once the queue is empty or the round is over: then
-    /// [`Clients::clear`] comes before the next step.
-    ///
-    /// # Errors
-    /// Those of the link if all clients share one link.
+    /// Returns the next request of the clients in the queue. After `None` (the queue is empty or the round is over),
+    /// the caller must call [`Clients::clear`]. Fails with the error of a link that all clients share.
     #[inline]
     pub fn step(&mut self, acceptor: &ChannelAcceptor) -> Result<Option<Request>> {
         if acceptor.queue.has_links() {
@@ -39,7 +36,7 @@ impl Clients {
                     client.queued = false;
                     self.served.push(token);
                     if !self.ready_queue.is_empty() {
-                        // Otherwise a short wait for it comes first.
+                        // For the only client, a short wait comes first.
                         client.send_ack(AckTrigger::Park);
                     }
                 }
@@ -53,7 +50,6 @@ impl Clients {
         Ok(None)
     }
 
-    /// Counts a frame of the first client in the queue, which goes behind the others.
     fn note_frame(&mut self) {
         self.frames_in_round += 1;
         if self.ready_queue.len() > 1 {
@@ -61,10 +57,7 @@ impl Clients {
         }
     }
 
-    /// Skips the frame of the first client in the queue to which an error applies, or ends its link.
-    ///
-    /// # Errors
-    /// Why, if all clients share the link.
+    /// Skips the bad frame of the first client in the queue, or ends its link.
     #[cold]
     fn skip_or_end(&mut self, token: u64, error: Error) -> Result<()> {
         let Some(client) = self.clients.get_mut(&token) else { return Ok(()) };
@@ -80,19 +73,18 @@ impl Clients {
         self.end_link(token, error)
     }
 
-    /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that
-    /// their links wake it, and stay in the queue: the next call records that their requests are consumed.
+    /// Keeps the event loop's descriptor readable while a client has frames. Parked clients wake it by their links;
+    /// they stay in the queue because the next call records their requests as consumed.
     fn keep_readable(&mut self) {
         if self.watched && self.has_more() {
             self.wake.wake();
         }
     }
 
-    /// Parks the clients; true if one has more after all.
     #[inline(never)]
     fn has_more(&mut self) -> bool {
         self.server_waker.prepare_park();
-        // First those that had nothing; what one of them has by now is found in the queue.
+        // First the idle clients; the queue then has those with new frames.
         self.park_served();
         let clients = &mut self.clients;
         self.ready_queue.iter().any(|token| {
@@ -103,15 +95,12 @@ impl Clients {
         })
     }
 
-    /// Disconnects a client whose link has ended, or that violates the protocol, which is reported as an event.
-    ///
-    /// # Errors
-    /// Why, if all clients share the link.
+    /// Disconnects a client after the end of its link or a violation of the protocol, and reports an event. Returns the
+    /// reason as the error if all clients share the link.
     fn end_link(&mut self, token: u64, why: Error) -> Result<()> {
         let Some(client) = self.clients.get_mut(&token) else { return Ok(()) };
-        // A link without a guard is shared by all clients.
         let is_shared = client.part.guard.is_none();
-        // The end of a link that was given up was reported then.
+        // The end of a link that was given up has already been reported.
         if !is_shared && client.client_tx.given_up().is_none() {
             self.event_log.disconnected(format!("{}: {why}", client.part.peer.source));
             // A client without a hello that closed its sending side may still read.
