@@ -1,8 +1,7 @@
 //! Links and journals with one end on another machine, for a bridge between machines.
 //!
-//! A bridge relays the frames of a program unchanged: the sessions of the two programs reach from end to end. It relays
-//! the hellos with each side's progress, and then frames in order, in both directions. If it breaks a link, the program
-//! that connected makes a new one, and lost messages are replayed under their old numbers.
+//! A bridge relays the frames of a program unchanged: the sessions of the two programs reach from end to end. If it
+//! breaks a link, the program that connected makes a new one, and lost messages are replayed under their old numbers.
 //!
 //! A bridge has a [`RelayListener`] for each name of another machine. It takes a [`RelayCaller`] from it and sends the
 //! hello to the other machine. There [`RelayLink::call`] presents the hello to the listener; the answer goes back to

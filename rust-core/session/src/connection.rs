@@ -1,9 +1,8 @@
 //! One session with one peer, across all links between the two.
 //!
-//! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]). The two
-//! halves change links at different moments, so each announces it: [`Connection::link_up`] for sending,
-//! [`Connection::begin_receiving`] for receiving. A half passes its link with each step; steps of a replaced link
-//! change nothing.
+//! Links are numbered when they are made ([`Connection::link_made`]). The two halves change links at different moments,
+//! so each announces it: [`Connection::link_up`] for sending, [`Connection::begin_receiving`] for receiving. Steps of a
+//! replaced link change nothing.
 //!
 //! Over shared memory the two sides acknowledge without frames. Each publishes its consumed number in a [`Page`] that
 //! the other maps. Only a waiting peer needs a frame, as a wake-up. An impossible number in a page is a protocol
@@ -215,7 +214,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             self.wanted = 0;
         }
         if self.wanted > 0 {
-            // A thread that waits since the last link now waits for this peer, before anything is sent to it.
+            // A thread that waits since the last link now waits for this peer.
             self.want(self.wanted);
         }
         self.replays = self.outbox.to_replay().is_some();
@@ -260,8 +259,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Drops the messages kept for a peer that ended with this link and cannot return.
     ///
-    /// Returns their number, and the number of data messages among them. Both are 0 if the peer has a newer link or may
-    /// return: under its name, or because the link may end while it lives.
+    /// Returns their number, and the number of data messages among them: 0 if the peer has a newer link or may return.
     pub fn peer_gone(&mut self, link: u64) -> (u64, u64) {
         let breaks = self.breaks && !planted::is(Bug::LinkThatBreaksIsAnEnd);
         let is_lasting = self.outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());

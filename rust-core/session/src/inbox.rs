@@ -1,9 +1,8 @@
 //! The receiving side of a session: drops duplicates, counts gaps, and decides when to acknowledge.
 //!
-//! Each message passes three states: received from the link, delivered to the program, consumed by it. With automatic
-//! acknowledgement the program consumes delivered messages by receiving again; with `ack="manual"` it calls `ack`
-//! itself. The *consumed number* is the number before the first unconsumed message, and this number is acknowledged. A
-//! message that overtook another (an answer that reached its caller) does not move it past the other.
+//! Each message passes three states: received from the link, delivered to the program, consumed by it. The *consumed
+//! number*, which is acknowledged, is the number before the first unconsumed message: an answer that overtook another
+//! message does not move it past the other.
 //!
 //! An acknowledgement costs a frame, so it is sent only when necessary: [`Inbox::ack_due`] has the rules. Data and
 //! requests in the other direction carry the number without an extra frame.
@@ -29,9 +28,7 @@ pub enum Acknowledge {
 pub enum AckUrgency {
     /// The sender keeps the message, and only an acknowledgement shows its consumption: data.
     Prompt,
-    /// The sender keeps the message, and the next message to it carries the number.
-    ///
-    /// An example is the answer to an idempotent request.
+    /// The sender keeps the message, and the next message to it carries the number: idempotent answers.
     Piggyback,
     /// The sender does not keep the message, or its answer acknowledges it: requests, other answers.
     NotNeeded,
@@ -66,9 +63,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Returns the number of messages lost before a message that was checked to be new.
-    ///
-    /// The verdict is then neither a duplicate nor an error.
+    /// Returns the number of messages lost before a message that is neither a duplicate nor an error.
     pub fn missed(verdict: &Result<Verdict>) -> u64 {
         if let Ok(Verdict::New { missed }) = verdict { *missed } else { 0 }
     }
@@ -81,7 +76,7 @@ pub enum AckTrigger {
     Receive,
     /// No message is there, and the receiver will wait for a short time.
     ///
-    /// Its program is likely to answer the last message, and the answer can carry the number.
+    /// Its program is likely to answer, and the answer can carry the number.
     Pause,
     /// No message came within that time, and the receiver will wait in the kernel.
     Park,
@@ -95,12 +90,10 @@ pub enum AckTrigger {
 const OFTEN: u64 = 64;
 
 /// The receiving side of a channel or of one client of a server.
-///
-/// It receives one session of the peer after the other.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     ack_mode: Acknowledge,
-    /// The session of the peer being received; 0 before the first.
+    /// The session of the peer; 0 before the first.
     session: u64,
     received: u64,
     /// The lowest number neither received nor counted as missed; 0 while any number may be the first.
@@ -113,9 +106,7 @@ pub struct Inbox {
     consumed: u64,
     /// The number last acknowledged to the sender on this link.
     acked: u64,
-    /// Whether a message has carried the number since the last receipt.
-    ///
-    /// The two sides are then in a dialogue, and the next message carries the number again.
+    /// Whether a message has carried the number since the last receipt: the next will probably as well.
     has_replied: bool,
     unacked: Unacked,
     duplicates: u64,
@@ -159,7 +150,7 @@ enum MessageState {
 /// The counters of an inbox, for `stats()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxStats {
-    /// The number up to which all messages of the current session are consumed.
+    /// The consumed number of the current session.
     pub consumed: u64,
     /// Received, unconsumed messages.
     pub unconsumed: u64,
@@ -192,7 +183,7 @@ impl Inbox {
         }
     }
 
-    /// Returns the session of the peer being received; 0 before the first.
+    /// Returns the session of the peer; 0 before the first.
     pub fn session(&self) -> u64 {
         self.session
     }
@@ -204,8 +195,7 @@ impl Inbox {
 
     /// Begins with a link whose peer sent this hello.
     ///
-    /// The caller calls it with the first message of that link, after it has read the last link to its end: a number
-    /// means another message in another session.
+    /// Called with the first message of that link, after the last link was read to its end.
     pub fn hello(&mut self, hello: &SessionHello) {
         if hello.session != self.session {
             self.session = hello.session;
@@ -226,7 +216,7 @@ impl Inbox {
         number > self.received
     }
 
-    /// Records a message of the current session. A number that was received before is a duplicate.
+    /// Records a message of the current session.
     ///
     /// # Errors
     ///
@@ -265,7 +255,7 @@ impl Inbox {
                 self.count_consumed(&entry);
                 return Ok(Verdict::New { missed });
             }
-            // Other messages precede it, so the consumed number stays.
+            // Messages before it are unconsumed, so the consumed number stays.
             Fate::Finished => entry.state = MessageState::Consumed,
         }
         self.window.push_back(entry);
@@ -285,7 +275,6 @@ impl Inbox {
         Ok(Verdict::Duplicate)
     }
 
-    /// Records the number. Returns the number of messages lost before it.
     #[inline]
     fn note_received(&mut self, number: u64) -> u64 {
         let mut missed = 0;
@@ -408,7 +397,6 @@ impl Inbox {
         self.advance();
     }
 
-    /// Moves the consumed number up to the first unconsumed message.
     fn advance(&mut self) {
         while let Some(front) = self.window.front()
             && front.state == MessageState::Consumed
@@ -428,7 +416,7 @@ impl Inbox {
 
     /// Returns the number for an acknowledgement frame, if one is pending.
     ///
-    /// `to` is the session at the frame's link, because numbers of another session mean nothing to it.
+    /// `to` is the session at the frame's link.
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
             // A peer that requests the number waits for a frame, even if nothing of its session was received.

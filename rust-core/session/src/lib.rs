@@ -7,8 +7,7 @@
 //! link each side sends a [`SessionHello`] with its session and its progress. The outbox derives the replay from it.
 //!
 //! The crate uses no clock, socket, lock or thread: it has no `std` and no `unsafe`, and its `clippy.toml` refuses
-//! atomics. Events and numbers go in, decisions come out. A test can therefore run random histories of two ends, with
-//! links that break at any point (`simulation`).
+//! atomics. Tests can therefore run random histories of two ends, with links that break at any point (`simulation`).
 //!
 //! | what | defined in |
 //! |---|---|

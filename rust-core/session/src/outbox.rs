@@ -1,8 +1,7 @@
 //! The sending side of a session: numbers messages, keeps them until acknowledged, and replays them.
 //!
-//! A session is numbered from 1 without gaps for one incarnation of this program, across all its links. The class of a
-//! message ([`RetransmitClass`]) and the replay limits decide whether it is kept; with best effort no message is. The
-//! peer's [`Incarnation`] at a new link decides what is replayed.
+//! The class of a message ([`RetransmitClass`]) and the replay limits decide whether it is kept; with best effort no
+//! message is. The peer's [`Incarnation`] at a new link decides what is replayed.
 //!
 //! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes to the link,
 //! [`Outbox::sent_to_place`]. The lock is free while the frame is written, so its acknowledgement may precede
@@ -190,7 +189,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns the number for a message whose frame goes to the link now.
     ///
-    /// The caller confirms it with [`Outbox::sent_to_place`]; an unconfirmed number is used again.
+    /// A number without [`Outbox::sent_to_place`] is used again.
     pub fn assign_number(&mut self) -> u64 {
         self.numbered = self.last + 1;
         self.numbered
@@ -227,10 +226,9 @@ impl<M: Reuse> Outbox<M> {
         self.peer.as_ref().map(|(identity, session)| (identity, *session))
     }
 
-    /// Returns whether a message may be sent now, or must wait for acknowledgements.
+    /// Returns whether a message may be sent now.
     ///
-    /// Answers never wait: a caller that waits for one consumes nothing, so both sides could wait for each other. An
-    /// answer without room is sent but not kept.
+    /// Answers never wait, because both sides could wait for each other: an answer without room is sent but not kept.
     #[inline]
     pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
@@ -238,7 +236,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns the number whose acknowledgement frees a quarter of the kept messages, at most 64.
     ///
-    /// A thread that waits for room waits for this number, so that it does not wake for each message.
+    /// A waiting thread then does not wake for each message.
     pub fn wanted(&self) -> u64 {
         let some = self.kept.len().div_ceil(4).clamp(1, 64);
         self.kept.get(some - 1).map_or(0, |kept| kept.number)
@@ -297,7 +295,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns whether the peer has already received the next message.
     ///
-    /// The hello of a newer link says so: the message went over an older link.
+    /// A message over an older link may be in the hello of a newer link.
     pub fn is_next_reported(&self) -> bool {
         self.replayed_to > self.last
     }
@@ -332,8 +330,7 @@ impl<M: Reuse> Outbox<M> {
     /// place, because it may have been used before.
     #[inline(always)]
     pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
-        // Replays precede new messages. If some remain, a new link was made in between: this message went over the old
-        // link, and is replayed with the others.
+        // Replays precede new messages. If some remain, this message went over the old link, and is replayed with them.
         let all_sent = self.replayed_to >= self.last || self.to_replay().is_none();
         self.last += 1;
         if all_sent {
@@ -368,11 +365,11 @@ impl<M: Reuse> Outbox<M> {
 
     /// Records that the peer has consumed everything up to this number.
     ///
-    /// Returns how many messages are freed.
+    /// Returns the number of freed messages.
     ///
     /// # Errors
     ///
-    /// `Malformed` for a number that was never assigned. Such a peer is unreliable, so the caller ends the link.
+    /// `Malformed` for a number that was never assigned. The caller ends the link.
     pub fn acknowledged(&mut self, number: u64) -> Result<usize> {
         if number > self.last.max(self.numbered) {
             return Err(self.violation("acknowledges", number));
@@ -436,7 +433,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Records that this request is answered, and was therefore taken.
     ///
-    /// Nearly always it is the oldest kept request; another one stays until its peer's page is read.
+    /// A request that is not the oldest stays until its peer's page is read.
     #[inline]
     pub fn answered(&mut self, request: u64) {
         if self.requests.front().is_some_and(|front| front.number == request) {
@@ -484,7 +481,7 @@ impl<M: Reuse> Outbox<M> {
         let lost = if incarnation == Incarnation::Another { self.kept_data() } else { 0 };
         let dropped = match incarnation {
             Incarnation::First | Incarnation::Same => 0,
-            // The next incarnation does not have the requests of these answers.
+            // The next incarnation lacks the requests of these answers.
             Incarnation::Next => self.retain(|kept| kept.class != RetransmitClass::IdempotentAnswer),
             Incarnation::Another => self.retain(|_| false),
         };
@@ -496,8 +493,8 @@ impl<M: Reuse> Outbox<M> {
         }
         self.resent.clear();
         self.resent.extend(self.requests.iter().map(|kept| kept.number));
-        // The same incarnation does not get its received messages again; they stay kept until they are consumed. An
-        // earlier incarnation has lost its received messages, so the next one gets all kept messages.
+        // Received messages stay kept until they are consumed: an incarnation that ends loses them, and the next one
+        // gets all kept messages.
         self.replayed_to = if incarnation == Incarnation::Same { received } else { 0 };
         self.unkept = (0, 0);
         self.peer = Some((identity, hello.session));

@@ -1,8 +1,7 @@
 //! The states of a listener's disconnected peers, within bounds.
 //!
-//! The number of peers and the sum of their kept bytes are bounded, because any number of programs may connect once and
-//! never return. Over a bound, states are evicted in this order: peers with nothing kept, peers without a name, which
-//! cannot reconnect, the longest disconnected.
+//! Any number of programs may connect once and never return. Over a bound, states are evicted in this order: peers with
+//! nothing kept, peers without a name, which cannot reconnect, the longest disconnected.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -50,8 +49,7 @@ impl<S> DisconnectedPeers<S> {
 
     /// Adds a peer whose link has ended. Returns the evicted peers, whose kept messages are lost.
     ///
-    /// The new peer itself is among them if no other eviction suffices. A peer of the same identity is replaced, and
-    /// returned as well.
+    /// The new peer may be among them, and a replaced peer of the same identity is.
     pub fn insert(&mut self, identity: Identity, state: S, kept: KeptSize) -> Vec<(Identity, S)> {
         let mut evicted: Vec<_> = self.remove_entry(&identity).into_iter().collect();
         self.peers.push_back(DisconnectedPeer { identity, kept, state });
@@ -62,7 +60,6 @@ impl<S> DisconnectedPeers<S> {
             evicted.extend(self.remove_at(first));
         }
         while self.bytes() > self.limits.bytes {
-            // Evicting a peer with nothing kept would free no bytes.
             let nameless = self.position(|peer| peer.kept.bytes > 0 && !peer.identity.is_lasting());
             let first = nameless.or_else(|| self.position(|peer| peer.kept.bytes > 0));
             match first.and_then(|at| self.remove_at(at)) {

@@ -1,7 +1,6 @@
 //! A queue with fixed places for its items: items are written into a place and never move.
 //!
-//! A place may have had an earlier item. The queue has the messages kept for replay. A `VecDeque` would move each
-//! message twice: into the call, and into the queue.
+//! It holds the messages kept for replay. A `VecDeque` would move each message twice.
 
 use alloc::vec::Vec;
 
@@ -198,7 +197,6 @@ mod tests {
         for first in 0..6_u64 {
             for behind in 0..=4 {
                 let mut places = Places::new();
-                // Each place may be the first of the ring.
                 (0..first).for_each(|number| *places.push() = number);
                 places.pop_while(|_| true);
                 (0..4_u64).for_each(|number| *places.push() = 10 * number);

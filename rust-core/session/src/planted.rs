@@ -1,6 +1,4 @@
-//! Bugs and numbers that the tests of this crate plant; other builds plant nothing.
-//!
-//! A test plants one bug at a time to show that the simulation finds it, or the number before the first.
+//! Bugs and numbers that the tests of this crate plant, to show that the simulation finds them.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
@@ -88,8 +86,6 @@ mod by_tests {
     }
 
     /// Makes an outbox whose messages are numbered after `last`.
-    ///
-    /// A number shortly before a limit of integers is beyond the reach of any history.
     pub fn numbered_behind<R>(last: u64, make: impl FnOnce() -> R) -> R {
         NUMBER_BEFORE_FIRST.set(last);
         let made = make();

@@ -124,7 +124,7 @@ proptest! {
                     if received > last {
                         continue;
                     }
-                    // The same incarnation may have taken any request.
+                    // This incarnation may have taken any request.
                     let is_dropped = |class| match session == peer {
                         true => is_once(class),
                         false => class == RetransmitClass::IdempotentAnswer,

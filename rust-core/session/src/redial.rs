@@ -1,10 +1,9 @@
 //! The pauses of the connecting side before it dials again.
 //!
 //! If the name can be watched (a file in the runtime directory), the next attempt waits until it appears. Over TCP
-//! nothing reports a new listener, so the pauses double from 50 ms to 5 s. Each is shortened at random by up to a
-//! quarter, to spread the clients of one lost listener. A listener that refuses the connection is tried again with
-//! these pauses, and a busy listener after 20 ms, doubling to 1 s. Pure state: the caller draws the random number and
-//! sleeps.
+//! nothing reports a new listener, so the pauses double from 50 ms to 5 s; for a busy listener from 20 ms to 1 s. Each
+//! is shortened at random by up to a quarter, to spread the clients of one lost listener. The caller draws the random
+//! number and sleeps.
 
 use core::time::Duration;
 
@@ -36,7 +35,6 @@ impl Redial {
         // Seven doublings of each first pause exceed the longest.
         let whole = (first * (1 << self.failures.min(7))).min(longest);
         self.failures = self.failures.saturating_add(1);
-        // Between three quarters of the pause and the whole.
         let part = (whole / 4).as_nanos() as u64;
         whole - Duration::from_nanos(random % (part + 1))
     }

@@ -1,8 +1,7 @@
 //! A ninth transport, only in tests: sockets in the kernel's abstract namespace, without files.
 //!
-//! It shows the parts of a transport with only the public names of `linkspan-transport`. An abstract name ends with its
-//! last socket, so nothing is stale. It lacks a mode, so access cannot be restricted. It causes no inotify event, so a
-//! listener also writes an owner record for waiting clients and listings.
+//! It uses only the public names of `linkspan-transport`. An abstract name lacks a mode, so access cannot be
+//! restricted. It causes no inotify event, so a listener also writes an owner record for waiting clients and listings.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -120,7 +119,6 @@ impl Target for NinthTarget {
         Appears::Name(&self.place)
     }
 
-    /// Records the wait: before it ends, a publisher serves processes that wait for it.
     fn mark(&self) -> Option<Lock> {
         self.place.await_owner().ok()
     }

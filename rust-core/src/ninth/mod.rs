@@ -33,16 +33,14 @@ fn channel_delivers_both_ways_and_survives_the_listener() {
         server.send(&number, TIMEOUT).unwrap();
         assert_eq!(*client.recv(TIMEOUT).unwrap().value().unwrap(), Value::from(number));
     }
-    // A message counts as consumed when the program asks for the next one. The second listener gets the messages that
-    // the first listener's program has not consumed.
+    // The second listener gets the messages that the first listener's program has not consumed.
     client.send("kept", TIMEOUT).unwrap();
     drop((server, listener));
     let listener = Listener::listen(&endpoint, &options()).unwrap();
     let server = std::thread::scope(|scope| {
         let accepting = scope.spawn(|| listener.accept(TIMEOUT).unwrap());
         client.send("later", TIMEOUT).unwrap();
-        // The first link may have ended directly after this message. A side that only sends notices that at its next
-        // call.
+        // A side that only sends notices the end of its link at its next call.
         while !accepting.is_finished() {
             client.poll().unwrap();
             std::thread::yield_now();

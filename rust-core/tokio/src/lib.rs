@@ -57,8 +57,7 @@ pub fn runtime(name: &str, waiting: usize) -> Result<Runtime> {
 
 /// Returns a reactor that a task of the current runtime turns.
 ///
-/// The task ends with the last clone of the reactor or with the runtime. One reactor serves any number of objects, so a
-/// program makes it once.
+/// The task ends with the last clone of the reactor or with the runtime. One reactor serves any number of objects.
 ///
 /// # Errors
 ///

@@ -40,7 +40,7 @@ pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     match Directory::find_state() {
         Ok(Some(directory)) => places_in(directory, |transport| transport.names() != NameDirectory::Runtime),
         Ok(None) => Ok(Vec::new()),
-        // The doctor reports a directory of another user, a file instead of it, and a user without a home.
+        // The doctor reports a directory of another user, a file in its place, and a user without a home.
         Err(e)
             if matches!(
                 e.kind(),

@@ -1,4 +1,4 @@
-//! The final answers of a service, cached for repeated commands with the same id.
+//! The final answers of a service, cached for repeated commands.
 //!
 //! A repeated command must not be carried out twice. The cache is bounded by number and by bytes.
 //! [`Lifecycle`](super::lifecycle::Lifecycle) accounts for a dropped answer while its command is

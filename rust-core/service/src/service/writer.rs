@@ -1,6 +1,6 @@
-//! The writer thread of a service: sends to controller and supervisor, enforces deadlines, takes signals.
+//! The writer thread of a service: sends, enforces deadlines and handles signals.
 //!
-//! One loop does all of it: each round handles what is due, then sleeps until the next due event or `writer_waker`.
+//! Each round handles what is due, then sleeps until the next due event or `writer_waker`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,7 +58,7 @@ impl ServiceWriter {
             link.wake_on_finish.store(false, Ordering::Release);
             self.handle_signals_received(link);
             link.with(|lifecycle, now| ((), lifecycle.tick(now)));
-            // The state behind the wake-ups is checked below.
+            // The state that causes the wake-ups is checked below.
             link.writer_waker.drain();
             // Read before the state: `end` sets it after the last change of state, and wakes this thread.
             let ended = link.is_ended();

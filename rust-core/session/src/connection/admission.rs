@@ -1,8 +1,7 @@
 //! Admission of this side's messages: decides whether a message may be sent now, with which number.
 //!
-//! A call admits a message ([`Connection::admit`]) and gives it to the link under the ticket's number. Then it records
-//! the message as sent ([`Connection::sent`]). If the link refuses the message, the number is used again: the ring may
-//! be full, or an earlier rest not written yet.
+//! A call admits a message ([`Connection::admit`]), gives it to the link under the ticket's number, and records it as
+//! sent ([`Connection::sent`]). The number of a message that the link refuses is used again.
 //!
 //! Every message passes here. A publisher's session has neither peer nor link, and keeps nothing.
 
@@ -17,7 +16,7 @@ const ACK_CHECK_INTERVAL: usize = 64;
 
 /// Bytes sent since the last check after which such a program checks.
 ///
-/// This many kept bytes still fit the processor's caches, and the check costs little compared with their copy.
+/// This many bytes fit the processor's caches, and the check costs little compared with their copy.
 const ACK_CHECK_BYTES: usize = 64 << 10;
 
 fn is_ack_check_due(kept: usize) -> bool {
@@ -233,10 +232,11 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Keeps an answer whose link has ended, to replay it over the session's next or newest link.
     ///
-    /// Returns the place for its stored part, or `None` if it is not kept. Only the answer to an idempotent request is
-    /// kept, and only for the incarnation that sent the request.
+    /// Returns the place for its stored part. `None` if it is not kept: only an idempotent answer is kept, for the
+    /// incarnation that sent the request.
     ///
     /// # Errors
+    ///
     /// `TooLong`.
     pub fn keep_unsent(&mut self, session: u64, content: &Content) -> Unless<Option<&mut M>> {
         if !content.is_allowed {

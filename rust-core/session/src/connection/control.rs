@@ -35,7 +35,7 @@ pub struct Tried {
 
 /// The most kept withdrawals; further withdrawals are not sent.
 ///
-/// A server that receives nothing for so long has the requests in its queue and carries them out.
+/// The server carries those requests out.
 const MOST_WITHDRAWALS: usize = 1024;
 
 impl<M: Reuse, P: Page> Connection<M, P> {
@@ -101,7 +101,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Returns whether control messages were left to the thread that sends over this link.
     ///
-    /// A thread that does not `join` a newer link leaves them to that link's thread.
+    /// A thread that does not `join` a newer link leaves them to another.
     pub fn is_left_to(&self, link: u64, joins: bool) -> bool {
         self.has_deferred() && (joins || !self.is_newer(link))
     }

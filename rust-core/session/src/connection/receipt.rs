@@ -32,8 +32,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Publishes the number that [`Inbox::consumed`](crate::Inbox::consumed) has recorded.
     ///
-    /// `free_with_fence` frees the room of the messages in the ring. The page is written before that fence, which then
-    /// covers both writes. Returns whether a frame is pending.
+    /// `free_with_fence` frees the room in the ring; its fence also covers the page. Returns whether a frame is
+    /// pending.
     #[inline(always)]
     pub fn publish_consumed(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.publish_before_fence();
@@ -125,8 +125,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Returns the number that an acknowledgement frame should carry now, if one is pending: see
-    /// [`Inbox::ack_due`](crate::Inbox::ack_due).
+    /// Returns the number for a pending acknowledgement frame: see [`Inbox::ack_due`](crate::Inbox::ack_due).
     #[inline(always)]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if planted::is(Bug::AcknowledgesMore) {

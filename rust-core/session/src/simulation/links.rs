@@ -173,7 +173,6 @@ impl World<'_> {
         }
     }
 
-    /// The sending half takes the newest link. Returns whether there was one.
     pub fn join(&mut self, i: usize) -> bool {
         let mut joined = false;
         while let Some(mut tx) = self.ends[i].new_links.pop_front() {

@@ -215,7 +215,6 @@ impl World<'_> {
         self.sending_ends(i);
     }
 
-    /// The sending thread leaves the direction, and sends the control messages left to it.
     fn sending_ends(&mut self, i: usize) {
         while self.under_way != Some(i) && !self.has_rest(i) {
             let end = &mut self.ends[i];
@@ -412,7 +411,6 @@ impl World<'_> {
         let end = &mut self.ends[i];
         let Some(call) = end.call.filter(|call| call.number == request) else { return false };
         end.connection.outbox.finish_request(call.number);
-        // The end of the call is an event for a thread that waits for room.
         end.waits_for_room = None;
         end.call = None;
         self.seen.answered += 1;

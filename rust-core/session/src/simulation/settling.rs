@@ -4,7 +4,6 @@ use super::end::ReceivedFrame;
 use super::world::{World, pair, peer};
 
 impl World<'_> {
-    /// Runs without further faults until nothing changes, and then checks both ends.
     pub fn settle(&mut self) {
         self.trace(|| "quiet from here on".to_owned());
         self.quiet = true;
@@ -87,7 +86,6 @@ impl World<'_> {
             assert!(excused, "session {}: {call:?} was never answered", end.session());
             return;
         }
-        // A program that waits for a lost answer consumes nothing.
         if other.call.is_none() {
             assert_eq!(end.connection.outbox.unacknowledged().count, 0, "session {}", end.session());
             self.truth.check_all_consumed(end.session());

@@ -13,7 +13,6 @@ const HEADER: u64 = 8;
 pub struct Stream {
     /// The begun, unreceived frames, each with the offset of its end.
     frames: VecDeque<(Frame, u64)>,
-    /// The end of the last frame; the sending half keeps the bytes after `written`.
     begun: u64,
     written: u64,
     read: u64,
@@ -27,7 +26,6 @@ pub enum Put {
 }
 
 impl Stream {
-    /// Puts a frame on a link of this capacity in bytes.
     pub fn put(&mut self, frame: Frame, capacity: u64) -> Put {
         self.write_rest(capacity);
         if self.has_rest() || self.room(capacity) == 0 {
@@ -40,7 +38,6 @@ impl Stream {
         if self.begun == self.written { Put::Whole } else { Put::Started }
     }
 
-    /// Writes the rest of the begun frame while it fits. Returns whether it wrote anything.
     pub fn write_rest(&mut self, capacity: u64) -> bool {
         let some = (self.begun - self.written).min(self.room(capacity));
         self.written += some;

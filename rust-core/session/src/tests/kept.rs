@@ -11,7 +11,6 @@ fn unacknowledged_messages_go_to_next_incarnation_in_order() {
         send(&mut outbox, RetransmitClass::Data, message);
     }
     assert_eq!(outbox.acknowledged(2).unwrap(), 2);
-    // This incarnation has three messages: the third is not delivered again.
     let up = outbox.link_up(&hello(PEER_SESSION, 3, 2), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Same, 0));
     assert_eq!(replay(&mut outbox), [(4, "d")]);
@@ -32,7 +31,6 @@ fn messages_for_lost_nameless_peer_are_dropped_and_counted() {
         .unwrap();
     send(&mut outbox, RetransmitClass::Data, "a");
     send(&mut outbox, RetransmitClass::Data, "b");
-    // Its link breaks, and the session continues over the next.
     outbox
         .link_up(&hello(PEER_SESSION, 1, 0), Identity::of_dialler(Owner::Anyone, None, PEER_SESSION))
         .unwrap();
@@ -226,7 +224,6 @@ fn untaken_request_goes_to_the_next_incarnation_and_not_to_the_same() {
         assert_eq!(replay(&mut outbox), [(2, "a"), (3, "untaken")]);
         assert_eq!([1, 3, 4].map(|request| outbox.is_resent(request)), [false, true, false]);
     }
-    // This incarnation may have taken it over the last link.
     outbox.link_up(&hello(40, 0, 0), Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(2, "a")]);
     assert!(!outbox.keeps(3) && !outbox.is_resent(3));

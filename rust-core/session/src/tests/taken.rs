@@ -11,7 +11,6 @@ fn duplicates_are_dropped_and_gaps_of_best_effort_are_missed() {
     assert_eq!(verdict(7), Verdict::Duplicate);
     assert_eq!(verdict(6), Verdict::Duplicate);
     assert_eq!(verdict(8), Verdict::New { missed: 0 });
-    // The session over another link: messages lost with the last link are missed.
     inbox.hello(&SessionHello { keeps: None, first: 12, ..hello(PEER_SESSION, 0, 0) });
     assert_eq!(inbox.received(12, 1, AckUrgency::Prompt, Fate::Filed).unwrap(), Verdict::New { missed: 3 });
     let stats = inbox.stats();

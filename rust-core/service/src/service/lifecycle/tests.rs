@@ -1,4 +1,4 @@
-//! Tests of each rule of the lifecycle by itself; `properties` tests them in random histories.
+//! Tests of single rules of the lifecycle; `properties` tests them in random histories.
 
 mod commands;
 mod endings;

@@ -9,11 +9,10 @@
 //! | [`Value`], [`Timestamp`], [`NdArray`] and other kinds inside such types, and in other formats | `trees` |
 //!
 //! Serde lacks kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are escapes such as
-//! `{"$time": …}` in a newtype with a reserved name, from which the conversions here restore the kind. Another
-//! format, such as serde_json, contains the escape.
+//! `{"$time": …}` in a newtype with a reserved name. The conversions here restore the kind; other formats contain the
+//! escape.
 //!
-//! [`Timestamp`]: super::Timestamp
-//! [`NdArray`]: super::NdArray
+//! [`Timestamp`]: super::Timestamp [`NdArray`]: super::NdArray
 
 mod foreign;
 mod from_value;
