@@ -23,7 +23,7 @@ fn is_over(stop: &AtomicBool) -> bool {
     stop.load(Ordering::Relaxed)
 }
 
-/// Relays the programs that connect to the listener at `far`, and cuts each link after `cut_after` frames; 0 cuts none.
+/// Relays the programs that connect at `far`, and cuts each link after `cut_after` frames; 0 cuts none.
 fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicBool) {
     while !is_over(stop) {
         let Some(caller) = listener.next_caller().unwrap() else {

@@ -153,8 +153,8 @@ mod tests {
         let answering_listener =
             crate::engine::Listener::listen(&format!("unix:{answering}"), &Default::default()).unwrap();
         places.push(found(&Arc::new(Directory::runtime().unwrap()), answering));
-        // A listing waits about a second for all. On a loaded machine the answering name may take longer, and is listed
-        // as overloaded. If the silent names delayed it, it would never answer in time.
+        // A listing waits about a second for all. If the silent names delayed the answering name, it would never answer
+        // in time.
         let began = std::time::Instant::now();
         let listed = loop {
             let listed = examine_all(&places, Stale::Remove).unwrap();

@@ -1,6 +1,7 @@
 //! The bridge to other machines: reached machines, certificate, clocks, and names that it omits.
 //!
-//! A bridge publishes its state at `bridge/status`, or at a configured name. Without a state nothing is reported.
+//! A bridge publishes its state at `bridge/status` or a configured name; without it nothing is
+//! reported.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The runtime and state directory of this process, its rights there, and other directories with names.
 //!
-//! Different directories are the most frequent reason why two programs cannot connect. The doctor therefore searches
-//! every directory that Linkspan may choose for another user or environment.
+//! Different directories are the most frequent reason why two programs cannot connect, so the doctor searches every
+//! directory that Linkspan may choose.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

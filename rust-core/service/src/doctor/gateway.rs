@@ -1,6 +1,7 @@
 //! The gateway for browsers: its address, and its expired tokens.
 //!
-//! A gateway publishes its state at `gateway/status`, or at a configured name. Without a state nothing is reported.
+//! A gateway publishes its state at `gateway/status` or a configured name; without it nothing is
+//! reported.
 
 use super::finding::Finding;
 use super::names;

@@ -77,8 +77,6 @@ fn pidfd() -> Finding {
 }
 
 /// The least number of descriptors without a note: a channel over shared memory takes about ten.
-///
-/// A subscriber takes five.
 const MIN_DESCRIPTORS: u64 = 1024;
 
 fn descriptors() -> Finding {

@@ -1,7 +1,6 @@
 //! The names in the runtime and state directory: open names, stale files, and mismatched schemas.
 //!
-//! Reads as `linkspan ls` does, and changes nothing. A directory that this user may not enter is skipped, because
-//! `directories` reports it.
+//! A directory that this user may not enter is skipped, because `directories` reports it.
 
 use super::finding::Finding;
 use super::remedy;
@@ -17,8 +16,7 @@ use crate::value::Value;
 /// Examines the lock file, stale files and the open names. Also returns the open names.
 pub fn examine() -> (Vec<Finding>, Vec<Listed>) {
     let mut findings = Vec::new();
-    // `directories` has reported why a directory cannot be used. If the kernel denies access, the findings about names
-    // report it.
+    // `directories` has reported why a directory cannot be used.
     if let Ok(Some(directory)) = Directory::find_runtime()
         && let Err(e) = lock::is_locked(&directory, "doctor")
         && e.errno().is_none()

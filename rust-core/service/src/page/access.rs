@@ -29,7 +29,7 @@ pub const SECURITY_HEADERS: [(&str, &str); 6] = [
 
 /// The part of a request that a web server has before it reads the body.
 ///
-/// A missing header is `None`. A web server refuses a request with a repeated header itself.
+/// A missing header is `None`. A web server refuses a repeated header itself.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RequestHead<'a> {
     /// Such as `GET`.

@@ -85,7 +85,7 @@ pub fn answer_status(answer: &Answer) -> u16 {
 ///
 /// # Errors
 ///
-/// 400 for anything but a whole number from 1 to [`MAX_LOG_LINES`].
+/// 400 for anything but 1 to [`MAX_LOG_LINES`].
 pub fn log_lines(parameter: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = parameter else { return Ok(DEFAULT_LOG_LINES) };
     text.parse().ok().filter(|n| (1..=MAX_LOG_LINES).contains(n)).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! Queries many names at once, in bounded numbers and in one set of descriptors.
 //!
-//! Only silence is bounded, so a machine with many names is listed whole. While names wait for a place, each queried
-//! name gets a share of the remaining time, by the number of names that may be silent.
+//! Only silence is bounded, so a machine with many names is listed whole. Each queried name gets a share of the
+//! remaining time, by the number of names that may be silent.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,9 +21,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(500);
 ///
 /// A living process answers within microseconds, but many names may belong to one process.
 const MIN_ANSWER_TIME: Duration = Duration::from_millis(20);
-/// The delay of a listing by all silent names together.
-///
-/// It holds as long as the places suffice to give each its least time.
+/// The delay of a listing by all silent names together, if each gets its least time.
 const SILENCE: Duration = Duration::from_secs(1);
 const TIME_OF_ANSWER: Duration = Duration::from_millis(1);
 const MAX_ASKED: usize = 128;

@@ -7,9 +7,7 @@ pub const BRIDGE_STATUS: &str = "bridge/status";
 /// The default name of a gateway's state.
 pub const GATEWAY_STATUS: &str = "gateway/status";
 
-/// Returns whether a name without its transport belongs to a program of Linkspan.
-///
-/// These are the controller, and the state of a bridge or a gateway.
+/// Returns whether a name without its transport belongs to the controller, a bridge or a gateway.
 pub fn is_own_name(name: &str) -> bool {
     let controller = Controller::ENDPOINT.split_once(':').map(|(_, name)| name);
     [controller, Some(BRIDGE_STATUS), Some(GATEWAY_STATUS)].contains(&Some(name))

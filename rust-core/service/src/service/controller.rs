@@ -22,9 +22,7 @@ use crate::value::{Map, Value};
 /// The options of [`Controller::watch`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WatchOptions {
-    /// The period of sampling the services' data, at least 10 ms; `None` for never.
-    ///
-    /// Only changed data are sent.
+    /// The period of sampling the services' data, at least 10 ms; only changes are sent. `None` for never.
     pub data_every: Option<Duration>,
     /// The names of the services, registered or not; empty for all.
     pub services: Vec<String>,

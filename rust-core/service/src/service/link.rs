@@ -93,7 +93,7 @@ pub(super) struct LinkInner {
     pub(super) busy_check: Option<Instant>,
     task_due: Option<Duration>,
     pub(super) problem: Option<Error>,
-    /// The error that ended one of the threads. Without that thread the service cannot hear or answer.
+    /// The error that ended one of the threads, without which the service cannot hear or answer.
     broken: Option<Error>,
 }
 

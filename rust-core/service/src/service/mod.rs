@@ -128,8 +128,7 @@ fn not_known(command: &Command) -> Error {
 
 /// Runs a service until its controller or a signal shuts it down.
 ///
-/// The default period of steps is one second. Returns the error of a failed start, step or stop, which the controller
-/// has also received.
+/// The default period of steps is one second. Returns the error of a failed start, step or stop.
 pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> Result<()> {
     let mut options = options.clone();
     options.every.get_or_insert(EVERY);

@@ -1,7 +1,6 @@
 //! The interface of the core to the controller's server, the crate `linkspan-controller`.
 //!
-//! It is hidden and changes with each version. The server exchanges the messages of services frame by frame, without
-//! waiting.
+//! It is hidden and changes with each version.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

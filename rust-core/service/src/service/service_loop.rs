@@ -1,8 +1,7 @@
 //! The service's side for programs with their own loop: [`ServiceLoop`] hands out tasks.
 //!
-//! The program's thread calls [`ServiceLoop::next`], works on the [`Task`] and reports the result with [`Task::done`]
-//! or [`Task::failed`]. The library's threads handle the connection, deadlines, STATUS and signals. One task is open at
-//! a time.
+//! The program calls [`ServiceLoop::next`], works on the [`Task`] and calls [`Task::done`] or [`Task::failed`]. The
+//! library's threads handle the connection, deadlines, STATUS and signals.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -25,9 +24,7 @@ use crate::sys::{fork, random, thread};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 
-/// The time for sending the last messages of an ending service to a slow controller.
-///
-/// They include the answer to SHUTDOWN.
+/// The time for sending the last messages, such as the answer to SHUTDOWN, to a slow controller.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The options of a service. [`ServiceOptions::set`] sets them by name.

@@ -74,7 +74,7 @@ fn endpoint() -> (tempfile::TempDir, String) {
     (folder, endpoint)
 }
 
-/// Fetches a task only when the descriptor is readable; panics if it is and there is no task.
+/// Fetches a task only when the descriptor is readable; panics without a task.
 fn task_once_readable(tasks: &ServiceLoop) -> Task {
     let mut waiting = Waiting::until(Deadline::after(LONG));
     wait_readable(&mut waiting, &[tasks.as_fd()]).unwrap();

@@ -135,7 +135,7 @@ impl LinkInner {
 
     /// Returns when to check again for a long task.
     ///
-    /// An idle program is not checked. A program with many short steps is checked once per period, not at each step.
+    /// A program with many short steps is checked once per period, not at each step.
     fn next_busy_check(&mut self) -> Option<Duration> {
         let now = Instant::now();
         if self.introduced && self.lifecycle.running().is_some() {

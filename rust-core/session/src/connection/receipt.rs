@@ -125,7 +125,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Returns the number for a pending acknowledgement frame: see [`Inbox::ack_due`](crate::Inbox::ack_due).
+    /// Returns the number of a pending acknowledgement frame: [`Inbox::ack_due`](crate::Inbox::ack_due).
     #[inline(always)]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if planted::is(Bug::AcknowledgesMore) {

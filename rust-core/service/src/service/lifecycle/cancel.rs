@@ -34,7 +34,7 @@ impl Lifecycle {
 
     /// Cancels the running task and every queued command except SHUTDOWN.
     ///
-    /// If no task runs, SHUTDOWN is cancelled when it begins. A queued GET_DATA gets the latest data instead.
+    /// If no task runs, SHUTDOWN is cancelled when it begins. A queued GET_DATA gets the latest data.
     pub(super) fn cancel_all(&mut self) -> Vec<Action> {
         let (kept, cancelled): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()

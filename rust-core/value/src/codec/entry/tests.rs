@@ -161,7 +161,7 @@ impl Placer for Room {
     }
 }
 
-/// Values with repeated names, long texts and bytes, and values that make an encoder change written bytes.
+/// Values with repeated names and long texts, and values that make an encoder change written bytes.
 fn long_values() -> Vec<Value> {
     let many = |count: usize, name: &str| {
         let item = |i: usize| {
