@@ -115,7 +115,7 @@ fn open_directory(path: &Path, origin: DirectoryReason) -> Option<(OwnedFd, Stat
     Some((handle, facts))
 }
 
-/// Examines whether an owner and a group can use the directory, and whether all users can write in it.
+/// Examines whether owner and group can use the directory, and whether all users can replace names.
 fn directory(path: &Path, origin: DirectoryReason) -> Option<Fault> {
     let (handle, facts) = open_directory(path, origin)?;
     let mode = facts.st_mode & 0o7777;

@@ -176,8 +176,9 @@ pub struct End {
     pub new_links: VecDeque<TxLink>,
     /// The message whose thread waits for room: class, length, and the number whose frame wakes the thread.
     pub waits_for_room: Option<(RetransmitClass, usize, u64)>,
+    /// Whether the link had no room for its last acknowledgement, which is not repeated unasked.
     pub ack_refused: bool,
-    /// The same for its last withdrawal.
+    /// Whether the link had no room for its last withdrawal.
     pub withdrawal_refused: bool,
     /// Lost data messages that were not reported.
     pub lost: u64,

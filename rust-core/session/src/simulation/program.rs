@@ -158,7 +158,6 @@ impl World<'_> {
         true
     }
 
-    /// The link has a message. `others` is the number of other peers at its admission.
     fn sent(&mut self, i: usize, ticket: &Ticket, content: Content, others: u64) {
         let end = &mut self.ends[i];
         let is_acknowledged = end.connection.outbox.stats().acknowledged >= ticket.number;
@@ -179,7 +178,6 @@ impl World<'_> {
         }
     }
 
-    /// Sends several messages; the link takes the first of them.
     pub fn send_run(&mut self, i: usize) {
         if self.replay(i) {
             return;
@@ -224,8 +222,6 @@ impl World<'_> {
     }
 
     /// Sometimes runs other threads between the link's receipt of a message and its record in the outbox.
-    ///
-    /// The link may break in that time, and the peer connect again, as itself or as its next incarnation.
     fn meanwhile(&mut self, i: usize) {
         if self.under_way.is_none() && self.random.one_in(4) {
             self.under_way = Some(i);

@@ -63,7 +63,6 @@ impl Stream {
         Some(frame)
     }
 
-    /// Reads the arrived part of the next frame. Returns whether it read anything.
     pub fn read_part(&mut self) -> bool {
         let some = self.written > self.read;
         self.read = self.written;

@@ -88,7 +88,6 @@ impl Truth {
         open.iter().filter(|fact| fact.class == RetransmitClass::Data && !fact.dropped).count() as u64
     }
 
-    /// The peer ended for good: its unacknowledged messages are lost.
     pub fn dropped(&mut self, session: u64) {
         let sent = self.sent_by(session);
         for fact in &mut sent.facts[sent.checked as usize..] {

@@ -60,7 +60,6 @@ pub fn peer(i: usize) -> usize {
     i ^ 1
 }
 
-/// Returns the connection of an end.
 pub fn pair(i: usize) -> usize {
     i / 2
 }
@@ -134,12 +133,10 @@ impl World<'_> {
         world
     }
 
-    /// Returns the end of a new program.
     pub fn new_end(&mut self, i: usize) -> End {
         End::new((self.truth.new_session(self.base), self.base), self.keeps[i], self.how[i])
     }
 
-    /// Returns the ends of this end's listening program.
     pub fn ends_of_listener(&self, i: usize) -> Vec<usize> {
         if self.pairs.len() == 1 { vec![i] } else { (0..self.ends.len()).step_by(2).collect() }
     }

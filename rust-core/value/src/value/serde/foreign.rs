@@ -96,7 +96,7 @@ pub(super) fn is_of_bson(name: &str) -> bool {
     )
 }
 
-/// Returns the value of such a struct.
+/// Returns the value of a struct that [`is_of_bson`] has recognized by its name.
 ///
 /// # Errors
 ///

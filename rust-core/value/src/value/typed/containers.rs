@@ -109,7 +109,7 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
 pub struct Maybe<B, const NULL: bool> {
     /// The builder of the value; it has no events if the value is absent.
     value: B,
-    /// Whether it received an event besides that null.
+    /// Whether it received an event besides a null that means absence.
     has_begun: bool,
 }
 
