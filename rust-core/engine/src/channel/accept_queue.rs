@@ -1,9 +1,8 @@
-//! The queue of links that were admitted and not accepted yet.
+//! The queue of admitted links that wait for `accept`.
 //!
-//! The acceptor's thread pushes, the program's threads pop. The eventfd is readable exactly while the queue
-//! holds a link or an error for the program, so that it can be watched with `poll` beside other descriptors.
-//! It is signalled and drained under the lock of `links`, so that no drain can swallow the wake-up of a link
-//! that was pushed meanwhile.
+//! The acceptor's thread pushes, the program's threads pop. The eventfd is readable exactly while the queue holds a
+//! link or an error, for use with `poll`. Signals and drains happen under the lock of `links`, so that a drain cannot
+//! swallow the wake-up of a new link.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -16,22 +15,22 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 
-/// Links that wait for `accept`, in the order in which they were admitted; or what else connects.
+/// Links in the order of their admission, or other connected objects.
 pub struct AcceptQueue<L = Link> {
     links: Mutex<VecDeque<L>>,
-    /// Whether `links` has some. Written under its lock, read without it: a server reads it before every request.
+    /// Whether `links` has some. Written under its lock; a server reads it before every request without the lock.
     has_links: AtomicBool,
     waker: EventFd,
     /// Set once, when the acceptor closes.
     closed: AtomicBool,
-    /// Why no more links come: the acceptor has ended the listener.
+    /// Why the acceptor has ended the listener.
     failure: OnceLock<Error>,
-    /// For a channel with a single peer: why that peer was refused, until the program has taken the error.
+    /// Why a channel's single peer was refused, until the program has taken the error.
     refusal: Mutex<Option<Error>>,
 }
 
 impl<L> AcceptQueue<L> {
-    /// Returns an empty queue. Fails with `OutOfMemory` if the process has no descriptor for its eventfd.
+    /// Returns an empty queue; `OutOfMemory` if the process has no descriptor for its eventfd.
     pub fn new() -> Result<AcceptQueue<L>> {
         Ok(AcceptQueue {
             links: Mutex::default(),
@@ -43,7 +42,6 @@ impl<L> AcceptQueue<L> {
         })
     }
 
-    /// Adds a link and wakes the thread that waits for one.
     pub fn push(&self, link: L) {
         let mut links = self.links();
         links.push_back(link);
@@ -51,28 +49,23 @@ impl<L> AcceptQueue<L> {
         self.waker.wake();
     }
 
-    /// Returns how many links wait.
     pub fn len(&self) -> usize {
         self.links().len()
     }
 
-    /// Wakes the thread that waits for the single peer with the reason why that peer was refused.
+    /// Wakes the thread that waits for the single peer with the reason for the refusal.
     pub fn refuse(&self, error: Error) {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         *refusal = Some(error);
         self.waker.wake();
     }
 
-    /// Wakes the threads that wait with the reason why no more links come; each call gets it from now on.
+    /// Wakes waiting threads with the reason for the end. Each later call gets it also.
     pub fn fail(&self, error: &Error) {
         let _ = self.failure.set(error.clone());
         self.refuse(error.clone());
     }
 
-    /// Returns why no more links come.
-    ///
-    /// # Errors
-    /// That which ended the listener.
     pub fn check_failure(&self) -> Result<()> {
         self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
     }
@@ -81,8 +74,7 @@ impl<L> AcceptQueue<L> {
     pub fn take_refusal(&self) -> Option<Error> {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         let error = refusal.take()?;
-        // The lock is held while the waker is drained: otherwise a link pushed in between would wake no
-        // thread.
+        // The lock is held during the drain, because a link pushed in between would otherwise wake no thread.
         let links = self.links();
         if links.is_empty() {
             self.waker.drain();
@@ -94,19 +86,17 @@ impl<L> AcceptQueue<L> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether a link waits.
     pub fn has_links(&self) -> bool {
         self.has_links.load(Ordering::Acquire)
     }
 
-    /// Returns the next link without waiting, if there is one.
     pub fn pop(&self) -> Option<L> {
         if !self.has_links() {
             return None;
         }
         let mut links = self.links();
         let link = links.pop_front()?;
-        // Popping from an empty queue does not touch the waker, which the last successful pop has drained.
+        // The last successful pop has drained the waker of an empty queue.
         if links.is_empty() {
             self.has_links.store(false, Ordering::Release);
             self.waker.drain();
@@ -114,7 +104,7 @@ impl<L> AcceptQueue<L> {
         Some(link)
     }
 
-    /// Makes the eventfd readable exactly while a link or a refusal waits, where it was signalled for something else.
+    /// Makes the eventfd readable exactly while a link or a refusal waits, after another signal.
     pub fn settle(&self) {
         let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         // As in `take_refusal`.
@@ -127,7 +117,7 @@ impl<L> AcceptQueue<L> {
     /// Waits for the next link.
     ///
     /// # Errors
-    /// `InvalidState` once the queue is closed; `Timeout` or `Cancelled` as `waiting` says.
+    /// `InvalidState` once the queue is closed; `Timeout` or `Cancelled` as of `waiting`.
     pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<L> {
         loop {
             if self.closed.load(Ordering::Acquire) {
@@ -141,7 +131,7 @@ impl<L> AcceptQueue<L> {
         }
     }
 
-    /// Drops the links that were not accepted and wakes all waiting threads, which then get `InvalidState`.
+    /// Drops unaccepted links. Waiting threads get `InvalidState`.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let mut links = self.links();
@@ -151,7 +141,6 @@ impl<L> AcceptQueue<L> {
         self.waker.wake();
     }
 
-    /// Returns the eventfd that is readable while a link or a refusal waits.
     pub fn waker(&self) -> &EventFd {
         &self.waker
     }

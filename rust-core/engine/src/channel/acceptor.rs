@@ -1,13 +1,13 @@
-//! The acceptor of a channel, listener or server: holds a name and queues the links of those that connect.
+//! The acceptor of a channel, listener or server: holds a name and queues the links of its peers.
 //!
-//! [`ChannelAcceptor::open`] has three outcomes, by what the transport can do:
-//! - connectionless (spool, file, journal, mailslot): there is one link from the beginning, and no handshake;
+//! [`ChannelAcceptor::open`] depends on the transport:
+//!
+//! - connectionless (spool, file, journal, mailslot): one link from the beginning, without a handshake;
 //! - one shared pipe without a hello (plain framing over `fifo:`): also one link from the beginning;
-//! - all others: the name is bound, and the acceptor thread of the process (`transport::acceptor`) calls the
+//! - all others: it binds the name, and the process's acceptor thread (`transport::acceptor`) calls the
 //!   [`ListenerHandler`](super::admission) for each connection, while the program works.
 //!
-//! In each case the links come out of [`ChannelAcceptor::queue`], so that the layers above see no difference.
-//! Dropping the acceptor removes the name.
+//! All links come out of [`ChannelAcceptor::queue`]. Dropping the acceptor removes the name.
 
 use std::any::Any;
 use std::os::fd::OwnedFd;
@@ -34,28 +34,29 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::hello;
 use crate::transport::place::{Access, Place};
 
-/// Holds a name at which programs connect. Dropping it, like [`ChannelAcceptor::close`], removes the name.
 pub struct ChannelAcceptor {
     pub queue: Arc<AcceptQueue>,
-    /// The endpoint as bound: with the port that the kernel chose where the program requested port 0.
+    /// The bound endpoint, with the port that the kernel chose for port 0.
     pub endpoint: Endpoint,
     /// Set once, by the object that owns the acceptor.
     logs: Arc<OwnerLogs>,
-    /// The lock of a connectionless name, or the owner record of a name without a hello. Dropped before
-    /// `registration`, while the name still belongs to this process.
+    /// The lock of a connectionless name, or the owner record of a name without a hello.
+    ///
+    /// Dropped before `registration`, while the name still belongs to this process.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     /// The entry at the acceptor thread; none on a link without a handshake.
     registration: Mutex<Option<ListenerRegistration>>,
 }
 
 impl ChannelAcceptor {
-    /// Binds an endpoint. With `single_peer` it admits one peer at a time, whose session is that state: a
-    /// channel made by `open`. Without, each peer has its own session, which a registry keeps while it is
-    /// disconnected.
+    /// Binds an endpoint.
+    ///
+    /// With `single_peer`, it admits one peer at a time, for a channel made by `open`, and uses that session.
+    /// Otherwise each peer has its own session, which a registry keeps while the peer is disconnected.
     ///
     /// # Errors
-    /// `AddressInUse` if another program holds the name; `Unsupported` if the transport cannot do what the
-    /// options ask; otherwise what the transport fails with.
+    /// `AddressInUse` if another program holds the name; `Unsupported` if the transport cannot fulfil the options;
+    /// errors of the transport.
     pub fn open(
         endpoint: &Endpoint,
         pattern: Pattern,
@@ -88,7 +89,7 @@ impl ChannelAcceptor {
         }
         let connections = endpoint.transport().connections()?;
         if options.framing != Framing::Linkspan
-            // Over `fifo:` all writers share one pipe: there is one link, which exists from the beginning.
+            // Over `fifo:`, all writers share one pipe and thus one link from the beginning.
             && let Some(stream) = connections.open_plain(endpoint, &connect_options(options, pattern)?)?
         {
             queue.push(plain::link(stream, pattern, options, &Arc::default(), false)?);
@@ -98,8 +99,8 @@ impl ChannelAcceptor {
         let shared_socket = if options.shared { source.socket() } else { None };
         let bound = endpoint.clone();
         let handler = ListenerHandler::new(bound, pattern, options, queue, logs, shared_socket, single_peer);
-        // Written while `source` still holds the lock of the name. Listings cannot query a name without a
-        // hello, so they read this log instead.
+        // Written while `source` holds the lock of the name. Listings cannot query a name without a hello, and read
+        // this record.
         let owner_record = match source.place() {
             Some(place) => plain::owner_record(&endpoint, place, pattern, options)?,
             None => None,
@@ -109,19 +110,19 @@ impl ChannelAcceptor {
         Ok(acceptor)
     }
 
-    /// Removes the name, drops the links that were not accepted, and wakes threads that wait for one.
+    /// Removes the name, drops unaccepted links, and wakes threads that wait for one.
     pub fn close(&self) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.queue.close();
     }
 
-    /// Sets where losses are reported of messages that were kept for disconnected clients.
+    /// Sets the log for lost messages of disconnected clients.
     pub fn report_losses_to(&self, event_log: &Arc<EventLog>) {
         let _ = self.logs.losses.set(event_log.clone());
     }
 
-    /// Sets the counters with which listings of the name are answered, and where losses are reported.
+    /// Sets the log for losses and for the counters in answers to listings.
     pub fn answer_with(&self, event_log: &Arc<EventLog>) {
         // An acceptor belongs to one object, so a second call would set the same log.
         let _ = self.logs.counters.set(event_log.clone());
@@ -129,9 +130,10 @@ impl ChannelAcceptor {
     }
 }
 
-/// Binds the name of an endpoint for this pattern. Returns the source of connections, and the endpoint with
-/// its final port. With `at_once` it does not wait for a program that is releasing the name, because the
-/// caller connects to whichever program holds the name instead.
+/// Binds the name of an endpoint for this pattern.
+///
+/// Returns the source of connections, and the endpoint with its final port. With `at_once`, it does not wait for a
+/// program that is releasing the name: the caller connects to the holder of the name instead.
 pub fn bind(
     endpoint: &Endpoint,
     pattern: Pattern,
@@ -151,10 +153,11 @@ pub fn bind(
     drive::link(|| driver.listen(endpoint, &request))
 }
 
-/// Requests the listening socket from a process that serves a name with the option `shared`; none if that
-/// process has ended or is ending. Waits for at most 5 s, and not longer than the options say.
+/// Requests the listening socket from a process that shares the name; none if that process is ending.
+///
+/// Waits at most 5 s, and at most as long as the options allow.
 fn request_listening_socket(place: &Place, pattern: Pattern, options: &Options) -> Result<Option<OwnedFd>> {
-    /// Its acceptor thread answers while its program works, so a healthy process needs far less.
+    /// A healthy process needs much less, because its acceptor thread answers while the program works.
     const TIMEOUT: Duration = Duration::from_secs(5);
     let mut hello = Hello::new(pattern, None, 0)?;
     (hello.ask, hello.shared) = (true, true);
@@ -166,8 +169,9 @@ fn request_listening_socket(place: &Place, pattern: Pattern, options: &Options) 
     Ok(reply.descriptors.pop())
 }
 
-/// Returns what a connectionless transport needs of the options. It has no hello, so each frame or file that
-/// it writes carries this source and session.
+/// Returns the options of a connectionless transport.
+///
+/// Without a hello, each written frame or file carries this source and session.
 pub fn connect_options(options: &Options, pattern: Pattern) -> Result<ConnectOptions> {
     let hello = Hello::new(pattern, options.client_id.clone(), options.max_message_size)?;
     Ok(ConnectOptions {

@@ -1,17 +1,15 @@
-//! Decides on each connection to a channel, listener or server: who may connect, and with which session.
+//! Decides who may connect to a channel, listener or server, and with which session.
 //!
-//! The acceptor thread of the process (`transport::acceptor`) calls the [`HandshakeHandler`] here, in this
-//! order: `check_user` before a byte is read, `check_hello` before descriptors of the peer are taken, then
-//! `answer`. None of these waits or runs code of the program, because that thread serves every listener of
-//! the process.
+//! The process's acceptor thread (`transport::acceptor`) calls the [`HandshakeHandler`] here in this order:
+//! `check_user` before it reads a byte, `check_hello` before it takes the peer's descriptors, then `answer`. None of
+//! them waits or runs the program's code, because that thread serves every listener of the process.
 //!
-//! `answer` compares patterns and schemas, refuses with `Full` or `AddressInUse` where there is no room, and
-//! finds the session: the one of the single peer, or that of the client's last connection, which the
-//! [`SessionRegistry`] keeps. The link enters the queue in the closure `admitted`, after the answer was sent,
-//! because nothing else may be written to the socket before it.
+//! `answer` compares patterns and schemas, and refuses with `Full` or `AddressInUse` without room. It finds the
+//! session of the single peer, or of the client's last connection in the [`SessionRegistry`]. The closure `admitted`
+//! queues the link after the answer was sent, because nothing may precede the answer on the socket.
 //!
-//! A hello with `ask` is a query, from a listing or from a process that wants to share the name. It is
-//! answered with counters and admits no peer.
+//! A hello with `ask` is a query from a listing, or from a process that wants to share the name. Its answer has
+//! counters and admits no peer.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,9 +38,9 @@ use crate::value::{Map, Value};
 /// The logs of the object that owns a name; empty until it exists.
 #[derive(Default)]
 pub struct OwnerLogs {
-    /// Its counters, which a listing shows.
+    /// The counters that a listing shows.
     pub counters: OnceLock<Arc<EventLog>>,
-    /// Where losses of messages for disconnected clients, and schema mismatches, are reported.
+    /// For lost messages of disconnected clients, and for schema mismatches.
     pub losses: OnceLock<Arc<EventLog>>,
 }
 
@@ -53,17 +51,16 @@ pub struct ListenerHandler {
     options: Options,
     queue: Arc<AcceptQueue>,
     logs: Arc<OwnerLogs>,
-    /// Of a channel with a single peer.
     single_peer: Option<SinglePeer>,
-    /// The sessions of all others.
+    /// The sessions of all other peers.
     session_registry: Arc<SessionRegistry>,
     /// Numbers the messages of a single peer without a hello, across its connections.
     numbers: Arc<AtomicU64>,
-    /// The listening socket, if other processes may listen at it too (option `shared`).
+    /// The listening socket, if other processes may share it (option `shared`).
     shared_socket: Option<Arc<Guarded>>,
 }
 
-/// The one peer that a channel made by `open` admits at a time.
+/// The peer of a channel made by `open`, which admits one at a time.
 struct SinglePeer {
     /// Upgrades while the peer is connected.
     guard: Mutex<Weak<ConnectionGuard>>,
@@ -71,8 +68,6 @@ struct SinglePeer {
 }
 
 impl ListenerHandler {
-    /// Returns a handler that admits peers to `queue`: one at a time with the session of a single peer, else any
-    /// number. `shared_socket` is the socket that other processes of this user get on request.
     pub fn new(
         endpoint: Endpoint,
         pattern: Pattern,
@@ -97,7 +92,7 @@ impl ListenerHandler {
         }
     }
 
-    /// Returns the counters that the answer to a query carries.
+    /// Returns the counters in the answer to a query.
     fn state(&self) -> Map {
         let mut state = described(&self.options);
         state.insert("waiting".into(), (self.queue.len() as u64).into());
@@ -117,16 +112,16 @@ impl ListenerHandler {
         state
     }
 
-    /// Reports to the program that a peer found its schema not to fit ours. Peers compare schemas themselves
-    /// (see `schema_negotiation`), so this side receives the result with their query.
+    /// Reports to the program that a peer found a schema mismatch.
+    ///
+    /// Peers compare schemas themselves (`schema_negotiation`), and send the result with a query.
     fn report_mismatch(&self, peer_hello: &Hello, handshake: &IncomingHandshake) {
         let owner = owner_of(&handshake.stream, handshake.credentials.as_ref());
         let source = qualify(&owner, peer_hello.source());
         let Some(mismatch) = schema_negotiation::reported_mismatch(peer_hello, &source) else {
             return;
         };
-        // A channel that waits for its single peer would wait until its deadline, so its call fails with the
-        // reason.
+        // A channel would wait for its single peer until the deadline, so its call fails with the reason.
         if self.single_peer.is_some() && self.check_unoccupied(None).is_ok() {
             self.queue.refuse(schema_negotiation::refused(&mismatch));
         }
@@ -135,7 +130,7 @@ impl ListenerHandler {
         }
     }
 
-    /// Returns a copy of the listening socket, for another process of this user that shares the name.
+    /// Returns a copy of the listening socket for another process of this user.
     fn socket_for(&self, credentials: Option<&Credentials>) -> Result<OwnedFd> {
         let is_same_user = credentials.is_some_and(|peer| peer.uid == rustix::process::geteuid().as_raw());
         match &self.shared_socket {
@@ -153,8 +148,7 @@ impl ListenerHandler {
         }
     }
 
-    /// Fails if there is no room for this newcomer: `AddressInUse` for a second peer, `Full` for a full
-    /// queue.
+    /// Fails without room for a newcomer: `AddressInUse` for a second peer, `Full` for a full queue.
     fn check_room(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         self.check_unoccupied(newcomer)?;
         let capacity = self.options.queue;
@@ -165,9 +159,10 @@ impl ListenerHandler {
         Ok(())
     }
 
-    /// Fails with `AddressInUse` if the single peer is connected. A newcomer with the identity and session of
-    /// that peer is the peer itself, over a new connection: it found the old one broken before this side did,
-    /// so the old one is shut down.
+    /// Fails with `AddressInUse` if the single peer is connected.
+    ///
+    /// A newcomer with that peer's identity and session is the same peer. It noticed the broken connection first, so
+    /// this shuts the old connection down.
     fn check_unoccupied(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         let Some(single_peer) = &self.single_peer else { return Ok(()) };
         let guard = single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
@@ -179,7 +174,7 @@ impl ListenerHandler {
         Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"))
     }
 
-    /// Answers a query: with counters, with the schema, or with the listening socket, as requested.
+    /// Answers a query with counters, the schema or the listening socket, as requested.
     fn answer_query(&self, peer_hello: &Hello, handshake: &IncomingHandshake) -> Result<HandshakeAnswer> {
         let mut hello =
             Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
@@ -193,8 +188,9 @@ impl ListenerHandler {
         Ok(answer)
     }
 
-    /// Returns the function that runs when a link of this client ends: it moves the session to those of
-    /// disconnected clients, and reports messages that are lost by that.
+    /// Returns the function that runs at the end of this client's link.
+    ///
+    /// It moves the session to the disconnected clients, and reports messages that this loses.
     fn on_disconnect(&self, identity: &Identity) -> OnDisconnect {
         let registry = Arc::downgrade(&self.session_registry);
         let (identity, logs) = (identity.clone(), self.logs.clone());
@@ -203,8 +199,7 @@ impl ListenerHandler {
             for (client, lost) in registry.disconnected(&identity, guard) {
                 match logs.losses.get() {
                     Some(event_log) if client.is_lasting() => event_log.removed_client(&client.shown(), lost),
-                    // A client without a name cannot reconnect, so no client could have received them: only
-                    // counted.
+                    // A client without a name cannot reconnect to receive them, so they are only counted.
                     Some(event_log) => drop(event_log.dropped.fetch_add(lost, Ordering::Relaxed)),
                     None => {}
                 }
@@ -298,12 +293,13 @@ impl HandshakeHandler for ListenerHandler {
         self.options.framing == Framing::Linkspan
     }
 
-    /// Processes that share a name share its socket, so an idle one accepts a new client before a busy one:
-    /// the delay grows with the number of clients, and is longer while the program handles a request.
+    /// Delays accepting, so that an idle process accepts a new client before a busy one.
+    ///
+    /// Processes with a common name share its socket. The delay grows with the number of clients and during a
+    /// request.
     fn accept_delay(&self) -> Option<Duration> {
-        /// For each client that is connected.
         const PER_CLIENT: Duration = Duration::from_micros(250);
-        /// Further clients add nothing: the delay is bounded.
+        /// Further clients add no delay.
         const MAX_CLIENTS: u64 = 8;
         /// While the program handles a request.
         const BUSY: Duration = Duration::from_millis(3);
@@ -334,10 +330,12 @@ impl HandshakeHandler for ListenerHandler {
     }
 }
 
-/// Fails with `PermissionDenied` if `allow_uids` or `allow_gids` list users or groups and this peer is none
-/// of them. A peer matches by its user, its group or a supplementary group.
+/// Checks a peer against `allow_uids` and `allow_gids`: its user, group and supplementary groups.
+///
+/// # Errors
+/// `PermissionDenied` if these options list others.
 pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Result<()> {
-    // A transport whose kernel cannot name the peer's user has refused these options when the name was bound.
+    // A transport without the peer's user has refused these options at binding.
     let Some(peer) = credentials else { return Ok(()) };
     let by_user = options.allow_uids.contains(&peer.uid);
     let by_group = options.allow_gids.iter().any(|g| *g == peer.gid || peer.groups.contains(g));
@@ -352,7 +350,7 @@ pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Re
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Returns what the answer to a query says of the options of a name.
+/// Returns the options' part of an answer to a query.
 pub fn described(options: &Options) -> Map {
     let mut state = Map::new();
     state.insert("encoding".into(), options.encoding().name().into());

@@ -1,9 +1,9 @@
-//! Connecting: a hello is sent, and the answer is taken when its descriptor is readable. A listener that does not
-//! answer takes no time of a call beyond that of the call itself: the attempt stays under way for the calls that
-//! follow.
+//! Connecting: an attempt sends a hello, and takes the answer when its descriptor is readable.
 //!
-//! Where the schemas have to be compared, each query is such a hello as well. The comparison is made from its beginning
-//! with each answer, as far as the answers go.
+//! A silent listener takes no time beyond that of the call itself. The attempt stays pending for later calls.
+//!
+//! Each query of a schema comparison is also such a hello. Each answer restarts the comparison from its beginning,
+//! until an answer is missing.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -17,37 +17,35 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::hello::{AnsweredCall, Asked, Call, MIN_ANSWER_TIME};
 
-/// How long a listener has to answer in all. Its acceptor answers within microseconds; a process that was stopped may
-/// come back.
+/// The listener's time to answer in all.
+///
+/// Acceptors answer within microseconds, but a stopped process may continue.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// The time that has to be left for that.
+/// The least remaining time for another attempt after `AddressInUse`.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The most queries about the schemas of one listener: more parts than the longest schema has.
+/// The most queries about the schemas of one listener: more than the parts of the longest schema.
 const MAX_QUERIES: usize = 64;
 
-/// An attempt whose listener has not answered yet. `T` is what the object has made for its hello.
+/// An attempt without an answer yet. `T` is the state that the object made for its hello.
 pub struct Pending<T> {
     asked: Asked,
-    /// None while a query is answered.
+    /// None during a query.
     own: Option<T>,
     comparison: Option<Comparison>,
-    /// Why the schemas do not fit: the outcome, after the listener has answered the report of it.
+    /// The mismatch is the outcome after the listener has answered its report.
     mismatch: Option<Box<MismatchReport>>,
-    /// Answers to hellos so far that had another schema.
+    /// The count of answered hellos that had another schema.
     compared: usize,
     began: Instant,
     ends: Deadline,
 }
 
-/// What follows from the answers so far.
 enum Next {
-    /// Another query.
     Query(Hello),
-    /// The schemas fit.
     Fits,
-    /// They do not; the hello reports it to the listener.
+    /// The schemas do not fit; the hello reports it to the listener.
     Mismatch(Error, Option<Hello>),
 }
 
@@ -57,12 +55,11 @@ struct Comparison {
     answers: Vec<Hello>,
 }
 
-/// How far an attempt has come.
+/// The state of an attempt.
 #[allow(clippy::large_enum_variant, reason = "one a connection, and taken apart at once")]
 pub enum Progress<T> {
     /// The listener has admitted this side.
     Connected(AnsweredCall, Hello, T),
-    /// It has not answered yet.
     Pending(Pending<T>),
 }
 
@@ -72,18 +69,19 @@ impl<T> Pending<T> {
         self.asked.descriptor()
     }
 
-    /// Returns when a listener that has not answered is late.
+    /// Returns when a silent listener is late.
     pub fn late(&self) -> Deadline {
         Deadline::after(MIN_ANSWER_TIME.saturating_sub(self.began.elapsed()))
     }
 
-    /// Returns the error of a listener that has not answered.
+    /// Returns the error of a silent listener.
     pub fn stalled(&self) -> Error {
         self.mismatch.as_ref().map_or_else(|| self.asked.stalled(), |report| report.error.clone())
     }
 
-    /// Returns the error of a call whose time is over before there is an outcome: of one that does not wait that the
-    /// answer is awaited, and `over` while a listener is not late.
+    /// Returns the error of a call that ran out of time; `over` while the listener is not late.
+    ///
+    /// A call that does not wait learns that the answer is pending.
     pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
         let had_its_time = self.began.elapsed() >= MIN_ANSWER_TIME;
         if had_its_time || !(waiting.is_none() || self.asked.is_reached()) {
@@ -97,8 +95,7 @@ impl<T> Pending<T> {
     }
 }
 
-/// An attempt of one object that a call leaves behind, for the next one to go on with: the hello, and what follows it.
-/// One thread at a time uses it.
+/// A pending attempt that a call leaves to the next one, with its hello. One thread at a time uses it.
 pub struct Attempt<T>(Mutex<Option<(Hello, Pending<T>)>>);
 
 impl<T> Default for Attempt<T> {
@@ -112,14 +109,13 @@ impl<T> Attempt<T> {
         std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), pending)
     }
 
-    /// Ends it, so that the listener sees the end of the connection.
+    /// Ends the attempt, so that the listener sees the end of the connection.
     pub fn give_up(&self) {
         drop(self.replace(None));
     }
 }
 
-/// A listener that has admitted this side: the connection, its hello, the hello of this side, and what this side has
-/// made for it.
+/// A listener that has admitted this side, both hellos, and this side's state for the hello.
 pub struct Admitted<T> {
     pub called: AnsweredCall,
     pub peer_hello: Hello,
@@ -128,12 +124,13 @@ pub struct Admitted<T> {
 }
 
 impl Dialler {
-    /// Connects: goes on with the attempt that an earlier call has left, or begins one, and begins others within the
-    /// wait. `hello` and `offer` make what each attempt sends. `None` if one of `wakers` ended the wait.
+    /// Connects: continues the attempt of an earlier call or begins one, and others within the wait.
+    ///
+    /// `hello` and `offer` make the content of each attempt. Returns none if one of `wakers` ended the wait.
     ///
     /// # Errors
-    /// `NotFound` if no program listened until the deadline; `Stalled` for a listener that is late; `Timeout` for one
-    /// that is not; `SchemaMismatch` if the schemas do not fit; any refusal as it is.
+    /// `NotFound` if no program listened until the deadline; `Stalled` for a late listener; `Timeout` before it is
+    /// late; `SchemaMismatch` if the schemas do not fit; any refusal unchanged.
     pub fn connect<T>(
         &self,
         left: &Attempt<T>,
@@ -196,15 +193,14 @@ impl Dialler {
             }
         };
         if let Some(pending) = pending {
-            // Where the process has no descriptors left, the timer ends the wait.
+            // If the process has no descriptors left, the timer ends the wait.
             let _ = self.retry().watch_answer(pending.1.descriptor());
             drop(left.replace(Some(pending)));
         }
         connected.map_err(|error| error.on(self.endpoint()))
     }
 
-    /// Returns the error of a call whose time is over: that of the attempt under way, or the `last` one, of an attempt
-    /// that has ended.
+    /// Returns the error of a call whose time is over: of the pending attempt, or the `last` error.
     pub fn without_outcome<T>(
         &self,
         under_way: Option<&Pending<T>>,
@@ -221,10 +217,10 @@ impl Dialler {
 }
 
 impl Dialling<'_> {
-    /// Sends a hello, with what `offer` makes.
+    /// Sends a hello, with the descriptors of `offer`.
     ///
     /// # Errors
-    /// `NotFound` if no program listens; `Stalled` if one is busy; those of the transport.
+    /// `NotFound` if no program listens; `Stalled` if a listener is busy; errors of the transport.
     pub fn begin<T>(
         &self,
         hello: &Hello,
@@ -245,15 +241,14 @@ impl Dialling<'_> {
         let pending =
             Pending { asked, own: Some(own), comparison: None, mismatch: None, compared: 0, began, ends };
         self.retry().awaits_answer(ends);
-        // An answer that is there already needs no event.
+        // An answer that has already come needs no event.
         Ok(Progress::Pending(pending))
     }
 
-    /// Takes what the listener has answered. `hello` and `offer` are used again where its schema had to be compared
-    /// first.
+    /// Takes the listener's answer. Uses `hello` and `offer` again after a comparison of schemas.
     ///
     /// # Errors
-    /// `Stalled` where it has not answered in time; `SchemaMismatch` if the schemas do not fit; any refusal as it is.
+    /// `Stalled` if the answer is late; `SchemaMismatch` if the schemas do not fit; any refusal unchanged.
     pub fn go_on<T>(
         &self,
         progress: Progress<T>,
@@ -263,13 +258,13 @@ impl Dialling<'_> {
         let Progress::Pending(mut pending) = progress else { return Ok(progress) };
         loop {
             if let Some(report) = pending.mismatch.take() {
-                // Without an answer it is the outcome as well.
+                // Without an answer, the mismatch is also the outcome.
                 if pending.ends.has_passed() {
                     return Err(report.error);
                 }
                 match drive::link(|| pending.asked.answer()) {
                     Ok(None) => {}
-                    // It has ended the connection before it has read the report.
+                    // The listener has ended the connection before it read the report.
                     Ok(Some(Call::Busy)) => {
                         self.retry().busy();
                         return Err(self.keep_report(report, &self.busy()));
@@ -339,10 +334,10 @@ impl Dialling<'_> {
         }
     }
 
-    /// Reports to a listener that the schemas do not fit.
+    /// Reports a mismatch to the listener.
     ///
     /// # Errors
-    /// That they do not fit, where the report cannot be sent now.
+    /// The mismatch, if the report cannot be sent now.
     fn send_report(&self, report: Box<MismatchReport>) -> Result<(Asked, Box<MismatchReport>)> {
         match self.ask(&report.hello, &[]) {
             Ok(asked) => Ok((asked, report)),
@@ -355,8 +350,7 @@ impl Dialling<'_> {
         }
     }
 
-    /// Keeps a report for the next attempt, unless the `error` of this one is for good; returns the outcome for this
-    /// side, which is the same.
+    /// Keeps a report for the next attempt, unless `error` is final. Returns the mismatch.
     fn keep_report(&self, report: Box<MismatchReport>, error: &Error) -> Error {
         let outcome = report.error.clone();
         if report.is_due_after(error) {
@@ -365,12 +359,11 @@ impl Dialling<'_> {
         outcome
     }
 
-    /// Connects and sends a hello.
     fn ask(&self, hello: &Hello, descriptors: &[OwnedFd]) -> Result<Asked> {
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         let frame = hello.to_frame()?;
         loop {
-            // Of pipes it waits for the end of the client before this one.
+            // Over pipes, this waits for the end of the previous client.
             let ask = || match hello.last_number {
                 true => self.target().ask_for_memory(&frame),
                 false => self.target().ask(&frame, &borrowed),
@@ -390,7 +383,6 @@ impl Dialling<'_> {
         }
     }
 
-    /// Returns what follows from the answers.
     fn next_query(&self, comparison: &Comparison) -> Result<Next> {
         let Some(schemas) = self.schemas() else { return Ok(Next::Fits) };
         let (mut wanted, mut given) = (None, comparison.answers.iter());
@@ -426,7 +418,7 @@ mod tests {
     /// Only guards against a hang.
     const SOON: Duration = Duration::from_secs(60);
 
-    /// A listener that is busy when it is to be told for the first times that its schema does not fit.
+    /// A listener that is busy for the first reports of a mismatch.
     struct BusyForReports(Box<dyn Target>, AtomicU32);
 
     impl Target for BusyForReports {

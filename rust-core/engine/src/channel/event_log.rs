@@ -1,9 +1,8 @@
-//! The events of an object, for the program to read, and its counters.
+//! The events and counters of an object, for its program.
 //!
-//! Every object (channel, server, publisher, subscriber) has one [`EventLog`], shared by its threads
-//! and the acceptor. Counters are relaxed atomics: each is correct by itself, and two of them are
-//! not a snapshot. Events are kept for the program until it reads them; with the feature `log` they
-//! are written to the log too.
+//! Every channel, server, publisher and subscriber has one [`EventLog`], which its threads and the acceptor share.
+//! Counters are relaxed atomics: each is correct, but two are not a snapshot. Events wait until the program reads
+//! them. The feature `log` also writes them to the log.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,11 +25,11 @@ pub enum EventKind {
     Lagged,
     /// The peer connected again.
     Reconnected,
-    /// Messages that were sent are lost: their client cannot come back because it has no
-    /// `client_id`, or the bounds for disconnected clients (`absent_clients`, `replay_bytes`) were
-    /// reached.
+    /// Sent messages are lost, because their client cannot return or exceeded the bounds.
+    ///
+    /// A client without a `client_id` cannot return. `absent_clients` and `replay_bytes` bound disconnected clients.
     Forgotten,
-    /// A program with a schema that does not fit tried to connect; it was refused.
+    /// A program whose schema does not fit tried to connect, and was refused.
     SchemaMismatch,
 }
 
@@ -55,8 +54,7 @@ pub struct Event {
     pub kind: EventKind,
     /// When.
     pub at: Timestamp,
-    /// Number of messages: missed ones for [`EventKind::Lagged`], lost ones for
-    /// [`EventKind::Forgotten`], otherwise 0.
+    /// Messages missed ([`EventKind::Lagged`]) or lost ([`EventKind::Forgotten`]), otherwise 0.
     pub missed: u64,
     /// Details for a person: the peer's source, or a reason.
     pub text: String,
@@ -65,84 +63,77 @@ pub struct Event {
     pub incarnation: Option<u64>,
 }
 
-/// The end of a publisher of which something is missing, or may be.
+/// The end of a publisher whose last messages are or may be missing.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// The endpoint.
     pub name: String,
-    /// The publisher.
     pub incarnation: u64,
     pub source: String,
-    /// The number behind the last one that was received or counted.
+    /// The number after the last received or counted message.
     pub first: u64,
-    /// The number of the last message that it published; none where that is not known.
+    /// The number of its last published message, if known.
     pub last: Option<u64>,
 }
 
 impl End {
-    /// Returns how many messages are lost with the publisher, as far as is known.
+    /// Returns how many messages are known to be lost with the publisher.
     pub fn lost(&self) -> u64 {
         self.last.map_or(0, |last| last.saturating_sub(self.first).saturating_add(1))
     }
 }
 
-/// Ends that wait to be read, at most: one of each name of a subscriber to as many as it can have. The oldest are
-/// dropped, and counted.
+/// The most unread ends: one per name of the largest subscriber. Drops and counts the oldest.
 const KEPT_ENDS: usize = 4096;
 
-/// Events that wait to be read, at most. The oldest are dropped; the counters still include them.
+/// The most unread events. Drops the oldest, which the counters still include.
 const KEPT: usize = 256;
 
-/// Events and counters of one object.
 #[derive(Default)]
 pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
     ends: Mutex<VecDeque<End>>,
-    /// Ends that were dropped since the last call that took their number.
+    /// Dropped since the last call that took this number.
     dropped_ends: AtomicU64,
-    /// The separate counters of threads and locks that count their own sent messages.
+    /// The counters of threads and locks that count their own sent messages.
     senders: Mutex<Vec<Arc<AtomicU64>>>,
     /// How often a peer connected.
     connected: AtomicU64,
     pub sent: AtomicU64,
     pub received: AtomicU64,
-    /// Messages that were never received: overwritten, or lost on the way.
+    /// Overwritten, or lost on the way.
     pub missed: AtomicU64,
-    /// Requests and answers whose caller had given up, and messages for a peer that had
-    /// disconnected.
+    /// Abandoned requests and answers, and messages for a disconnected peer.
     pub dropped: AtomicU64,
-    /// Those of `dropped` that were kept for a client that might have returned.
+    /// The part of `dropped` that was kept for a client that might have returned.
     pub forgotten: AtomicU64,
-    /// Long arrays that were encoded into a slot, and those for which no slot was free.
+    /// Long arrays encoded into a slot, and those without a free slot.
     pub arrays_in_slots: AtomicU64,
     pub arrays_without_slot: AtomicU64,
-    /// Long bodies that were sent in slots as a whole, and those that found none.
+    /// Long bodies sent whole in slots, and those without a slot.
     pub bodies_in_slots: AtomicU64,
     pub bodies_without_slot: AtomicU64,
-    /// How many peers are connected now, where there may be several.
+    /// Peers connected now, for objects with several.
     pub present: AtomicU64,
-    /// The last report of a schema that does not fit, and the number of such reports.
+    /// The last report of a schema mismatch, and the number of reports.
     mismatch: Mutex<Option<String>>,
     pub mismatches: AtomicU64,
     /// Whether a server's program handles a request.
     pub busy: AtomicBool,
-    /// The endpoint of its object.
     #[cfg(feature = "log")]
     endpoint: String,
-    /// The process of its object.
     born: Born,
 }
 
-/// Adds what a peer's numbers say to a counter, which stays at its largest value instead of wrapping.
+/// Adds a peer's claimed number to a counter, which saturates.
 pub fn add(counter: &AtomicU64, more: u64) {
-    // The function gives a value each time, so that nothing fails.
+    // The closure always returns a value, so this cannot fail.
     let _ =
         counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_add(more)));
 }
 
 impl EventLog {
-    /// Creates the log of an object at this endpoint, which lines of the crate `log` name.
+    /// Creates the log of an object. Lines of the crate `log` name the endpoint.
     pub fn of(endpoint: impl std::fmt::Display) -> EventLog {
         #[cfg(feature = "log")]
         return EventLog { endpoint: endpoint.to_string(), ..EventLog::default() };
@@ -153,29 +144,24 @@ impl EventLog {
         }
     }
 
-    /// Records that a peer connected.
     pub fn connected(&self, who: &str) {
         self.connected_to(who, None);
     }
 
-    /// Records that a publisher connected, of this incarnation.
     pub fn connected_to(&self, who: &str, incarnation: Option<u64>) {
         let first = self.connected.fetch_add(1, Ordering::Relaxed) == 0;
         let kind = if first { EventKind::Connected } else { EventKind::Reconnected };
         self.push_of(kind, 0, who.to_owned(), incarnation);
     }
 
-    /// Records that a peer disconnected, and why.
     pub fn disconnected(&self, why: String) {
         self.push(EventKind::Disconnected, 0, why);
     }
 
-    /// Records that a publisher disconnected, of this incarnation, and why.
     pub fn disconnected_from(&self, why: String, incarnation: Option<u64>) {
         self.push_of(EventKind::Disconnected, 0, why, incarnation);
     }
 
-    /// Records the end of a publisher of which something is missing.
     pub fn ended(&self, end: Option<End>) {
         let Some(end) = end else { return };
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +172,7 @@ impl EventLog {
         ends.push_back(end);
     }
 
-    /// Returns those since the last call, oldest first.
+    /// Returns the ends since the last call, oldest first.
     pub fn take_ends(&self) -> Vec<End> {
         if !self.born.is_here() {
             return Vec::new();
@@ -194,24 +180,21 @@ impl EventLog {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
-    /// Takes the number of ends that were dropped since the last call.
     pub fn take_dropped_ends(&self) -> u64 {
         self.dropped_ends.swap(0, Ordering::Relaxed)
     }
 
-    /// Records missed messages.
     pub fn lagged(&self, missed: u64) {
         add(&self.missed, missed);
         self.push(EventKind::Lagged, missed, format!("{missed} messages missed"));
     }
 
-    /// Records messages that were missed at one of several names.
     pub fn lagged_at(&self, name: &str, missed: u64) {
         add(&self.missed, missed);
         self.push(EventKind::Lagged, missed, format!("{name}: {missed} messages missed"));
     }
 
-    /// Records an event of one of several names; what it missed is recorded by [`EventLog::lagged_at`].
+    /// Records an event of one of several names. [`EventLog::lagged_at`] records missed messages.
     pub fn pass_on(&self, name: &str, event: Event) {
         match event.kind {
             EventKind::Lagged => return,
@@ -223,8 +206,7 @@ impl EventLog {
         self.push_of(event.kind, event.missed, format!("{name}: {}", event.text), event.incarnation);
     }
 
-    /// Records that messages kept for a disconnected client are lost because the bounds were
-    /// reached.
+    /// Records the loss of messages for a disconnected client that exceeded the bounds.
     pub fn removed_client(&self, client: &str, messages: u64) {
         self.dropped.fetch_add(messages, Ordering::Relaxed);
         self.forgotten.fetch_add(messages, Ordering::Relaxed);
@@ -234,22 +216,20 @@ impl EventLog {
         self.push(EventKind::Forgotten, messages, text);
     }
 
-    /// Records the report of a program whose schema does not fit.
     pub fn mismatched(&self, text: String) {
         self.mismatches.fetch_add(1, Ordering::Relaxed);
         *self.mismatch.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
         self.push(EventKind::SchemaMismatch, 0, text);
     }
 
-    /// Adds the last such report to what listings show.
+    /// Adds the last mismatch to the state that listings show.
     pub fn add_mismatch(&self, state: &mut Map) {
         if let Some(text) = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             state.insert("mismatch".into(), text.into());
         }
     }
 
-    /// Counts messages that were kept for a peer that cannot come back, and records those of them with a promise of
-    /// delivery as lost.
+    /// Counts messages for a peer that cannot return, and records those with a promise of delivery as lost.
     pub fn dropped_for_peer(&self, dropped: u64, messages: u64) {
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         if messages == 0 {
@@ -260,7 +240,6 @@ impl EventLog {
         self.push(EventKind::Forgotten, messages, text);
     }
 
-    /// Records losses of a link without replay.
     pub fn lost(&self, losses: Losses) {
         if losses.missed > 0 {
             self.lagged(losses.missed);
@@ -268,17 +247,14 @@ impl EventLog {
         self.dropped.fetch_add(losses.refused, Ordering::Relaxed);
     }
 
-    /// Returns whether a peer has ever connected.
     pub fn was_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed) > 0
     }
 
-    /// Adds an event.
     fn push(&self, kind: EventKind, missed: u64, text: String) {
         self.push_of(kind, missed, text, None);
     }
 
-    /// Adds an event of a publisher.
     fn push_of(&self, kind: EventKind, missed: u64, text: String, incarnation: Option<u64>) {
         #[cfg(feature = "log")]
         {
@@ -290,7 +266,7 @@ impl EventLog {
         if events.len() == KEPT {
             events.pop_front();
         }
-        // A store has none.
+        // A store has no incarnation.
         let incarnation = incarnation.filter(|incarnation| *incarnation != 0);
         events.push_back(Event { kind, at: Timestamp::now(), missed, text, incarnation });
     }
@@ -303,20 +279,21 @@ impl EventLog {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
-    /// Raises a counter that only the caller's thread writes, because it holds the direction or lock of that counter.
-    /// Cheaper than an atomic addition.
+    /// Raises a counter that only the caller writes, under its direction or lock.
+    ///
+    /// This is cheaper than an atomic addition.
     pub fn count_exclusive(&self, counter: &AtomicU64) {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Returns a counter of sent messages for one of several threads or locks, which would share `sent` otherwise.
+    /// Returns a counter of sent messages for one of several threads or locks.
     pub fn add_sender(&self) -> Arc<AtomicU64> {
         let counter = Arc::default();
         self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counter));
         counter
     }
 
-    /// Adds such a counter, which does not change any more, to `sent`; once.
+    /// Adds such a counter to `sent`, once, after its last change.
     pub fn remove_sender(&self, counter: &Arc<AtomicU64>) {
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = senders.iter().position(|sender| Arc::ptr_eq(sender, counter)) {
@@ -325,7 +302,7 @@ impl EventLog {
         }
     }
 
-    /// Returns how many messages were sent, by all; in a forked child a part of them.
+    /// Returns the messages sent by all; in a forked child, only a part.
     pub fn sent_by_all(&self) -> u64 {
         if !self.born.is_here() {
             return self.sent.load(Ordering::Relaxed);
@@ -335,7 +312,7 @@ impl EventLog {
         each.fold(self.sent.load(Ordering::Relaxed), u64::saturating_add)
     }
 
-    /// The same for several at once.
+    /// [`EventLog::count_exclusive`] for several messages.
     pub fn add_exclusive(&self, counter: &AtomicU64, count: u64) {
         counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
@@ -346,7 +323,6 @@ impl EventLog {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts what a link has sent of long bodies.
     pub fn count_bodies(&self, LongBodies { in_slots, without_slot }: LongBodies) {
         for (counter, count) in [(&self.bodies_in_slots, in_slots), (&self.bodies_without_slot, without_slot)]
         {
@@ -357,7 +333,6 @@ impl EventLog {
         }
     }
 
-    /// Adds the counters of an object that sends long arrays and bodies over links with slots.
     pub fn add_arrays(&self, stats: &mut Map) {
         for (name, count) in [
             ("arrays_in_slots", &self.arrays_in_slots),

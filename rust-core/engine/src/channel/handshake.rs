@@ -1,16 +1,12 @@
-//! The hello: what each side of a new connection sends before anything else, and the refusal that
-//! may answer it.
+//! The hello, which each side of a new connection sends first, and the refusal that may answer it.
 //!
-//! The side that connects sends its hello first; the listener answers with its own, or with an error
-//! frame, after which it closes. A hello is a frame of kind hello whose body is a CBOR map; its keys
-//! are in `docs/wire-format.md`, which a test here holds to the code. Keys that a reader does not
-//! know are skipped, so that later versions can add some. `versions` has the lowest and highest
-//! protocol version that the sender uses; a reader whose version lies outside refuses with
-//! `VersionMismatch`.
+//! The connecting side sends its hello first. The listener answers with its own, or with an error frame before it
+//! closes. A hello is a frame whose body is a CBOR map; `docs/wire-format.md` lists the keys, and a test here
+//! compares its examples. Readers skip unknown keys, so later versions can add keys. `versions` has the lowest and
+//! highest protocol version of the sender. A reader with another version refuses with `VersionMismatch`.
 //!
-//! A hello comes from a peer that is not trusted yet: it is decoded within 16 KiB, texts lose what
-//! could make them look like another peer's, and lists are cut. A hello with `ask` is a query: it is
-//! answered and no connection is made.
+//! The sender is not trusted yet. Decoding is limited to 16 KiB, lists are cut, and texts lose characters that could
+//! imitate another peer. A hello with `ask` is a query: it is answered without a connection.
 
 use bytes::Bytes;
 
@@ -23,20 +19,20 @@ use crate::session::{Progress, ReplayLimits, SessionHello};
 use crate::sys::random;
 use crate::value::{Limits, Map, Value};
 
-/// The last message that a subscriber received from a publisher; zeros if it waited for the
-/// publisher and has received nothing.
+/// The last message that a subscriber received; zeros if it only waited for the publisher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct After {
     /// The publisher's session.
     pub session: u64,
-    /// The number of the message in that session.
+    /// The message's number in that session.
     pub number: u64,
 }
 
 impl After {
-    /// Returns the number after which the subscriber continues in this session of the publisher: its last one
-    /// if the session is the same, just before `first` if it has met no publisher, and 0, the beginning, if
-    /// the publisher was restarted.
+    /// Returns the number after which the subscriber continues in this session of the publisher.
+    ///
+    /// This is its last number in an equal session, the number before `first` if it has met no publisher, and 0 (the
+    /// beginning) after a restart of the publisher.
     pub fn in_session(self, session: u64, first: u64) -> u64 {
         match self.session {
             last if last == session => self.number,
@@ -59,67 +55,67 @@ pub struct SchemaPart {
 /// SHA-256 of a schema's canonical form.
 pub type Fingerprint = [u8; 32];
 
-/// Fingerprints in one hello that are read, at most; further ones are skipped.
+/// The most fingerprints that are read from one hello; further ones are skipped.
 const SCHEMAS: usize = 16;
 
-/// The hello of one side. The public fields are the keys of the map, under the names of the
-/// wire where those differ.
+/// The hello of one side. The public fields are the keys of the map; differing wire names are noted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
-    /// The pattern of the name, or the one that the caller requests.
+    /// The pattern of the name, or the caller's requested pattern.
     pub pattern: Pattern,
-    /// Of a subscriber: whether it reads only the newest value (`latest()`).
+    /// From a subscriber: whether it reads only the newest value (`latest()`).
     pub once: bool,
-    /// Of a subscriber: the message after which it continues; none to begin with the newest.
+    /// From a subscriber: the message after which it continues; none to begin with the newest.
     pub after: Option<After>,
-    /// Whether the caller only queries the name: it is answered, and no connection is made.
+    /// Whether this is a query, which is answered without a connection.
     pub ask: bool,
-    /// Of a listener: whether several processes serve the name. Of a query: whether the caller is to be one
-    /// of them, and requests the listening socket.
+    /// From a listener: whether several processes serve the name.
+    ///
+    /// In a query: whether the caller wants to join them, and requests the listening socket.
     pub shared: bool,
     /// The counters in the answer to a query.
     pub state: Option<Map>,
     /// The option `client_id`.
     pub client_id: Option<String>,
-    /// The machine that the sender runs on, if a bridge relays the hello: the link may break while
-    /// both sides live.
+    /// The sender's machine if a bridge relays the hello. The link may then break while both sides live.
     pub machine: Option<String>,
-    /// Of a bridge that has the name of another machine's server: each request has to carry the time until
-    /// which its caller waits.
+    /// From a bridge: each request must carry the time until which its caller waits.
+    ///
+    /// The bridge has the name of another machine's server.
     pub deadlines: bool,
-    /// Of a listener that sends each message once the one before is consumed: the other side consumes, too, what a
-    /// thread has that waits for another such channel.
+    /// From a listener that sends each message after the previous one is consumed.
+    ///
+    /// The other side must then also consume the messages of a thread that waits for another such channel.
     pub lockstep: bool,
-    /// The session of the sender: a random number for this incarnation.
+    /// The sender's session: a random number for this incarnation.
     pub session: u64,
     /// The lowest number that a peer without this session may receive.
     pub first: u64,
-    /// How much the sender keeps to be sent again; none if it keeps nothing.
+    /// How much the sender keeps for replay, if anything.
     pub keeps: Option<ReplayLimits>,
     /// The sender's progress in a session of the receiver.
     pub received: Progress,
     /// Bytes of the longest message that the sender accepts. On the wire: `limit`.
     pub max_message_size: u64,
-    /// Slots for long arrays that the sender has, and accepts from the other side; 0 for none.
+    /// Slots for long arrays that the sender has and accepts; 0 for none.
     pub slots: u64,
-    /// Of a subscriber: whether it takes the memory file in which its publisher keeps its last number.
+    /// From a subscriber: whether it takes the memory file with the publisher's last number.
     pub last_number: bool,
-    /// The process id of the sender, as it sees it.
+    /// The sender's process id, as it sees it.
     pub pid: u32,
     /// The name of the sender's program.
     pub title: String,
-    /// Fingerprints of the sender's schema, and after it of others that are known to fit; empty
-    /// without a schema.
+    /// Fingerprints of the sender's schema, then of others known to fit; empty without a schema.
     pub schemas: Vec<Fingerprint>,
-    /// The same for the schema of replies.
+    /// Fingerprints of the schema of replies.
     pub reply_schemas: Vec<Fingerprint>,
-    /// Of a query: the offset from which the caller requests the canonical form of the schema.
+    /// In a query: the requested offset in the canonical form of the schema.
     pub schema_at: Option<u64>,
-    /// The same for the schema of replies.
+    /// In a query: the requested offset in the schema of replies.
     pub reply_schema_at: Option<u64>,
-    /// In its answer: that part.
+    /// In the answer to such a query: the requested part.
     pub schema_part: Option<SchemaPart>,
-    /// Of a query: that the caller's schema does not fit the listener's, and why.
+    /// In a query: why the caller's schema does not fit the listener's.
     pub mismatch: Option<String>,
 }
 
@@ -137,7 +133,6 @@ impl Hello {
         })
     }
 
-    /// Returns a hello for an existing session.
     pub(crate) fn of_session(
         pattern: Pattern,
         client_id: Option<String>,
@@ -150,34 +145,30 @@ impl Hello {
         Ok(hello)
     }
 
-    /// Returns the bytes of the longest message of both sides, if both have slots for long arrays;
-    /// none otherwise. A hello of another machine has come through a bridge, which relays no shared
-    /// memory.
+    /// Returns the maximum message size in bytes of both sides, if both have slots for long arrays.
+    ///
+    /// A hello of another machine came through a bridge, which relays no shared memory.
     pub(crate) fn slots_with(&self, other: &Hello) -> Option<u64> {
         let both = self.slots > 0 && other.slots >= self.slots;
         (both && self.machine.is_none() && other.machine.is_none())
             .then(|| self.max_message_size.min(other.max_message_size))
     }
 
-    /// Returns the session in the hello.
     pub(crate) fn hello(&self) -> SessionHello {
         SessionHello { session: self.session, first: self.first, keeps: self.keeps, received: self.received }
     }
 
-    /// Returns the source of the sender's messages: its `client_id`, else its program and process,
-    /// with the machine behind an `@`.
+    /// Returns the source of messages: `client_id`, or program and process; then `@` and the machine, if any.
     pub fn source(&self) -> String {
         let name = self.client_id.clone().unwrap_or_else(|| format!("{}-{}", self.title, self.pid));
         self.on_machine(name)
     }
 
-    /// Returns the `client_id` by which the sender is recognised. The same name on another machine
-    /// is another program.
+    /// Returns the `client_id` that identifies the sender. It is unique within its machine.
     pub(crate) fn stable_name(&self) -> Option<String> {
         self.client_id.clone().map(|name| self.on_machine(name))
     }
 
-    /// Adds the machine to a name.
     fn on_machine(&self, name: String) -> String {
         match &self.machine {
             Some(machine) => format!("{name}@{machine}"),
@@ -230,7 +221,6 @@ impl Hello {
         to_frame(Kind::Hello, &Value::Map(map))
     }
 
-    /// Adds the keys about schemas.
     fn add_schemas(&self, map: &mut Map) {
         for (key, all) in [("schemas", &self.schemas), ("reply_schemas", &self.reply_schemas)] {
             if !all.is_empty() {
@@ -255,8 +245,8 @@ impl Hello {
     /// Reads a hello.
     ///
     /// # Errors
-    /// `VersionMismatch`, with both ranges, if this protocol version is not among the sender's;
-    /// `Malformed` and the other errors of decoding for a body that is no hello.
+    /// `VersionMismatch`, with both ranges, if the sender does not use this protocol version. `Malformed` and the
+    /// other errors of decoding for another body.
     pub fn from_frame(hello: &Incoming) -> Result<Hello> {
         let value =
             codec::decode_shared(hello.body.whole(), hello.header.encoding, &Limits::for_message(16 << 10))?;
@@ -332,13 +322,12 @@ impl Hello {
     }
 }
 
-/// Reads a list of fingerprints, of which only the first ones are kept.
+/// Reads a list of fingerprints, and keeps only the first ones.
 fn fingerprints(all: Option<&Value>) -> Result<Vec<Fingerprint>> {
     let Some(all) = all else { return Ok(Vec::new()) };
     all.as_array()?.iter().take(SCHEMAS).map(fingerprint).collect()
 }
 
-/// Reads one fingerprint.
 fn fingerprint(value: &Value) -> Result<Fingerprint> {
     let bytes = value.as_bytes()?;
     <[u8; 32]>::try_from(&bytes[..]).map_err(|_| {
@@ -347,19 +336,18 @@ fn fingerprint(value: &Value) -> Result<Fingerprint> {
     })
 }
 
-/// Cuts a text to what a hello may carry of it: a hello through a pipe has 4 KiB.
+/// Cuts a text for a hello: a hello through a pipe has 4 KiB.
 fn cut(text: &str) -> &str {
     const MOST: usize = 2 << 10;
     let end = (0..=text.len().min(MOST)).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
 }
 
-/// Reads a count; one beyond `usize` is more than is ever kept, so it is capped.
+/// Reads a count. A count beyond `usize` is capped, because no side keeps that much.
 fn number(value: &Value) -> Result<usize> {
     Ok(usize::try_from(value.as_u64()?).unwrap_or(usize::MAX))
 }
 
-/// Returns a frame of this kind with a CBOR body.
 fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {
     let body = codec::encode(value, Encoding::Cbor)?;
     let frame = Outgoing::new(Header::new(kind, Encoding::Cbor), &body);
@@ -368,18 +356,18 @@ fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns the error frame with which a listener refuses a caller.
+/// Returns the error frame that refuses a caller.
 pub fn refusal(error: &Error) -> Vec<u8> {
     let value = Value::map([("code", Value::from(error.kind().code())), ("text", Value::from(error.text()))]);
-    // Encoding a number and a text cannot fail; if it did, the empty answer would close the connection.
+    // Encoding a number and a text cannot fail. An empty answer would close the connection.
     to_frame(Kind::Error, &value).unwrap_or_default()
 }
 
 /// Reads the answer to a hello: a hello, or the error of a refusal.
 ///
 /// # Errors
-/// That error, with the kind of its code; `Full` for a listener that has run out of memory or descriptors,
-/// because `OutOfMemory` would mean that this process has.
+/// The refusal, with the kind of its code. `OutOfMemory` becomes `Full`, because the listener ran out, not this
+/// process.
 pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     if answer.header.kind == Kind::Hello {
         return Hello::from_frame(answer);
@@ -389,7 +377,6 @@ pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     let code = value.at("code")?.as_u64()?;
     let kind = u16::try_from(code).ok().and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Internal);
     let text = value.at("text")?.as_text()?;
-    // The listener ran out of it, not the caller.
     if kind == ErrorKind::OutOfMemory {
         let text = format!(
             "the listener has no memory or descriptors for another connection (see its ulimit -n); it reports: {text}"
@@ -399,7 +386,7 @@ pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     Err(Error::new(kind, text))
 }
 
-/// Returns the name of this program, as `ps` shows it, or the name of the script that an interpreter runs.
+/// Returns this program's name as `ps` shows it, or the script of an interpreter.
 pub fn title() -> String {
     let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
     let script = if INTERPRETERS.iter().any(|interpreter| name.starts_with(interpreter)) {
@@ -410,11 +397,12 @@ pub fn title() -> String {
     plain_title(&script.unwrap_or(name))
 }
 
-/// The beginnings of the names of interpreters that have a binding.
+/// Name prefixes of the interpreters that have a binding.
 const INTERPRETERS: [&str; 3] = ["python", "pypy", "php"];
 
-/// Returns the script that an interpreter runs, by its arguments: the first one that is no option, or the module of
-/// `-m`. None for a program that is given on the command line, and for an interactive one.
+/// Returns the interpreter's script: the first argument that is not an option, or the module of `-m`.
+///
+/// Returns none for code on the command line, and for an interactive interpreter.
 fn script(arguments: &[u8]) -> Option<String> {
     let mut arguments = arguments.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy);
     loop {
@@ -423,7 +411,7 @@ fn script(arguments: &[u8]) -> Option<String> {
                 let named = arguments.next()?;
                 return Some(named.rsplit('/').next()?.to_owned());
             }
-            // Options of Python and PHP with an argument of their own.
+            // Options of Python and PHP with an argument.
             "-W" | "-X" | "-d" | "-z" => drop(arguments.next()?),
             "-c" | "-r" | "-S" | "-" => return None,
             option if option.starts_with('-') => {}
@@ -432,21 +420,23 @@ fn script(arguments: &[u8]) -> Option<String> {
     }
 }
 
-/// Returns a program's name without an `@`, which separates a verified owner from the name, and without
-/// characters that a terminal would interpret; at most 32 characters.
+/// Returns at most 32 characters of a program's name.
+///
+/// Removes `@`, which separates a verified owner, and characters that a terminal would interpret.
 fn plain_title(name: &str) -> String {
     let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(32).collect();
     if name.is_empty() { "process".into() } else { name }
 }
 
-/// The same for the name of a machine, at most 64 characters.
+/// [`plain_title`] for a machine's name of at most 64 characters.
 fn plain_machine(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(64).collect()
 }
 
 #[cfg(any(test, fuzzing))]
-/// Reads any bytes as a hello or its answer: the first byte has the kind and the encoding, the
-/// second the length of the extension, which follows with the body.
+/// Reads any bytes as a hello or its answer.
+///
+/// The first byte has the kind and the encoding, the second the length of the extension. Extension and body follow.
 pub fn fuzz(bytes: &[u8]) {
     use crate::transport::extension;
     let [how, length, rest @ ..] = bytes else { return };

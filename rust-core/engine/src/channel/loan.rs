@@ -1,10 +1,8 @@
-//! Memory that is lent for the elements of an array or for opaque bytes: over shared memory, the slot in which the
-//! receiver finds them.
+//! Memory lent for the elements of an array or for opaque bytes: over shared memory, the receiver's slot.
 //!
-//! A program that writes an array or bytes into a loan and sends it saves the copy that sending otherwise makes. If no
-//! slot can be lent, the loan is ordinary memory and sending copies it: the program is the same. Before it is
-//! filled, a slot contains earlier bytes, so booleans, which have only two valid byte values, are never lent
-//! from shared memory.
+//! A program that writes into a loan and sends it saves the copy of a send. If no slot is free, the loan is ordinary
+//! memory, and sending copies it; the program is unchanged. An unfilled slot contains earlier bytes. Booleans have
+//! only two valid byte values, so they are never lent from shared memory.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,30 +18,29 @@ use crate::sys::headroom;
 use crate::transport::WritableSlot;
 use crate::value::{DType, Element, NdArray, NdArrayRef, Order, Value};
 
-/// From this many bytes on, the memory limit of the control group is checked before memory is
-/// allocated. The check takes about as long as copying so many bytes.
+/// From this size on, an allocation checks the memory limit of the control group.
+///
+/// The check takes about as long as copying that many bytes.
 const CHECKED_FROM: usize = 1 << 20;
 
 /// Allocates zeroed memory of this process, aligned for every element type.
 fn allocate(length: usize) -> Result<Vec<u64>> {
     let mut words = Vec::new();
-    // At least one word, so that each loan has an address of its own.
+    // At least one word, so that each loan has its own address.
     let count = length.div_ceil(size_of::<u64>()).max(1);
     memory::reserve(&mut words, count)?;
     words.resize(count, 0);
     Ok(words)
 }
 
-/// Where the elements are stored.
 enum Storage {
     /// In a slot that the peer shares.
     Slot(WritableSlot),
-    /// In memory of this process.
     Own(Vec<u64>),
 }
 
 impl Storage {
-    /// Lends `length` bytes: what `lend` returns if that may be shared, else memory of this process.
+    /// Lends `length` bytes from `lend` if they may be shared, otherwise memory of this process.
     fn new(
         length: u64,
         limit: u64,
@@ -59,13 +56,12 @@ impl Storage {
             return Ok((Storage::Slot(writable), length));
         }
         if length >= CHECKED_FROM {
-            // Beyond the limit of a control group the kernel kills the process.
+            // Beyond the limit of a control group, the kernel kills the process.
             headroom::check_loan(length as u64)?;
         }
         Ok((Storage::Own(allocate(length)?), length))
     }
 
-    /// Returns the first `length` bytes.
     fn bytes(&self, length: usize) -> &[u8] {
         match self {
             Storage::Slot(writable) => &writable.bytes()[..length],
@@ -73,7 +69,6 @@ impl Storage {
         }
     }
 
-    /// The same, to be written.
     fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
         match self {
             Storage::Slot(writable) => &mut writable.bytes_mut()[..length],
@@ -81,7 +76,6 @@ impl Storage {
         }
     }
 
-    /// Ends the writing and returns the first `length` bytes.
     fn into_bytes(self, length: usize) -> Bytes {
         match self {
             Storage::Slot(writable) => writable.into_first(length),
@@ -100,8 +94,7 @@ pub struct LoanMemory {
 }
 
 impl LoanMemory {
-    /// Lends memory for an array of at most `limit` bytes: what `lend` returns if that may be
-    /// shared, else memory of this process.
+    /// Lends memory for an array of at most `limit` bytes, preferably from `lend`.
     ///
     /// # Errors
     /// `TooLarge` above the limit or 15 dimensions; `OutOfMemory`.
@@ -113,7 +106,7 @@ impl LoanMemory {
         lend: impl FnOnce(usize) -> Option<WritableSlot>,
     ) -> Result<LoanMemory> {
         let length = NdArrayRef::byte_length(dtype, shape)?;
-        // A peer may have left bytes there that are no valid booleans.
+        // A peer may have left bytes there that are not valid booleans.
         let (place, length) = Storage::new(length, limit, dtype != DType::Bool, lend)?;
         Ok(LoanMemory { dtype, order: order.for_shape(shape), shape: shape.to_vec(), length, place })
     }
@@ -123,7 +116,7 @@ impl LoanMemory {
         self.place.bytes(self.length)
     }
 
-    /// The same, to be written.
+    /// Returns the elements for writing.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.place.bytes_mut(self.length)
     }
@@ -139,18 +132,18 @@ impl LoanMemory {
         NdArray { dtype, order, shape, data: place.into_bytes(length) }
     }
 
-    /// Returns the array and a pointer through which its elements may be written until it is sent:
-    /// for languages that cannot prevent a program from doing so. The pointer is valid as long as
-    /// the array, or a clone of it, exists.
+    /// Returns the array, and a pointer for writing its elements until it is sent.
+    ///
+    /// For languages that cannot prevent such writes. The pointer is valid while the array or a clone of it exists.
     pub fn into_written_array(mut self) -> (NdArray, NonNull<u8>) {
         let written = NonNull::from(self.bytes_mut()).cast();
         (self.into_array(), written)
     }
 }
 
-/// Opaque bytes that are written where they are sent from: a frame of a camera, a file, a message of another encoding.
+/// Opaque bytes that are written at their place of sending, such as a camera frame or a file.
 ///
-/// They are sent as the bytes of a value, alone or within a map; what is around them is written around them in the
+/// They are sent as the bytes of a value, alone or within a map. The rest of the value is written around them in the
 /// slot.
 pub struct BytesLoan {
     place: Storage,
@@ -158,10 +151,10 @@ pub struct BytesLoan {
 }
 
 impl BytesLoan {
-    /// Lends memory for `length` bytes, of at most `limit`: what `lend` returns, else memory of this process.
+    /// Lends memory for `length` bytes, preferably from `lend`.
     ///
     /// # Errors
-    /// `TooLarge` above the limit; `OutOfMemory`.
+    /// `TooLarge` above `limit`; `OutOfMemory`.
     pub(crate) fn new(
         length: usize,
         limit: u64,
@@ -171,7 +164,7 @@ impl BytesLoan {
         Ok(BytesLoan { place, length })
     }
 
-    /// Returns whether values of this encoding have bytes as they are.
+    /// Returns whether values of this encoding contain bytes unchanged.
     pub(crate) fn is_sent_in_place(encoding: Encoding) -> bool {
         matches!(encoding, Encoding::Cbor | Encoding::Raw)
     }
@@ -181,10 +174,10 @@ impl BytesLoan {
         matches!(self.place, Storage::Slot(_))
     }
 
-    /// Shortens the loan to its first `length` bytes, which alone are sent.
+    /// Shortens the loan to its first `length` bytes; only these are sent.
     ///
     /// # Errors
-    /// `InvalidState` where the loan has fewer; it is unchanged then.
+    /// `InvalidState` if the loan is shorter; it is then unchanged.
     pub fn truncate(&mut self, length: usize) -> Result<()> {
         if length > self.length {
             let text = format!("the loan has {} bytes, and {length} of them were to be sent", self.length);
@@ -194,8 +187,7 @@ impl BytesLoan {
         Ok(())
     }
 
-    /// Ends the writing and returns the bytes, which are sent as any other: in a value, or as a
-    /// [`Payload`](crate::Payload) in `raw`.
+    /// Ends the writing and returns the bytes for a value or a `raw` [`Payload`](crate::Payload).
     pub fn into_bytes(self) -> Bytes {
         self.place.into_bytes(self.length)
     }
@@ -227,7 +219,6 @@ impl fmt::Debug for BytesLoan {
     }
 }
 
-/// Memory of this process as the owner of an array's bytes.
 struct OwnWords {
     words: Vec<u64>,
     length: usize,
@@ -239,14 +230,13 @@ impl AsRef<[u8]> for OwnWords {
     }
 }
 
-/// Elements of an array that are written where they are sent from.
+/// Elements of an array that are written at their place of sending.
 pub struct Loan<T> {
     memory: LoanMemory,
     elements: PhantomData<T>,
 }
 
 impl<T: Element> Loan<T> {
-    /// Returns a loan over memory that was lent for elements of this type.
     pub(crate) fn of(memory: LoanMemory) -> Loan<T> {
         Loan { memory, elements: PhantomData }
     }
@@ -261,7 +251,7 @@ impl<T: Element> Loan<T> {
         self.memory.is_shared()
     }
 
-    /// Ends the writing and returns the array, which is sent as any other.
+    /// Ends the writing and returns the array.
     pub fn into_array(self) -> NdArray {
         self.memory.into_array()
     }

@@ -1,17 +1,17 @@
-//! Makes a new link whenever the old one breaks, for two threads that use its halves independently.
+//! Makes a new link when the old one breaks, for two threads that use its halves independently.
 //!
-//! A link has a generation number. Each direction holds its half and the number; it takes the half
-//! of the newest link when the session knows a higher number ([`Reconnector::is_newer`]) or when its own half
-//! has ended. So the sending half may be on a newer link than the receiving half, which first reads
-//! the older link to its end.
+//! A link has a generation number. Each direction holds its half and this number. It takes a half of the newest link
+//! if the session knows a higher number ([`Reconnector::is_newer`]), or after its own half ended. So the sending half
+//! may be newer than the receiving half, which first reads the older link to its end.
 //!
-//! The first thread that needs a link makes it: it has the permit of the seat in which the halves of the newest link
-//! are (`new_link`), at the lock of the session. Others wait in its line. How a link is made depends on the
-//! [`LinkSource`].
+//! The first thread that needs a link makes it, with the permit of the seat (`new_link`) that holds the newest
+//! halves. Others wait in line. The [`LinkSource`] decides how a link is made.
 //!
-//! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
-//! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
-//! acknowledged; [`Reconnector::finish_close`] then releases the name.
+//! Closing has three steps:
+//!
+//! 1. [`Reconnector::close`] ends all waits and refuses new calls.
+//! 2. [`Reconnector::begin_close`] lets only the closing thread make links, to get its messages acknowledged.
+//! 3. [`Reconnector::finish_close`] releases the name.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,7 +39,6 @@ use crate::transport::Offer;
 use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
 
-/// The source of links.
 pub enum LinkSource {
     /// This side connects, and connects again.
     Dial(Dialler),
@@ -47,14 +46,14 @@ pub enum LinkSource {
     Acceptor(ChannelAcceptor),
     /// A listener accepted the link; it is not replaced.
     Accepted,
-    /// A connectionless transport: the link leads to a place in the file system, whichever programs
-    /// use it. What ends the wait while that cannot be opened.
+    /// A connectionless transport: the link leads to a place in the file system, whichever programs use it.
+    ///
+    /// The event ends the wait while the place cannot be opened.
     Place(Retry),
 }
 
 impl LinkSource {
-    /// Notes that the receiving direction has lost its link, and that an attempt to make another one is due. A link
-    /// that is accepted makes itself known.
+    /// Notes that the receiving direction needs another link. An accepted link announces itself.
     pub fn is_due(&self) {
         match self {
             LinkSource::Dial(dialler) => dialler.retry().is_due(),
@@ -72,7 +71,7 @@ impl LinkSource {
         }
     }
 
-    /// Notes that there is a link, of which the receiving direction has to take its half.
+    /// Notes that the receiving direction must take its half of a new link.
     fn is_made(&self) {
         match self {
             LinkSource::Acceptor(acceptor) => acceptor.queue.waker().wake(),
@@ -91,17 +90,15 @@ impl LinkSource {
     }
 }
 
-/// Provides the two directions of a channel with the halves of the newest link. Shared by all
-/// threads of the channel.
+/// Provides a channel's two directions with the halves of the newest link. All threads share it.
 pub struct Reconnector {
     pub origin: LinkSource,
-    /// The session with the peer, across links.
     pub session_state: Arc<SessionState>,
     endpoint: Endpoint,
     options: Options,
-    /// The halves of the newest link that no direction has taken. Its permit is to make the next link.
+    /// The untaken halves of the newest link. Its permit allows a thread to make the next link.
     new_link: Direction<NewLink>,
-    /// The attempt to connect that the listener has not answered. Used by the thread that has that permit.
+    /// The unanswered attempt to connect, for the thread with that permit.
     under_way: Attempt<Offer>,
     /// Set once, by [`Reconnector::close`].
     closed: AtomicBool,
@@ -113,7 +110,7 @@ pub struct Reconnector {
     pub watched: AtomicBool,
     /// Signalled on close: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
-    /// What the channel does where the rest of a frame is left with its sending half.
+    /// The channel's function for the rest of a frame in the sending half.
     on_rest: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
@@ -124,8 +121,7 @@ struct NewLink {
 }
 
 impl Reconnector {
-    /// Returns a reconnector without a link. Fails with `OutOfMemory` if the process has no
-    /// descriptors left.
+    /// Returns a reconnector without a link; `OutOfMemory` if the process has no descriptors left.
     pub fn new(
         origin: LinkSource,
         session_state: Arc<SessionState>,
@@ -148,15 +144,13 @@ impl Reconnector {
         })
     }
 
-    /// Sets what the channel does where the rest of a frame is left with its sending half. It returns whether a thread
-    /// writes the rest.
+    /// Sets the function for the rest of a frame. It returns whether a thread writes the rest.
     pub fn on_rest(&self, left: impl Fn() -> bool + Send + Sync + 'static) {
-        // A channel does so once, when it is made.
+        // A channel calls this once, when it is made.
         let _ = self.on_rest.set(Box::new(left));
     }
 
-    /// Tells the channel that the rest of a frame is left with its sending half, which the caller has. Returns whether
-    /// a thread writes the rest.
+    /// Reports a frame's rest in the caller's sending half. Returns whether a thread writes it.
     pub fn rest_is_left(&self) -> bool {
         self.on_rest.get().is_some_and(|left| left())
     }
@@ -167,18 +161,17 @@ impl Reconnector {
         self.wake.wake();
     }
 
-    /// Called by the closing thread once it has both directions: from now on it makes links.
+    /// Lets the closing thread make links, once it has both directions.
     pub fn begin_close(&self) {
         self.closing.store(true, Ordering::Release);
         // The wake-up was for other threads, which have left the channel by now.
         self.wake.drain();
     }
 
-    /// Makes no links any more: removes the name, and drops halves that no direction took, so that the peer sees the
-    /// end of the link.
+    /// Stops making links: removes the name, and drops untaken halves, so that the peer sees the end.
     pub fn finish_close(&self) {
         self.closing.store(false, Ordering::Release);
-        // For a program that waits on the descriptor: the next call tells that the channel is closed.
+        // A program that waits on the descriptor calls again and learns that the channel is closed.
         self.wake.wake();
         if let LinkSource::Acceptor(acceptor) = &self.origin {
             acceptor.close();
@@ -203,12 +196,10 @@ impl Reconnector {
         if self.closing.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
-    /// Returns whether the program acknowledges by `ack()` (`ack="manual"`).
     pub fn is_manual_ack(&self) -> bool {
         self.options.ack == Acknowledge::Manual
     }
 
-    /// Fails with `InvalidState` once the channel is closed.
     pub fn check_open(&self) -> Result<()> {
         if self.is_closed() {
             return Err(Error::new(ErrorKind::InvalidState, "the channel is closed"));
@@ -216,19 +207,18 @@ impl Reconnector {
         Ok(())
     }
 
-    /// Returns whether the channel is closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Makes a link the newest one, with the next generation.
+    /// Makes a link the newest, with the next generation.
     pub fn put(&self, link: Link) {
         let has_session = link.negotiated.is_some();
-        // Over TCP, and where a bridge relays it, a link may break while both sides live.
+        // Over TCP or through a bridge, a link may break while both sides live.
         let breaks = self.endpoint.transport().capabilities().cuts || link.peer.machine.is_some();
         let (tx, rx) = link.split(None);
         let mut new_link = self.new_link.borrow();
-        // The next call that sends or receives checks whether something has to be replayed.
+        // The next call that sends or receives checks for replays.
         self.session_state.halves().link_made(has_session, breaks);
         *new_link = NewLink { tx: Some(tx), rx: Some(rx) };
         if self.watched.load(Ordering::Acquire) {
@@ -236,16 +226,15 @@ impl Reconnector {
         }
     }
 
-    /// Returns whether there is a link of a higher generation than this.
     pub fn is_newer(&self, than: u64) -> bool {
         self.session_state.halves().is_newer(than)
     }
 
-    /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if
-    /// need be.
+    /// Returns the sending half of a link newer than `held`, and updates `held`. May make a link.
     ///
-    /// `NotFound` or `Timeout` if there is no peer until the deadline, `Disconnected` if there was one
-    /// before, `InvalidState` once the channel is closed, and the errors of the connection.
+    /// # Errors
+    /// `NotFound` or `Timeout` if no peer came until the deadline, `Disconnected` if a peer was there before,
+    /// `InvalidState` once the channel is closed, and errors of the connection.
     pub fn reconnect_tx(
         &self,
         held: &mut u64,
@@ -255,7 +244,7 @@ impl Reconnector {
         self.reconnect(held, event_log, waiting, |new_link| new_link.tx.take())
     }
 
-    /// The same for the receiving half.
+    /// [`Reconnector::reconnect_tx`] for the receiving half.
     pub fn reconnect_rx(
         &self,
         held: &mut u64,
@@ -265,7 +254,6 @@ impl Reconnector {
         self.reconnect(held, event_log, waiting, |new_link| new_link.rx.take())
     }
 
-    /// Takes a half of the newest link with `take`, or makes a link and tries again.
     fn reconnect<T>(
         &self,
         held: &mut u64,
@@ -291,7 +279,6 @@ impl Reconnector {
         }
     }
 
-    /// Makes a link, as the thread that has the permit for that.
     fn make(
         &self,
         making: Permit<'_, NewLink>,
@@ -299,26 +286,25 @@ impl Reconnector {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         if let Some(link) = self.connect(event_log, waiting)? {
-            // Who receives reads a link to its end, and notes that. Of one of which nothing was received, a thread that
-            // sends has found it.
+            // The receiving direction reads a link to its end and reports it. If that half was never taken, a sending
+            // thread found the end.
             if self.new_link.borrow().rx.is_some() {
                 let text = "the peer disconnected before anything was received from it";
                 event_log.disconnected(text.to_owned());
             }
             event_log.connected(&link.peer.source);
-            // Before another thread may make one, which would wait for a second peer although this one has connected.
+            // This comes before another thread may make a link, which would wait for a second peer.
             self.put(link);
         }
         drop(making);
         Ok(())
     }
 
-    /// Returns whether another link follows one that has ended.
     pub fn reconnects(&self) -> bool {
         !(self.options.once || matches!(self.origin, LinkSource::Accepted))
     }
 
-    /// Makes a link, as the origin says. `None` where the wait was ended and the closing thread goes on.
+    /// Makes a link from the origin; none if the wait was ended and the closing thread continues.
     fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let wakers = [self.wake.as_fd()];
         let connected = match &self.origin {
@@ -337,7 +323,7 @@ impl Reconnector {
             }
         };
         connected.map_err(|e| match e.kind() {
-            // For a peer that was connected before, "no listener" means that it has ended.
+            // After an earlier connection, "no listener" means that the peer has ended.
             ErrorKind::NotFound | ErrorKind::Timeout if event_log.was_connected() && !waiting.is_none() => {
                 let text = "the peer disconnected and did not reconnect within the time given; try again, or see why it ended";
                 Error::new(ErrorKind::Disconnected, text).on(&self.endpoint)
@@ -346,7 +332,6 @@ impl Reconnector {
         })
     }
 
-    /// Waits for the next link of the acceptor.
     fn next_in_queue(&self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Link> {
         let on = [self.wake.as_fd(), acceptor.queue.waker().as_fd()];
         loop {
@@ -357,8 +342,7 @@ impl Reconnector {
             if let Some(refusal) = acceptor.queue.take_refusal() {
                 return Err(refusal);
             }
-            // It may be signalled for a link of which the receiving direction has not taken its half; another one
-            // follows now.
+            // The signal may be for a link whose receiving half was not taken; another link replaces it now.
             acceptor.queue.settle();
             drive::link_event(&on, waiting).map_err(|error| match error.kind() {
                 ErrorKind::Timeout => self.not_connected(waiting),
@@ -367,7 +351,6 @@ impl Reconnector {
         }
     }
 
-    /// Returns the error of a listener to which no program has connected.
     #[cold]
     fn not_connected(&self, waiting: &Waiting<'_>) -> Error {
         let (sought, advice) = (waiting.sought(), same_place(&self.endpoint));
@@ -375,7 +358,6 @@ impl Reconnector {
         Error::new(ErrorKind::Timeout, text)
     }
 
-    /// Opens the place of a connectionless transport.
     fn connect_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
         let connect_options = connect_options(&self.options, self.options.pattern)?;
         let driver = self.endpoint.transport().connectionless()?;
@@ -393,7 +375,7 @@ impl Reconnector {
         })
     }
 
-    /// Connects without a hello, for plain framing. `None` as for [`Reconnector::connect`].
+    /// Connects without a hello, for plain framing. None as for [`Reconnector::connect`].
     fn reach(
         &self,
         dialling: &Dialling<'_>,
@@ -406,7 +388,7 @@ impl Reconnector {
         plain::link(stream, self.options.pattern, &self.options, &self.numbers, true).map(Some)
     }
 
-    /// Connects to the listener and exchanges hellos. `None` as for [`Reconnector::connect`].
+    /// Connects and exchanges hellos. None as for [`Reconnector::connect`].
     fn dial(
         &self,
         dialler: &Dialler,
@@ -434,8 +416,7 @@ impl Reconnector {
         let peer = Peer::new(&peer_hello, options, owner);
         let (tx, rx) = offer.join(
             called.stream,
-            // With several processes at one socket, the kernel reports the process that bound it, which may
-            // not be this one.
+            // If several processes share a socket, the kernel reports the process that bound it, maybe another one.
             called.process.filter(|_| !peer_hello.shared),
             peer_hello.session,
             called.descriptors.into_iter().map(PeerFile::from).collect(),

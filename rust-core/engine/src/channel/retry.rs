@@ -1,14 +1,19 @@
-//! The event that ends the wait of an object without a connection: a watch of the name, a timer, or both, in the epoll
-//! set of that object.
+//! The event that ends the wait of an object without a connection: a watch of the name, a timer, or both.
 //!
-//! Every attempt to connect, to join or to open is made by [`Retry::attempt`], and an attempt without a connection
-//! leaves one of these events behind, whatever ended it. No program listens: the watch of the name, where there is one.
-//! Every other outcome (a listener that is busy, silent or ending, a refusal, an error of the kernel): a timer with
-//! growing pauses beside the watch, because a listener that stays and answers otherwise later changes nothing in its
-//! directory. A connection that was lost sets the timer at once.
+//! [`Retry::attempt`] makes every attempt to connect, to join or to open. Each attempt without a connection leaves an
+//! event in the object's epoll set:
 //!
-//! The timer is made with the object and while there is no connection. The loss of one frees descriptors first; should
-//! the process have none all the same, [`Retry::is_armed`] tells, and the object keeps itself readable.
+//! | outcome | event |
+//! |---|---|
+//! | no program listens | the watch of the name, if it exists |
+//! | a busy, silent or ending listener; a refusal; a kernel error | a timer with growing pauses, and the watch |
+//! | a lost connection | the timer at once |
+//!
+//! The second row needs the timer, because a listener that later answers differently changes nothing in its
+//! directory.
+//!
+//! The timer exists while there is no connection. The loss of a connection frees descriptors first. If the process
+//! has none all the same, [`Retry::is_armed`] returns false, and the object keeps itself readable.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,41 +33,39 @@ use crate::transport::place::Place;
 /// The pause between two attempts while the process has no descriptors for a timer.
 const UNARMED: Duration = Duration::from_millis(100);
 
-/// What the timer was armed for.
+/// The purpose of the armed timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Armed {
     /// Another attempt.
     Pause,
-    /// The end of the time that a listener has to answer, which ends the wait of an attempt under way alone.
+    /// The listener's time to answer. Its end affects only the wait of a pending attempt.
     Answer,
 }
 
-/// What ends the wait of one object without a connection.
 pub struct Retry {
-    /// The set of the object, in which the watch and the timer are.
+    /// The object's set, which holds the watch and the timer.
     set: Epoll,
     token: u64,
-    /// Whether the object watches for its name: one that others watch for has only the timer.
+    /// Whether the object itself watches for its name. Otherwise it has only the timer.
     watches: bool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// In the set while there is no connection, as far as the process has descriptors.
+    /// In the set without a connection, if the process has descriptors.
     timer: Option<Arc<Timer>>,
-    /// Reports the name. Exists while there is no connection.
+    /// Reports the name. Exists only without a connection.
     watch: Option<Arc<Watch>>,
     /// Failed attempts in a row.
     redial: Redial,
-    /// Whether the watch ends the wait: no program listened when it was there already.
+    /// Whether the watch ends the wait: it existed when no program listened.
     is_name_awaited: bool,
-    /// What the timer ends the wait for.
     armed: Option<Armed>,
 }
 
 impl Retry {
-    /// Returns what ends the waits on this set.
+    /// Returns the retry state of an object with this set.
     ///
     /// # Errors
     /// `OutOfMemory` if the process has no descriptors left.
@@ -72,14 +75,15 @@ impl Retry {
         Ok(retry)
     }
 
-    /// Leaves the watch of the name to the caller, which calls [`Retry::is_due`] when it appears.
+    /// Leaves the watch of the name to the caller, which calls [`Retry::is_due`] when the name appears.
     #[must_use]
     pub fn without_watch(self) -> Retry {
         Retry { watches: false, ..self }
     }
 
-    /// Makes one attempt, which may wait. Unless it returns a connection, an event is left in the set. `appears` is the
-    /// signal of the name.
+    /// Makes one attempt, which may wait. Without a connection, an event is left in the set.
+    ///
+    /// `appears` is the signal of the name.
     pub fn attempt<T>(
         &self,
         appears: Option<Appears<'_>>,
@@ -89,14 +93,14 @@ impl Retry {
         let outcome = attempt();
         match &outcome {
             Ok(Some(_)) => self.connected(),
-            // What ended the wait is an event of its own; the next attempt is due all the same.
+            // The cause of the end has its own event, but the next attempt is due anyway.
             Ok(None) => self.is_due(),
             Err(error) => self.failed(error.kind(), appears),
         }
         outcome
     }
 
-    /// Begins an attempt: what happens from now on ends the next wait.
+    /// Begins an attempt: events from now on end the next wait.
     pub fn begin(&self) {
         let mut state = self.state();
         state.is_name_awaited = false;
@@ -104,7 +108,6 @@ impl Retry {
         state.watch.iter().for_each(|watch| watch.drain());
     }
 
-    /// Notes that there is a connection.
     pub fn connected(&self) {
         let mut state = self.state();
         state.redial.succeeded();
@@ -120,18 +123,17 @@ impl Retry {
         }
     }
 
-    /// Notes that an attempt is due now: a connection was lost, or another thread has made one.
+    /// Notes that an attempt is due now, after a lost connection or another thread's attempt.
     pub fn is_due(&self) {
         self.arm(&mut self.state(), Duration::ZERO, Armed::Pause);
     }
 
-    /// Notes that an attempt has failed.
     fn failed(&self, kind: ErrorKind, appears: Option<Appears<'_>>) {
         let mut state = self.state();
         let is_absent = state.is_name_awaited && matches!(kind, ErrorKind::NotFound | ErrorKind::Timeout);
         let has_event = match state.armed {
             Some(Armed::Pause) => true,
-            // A listener that ended the attempt at once has left the time that it had to answer.
+            // A listener that ended the attempt at once has not used up its time to answer.
             Some(Armed::Answer) => kind == ErrorKind::Timeout,
             None => false,
         };
@@ -141,17 +143,18 @@ impl Retry {
         if let Some(Appears::Name(place) | Appears::Opened(place)) = appears
             && self.watches
         {
-            // Without a watch, the timer alone is used.
+            // Without a watch, only the timer is used.
             let _ = self.watch(&mut state, place);
         }
         self.pause(&mut state);
     }
 
-    /// Notes that no program listens, and watches for one. True if the watch is new, so that the listener has to be
-    /// tried once more before the wait: it may have appeared just before.
+    /// Notes that no program listens, and watches for one. Returns true if the watch is new.
+    ///
+    /// The caller then tries once more before it waits, because the listener may just have appeared.
     ///
     /// # Errors
-    /// Those of the watch; the timer is armed then.
+    /// Errors of the watch; the timer is then armed.
     pub fn not_listening(&self, appears: Appears<'_>) -> Result<bool> {
         let mut state = self.state();
         match appears {
@@ -175,7 +178,7 @@ impl Retry {
         }
     }
 
-    /// Waits for the name, unless `watch` fails: then for the timer.
+    /// Waits for the name, or for the timer if `watch` fails.
     fn watch_or_arm(
         &self,
         state: &mut State,
@@ -189,49 +192,48 @@ impl Retry {
         watched
     }
 
-    /// Notes that a listener is there and could not take the connection now.
     pub fn busy(&self) {
         let mut state = self.state();
         let pause = state.redial.was_busy(random_number());
         self.arm(&mut state, pause, Armed::Pause);
     }
 
-    /// Notes that a listener has until then to answer.
+    /// Notes the listener's deadline for its answer.
     pub fn awaits_answer(&self, until: Deadline) {
         let left = until.remaining().unwrap_or(Duration::MAX);
         self.arm(&mut self.state(), left, Armed::Answer);
     }
 
-    /// Adds what reports the answer to an attempt that no call waits for.
+    /// Adds the descriptor that reports the answer to an attempt that no call waits for.
     pub fn watch_answer(&self, descriptor: BorrowedFd<'_>) -> Result<()> {
         self.set.add(descriptor, self.token, Interest::IN | Interest::RDHUP)
     }
 
-    /// Removes it: a call goes on with the attempt.
+    /// Removes that descriptor: a call continues the attempt.
     pub fn forget_answer(&self, descriptor: BorrowedFd<'_>) {
         self.set.remove(descriptor);
     }
 
-    /// Returns whether another attempt may have another outcome than the last one: its pause is over, or the name has
-    /// changed. The watch tells of every name in its directory.
+    /// Returns whether another attempt may differ: its pause is over, or the name may have changed.
+    ///
+    /// The watch reports every name in its directory.
     pub fn may_succeed(&self) -> bool {
         let state = self.state();
         let is_over = state.timer.as_ref().is_some_and(|timer| is_readable(timer.as_fd()));
         let is_armed = state.armed.is_some() || state.is_name_awaited;
-        // Always asked, because that is what takes the events from the descriptor.
+        // Always called, because this takes the events from the descriptor.
         let has_changed = state.watch.as_ref().is_some_and(|watch| watch.has_changed());
         is_over || has_changed || !is_armed
     }
 
-    /// Waits until an attempt is due, or one that is under way has an `answer`; false if one of `wakers` ended the
-    /// wait.
+    /// Waits until an attempt is due or has an `answer`; false if one of `wakers` ended the wait.
     pub fn wait(
         &self,
         wakers: &[BorrowedFd<'_>],
         answer: Option<BorrowedFd<'_>>,
         waiting: &mut Waiting<'_>,
     ) -> Result<bool> {
-        // The lock is not held: another thread may note that the connection of the other direction was lost.
+        // The lock is free: another thread may note the loss of the other direction's connection.
         let (watch, timer) = {
             let state = self.state();
             (state.watch.clone(), state.timer.clone())
@@ -244,7 +246,7 @@ impl Retry {
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 
-    /// Waits with `wait`: as long as the caller does, but where no event is left that ends it, for a short time.
+    /// Waits with `wait`, but only for a short time if no event would end the wait.
     pub fn bounded(
         &self,
         waiting: &mut Waiting<'_>,
@@ -263,7 +265,7 @@ impl Retry {
         }
     }
 
-    /// Makes the watch; true if it is new.
+    /// Makes the watch. Returns true if it is new.
     fn watch(&self, state: &mut State, place: &Place) -> Result<bool> {
         if state.watch.is_some() {
             return Ok(false);
@@ -284,7 +286,6 @@ impl Retry {
         state.armed.is_some() || state.is_name_awaited
     }
 
-    /// Arms the timer for another failed attempt.
     fn pause(&self, state: &mut State) {
         let pause = state.redial.failed(random_number());
         self.arm(state, pause, Armed::Pause);
@@ -295,7 +296,6 @@ impl Retry {
         state.armed = armed.is_ok().then_some(what);
     }
 
-    /// Returns the timer, which is made if there is none.
     fn make_timer(&self, state: &mut State) -> Result<Arc<Timer>> {
         if let Some(timer) = &state.timer {
             return Ok(timer.clone());
@@ -318,8 +318,7 @@ impl Retry {
     }
 }
 
-/// Returns a number that spreads the attempts of clients which lost the same listener; where the kernel gives none,
-/// they are not spread.
+/// Spreads the attempts of clients that lost the same listener, if the kernel gives a number.
 fn random_number() -> u64 {
     random::number().unwrap_or_default()
 }
@@ -354,7 +353,7 @@ mod tests {
         let retry = Retry::new(&Epoll::new().unwrap(), 1).unwrap();
         retry.begin();
         assert!(!retry.is_armed());
-        // It is not at its end, so nothing is said of it.
+        // The wait does not reach its end, so it reports nothing.
         let mut waiting = Waiting::until(Deadline::after(SOON));
         assert!(retry.wait(&[], None, &mut waiting).unwrap());
         let mut waiting = Waiting::at_once();

@@ -1,16 +1,13 @@
-//! Schemas at connect: each side sends the fingerprint of its own, and the caller compares before it
-//! is admitted.
+//! Schemas at connect: each side sends its fingerprint, and the caller compares before it is admitted.
 //!
-//! A caller sends the fingerprint of its schema, and those of other schemas that it has found to
-//! fit. A listener whose schema is not among them does not admit it, and answers with its own
-//! fingerprint. Then the caller queries that schema in parts, compares, and calls again; or it
-//! reports to the listener what differs, and its program gets `SchemaMismatch`. So the one thread
-//! that answers all connections of the listener's process never parses a schema of a peer. A side
-//! without a schema sends no fingerprint, and neither do older versions: they are admitted without
-//! a comparison.
+//! A caller sends the fingerprints of its schema and of other schemas that it found to fit. A listener with another
+//! schema answers with its own fingerprint and does not admit the caller. The caller then queries that schema in
+//! parts, compares, and calls again. After a mismatch it reports the difference to the listener, and its program gets
+//! `SchemaMismatch`. So the single thread that answers all connections of a process never parses a peer's schema. A
+//! side without a schema, or of an older version, sends no fingerprint and is admitted without a comparison.
 //!
-//! [`negotiate`] is the listener's part, [`SchemaNegotiation`] the caller's; `stored` replaces both
-//! where no program answers.
+//! [`negotiate`] is the listener's part, [`SchemaNegotiation`] the caller's. If no program answers, `stored` replaces
+//! both.
 
 pub mod stored;
 
@@ -28,10 +25,10 @@ use crate::transport::attached;
 use crate::transport::kind::Transport;
 use crate::value::Map;
 
-/// Comparisons that a caller remembers, at most.
+/// The most comparisons that a caller remembers.
 const MAX_KNOWN: usize = 8;
 
-/// Which values at a name a schema describes.
+/// The values at a name that a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Describes {
     /// Messages that are sent, published, or requested.
@@ -43,7 +40,6 @@ pub enum Describes {
 impl Describes {
     const ALL: [Describes; 2] = [Describes::Messages, Describes::Replies];
 
-    /// Returns the schema of these values in the options.
     fn of(self, options: &Options) -> Option<&Arc<PreparedSchema>> {
         match self {
             Describes::Messages => options.schema.as_ref(),
@@ -51,7 +47,6 @@ impl Describes {
         }
     }
 
-    /// Returns the fingerprints of that schema in a hello.
     fn fingerprints(self, hello: &Hello) -> &[Fingerprint] {
         match self {
             Describes::Messages => &hello.schemas,
@@ -59,7 +54,6 @@ impl Describes {
         }
     }
 
-    /// The same, to be set.
     fn fingerprints_mut(self, hello: &mut Hello) -> &mut Vec<Fingerprint> {
         match self {
             Describes::Messages => &mut hello.schemas,
@@ -67,7 +61,7 @@ impl Describes {
         }
     }
 
-    /// Returns the field of a query with the offset from which it requests the canonical form.
+    /// Returns the field of a query with the requested offset in the canonical form.
     fn wanted(self, query: &mut Hello) -> &mut Option<u64> {
         match self {
             Describes::Messages => &mut query.schema_at,
@@ -75,7 +69,7 @@ impl Describes {
         }
     }
 
-    /// Returns the name in errors, behind "the".
+    /// Returns the name in errors, after "the".
     pub fn title(self) -> &'static str {
         match self {
             Describes::Messages => "schema",
@@ -83,7 +77,7 @@ impl Describes {
         }
     }
 
-    /// Returns the file that stores it in the directory of a spool or a journal.
+    /// Returns the file of the schema in the directory of a spool or a journal.
     fn file(self) -> &'static str {
         match self {
             Describes::Messages => attached::SCHEMA,
@@ -91,8 +85,7 @@ impl Describes {
         }
     }
 
-    /// Returns which side reads the other's messages, for a caller of a name of this pattern; none if nothing
-    /// is compared.
+    /// Returns which side of a name of this pattern reads the messages; none without a comparison.
     fn reads(self, name: Pattern) -> Option<Readers> {
         match (name, self) {
             (Pattern::Publish, Describes::Messages) | (Pattern::Request, Describes::Replies) => {
@@ -109,16 +102,13 @@ impl Describes {
 pub struct SchemaNegotiation {
     /// The name under which it reports a mismatch.
     client_id: Option<String>,
-    /// One for each schema of the program.
     sides: Vec<ProgramSchema>,
 }
 
-/// One schema of the program.
 struct ProgramSchema {
     describes: Describes,
     own: Arc<PreparedSchema>,
-    /// Schemas of listeners that were compared with it, by fingerprint, the newest first; with an
-    /// error if they do not fit.
+    /// Compared schemas of listeners, the newest first; with an error after a mismatch.
     compared: Mutex<Vec<(Fingerprint, Option<Error>)>>,
 }
 
@@ -151,7 +141,7 @@ impl SchemaNegotiation {
         (!sides.is_empty()).then(|| SchemaNegotiation { client_id: options.client_id.clone(), sides })
     }
 
-    /// Returns the hello with the fingerprints: its own first, then those that fit.
+    /// Returns the hello with its own fingerprint first, then those that fit.
     pub fn with_fingerprints(&self, hello: &Hello) -> Hello {
         let mut hello = hello.clone();
         for side in &self.sides {
@@ -164,11 +154,10 @@ impl SchemaNegotiation {
         hello
     }
 
-    /// Returns whether the listener's schemas are known to fit, or it has none. False if they have
-    /// to be compared.
+    /// Returns whether the listener's schemas are known to fit. If false, they must be compared.
     ///
     /// # Errors
-    /// `SchemaMismatch` if one is known not to fit.
+    /// `SchemaMismatch` for a known mismatch.
     pub fn fits(&self, peer_hello: &Hello) -> Result<bool> {
         let mut fits = true;
         for side in &self.sides {
@@ -177,11 +166,12 @@ impl SchemaNegotiation {
         Ok(fits)
     }
 
-    /// Queries the schemas of a listener, compares them, and stores the result. `ask` returns the answer to a
-    /// query, or none if the listener could not answer; then the result is still unknown.
+    /// Queries a listener's schemas, compares them, and stores the result.
+    ///
+    /// If `ask` returns none, the listener could not answer, and the result stays unknown.
     ///
     /// # Errors
-    /// `SchemaMismatch` if one does not fit; the listener gets it as well.
+    /// `SchemaMismatch`, which is also reported to the listener.
     pub fn compare(
         &self,
         peer_hello: &Hello,
@@ -195,7 +185,6 @@ impl SchemaNegotiation {
         Ok(())
     }
 
-    /// The same for one schema.
     fn compare_one(
         &self,
         side: &ProgramSchema,
@@ -217,8 +206,7 @@ impl SchemaNegotiation {
             Some((here, there)) => {
                 *describes.wanted(&mut query) = None;
                 query.mismatch = Some(there);
-                // A failure to report the difference to the listener is ignored: this side's program gets the
-                // error.
+                // A failed report is ignored: this side's program gets the error.
                 let _ = ask(&query);
                 Some(mismatch(&here))
             }
@@ -230,11 +218,12 @@ impl SchemaNegotiation {
     }
 }
 
-/// Queries the canonical form of a listener's schema in parts: of the schema with this fingerprint,
-/// or of whichever it has. None if the listener could not answer, or has another schema meanwhile.
+/// Queries the canonical form of a listener's schema in parts, of any schema or of this fingerprint.
+///
+/// Returns none if the listener could not answer, or has another schema by now.
 ///
 /// # Errors
-/// `Malformed` for an answer that is not the part that was requested; `TooLarge`.
+/// `Malformed` if the answer is another part than requested; `TooLarge`.
 pub fn fetch(
     query: &mut Hello,
     describes: Describes,
@@ -268,13 +257,11 @@ pub fn fetch(
     }
 }
 
-/// Returns the error for schemas that do not fit.
 fn mismatch(differences: &str) -> Error {
     Error::new(ErrorKind::SchemaMismatch, differences)
 }
 
-/// Puts into a listener's answer what a caller needs of its schemas. False if the caller has to compare
-/// first: it gets the answer and is not admitted.
+/// Adds the listener's schemas to its answer. False if the caller must compare before it is admitted.
 pub fn negotiate(options: &Options, transport: Transport, peer_hello: &Hello, own: &mut Hello) -> bool {
     let mut fits = true;
     for describes in Describes::ALL {
@@ -292,7 +279,7 @@ pub fn negotiate(options: &Options, transport: Transport, peer_hello: &Hello, ow
     fits
 }
 
-/// Adds the names and versions of the schemas to what listings show.
+/// Adds the names and versions of the schemas to the state that listings show.
 pub fn add_titles(options: &Options, state: &mut Map) {
     for (describes, key) in Describes::ALL.into_iter().zip(["schema", "reply_schema"]) {
         if let Some(held) = describes.of(options) {
@@ -301,8 +288,7 @@ pub fn add_titles(options: &Options, state: &mut Map) {
     }
 }
 
-/// Returns the part of the canonical form from this offset on, as long as the transport allows; none
-/// behind its end.
+/// Returns the part of the canonical form at this offset, as long as the transport allows.
 fn part(held: &PreparedSchema, at: u64, transport: Transport) -> Option<SchemaPart> {
     let most = transport.capabilities().schema_part;
     let form = held.form();
@@ -316,16 +302,15 @@ pub fn answer(hello: &Hello) -> Result<HandshakeAnswer> {
     Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }
 
-/// Returns the difference that a caller reports, on one line. The text comes from a peer, so it is cut.
+/// Returns a caller's reported difference on one line, cut because a peer sent it.
 pub fn reported_mismatch(peer_hello: &Hello, source: &str) -> Option<String> {
-    /// Characters of it that are shown.
     const MAX_SHOWN: usize = 1024;
     let reported = peer_hello.mismatch.as_deref()?;
     let end = reported.char_indices().nth(MAX_SHOWN).map_or(reported.len(), |(end, _)| end);
     Some(format!("{}: {}", quoted(source), one_line(&reported[..end])))
 }
 
-/// Returns the error of a channel whose single peer called with a schema that does not fit.
+/// Returns the error of a channel whose single peer called with an unsuitable schema.
 pub fn refused(reported: &str) -> Error {
     mismatch(&format!("the peer connected and its schema does not fit; it reports of ours: {reported}"))
 }

@@ -1,17 +1,14 @@
-//! The sessions of a listener's clients: of those that are connected, and of those that may reconnect.
+//! The sessions of a listener's connected clients, and of clients that may reconnect.
 //!
-//! A session outlives its connection. When a client disconnects, its state moves to
-//! [`DisconnectedPeers`](crate::session::peers), which is bounded by `absent_clients` and `replay_bytes`;
-//! when the client connects again under the same identity, it gets the same state, and unacknowledged
-//! messages are sent again. A client without a `client_id` is identified by its session number, so that a
-//! broken link resumes but a restarted program does not.
+//! A session outlives its connection. The state of a disconnected client moves to
+//! [`DisconnectedPeers`](crate::session::peers), within `absent_clients` and `replay_bytes`. If the client connects
+//! again under its identity, it gets that state and the unacknowledged messages. The session number identifies a
+//! client without a `client_id`: a broken link resumes, but a restarted program does not.
 //!
-//! Calls come in this order: `recall` while a hello is answered, `connected` once the link exists, and
-//! `disconnected` from the drop of its [`ConnectionGuard`]. A hello after which no link is made leaves the
-//! registry as it was.
+//! Calls come in this order: `recall` while a hello is answered, `connected` once the link exists, and `disconnected`
+//! from the drop of its [`ConnectionGuard`]. A hello without a link leaves the registry unchanged.
 //!
-//! No lock of a [`SessionState`] is taken before the registry's own, so that the lock order is always the
-//! same.
+//! Lock order: the registry before any [`SessionState`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,8 +21,7 @@ use crate::session::Identity;
 use crate::session::peers::{DisconnectedPeers, KeptSize, PeerLimits};
 use crate::sys::random;
 
-/// The sessions of one listener. Shared by its handshake handler, on the acceptor thread, and by the guards
-/// of its links, on any thread.
+/// Shared by the handshake handler on the acceptor thread, and by the guards of links on any thread.
 pub struct SessionRegistry {
     options: Options,
     sessions: Mutex<Sessions>,
@@ -38,12 +34,11 @@ struct Sessions {
 
 struct Connected {
     session_state: Arc<SessionState>,
-    /// The guard of the newest link of this client: an older link may end later.
+    /// The guard of the client's newest link: an older link may end later.
     guard: Weak<ConnectionGuard>,
 }
 
 impl SessionRegistry {
-    /// Returns an empty registry, bounded by `absent_clients` and `replay_bytes`.
     pub fn new(options: &Options) -> Arc<SessionRegistry> {
         let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
         let limits = PeerLimits { count: options.absent_clients, bytes };
@@ -55,7 +50,7 @@ impl SessionRegistry {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the state for a client whose hello carries this session: the kept one, or a new one.
+    /// Returns the kept state for a client whose hello carries this session, or a new state.
     ///
     /// # Errors
     /// `AddressInUse` if another living program is connected under the same `client_id`.
@@ -65,7 +60,7 @@ impl SessionRegistry {
             let connected = sessions.connected.get(identity);
             connected.map(|client| (client.session_state.clone(), client.guard.upgrade()))
         };
-        // The lock is released here: `guard` may be the last reference by now, and its drop takes the lock.
+        // The lock is free here: `guard` may be the last reference, and its drop takes the lock.
         if let Some((session_state, guard)) = connected {
             let same = session_state.halves().outbox.peer().is_some_and(|(_, s)| s == session);
             if let Some(guard) = guard
@@ -79,21 +74,20 @@ impl SessionRegistry {
                     );
                     return Err(Error::new(ErrorKind::AddressInUse, text));
                 }
-                // The same program connects again, so its last link has broken before this side noticed.
+                // The same program connects again: its last link broke, but this side has not noticed.
                 guard.disconnect();
             }
             return Ok(session_state);
         }
         let sessions = self.sessions();
-        // Only `connected` removes the state from there: a client that does not complete its connection stays
-        // counted among the disconnected ones.
+        // Only `connected` removes the state. A client that does not complete its connection thus still counts as
+        // disconnected.
         if let Some(session_state) = sessions.disconnected.get(identity) {
             return Ok(session_state.clone());
         }
         Ok(SessionState::new(random::number()?, &self.options))
     }
 
-    /// Records that a client's link exists.
     pub fn connected(
         &self,
         identity: &Identity,
@@ -106,9 +100,9 @@ impl SessionRegistry {
         sessions.connected.insert(identity.clone(), client);
     }
 
-    /// Records that the link with this guard has ended, unless a newer link of the client has replaced it.
-    /// Returns the clients whose kept messages are lost because the bounds are reached, each with their
-    /// number.
+    /// Records the end of the link with this guard, unless a newer link has replaced it.
+    ///
+    /// Returns the clients whose kept messages exceed the bounds and are lost, with their counts.
     pub fn disconnected(&self, identity: &Identity, guard: *const ConnectionGuard) -> Vec<(Identity, u64)> {
         let mut sessions = self.sessions();
         if sessions.connected.get(identity).is_none_or(|client| client.guard.as_ptr() != guard) {

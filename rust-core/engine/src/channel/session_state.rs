@@ -1,16 +1,12 @@
-//! The session with one peer: its outbox and inbox, and the other state that its threads and the acceptor
-//! share.
+//! The session with one peer: outbox, inbox, and the state that its threads and the acceptor share.
 //!
-//! A [`SessionState`] lives as long as its peer may return: a channel has one, a server one for
-//! each client. It has one link after the other; each is announced with [`SessionState::link_up`] (by the half
-//! that sends) and [`SessionState::begin_receiving`] (by the half that receives), because the halves
-//! change links at different moments.
+//! A [`SessionState`] lives as long as its peer may return. A channel has one, a server has one per client. It has
+//! one link after the other. The sending half announces a link with [`SessionState::link_up`], the receiving half
+//! with [`SessionState::begin_receiving`], because they change links at different moments.
+//! [`Connection`](crate::session::Connection), pure state under this lock, decides the fate of messages.
 //!
-//! What becomes of its messages decides its [`Connection`](crate::session::Connection), which is pure state under this
-//! lock.
-//!
-//! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of
-//! the channel, because taking one passes through this lock (`sys::seat`).
+//! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction,
+//! because taking one passes through this lock (`sys::seat`).
 
 pub mod admission;
 mod calls;
@@ -39,23 +35,21 @@ use self::halves::Page;
 pub use self::halves::SessionHalves;
 pub use self::lender::SlotLender;
 
-/// The result of the hellos of a link: the peer's session, and the session state of this side for it.
+/// The result of the hellos of a link.
 #[derive(Clone)]
 pub struct Negotiated {
     /// The session in the peer's hello.
     pub hello: SessionHello,
-    /// The identity by which the peer is recognised when it connects again.
+    /// Recognises the peer when it connects again.
     pub identity: Identity,
     pub session_state: Arc<SessionState>,
-    /// The pages in shared memory in which each side publishes how far it has consumed; none if the transport
-    /// has no shared memory, so that acknowledgements travel in frames.
+    /// Shared pages in which each side publishes its consumption; none if frames carry acknowledgements.
     pub ack_words: Option<Arc<AckWords>>,
-    /// The slots in which this side places long arrays; none if the link shares no memory.
+    /// The slots for this side's long arrays; none if the link shares no memory.
     pub slots: Option<Arc<Slots>>,
 }
 
 impl Negotiated {
-    /// Returns the pages of the link, if it has some.
     fn page(&self) -> Option<Page> {
         self.ack_words.clone().map(Page)
     }
@@ -67,19 +61,16 @@ impl Reuse for StoredMessage {
     }
 }
 
-/// The session with one peer.
 pub struct SessionState {
-    /// The outbox and the inbox. Shared with the directions of the channel, of which it is the gate.
+    /// Shared with the directions of the channel, as their gate.
     halves: Arc<seat::Mutex<SessionHalves>>,
-    /// Signalled at every acknowledgement, for a thread that waits for room while another one
-    /// receives.
+    /// Signalled at every acknowledgement, for a thread that waits for room while another one receives.
     pub acknowledgements: LazyWaker,
-    /// The fork generation. In a forked child a thread of the parent may have the lock for good.
+    /// The fork generation. In a forked child, a thread of the parent may hold the lock forever.
     generation: u64,
 }
 
 impl SessionState {
-    /// Returns the state for a new session with this number, which has had no peer.
     pub fn new(session: u64, options: &Options) -> Arc<SessionState> {
         let keeps = options.delivery.unwrap_or(Delivery::AtLeastOnce) != Delivery::BestEffort;
         let limits = keeps.then_some(ReplayLimits {
@@ -98,7 +89,7 @@ impl SessionState {
         })
     }
 
-    /// Locks the halves. Held for a few operations, never while waiting.
+    /// Locks the halves, for a few operations without a wait.
     pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
         debug_assert_eq!(
             self.generation,
@@ -108,23 +99,22 @@ impl SessionState {
         seat::lock(&self.halves)
     }
 
-    /// Returns the lock of the halves, for the directions of a channel.
     pub fn gate(&self) -> Arc<seat::Mutex<SessionHalves>> {
         self.halves.clone()
     }
 
-    /// Returns whether there is a newer link than this one.
     pub fn is_newer(&self, than: u64) -> bool {
         self.halves().is_newer(than)
     }
 
-    /// Returns this side's part of a hello that is written now.
+    /// Returns this side's part of a hello to write now.
     pub fn hello(&self) -> SessionHello {
         self.halves().hello()
     }
 
-    /// Starts sending over this link. Messages kept for another peer are dropped and counted in
-    /// `event_log`. Returns false if there is a newer link.
+    /// Starts sending over this link. Returns false if a newer link exists.
+    ///
+    /// Drops messages kept for another peer, and counts them in `event_log`.
     ///
     /// # Errors
     /// `Malformed` if the peer's hello has impossible claims.
@@ -140,19 +130,19 @@ impl SessionState {
         Ok(true)
     }
 
-    /// Drops the messages kept for a peer that ended with this link and cannot return, and counts them in `event_log`.
+    /// Drops and counts the messages of a peer that ended with this link and cannot return.
     pub fn peer_gone(&self, link: u64, event_log: &EventLog) {
         let (dropped, lost) = self.halves().peer_gone(link);
         event_log.dropped_for_peer(dropped, lost);
     }
 
-    /// Starts receiving over this link.
     pub fn begin_receiving(&self, link: u64, negotiated: &Negotiated) {
         self.halves().begin_receiving(link, &negotiated.hello, negotiated.page());
     }
 
-    /// Ends sending over a link: the last number in its page is read, then the page and the slots
-    /// are released. A link that was replaced already changes nothing.
+    /// Ends sending over a link: reads the last number in its page, then releases page and slots.
+    ///
+    /// Does nothing for a replaced link.
     pub fn sending_ended(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
         if halves.sending_ended(negotiated.page().as_ref()) {
@@ -160,37 +150,37 @@ impl SessionState {
         }
     }
 
-    /// Ends receiving over a link. A link that was replaced already changes nothing.
+    /// Ends receiving over a link. Does nothing for a replaced link.
     pub fn receiving_ended(&self, negotiated: &Negotiated) {
         self.halves().receiving_ended(negotiated.page().as_ref());
     }
 
-    /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed). Returns
-    /// whether something is to be said on this occasion.
+    /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed).
+    ///
+    /// Returns whether this occasion requires a frame.
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         self.halves().consumed(trigger)
     }
 
-    /// Records an acknowledgement by the program: see [`Inbox::acknowledge`](crate::session::Inbox::acknowledge).
+    /// See [`Inbox::acknowledge`](crate::session::Inbox::acknowledge).
     pub fn acknowledge(&self, session: u64, up_to: u64) {
         self.halves().acknowledge(session, up_to);
     }
 
-    /// Records that one message is consumed: see [`Inbox::finished`](crate::session::Inbox::finished).
+    /// See [`Inbox::finished`](crate::session::Inbox::finished).
     pub fn finished(&self, session: u64, number: u64) {
         self.halves().finished(session, number);
     }
 
-    /// Returns the messages that the peer has not acknowledged yet.
     pub fn unacknowledged(&self) -> Unacknowledged {
         let mut halves = self.halves();
         halves.read_peer_page();
         halves.outbox.unacknowledged()
     }
 
-    /// Asks a peer that acknowledges in its page for a frame as soon as there is room for such a
-    /// message. The caller checks for room once more afterwards, because the peer may have consumed
-    /// in between.
+    /// Asks a peer that acknowledges in its page for a frame once there is room for such a message.
+    ///
+    /// The caller then checks for room once more, because the peer may have consumed in between.
     pub fn want_room(&self, class: RetransmitClass, bytes: usize) {
         let mut halves = self.halves();
         if !halves.outbox.has_room(class, bytes) {
@@ -199,8 +189,9 @@ impl SessionState {
         }
     }
 
-    /// Asks a peer that acknowledges in its page for a frame once everything that was sent is
-    /// consumed. The caller checks once more afterwards.
+    /// Asks a peer that acknowledges in its page for a frame once everything sent is consumed.
+    ///
+    /// The caller then checks once more.
     pub fn want_consumed(&self) {
         let mut halves = self.halves();
         let number = halves.outbox.unacknowledged().last;
@@ -212,14 +203,13 @@ impl SessionState {
         self.halves().want(0);
     }
 
-    /// Records that this request has its answer, or that its caller waits no longer: it is not sent again. Wakes
-    /// threads that wait for the room that it had.
+    /// Ends a request that is answered or given up, and wakes threads that wait for its room.
     pub fn finish_request(&self, request: u64) {
         self.halves().outbox.finish_request(request);
         self.acknowledgements.wake();
     }
 
-    /// Takes over an acknowledgement from a frame, and wakes threads that wait for room.
+    /// Takes an acknowledgement from a frame over, and wakes threads that wait for room.
     ///
     /// # Errors
     /// `Malformed` for an impossible number: the caller ends the link.
@@ -229,11 +219,12 @@ impl SessionState {
         Ok(())
     }
 
-    /// Accepts the message of a frame: takes over the acknowledgement in its header, calls `first`, and records the
-    /// message. Returns the session and how many messages before it were lost; none for a duplicate.
+    /// Accepts a frame's message and acknowledgement; calls `first` before recording.
+    ///
+    /// Returns the session and the count of messages lost before; none for a duplicate.
     ///
     /// # Errors
-    /// Those of `first`, and `Malformed` for an impossible number: the caller ends the link.
+    /// Errors of `first`, and `Malformed` for an impossible number: the caller ends the link.
     pub fn accept(
         &self,
         header: &Header,
@@ -266,7 +257,6 @@ impl SessionState {
         })
     }
 
-    /// Adds the counters of the session to an object's `stats()`.
     pub fn add_stats(&self, stats: &mut Map) {
         let mut halves = self.halves();
         halves.read_peer_page();
@@ -285,7 +275,6 @@ impl SessionState {
     }
 }
 
-/// Returns the retransmission class of a message, from its kind and flags.
 pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     let idempotent = flags & flags::IDEMPOTENT != 0;
     match (kind, idempotent) {

@@ -1,15 +1,14 @@
-//! Schemas that are stored in the directory of a spool or a journal, because no program may be there
-//! to answer.
+//! Schemas stored in the directory of a spool or a journal, because no program may be there to answer.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `.schema` | the schema of the last program that served the spool or wrote the journal |
 //! | `.reply_schema` | for a spool, the schema of its server's replies |
-//! | `0123456789abcdef.schema` | for a journal, each schema that its records were written with, under the first 8 bytes of its fingerprint |
+//! | `0123456789abcdef.schema` | for a journal, each schema of its records, by the first 8 bytes of the fingerprint |
 //!
-//! A record of a journal names its schema in its header. The file is on the disk before the first
-//! such record is written, and it is removed once no segment has a record of it. Each file holds a
-//! CBOR map of `pattern` and `schema`, the canonical form.
+//! A record of a journal names its schema in its header. The file is on the disk before the first such record, and is
+//! removed once no segment has such a record. Each file holds a CBOR map of `pattern` and `schema`, the canonical
+//! form.
 
 use std::sync::Arc;
 
@@ -27,26 +26,23 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 use crate::value::Value;
 
-/// Schemas that a reader of a journal has found to fit and remembers, at most.
+/// The most fitting schemas that a reader of a journal remembers.
 const MAX_KNOWN: usize = 64;
-/// Suffix of the file of a journal's schema.
 const SUFFIX: &str = ".schema";
 
-/// Returns the file of the schema with this number.
 fn file_of(id: u64) -> String {
     let digits: String = id.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     digits + SUFFIX
 }
 
-/// Returns the number in the name of such a file; none for another file.
 fn id_of(file: &str) -> Option<u64> {
     let digits = file.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok().map(u64::swap_bytes).filter(|id| file_of(*id) == file)
 }
 
-/// Compares the own schemas with those stored in the directory of a spool, then stores the own ones.
-/// Called by the holder of the name, which has to be able to read the messages stored there.
-/// Returns once all schemas are on the disk.
+/// Compares the program's schemas with those stored for a spool, then stores them on the disk.
+///
+/// The holder of the name calls it, because it must be able to read the stored messages.
 pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
     let mut is_synced = true;
     for describes in Describes::ALL {
@@ -69,7 +65,7 @@ pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
     if is_synced { Ok(()) } else { attached::sync(place) }
 }
 
-/// As [`keep`], for the writer of a journal: its schema has to read every remaining record.
+/// [`keep`] for the writer of a journal: its schema must read every remaining record.
 pub fn keep_of_history(options: &Options, endpoint: &Endpoint) -> Result<()> {
     let Some(own) = &options.schema else { return Ok(()) };
     let place = &Place::of(endpoint)?;
@@ -92,8 +88,8 @@ pub fn keep_of_history(options: &Options, endpoint: &Endpoint) -> Result<()> {
             unused.push(file_of(id));
         }
     }
-    // First the file that records will name, then the newest, which readers without a record use. An existing
-    // file may have been stored by a writer that was killed before its name was on the disk.
+    // First the file that records will name, then the newest, which readers without a record use. The writer of an
+    // existing file may have been killed before the name was on the disk.
     if is_there {
         attached::sync(place)?;
     } else {
@@ -105,7 +101,7 @@ pub fn keep_of_history(options: &Options, endpoint: &Endpoint) -> Result<()> {
     attached::remove_unused(place, &unused)
 }
 
-/// Stores the schema of a journal of another machine, under its number and as the newest.
+/// Stores the schema of another machine's journal, under its number and as the newest.
 pub fn keep_form(endpoint: &Endpoint, form: &[u8]) -> Result<()> {
     let (place, held) = (Place::of(endpoint)?, PreparedSchema::from_stored(form)?);
     write(&place, &file_of(held.id()), &held, Pattern::Publish)?;
@@ -122,8 +118,7 @@ pub fn remove_unused(endpoint: &Endpoint) -> Result<()> {
     attached::remove_unused(place, &unused)
 }
 
-/// Compares the own schemas with those that are stored, without storing: for every program but the
-/// holder of the name.
+/// Compares the program's schemas with the stored ones, for all programs except the holder of the name.
 pub fn check_kept(options: &Options, place: &Place) -> Result<()> {
     for describes in Describes::ALL {
         let Some(own) = describes.of(options) else { continue };
@@ -139,23 +134,23 @@ pub fn check_kept(options: &Options, place: &Place) -> Result<()> {
 pub struct RecordSchemas {
     place: Place,
     own: Arc<PreparedSchema>,
-    /// The numbers of schemas that were found to fit, the newest first.
+    /// The numbers of schemas that fit, the newest first.
     fit: Vec<u64>,
 }
 
 impl RecordSchemas {
-    /// Returns the comparison for these options; none without a schema.
     pub fn of(options: &Options, place: Place) -> Option<RecordSchemas> {
         let own = options.schema.clone()?;
         Some(RecordSchemas { place, own, fit: Vec::new() })
     }
 
-    /// Compares the schema of this record. A record without one was written by a program without a
-    /// schema or by an older version; the newest stored schema stands for it.
+    /// Compares the schema of this record.
+    ///
+    /// A record without a schema was written without one or by an older version. The newest stored schema stands for
+    /// it.
     ///
     /// # Errors
-    /// `SchemaMismatch` if the reader cannot read what the record's schema allows; `Corrupt` if that
-    /// schema is missing.
+    /// `SchemaMismatch` if the reader's schema cannot read the record's; `Corrupt` if that schema is missing.
     pub fn check(&mut self, header: &Header) -> Result<()> {
         let id = header.schema;
         if self.fit.contains(&id) {
@@ -176,13 +171,12 @@ impl RecordSchemas {
         Ok(())
     }
 
-    /// Drops the results, because the records that follow are of another journal.
+    /// Drops the results: the following records are of another journal.
     pub fn forget(&mut self) {
         self.fit.clear();
     }
 }
 
-/// Returns the error for a record whose schema is missing.
 fn schema_missing(place: &Place, id: u64, sequence: u64) -> Error {
     let path = place.path().join(file_of(id));
     let text = format!(
@@ -193,7 +187,6 @@ fn schema_missing(place: &Place, id: u64, sequence: u64) -> Error {
     Error::new(ErrorKind::Corrupt, text)
 }
 
-/// Compares with the schema stored for these values.
 fn check(
     own: &PreparedSchema,
     stored: &PreparedSchema,
@@ -208,13 +201,11 @@ fn check(
     check_with(own, stored, reads, place, describes.file(), describes.title(), what)
 }
 
-/// Compares with the schema of a journal's record.
 fn check_record(own: &PreparedSchema, stored: &PreparedSchema, place: &Place, id: u64) -> Result<()> {
     let (title, what) = (Describes::Messages.title(), "the schema that messages there were written with");
     check_with(own, stored, Readers::Local, place, &file_of(id), title, what)
 }
 
-/// Compares two schemas; the error names the file.
 fn check_with(
     own: &PreparedSchema,
     stored: &PreparedSchema,
@@ -232,12 +223,12 @@ fn check_with(
     Err(mismatch(&format!("{here} (\"there\" is {}, {what})", path.display())))
 }
 
-/// Returns the canonical form that is stored; none if there is none.
+/// Returns the stored canonical form, if any.
 pub fn stored_form(place: &Place, describes: Describes) -> Result<Option<Vec<u8>>> {
     Ok(stored(place, describes.file())?.map(|(_, held)| held.form().to_vec()))
 }
 
-/// Returns the names and versions of the stored schemas: that of messages, and that of replies.
+/// Returns the names and versions of the stored schemas: of messages, and of replies.
 pub fn titles(place: &Place) -> Result<[Option<String>; 2]> {
     let title = |describes: Describes| -> Result<Option<String>> {
         Ok(stored(place, describes.file())?.map(|(_, held)| held.title()))
@@ -245,7 +236,7 @@ pub fn titles(place: &Place) -> Result<[Option<String>; 2]> {
     Ok([title(Describes::Messages)?, title(Describes::Replies)?])
 }
 
-/// Returns the canonical form of the schema that a record was written with; none if it names none.
+/// Returns the canonical form of a record's schema; none if the record names none.
 pub fn form_of_record(place: &Place, header: &Header) -> Result<Option<Vec<u8>>> {
     let id = header.schema;
     if id == 0 {
@@ -255,8 +246,7 @@ pub fn form_of_record(place: &Place, header: &Header) -> Result<Option<Vec<u8>>>
     Ok(Some(stored.form().to_vec()))
 }
 
-/// Returns each schema of a journal's records in their order: the number of the first record with
-/// it, and its canonical form.
+/// Returns the schemas of a journal's records in order: the first record's number and the canonical form.
 pub fn forms_of_history(endpoint: &Endpoint) -> Result<Vec<(u64, Vec<u8>)>> {
     let place = &Place::of(endpoint)?;
     let (mut found, mut before) = (Vec::new(), 0);
@@ -270,7 +260,7 @@ pub fn forms_of_history(endpoint: &Endpoint) -> Result<Vec<(u64, Vec<u8>)>> {
     Ok(found)
 }
 
-/// Returns the number of the first record of each run of one schema, and the number of that schema.
+/// Returns the first record's number of each run of one schema, and the schema's number.
 fn used(endpoint: &Endpoint, place: &Place) -> Result<Vec<(u64, u64)>> {
     endpoint.transport().driver().store().map_or_else(|| Ok(Vec::new()), |store| store.schemas(place))
 }
@@ -287,7 +277,6 @@ fn named(place: &Place, id: u64) -> Result<Option<Arc<PreparedSchema>>> {
     Ok(Some(stored))
 }
 
-/// Writes a schema file.
 fn write(place: &Place, file: &str, schema: &PreparedSchema, pattern: Pattern) -> Result<()> {
     let form = Value::Bytes(Bytes::copy_from_slice(schema.form()));
     let map = Value::map([("pattern", Value::from(pattern.name())), ("schema", form)]);

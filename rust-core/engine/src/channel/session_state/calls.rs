@@ -1,9 +1,8 @@
-//! Requests whose answers any call may receive, the received answers, and the calls that wait.
+//! Requests whose answers any call may receive, the received answers, and the waiting calls.
 //!
-//! An answer belongs to its request, not to the thread that receives it first. One call *leads*: it has the receiving
-//! direction, and files the answers to other requests here. The others *follow*: each waits in the line for the
-//! direction until its answer is filed, or until it leads. Filing consumes the answer, so that an answer which no call
-//! takes delays no acknowledgement.
+//! An answer belongs to its request, not to the thread that receives it. One call *leads*: it has the receiving
+//! direction, and files the answers to other requests here. The others *follow*: each waits in line until its answer
+//! is filed or it leads. Filing consumes the answer, so an answer that no call takes delays no acknowledgement.
 
 use std::collections::BTreeMap;
 use std::thread::{self, Thread};
@@ -11,28 +10,25 @@ use std::thread::{self, Thread};
 use crate::message::Message;
 use crate::session::places::Places;
 
-/// Requests of which answers are kept, at most. With more, the oldest that no thread waits for is ended and its answer
-/// dropped.
+/// The most requests whose answers are kept. One more ends the oldest request that no thread waits for.
 const MOST: usize = 1024;
-/// Bytes of the answers that are kept and that no thread waits for, at most, except for the newest of them. With more,
-/// those to the oldest requests are dropped: the peer determines how long its answers are.
+/// The most bytes of kept answers that no thread waits for, apart from the newest.
+///
+/// Further answers drop those of the oldest requests, because the peer determines how long its answers are.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The requests under way.
 pub struct Calls {
     /// Their numbers, in order.
     open: Places<u64>,
-    /// The answers to some of them.
     answers: BTreeMap<u64, Filed>,
-    /// Bytes of those that no thread waits for.
+    /// Bytes of the answers that no thread waits for.
     unawaited: u64,
-    /// The threads that wait for such an answer.
+    /// Threads that wait for an answer.
     followers: Vec<(u64, Thread)>,
     /// Calls that lead or follow.
     callers: usize,
 }
 
-/// An answer that is kept.
 struct Filed {
     answer: Message,
     /// Whether a thread waited for it, which takes it as soon as it runs.
@@ -40,7 +36,6 @@ struct Filed {
 }
 
 impl Calls {
-    /// Returns a list of no requests.
     pub fn new() -> Calls {
         Calls {
             open: Places::new(),
@@ -51,23 +46,20 @@ impl Calls {
         }
     }
 
-    /// Records that a call leads or follows.
     pub fn enter(&mut self) {
         self.callers += 1;
     }
 
-    /// Records that such a call has ended.
     pub fn leave(&mut self) {
         self.callers -= 1;
     }
 
-    /// Returns whether a call has or awaits the receiving direction; such a call receives for others, too.
+    /// Returns whether a call leads or follows. Such a call also receives for others.
     pub fn are_led(&self) -> bool {
         self.callers > 0
     }
 
-    /// Records a request of this number, whose answer a call will take. Returns the answer to the oldest request if
-    /// that is dropped for it.
+    /// Records a request whose answer a call will take. Returns the answer that this drops.
     #[must_use]
     pub fn begin(&mut self, number: u64) -> Option<Message> {
         if self.open.get(self.open.len().wrapping_sub(1)) == Some(&number) {
@@ -79,12 +71,11 @@ impl Calls {
         dropped
     }
 
-    /// Returns whether a call will take the answer to this request.
     pub fn is_open(&self, number: u64) -> bool {
         self.open.get(self.older_than(number)) == Some(&number)
     }
 
-    /// As [`Calls::begin`], for the request of a call that leads no more: newer ones may have been recorded.
+    /// [`Calls::begin`] for a call that no longer leads: newer requests may have been recorded.
     #[cold]
     pub fn begin_late(&mut self, number: u64) -> Option<Message> {
         let dropped = if self.open.len() < MOST { None } else { self.end_oldest() };
@@ -103,8 +94,9 @@ impl Calls {
         self.remove(oldest)
     }
 
-    /// Keeps an answer for the call that takes it. Returns the answers that are dropped: this one, if no call will, or
-    /// others that no thread waits for, whose requests are then not under way any more.
+    /// Keeps an answer for its call. Returns the dropped answers.
+    ///
+    /// These are the given answer, if no call will take it, or unawaited answers of other requests, which end.
     pub fn file(&mut self, answer: Message) -> Vec<Message> {
         let number = answer.header().correlation;
         if !self.is_open(number) || self.answers.contains_key(&number) {
@@ -127,7 +119,7 @@ impl Calls {
         dropped
     }
 
-    /// Returns whether the answer to this request is here; else this thread is unparked when it is.
+    /// Returns whether the answer is here; otherwise this thread is unparked when it comes.
     pub fn follow(&mut self, number: u64) -> bool {
         let is_answered = self.answers.contains_key(&number);
         let here = thread::current();
@@ -138,17 +130,16 @@ impl Calls {
         is_answered
     }
 
-    /// Returns whether any answer is here.
     pub fn has_answers(&self) -> bool {
         !self.answers.is_empty()
     }
 
-    /// Returns the answer to this request, if it is here, and ends the request then.
+    /// Returns the answer if it is here, and then ends the request.
     pub fn take(&mut self, number: u64) -> Option<Message> {
         if self.answers.contains_key(&number) { self.remove(number) } else { None }
     }
 
-    /// Records that no call takes the answer to this request any more.
+    /// Records that no call will take the answer to this request.
     #[inline]
     pub fn end(&mut self, number: u64) {
         if self.open.front() == Some(&number) && !self.has_answers() && self.followers.is_empty() {
@@ -170,7 +161,6 @@ impl Calls {
     }
 }
 
-/// Returns the bytes of a message's body.
 fn length(message: &Message) -> u64 {
     message.header().body
 }

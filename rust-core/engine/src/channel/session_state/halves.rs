@@ -1,4 +1,4 @@
-//! What the lock of a session protects: the connection, and what belongs to it in this process.
+//! The state that the lock of a session protects.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -8,16 +8,15 @@ use crate::message::StoredMessage;
 use crate::session::{Connection, connection};
 use crate::transport::{AckWords, Slots};
 
-/// The connection with the peer, the slots of its link, and the calls under way. It dereferences to the connection.
+/// The connection with the peer, which this dereferences to, and its state in this process.
 pub struct SessionHalves {
     pub(super) connection: Connection<StoredMessage, Page>,
-    /// The slots of the link that is being written, for long arrays.
+    /// The slots of the current link, for long arrays.
     pub(super) slots: Option<Arc<Slots>>,
-    /// Requests whose answers any call may receive, and the calls that wait.
     pub calls: Calls,
 }
 
-/// The pages in shared memory of a link.
+/// A link's pages in shared memory.
 #[derive(Clone)]
 pub struct Page(pub Arc<AckWords>);
 

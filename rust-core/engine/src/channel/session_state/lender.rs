@@ -1,4 +1,4 @@
-//! The slots of a session's link, for the long arrays of a value that is being encoded.
+//! Lends the slots of a session's link for the long arrays of a value during encoding.
 
 use std::sync::Arc;
 
@@ -11,15 +11,14 @@ use crate::message::Lender;
 use crate::sys::{fork, seat};
 use crate::transport::{Slots, WritableSlot};
 
-/// Access to the slots of a session's link, where it has some. Each long array of a message
-/// takes the lock; a message without one does not.
+/// Access to the slots of a session's link. Only a message with long arrays takes the lock, once for each.
 pub struct SlotLender<'a> {
     session_state: &'a SessionState,
     event_log: &'a EventLog,
 }
 
 impl SlotLender<'_> {
-    /// Returns memory of a free slot to be written; none if no slot is free.
+    /// Returns memory of a free slot to write; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let mut halves = self.halves()?;
         let slots = read_progress(&mut halves)?;
@@ -32,14 +31,13 @@ impl SlotLender<'_> {
         slots.lend_writable(length)
     }
 
-    /// Returns memory of a free slot for bytes around which the rest of their message is written; none if no slot is
-    /// free.
+    /// Returns memory of a free slot with margins for the rest of the message; none if no slot is free.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         let slots = read_progress(&mut *self.halves()?)?.clone();
         slots.lend_with_margins(length)
     }
 
-    /// Returns the slots without looking for free ones.
+    /// Returns the slots without a search for free ones.
     fn slots(&self) -> Option<Arc<Slots>> {
         self.halves()?.slots.clone()
     }
@@ -49,7 +47,7 @@ impl SlotLender<'_> {
         (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }
 
-    /// Returns these elements in a slot: in place if they are in one, else as a copy.
+    /// Returns these elements in a slot, in place or as a copy.
     fn in_place_or_copied(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Option<Bytes>> {
         let mut halves = self.halves()?;
         let slots = halves.slots.as_ref()?;
@@ -62,15 +60,15 @@ impl SlotLender<'_> {
         Some(slots.copy(elements))
     }
 
-    /// Returns a copy of this body, which is of no other message, in a free slot.
     fn copied(&self, body: &[u8]) -> Option<Bytes> {
         let slots = read_progress(&mut *self.halves()?)?.clone();
         slots.copy(body)
     }
 }
 
-/// Reads which messages the peer has consumed, whose slots are free then, and returns the slots. Called before each
-/// search, and not only after one that found none, because the slot that became free last is in the processor's caches.
+/// Reads which messages the peer has consumed, which frees their slots, and returns the slots.
+///
+/// Called before each search, because the slot that became free last is in the processor's caches.
 fn read_progress(halves: &mut SessionHalves) -> Option<&Arc<Slots>> {
     if let (Some(_), Some(page)) = (&halves.slots, halves.peer_page()) {
         // The search reads these words, which come from the peer's processor together with that number.
@@ -107,8 +105,7 @@ impl Lender for SlotLender<'_> {
 }
 
 impl SessionState {
-    /// Returns access to the slots for the long arrays of a value that is being encoded; they are
-    /// counted in `event_log`.
+    /// Returns access to the slots; `event_log` counts the lent arrays.
     pub fn lender<'a>(&'a self, event_log: &'a EventLog) -> SlotLender<'a> {
         SlotLender { session_state: self, event_log }
     }
