@@ -1,8 +1,7 @@
 //! The body of a message: one block of bytes, or a rest and parts that are stored elsewhere.
 //!
-//! Parts are long arrays or byte strings. An encoder with a [`Placer`] leaves the elements of long arrays out of its
-//! output and records their positions. Over shared memory a long array is therefore written once, into memory that the
-//! receiver maps.
+//! An encoder with a [`Placer`] leaves the elements of long arrays out of its output and records their positions. Over
+//! shared memory a long array is therefore written once, into memory that the receiver maps.
 
 mod one_or_many;
 mod rest;
@@ -21,7 +20,7 @@ pub use rest::Rest;
 /// For shorter arrays a copy is cheaper.
 pub const PLACED_FROM: usize = 64 << 10;
 
-/// The elements of an array or the content of a byte string, and their position in the rest of the body.
+/// The elements of an array or the content of a byte string, and their position in the body.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The number of bytes of the rest before them.

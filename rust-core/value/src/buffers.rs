@@ -1,7 +1,6 @@
 //! A pool of memory for the bodies of messages.
 //!
-//! It has short blocks of each thread, and middling and long blocks that all threads share. Other lengths come from the
-//! allocator.
+//! It has short blocks of each thread, and long blocks that all threads share.
 
 mod long;
 mod short;

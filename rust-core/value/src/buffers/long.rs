@@ -1,9 +1,8 @@
 //! Middling and long blocks, shared by all threads: successive messages often have one length.
 //!
-//! The allocator returns long blocks to the kernel, which allocates and clears every page of the next block. For 1 MB
-//! that takes longer than three copies. It returns middling blocks when several neighbours are free; one
-//! acknowledgement frees many, because it releases the messages kept for replay. A child that was forked while a thread
-//! held the lock loses only these blocks.
+//! The allocator returns long blocks to the kernel, which clears every page of the next block; for 1 MB that takes
+//! longer than three copies. It returns middling blocks when several neighbours are free, as after an acknowledgement.
+//! A child that was forked while a thread held the lock loses only these blocks.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -36,7 +35,7 @@ impl Spare {
 
     /// Removes and returns the shortest block with room for `length` bytes that is not much longer.
     ///
-    /// Of several such blocks, it is the block that was kept last, which is in the processor's caches.
+    /// Of several, it is the last kept one, which is in the processor's caches.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let fits = |capacity: usize| (length..=length.saturating_mul(FRACTION)).contains(&capacity);
         let found = self.blocks.iter().enumerate().rev().filter(|(_, block)| fits(block.capacity()));

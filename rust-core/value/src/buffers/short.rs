@@ -1,6 +1,6 @@
 //! Short blocks of each thread, for programs that receive short messages in a loop.
 //!
-//! Messages of one kind have one length, so such a program allocates nothing.
+//! Such messages often have one length.
 
 use std::cell::RefCell;
 

@@ -203,7 +203,7 @@ fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
 
 /// Appends the source in JSON, BSON or Smile if it is a short tree of plain values.
 ///
-/// Returns false and appends nothing if the source needs a walk. The bytes equal those of a walk.
+/// Returns false and appends nothing if the source needs a walk.
 fn append_plain<T: Source + ?Sized>(
     value: &T,
     encoding: Encoding,
@@ -268,9 +268,8 @@ fn append_flat_arrays<T: Source + ?Sized>(
 
 /// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere.
 ///
-/// The source must be a long array or a short map of scalars and one long array, or have one in memory; `None` for
-/// another source. `Some(None)` means that the placer refused the array. The bytes equal those of [`encode_placed`]
-/// with aligned arrays.
+/// `None` for a source that is neither a long array nor a short map of scalars and one long array. `Some(None)` means
+/// that the placer refused the array. The bytes equal those of [`encode_placed`] with aligned arrays.
 #[doc(hidden)]
 pub fn write_around_array<T: Source + ?Sized>(
     value: &T,
@@ -306,7 +305,7 @@ pub fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
 /// Decodes `bytes` with the `parts` between them; `length` is the length of the whole message.
 ///
 /// The decoder of CBOR is compiled for each type of sink, so its events cost no call. The other decoders are compiled
-/// once, in this crate. Compiled for each sink of each binding, they were a third of the code.
+/// once, because for each sink of each binding they were a third of the code.
 fn decode_parts<S: Sink>(
     bytes: &[u8],
     parts: Parts<'_>,

@@ -1,10 +1,9 @@
 //! Flat records written directly as CBOR or JSON: maps of few entries, without arrays inside.
 //!
 //! Bindings use it in [`Source::append_cbor`](crate::value::Source::append_cbor) and
-//! [`Source::append_json`](crate::value::Source::append_json), for maps with recurring keys, such as instances of
-//! generated classes. A walk encodes keys each time; a flat record encodes them once. No [`Meter`](crate::value::Meter)
-//! counts: a record of at most [`FlatRecord::MOST_ENTRIES`] entries is within all limits except the length of the
-//! message, which the caller checks. A walk writes equal bytes.
+//! [`Source::append_json`](crate::value::Source::append_json), for instances of generated classes: recurring keys are
+//! encoded once. No [`Meter`](crate::value::Meter) counts: a record of at most [`FlatRecord::MOST_ENTRIES`] entries is
+//! within all limits except the length of the message, which the caller checks.
 
 use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};

@@ -176,9 +176,9 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 
 /// The number of items of each container, in the order in which the containers open.
 ///
-/// A sink needs exact lengths, but JSON, BSON, Smile and CBOR's indefinite forms lack the number of items. A first pass
-/// over the structure counts the items. It stops without an error at bytes that it cannot follow. The second pass
-/// reports the error there, before it needs a missing count.
+/// A sink needs exact lengths, but JSON, BSON, Smile and CBOR's indefinite forms lack them, so a first pass counts the
+/// items. It stops at bytes that it cannot follow. The second pass reports the error there, before it needs a missing
+/// count.
 #[derive(Default)]
 pub(crate) struct ItemCounts {
     /// One count, saturating, for each container that the first pass has opened.
@@ -194,8 +194,8 @@ impl ItemCounts {
 
     /// Returns the number of the next container.
     ///
-    /// `None` above the greatest number, or if the budget of the sink has no room. The counts live until the end of
-    /// decoding, so the sink counts their memory. Old and new memory exist together while the list grows.
+    /// `None` above the greatest number, or if the budget of the sink has no room. Old and new memory exist together
+    /// while the list grows.
     pub(crate) fn open<S: Sink>(&mut self, sink: &mut S) -> Option<usize> {
         if self.counts.len() == self.counts.capacity() {
             self.grow(sink)?;

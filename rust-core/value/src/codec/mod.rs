@@ -132,8 +132,8 @@ fn unknown_encoding(name: &str) -> Error {
 /// Walks recurse, and a thread's stack is finite. A greater [`Limits::depth`] is reduced to this depth.
 pub const MAX_DEPTH: u32 = 256;
 
-// A `Meter` enforces the limits on the value. The next two functions bound the document around it, including escapes.
-// They protect the decoders' stack and the memory of their counts.
+// A `Meter` bounds the value. The next two functions bound the document around it, including escapes, to protect the
+// decoders' stack and the memory of their counts.
 
 /// Returns the greatest number of levels of a document.
 ///

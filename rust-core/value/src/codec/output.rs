@@ -4,8 +4,8 @@
 //! `block` or `elements`, which check the limit first. Only small items therefore exceed the limit, and the limit on
 //! nodes bounds their number. `finish` then refuses the message.
 //!
-//! The output fills the buffer with zeros ahead of the content. An item of a few pieces then reserves memory once and
-//! writes its pieces at fixed offsets. Dropping the output removes the zeros.
+//! The output fills the buffer with zeros ahead of the content. A small item then reserves no memory, and writes its
+//! pieces at fixed offsets. Dropping the output removes the zeros.
 
 use std::fmt;
 
@@ -287,8 +287,8 @@ impl<'a> Output<'a> {
 
     /// Appends a small item: `write` gets `N` bytes and returns the number that it wrote.
     ///
-    /// It writes directly into the buffer. An item that is assembled elsewhere is loaded in other pieces than it was
-    /// stored in, and the processor waits until the stores have reached the cache.
+    /// It writes directly into the buffer: an item assembled elsewhere is loaded in other pieces than it was stored in,
+    /// and the processor waits.
     pub(crate) fn put_item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => self.at += write(to).min(N),

@@ -1,7 +1,6 @@
 //! Short trees of plain values, which JSON, BSON and Smile write without counting and without escapes.
 //!
-//! Such a tree is within every limit, and most trees are plain. A walk encodes other trees from their beginning, and
-//! reports every error.
+//! Such a tree is within every limit. A walk encodes other trees from their beginning.
 
 use crate::error::Result;
 use crate::value::escape::Plain;

@@ -1,6 +1,6 @@
 //! The raw encoding: value and message are one block of bytes.
 //!
-//! It is for programs with an encoding of their own. Decoding is a single call in `entry`.
+//! It is for programs with an encoding of their own.
 
 use super::output::Output;
 use crate::error::{Error, ErrorKind, Result};

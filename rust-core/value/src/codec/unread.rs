@@ -1,7 +1,6 @@
 //! A Sink that drops everything, to validate bytes without a value.
 //!
-//! JSON-RPC validates its lines with it, and a spool the messages that it rejects. A schema check
-//! without a value ends in it.
+//! JSON-RPC validates its lines with it, and a schema check without a value ends in it.
 
 use crate::error::Result;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};

@@ -1,7 +1,6 @@
 //! Text from outside in errors, listings and logs: on one line, escaped, and cut if it is long.
 //!
-//! A peer chooses keys, names and texts. Errors must not grow with them, and terminals and logs must not get control
-//! characters.
+//! A peer chooses keys and names: errors must not grow with them, and terminals must not get control characters.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};

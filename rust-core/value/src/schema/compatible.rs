@@ -1,8 +1,7 @@
 //! Whether a reader's schema can read the messages of a writer's schema, and the differences.
 //!
-//! The reader must be able to use every message of the writer's schema without loss. Its range, width and lengths may
-//! be wider, never narrower. The writer must always send a field that the reader needs. Units must be equal, up to
-//! notation.
+//! The reader's range, width and lengths may be wider, never narrower. The writer must always send a field that the
+//! reader needs. Units must be equal, up to notation.
 
 use std::fmt;
 

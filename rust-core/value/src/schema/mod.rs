@@ -82,8 +82,7 @@ pub enum Readers {
 impl PreparedSchema {
     /// Computes the canonical form and the fingerprint.
     ///
-    /// It also accepts a schema without a canonical form, so a builder of options needs no `Result`. Opening an object
-    /// with such a schema fails.
+    /// Never fails, so a builder of options needs no `Result`: opening an object with a schema without a form fails.
     pub fn new(schema: Schema) -> Arc<PreparedSchema> {
         let form = schema.to_bytes().unwrap_or_default();
         let fingerprint = Sha256::digest(&form).into();

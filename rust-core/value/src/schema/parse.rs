@@ -60,8 +60,8 @@ impl Schema {
 
     /// Returns the schema in this file, whose text comes from `read`.
     ///
-    /// `read` is called for this file and for each included file. The path of an included file is
-    /// relative to the including file. Errors name the file.
+    /// `read` is called for this file and for each included file, whose path is relative to the
+    /// including file.
     pub fn load(file: &str, read: &mut dyn FnMut(&str) -> Result<String>) -> Result<Schema> {
         let sources = files::load(file, read)?;
         let documents = files::documents(&sources)?;

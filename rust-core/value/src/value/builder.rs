@@ -1,7 +1,7 @@
 //! `ValueBuilder`: the Sink that builds a value as a tree in memory.
 //!
-//! It relies on the order of events that [`Sink`] promises, and returns `Internal` if a source
-//! breaks it. It checks no limits: a [`super::Meter`] precedes it when bytes of a peer are decoded.
+//! It returns `Internal` if a source breaks the promises of [`Sink`]. It checks no limits: a
+//! [`super::Meter`] precedes it when bytes of a peer are decoded.
 
 use bytes::Bytes;
 use std::fmt;
@@ -38,8 +38,7 @@ const SHARE_FROM: usize = 512;
 
 /// The most items that are reserved for an announced length.
 ///
-/// Without a [`super::Meter`] the length is only a claim. Beyond this number the list grows with
-/// its items.
+/// Without a [`super::Meter`] the length is only a claim.
 const RESERVE: usize = 1 << 20;
 
 impl ValueBuilder {

@@ -157,9 +157,7 @@ impl<P: Plain> Escape<P> {
         self.plain.begin_map(1)
     }
 
-    /// Continues the innermost map as a list of pairs, from this key on.
-    ///
-    /// The encoding cannot write the key.
+    /// Continues the innermost map as a list of pairs, from a key on that the encoding cannot write.
     #[cold]
     fn unusual_key(&mut self, key: &str) -> Result<()> {
         self.plain.turn_into_pairs()?;

@@ -87,10 +87,10 @@ pub enum Keys {
     Trust,
 }
 
-/// A Sink that enforces the [`Limits`], refuses repeated keys and wrong lengths, and passes the rest on.
+/// A Sink that enforces the [`Limits`], refuses repeated keys and wrong lengths, passes the rest on.
 ///
-/// It counts the memory for the items of an array or map at its beginning, so a sink may reserve it at once. Text,
-/// bytes and arrays count when they appear. Bytes that a decoder [holds](Sink::hold) count along with the value.
+/// It counts the memory for the items of an array or map at its beginning, so a sink may reserve it at once. Bytes that
+/// a decoder [holds](Sink::hold) count along with the value.
 ///
 /// Encoders write a length before the items. A source that sends more or fewer items than it announced gets `Internal`,
 /// because no receiver could read the message.

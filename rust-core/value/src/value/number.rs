@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// An integer that fits neither `i64` nor `u64`, at most 1 KiB long.
 ///
 /// Smaller integers have their own kinds, so each integer has one representation, and the derived equality compares
-/// numbers. The constructors are in `integer`, because they return a [`Value`](super::Value).
+/// numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BigInt {
     pub(super) negative: bool,

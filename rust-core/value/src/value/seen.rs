@@ -1,9 +1,7 @@
 //! The keys of the open maps, to find repeated keys.
 //!
-//! All open maps share two buffers, and the end of a map truncates them. A small map is searched
-//! linearly. Beyond 16 keys its hashes go into a set with a random seed, so a peer cannot choose
-//! colliding keys. Text comparison confirms equal hashes, so a collision costs time but refuses no
-//! valid key.
+//! A small map is searched linearly. Beyond 16 keys the hashes go into a set with a random seed, so
+//! a peer cannot choose colliding keys. A text comparison confirms equal hashes.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

@@ -55,8 +55,8 @@ pub trait Sink {
     fn end_map(&mut self) -> Result<()>;
     /// Returns whether [`Sink::key`] itself refuses a repeated key.
     ///
-    /// It then fails with [`repeated_key`](crate::value::repeated_key), for instance because it searches for the key
-    /// anyway. A [`crate::value::Meter`] that checks keys leaves the check to such a sink.
+    /// It then fails with [`repeated_key`](crate::value::repeated_key). A [`crate::value::Meter`] that checks keys
+    /// leaves the check to such a sink.
     fn refuses_repeated_keys(&self) -> bool {
         false
     }

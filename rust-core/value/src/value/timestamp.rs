@@ -61,8 +61,7 @@ impl Timestamp {
 
 /// Converts days since 1970-01-01 to year, month, day, in the proleptic Gregorian calendar.
 ///
-/// This is Howard Hinnant's `civil_from_days`, in the public domain. It counts from 1 March, so that the leap day is
-/// the last of its year, in eras of 400 years.
+/// This is Howard Hinnant's `civil_from_days`, in the public domain.
 fn civil(days: i64) -> (i64, u32, u32) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);

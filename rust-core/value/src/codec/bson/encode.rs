@@ -1,7 +1,7 @@
 //! Values to BSON: the [`Plain`] part; `Escape` handles the other kinds before it.
 //!
-//! The length of a document precedes it, so the encoder reserves four bytes and fills them in at the end. It also
-//! reserves a byte for the type of an element, which precedes the key.
+//! The length of a document and the type of an element precede them, so the encoder reserves these bytes and fills them
+//! in later.
 
 use std::num::NonZeroUsize;
 

@@ -139,8 +139,8 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Takes the elements of a plain array: all bools, all integers of 64 bits with sign, or all floats.
     ///
-    /// Other encoders write short arrays in this form. Mixed kinds are `Unsupported`, because no element type keeps all
-    /// values. An empty array has no element type; it becomes an array of bools.
+    /// Mixed kinds are `Unsupported`, because no element type keeps all values. An empty array becomes an array of
+    /// bools.
     fn plain(&mut self, array: Head) -> Result<Elements<'a>> {
         let count = self.items(array)?;
         let mut data = Vec::new();

@@ -1,7 +1,7 @@
 //! A cursor over flat CBOR: maps of few scalars and long arrays, which readers find in the bytes.
 //!
 //! Each step takes the next item. It returns `None` for a form that this library's encoders do not write: the decoder
-//! then reads the data from its beginning and reports the errors.
+//! then reads the data from its beginning.
 
 use super::encode::{NULL, bool_byte};
 use crate::codec::flat_key::FlatKey;

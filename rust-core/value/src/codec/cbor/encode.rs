@@ -1,9 +1,7 @@
 //! Values to CBOR: a Sink that appends.
 //!
 //! Except for aligned arrays the encoding is deterministic: shortest heads, definite lengths, floats of 64 bits. Map
-//! keys keep the order of the value, because a map has an order here.
-//!
-//! All lengths are definite, so ends of arrays and maps write nothing.
+//! keys keep their order, because a map has an order here. Ends of arrays and maps write nothing.
 
 use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
@@ -52,8 +50,8 @@ impl<'a> Encoder<'a> {
 
     /// Appends a byte string of elements, aligned to [`ALIGN`] if the options request it.
     ///
-    /// Receivers of this library use aligned elements as numbers without a copy. `shared` is the content with its
-    /// owner, if the caller has it.
+    /// Receivers use aligned elements as numbers without a copy. `shared` is the content with its owner, if the caller
+    /// has it.
     ///
     /// # Errors
     ///

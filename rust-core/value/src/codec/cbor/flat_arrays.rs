@@ -2,7 +2,7 @@
 //!
 //! The elements of the arrays are stored elsewhere. Accepted are a map of at most [`MOST_FOUND`] entries, each an N-d
 //! array or a scalar of flat maps, and one N-d array. The values and bytes equal those of decoder and encoder, which
-//! handle every other form and report all errors.
+//! handle every other form.
 
 use super::cursor::{Cursor, FlatValue, MOST_FOUND, is_within};
 use super::encode::Encoder;
@@ -180,8 +180,7 @@ pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> 
 
 /// Appends a map that [`is_flat`] has accepted.
 ///
-/// A walk writes equal bytes, but here no [`Meter`](crate::value::Meter) counts. The placer gets the owners of the
-/// elements, so elements that are in a slot already take no second slot.
+/// The placer gets the owners of the elements, so elements that are in a slot already take no second slot.
 ///
 /// # Errors
 ///

@@ -42,7 +42,7 @@ impl<'a> FlatMap<'a> {
     /// Returns the map of these bytes if it can be read by its keys.
     ///
     /// Such a map has at most 16 entries. Its keys differ and need no escape in a path. Keys and texts have at most 255
-    /// bytes. The decoder gives equal entries.
+    /// bytes.
     pub fn check(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         let map = FlatMap::checked(bytes).filter(|_| bytes.len() <= LONGEST)?;
         let (mut cursor, mut keys) = (map.cursor, Keys::default());
@@ -194,7 +194,7 @@ impl FlatMapBuilder {
 
     /// Appends an entry. Returns whether the map remains flat with it.
     ///
-    /// False changes nothing: the key is present already, or a flat map cannot have this entry.
+    /// False changes nothing.
     pub fn put(&mut self, key: &str, value: FlatValue<'_>) -> bool {
         let length = if let FlatValue::Text(text) = value { text.len() } else { 0 };
         if key.len() > LONGEST_TEXT

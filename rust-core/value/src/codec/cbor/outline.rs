@@ -1,7 +1,6 @@
 //! Finds the long byte strings of an item whose bytes another process may still write.
 //!
-//! The other bytes are copied once, and only the copy is examined: the walk and the decoder see equal heads. The walk
-//! follows only heads; the decoder checks whether the item is valid.
+//! The other bytes are copied once, and only the copy is examined: the walk and the decoder see equal heads.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! The first pass over JSON text: the items of arrays and objects, the lengths of escaped strings.
 //!
-//! It compares only brackets, commas and quotes, so text that is not JSON gives wrong counts. The
-//! second pass finds the error before the counts matter.
+//! Text that is not JSON gives wrong counts, but the second pass finds the error before they
+//! matter.
 
 use super::scan::{skip_string, unescaped_run};
 use crate::codec::input::ItemCounts;

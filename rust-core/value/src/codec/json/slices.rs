@@ -1,7 +1,7 @@
 //! The members of an object and the items of an array as slices of their JSON text.
 //!
-//! JSON-RPC passes parameters and results on without decoding them. The text must be valid JSON.
-//! For other text the functions return `None` or wrong slices, but do not panic.
+//! JSON-RPC passes parameters and results on without decoding them. For invalid JSON the functions
+//! return `None` or wrong slices, but do not panic.
 
 use std::borrow::Cow;
 

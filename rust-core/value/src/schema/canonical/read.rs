@@ -1,7 +1,6 @@
 //! From the canonical form to the model.
 //!
 //! The bytes come from a peer or a file, so every rule of the notation's parser is checked again.
-//! The caller compares the bytes with those of the resulting schema, which refuses unknown keys.
 
 use super::write::FORMAT;
 use crate::codec::{Encoding, decode};

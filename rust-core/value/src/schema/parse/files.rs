@@ -1,7 +1,6 @@
 //! The files of a schema: the first file, and the included files, each read once.
 //!
-//! The search is breadth first, so includes may form a cycle; definitions may not. The caller owns
-//! the texts, and the documents borrow from them.
+//! The search is breadth first, so includes may form a cycle; definitions may not.
 
 use std::path::{Component, Path, PathBuf};
 

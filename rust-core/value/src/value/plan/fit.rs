@@ -1,8 +1,7 @@
 //! Compares the events of one value with a plan, and passes them on with their record and field.
 //!
 //! [`Fit`] is the Sink that a decoder drives; the binding's [`Instances`] receives the fitting
-//! events. Values of type `Any` and values under unknown keys have no plan. They are passed on
-//! unchanged or skipped as a whole, with a depth count instead of a stack.
+//! events. Values of type `Any` are passed on unchanged, and values under unknown keys are skipped.
 
 use super::{Absent, Field, Handles, Record, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -332,8 +331,8 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
 
 /// Returns whether an array has the type of the plan.
 ///
-/// An array of one dimension always has row order, so it does not fit a plan for column order. The
-/// readers of the generated code, which decode it next, accept it.
+/// An array of one dimension always has row order, so it does not fit a plan for column order; the
+/// readers of the generated code accept it.
 fn fits_array<H: Handles>(of: &Shape<H>, value: &NdArrayRef<'_>) -> bool {
     let Shape::NdArray { dtype, shape, order } = of else { return false };
     let is_shaped = |shape: &Vec<Option<u64>>| {

@@ -1,8 +1,7 @@
 //! Fields of packed records: the position of a value in a message, and the valid values and bytes.
 //!
 //! A binding builds a [`FieldPosition`] for each field from the schema's layout, then uses `put` and `take` without a
-//! codec. They panic for a record shorter than the size that `FieldPosition::new` has checked, so the caller first
-//! compares the length of a message with it.
+//! codec. They panic for a record shorter than the size that `FieldPosition::new` has checked.
 
 use super::fit::{exact, mismatch};
 use crate::error::Result;

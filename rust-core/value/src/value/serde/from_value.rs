@@ -1,8 +1,8 @@
 //! Converts a value to any `Deserialize`.
 //!
-//! The `Deserializer` consumes the tree. It presents plain values to the user's own types. Inside
-//! the newtype [`ESCAPED`] it presents escapes, to a [`Value`] or a kind that serde lacks. Errors
-//! carry the path of the value that failed.
+//! The `Deserializer` presents plain values to the user's own types. Inside the newtype [`ESCAPED`]
+//! it presents escapes, to a [`Value`] or a kind that serde lacks. Errors carry the path of the
+//! value that failed.
 
 use serde::de::value::{SeqDeserializer, StringDeserializer};
 use serde::de::{

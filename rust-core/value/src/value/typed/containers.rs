@@ -1,7 +1,6 @@
 //! Builders of lists, of maps with arbitrary keys, of optional values, and of values of any kind.
 //!
-//! Each passes events on to the builder of the innermost open item and takes its complete value. A
-//! [`Meter`](crate::value::Meter) before them bounds depth and memory.
+//! A [`Meter`](crate::value::Meter) before them bounds depth and memory.
 
 use std::collections::BTreeMap;
 
