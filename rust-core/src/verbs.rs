@@ -16,7 +16,7 @@ pub fn open(endpoint: &str) -> Result<Channel> {
     Channel::open(endpoint, &Options::default(), Timeout::Default)
 }
 
-/// Connects to a listener, waits for it up to 30 s, and reconnects after its restart: [`Channel::connect`].
+/// Connects to a listener, waits for it up to 30 s, reconnects after its restart: [`Channel::connect`].
 pub fn connect(endpoint: &str) -> Result<Channel> {
     Channel::connect(endpoint, &Options::default(), Timeout::Default)
 }

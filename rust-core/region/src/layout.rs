@@ -1,4 +1,4 @@
-//! The layout of a struct, in a small language: `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`.
+//! The layout of a struct in a small language: `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`.
 //!
 //! A user writes the description, so every error has its offset.
 

@@ -131,7 +131,7 @@ impl RelayLink {
         Ok(RelayLink { tx, rx, ack_words, epoll, reads, room: None, parked, sent: 0, acked: 0, wanted: 0 })
     }
 
-    /// Returns the next frame of the program, or an acknowledgement made of its page; `None` if nothing is there.
+    /// Returns the next frame of the program, or an acknowledgement made of its page, if there is one.
     ///
     /// Fails after the program has disconnected and everything that it sent and acknowledged was returned.
     pub fn try_recv(&mut self) -> Result<Option<Vec<u8>>> {

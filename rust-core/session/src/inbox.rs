@@ -98,7 +98,7 @@ pub struct Inbox {
     received: u64,
     /// The lowest number neither received nor counted as missed; 0 while any number may be the first.
     expected: u64,
-    /// If the sender keeps unacknowledged messages: the number of messages and bytes for an acknowledgement.
+    /// If the sender keeps its messages: the number of messages and bytes for an acknowledgement.
     keeps: Option<(u64, usize)>,
     /// Unconsumed messages in the order of their numbers, and consumed messages after them.
     window: VecDeque<WindowEntry>,

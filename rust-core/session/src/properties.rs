@@ -1,4 +1,4 @@
-//! Random calls of an outbox and an inbox, compared with a simple model of each; failing cases are shrunk.
+//! Random calls of an outbox and an inbox, compared with a simple model of each.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Values, encodings and schemas from outside: vectors, fuzzing seeds, memory of decoding, users' types.
+//! Values, encodings and schemas: vectors, fuzzing seeds, memory of decoding, users' types.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 

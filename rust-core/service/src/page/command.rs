@@ -1,4 +1,4 @@
-//! The content of a request to the controller: a command in a body, and the lines of the log in a query.
+//! The content of a request to the controller: a command in a body, and lines of the log in a query.
 
 use super::problem::Problem;
 use super::token::random_id;

@@ -74,7 +74,7 @@ impl Problem {
         Problem::new(503, error.kind(), error.text())
     }
 
-    /// Returns the problem of a body above [`MAX_BODY`](super::MAX_BODY) bytes, for a server that stops reading.
+    /// Returns the problem of a body above [`MAX_BODY`](super::MAX_BODY) bytes, which is not read.
     pub fn body_too_long() -> Problem {
         Problem::new(413, ErrorKind::TooLarge, format!("the body of a request has at most {MAX_BODY} bytes"))
     }

@@ -1,4 +1,4 @@
-//! The token of the page: 32 random bytes in hexadecimal digits, in a file that only its owner may read.
+//! The token of the page: 32 random bytes in hexadecimal digits, in a file that only its owner reads.
 
 use std::fs::OpenOptions;
 use std::io::Read;

@@ -19,7 +19,7 @@ pub struct Cleaned {
     pub left: Vec<(String, Error)>,
 }
 
-/// Removes stale files of this user's dead processes, and empty unused spools, in the runtime directory.
+/// Removes stale files of this user's dead processes, and empty unused spools.
 ///
 /// Files of other users stay and are reported, also for root.
 pub fn clean() -> Result<Cleaned> {

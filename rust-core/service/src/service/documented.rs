@@ -1,5 +1,4 @@
-//! The messages between a service and its controller in the documents; a test compares them with
-//! the code.
+//! Messages between a service and its controller in the documents, compared with the code.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Services and their controller: headless programs that can be queried, paused, run, checkpointed and shut down.
+//! Services and their controller: programs that can be queried, paused, checkpointed and shut down.
 //!
 //! A service is a program with a name that connects to a controller. Clients send commands through the controller; the
 //! service carries each out at most once and answers it once. Its lifecycle is a pure state machine (`lifecycle`) under

@@ -27,7 +27,7 @@ pub struct NotifySocket {
     socket: UnixDatagram,
     address: SocketAddr,
     name: String,
-    /// The supervisor acts after this time without a notification; `None` if it does not watch this process.
+    /// The supervisor acts after this time without a notification; `None` without a watchdog.
     watchdog: Option<Duration>,
     pending: String,
 }

@@ -42,7 +42,7 @@ pub struct PeerClock {
 }
 
 impl PeerClock {
-    /// Adds a message that was sent at `theirs` of the other clock and arrived at `ours` of the local clock.
+    /// Adds a message that was sent at `theirs` of the other clock and arrived at `ours` of the local one.
     pub fn received(&mut self, theirs: Duration, ours: Duration) {
         let sample = Sample { theirs, ours };
         match self.best {

@@ -31,8 +31,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ServiceOptions {
-    /// The controller's endpoint, of any stream transport. Default: `$LINKSPAN_CONTROLLER`, or
-    /// `unix:controller`.
+    /// The controller's endpoint, by a stream. Default: `$LINKSPAN_CONTROLLER`, or `unix:controller`.
     pub controller: String,
     /// The period of its steps; zero for steps without a pause. `None` for no periodic steps.
     pub every: Option<Duration>,

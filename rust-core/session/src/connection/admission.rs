@@ -147,8 +147,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok(Ticket { number, acked, length: content.length, class, link: terms.link, noted })
     }
 
-    /// Reads the peer's page if many messages or bytes are kept, and before a long message, which may need the slot of
-    /// a consumed message.
+    /// Reads the peer's page if many messages or bytes are kept, and before a long message.
+    ///
+    /// A long message may need the slot of a consumed message.
     #[cold]
     fn look(&mut self, looked: bool) -> Unless<()> {
         self.outbox.looked();
@@ -161,7 +162,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Admits the first 1 to `most` messages of a batch. Returns the ticket of the first message, and the count.
+    /// Admits the first 1 to `most` messages of a batch. Returns the first ticket and the count.
     ///
     /// All messages have the properties of `content`, except their `lengths`. The later messages have the next numbers.
     pub fn admit_run(
@@ -185,7 +186,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok((first, count))
     }
 
-    /// Records that the link has the message. Returns its number, and the place for the stored part if it is kept.
+    /// Records that the link has the message. Returns its number and, if it is kept, the place for it.
     ///
     /// If a newer link has replaced the ticket's link, the message is sent again over the newest link.
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! One end of a simulated link: an outbox and an inbox, and a program that sends, calls, answers and is slow.
+//! One end of a simulated link: outbox and inbox, and a program that sends, calls, answers and is slow.
 
 use std::cell::Cell;
 use std::collections::VecDeque;

@@ -1,4 +1,6 @@
-//! The end of a history: no more faults, until nothing changes; then nothing may be missing, and nobody may wait.
+//! The end of a history, without faults, until nothing changes.
+//!
+//! Then nothing may be missing, and nobody may wait.
 
 use super::end::ReceivedFrame;
 use super::world::{World, pair, peer};

@@ -1,4 +1,4 @@
-//! Records read directly from CBOR, compared with records built from events, for good, altered and random bytes.
+//! Records read directly from CBOR, compared with records built from events.
 
 use bytes::Bytes;
 

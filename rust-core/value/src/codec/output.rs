@@ -33,7 +33,7 @@ pub(crate) struct Output<'a> {
     at: usize,
     ahead: usize,
     start: usize,
-    /// The greatest length of the content: `start` plus [`Limits::message`], less the bytes stored elsewhere.
+    /// The greatest length of the content: `start` plus [`Limits::message`], less bytes stored elsewhere.
     most: usize,
     limit: u64,
     placer: Option<&'a mut dyn Placer>,
@@ -222,7 +222,7 @@ impl<'a> Output<'a> {
         self.at - self.start + self.elsewhere
     }
 
-    /// Returns the position of the next byte in the content, including the bytes that the placer took of it.
+    /// Returns the position of the next byte in the content, including bytes that the placer took.
     pub(crate) fn position(&self) -> usize {
         self.at - self.start + self.spilled
     }

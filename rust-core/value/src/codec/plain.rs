@@ -19,7 +19,7 @@ pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     left.is_some_and(|left| limits.allow_flat(MOST - left))
 }
 
-/// Returns the rest of the `left` bytes after this value; `None` if it is not plain, too long or too deep.
+/// Returns the rest of the `left` bytes after this value; `None` if not plain, too long or too deep.
 fn count(value: &Value, depth: u32, left: usize) -> Option<usize> {
     let scalar = |value: &Value, left: usize| match value {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => left.checked_sub(EACH),
@@ -114,7 +114,7 @@ mod tests {
     use crate::codec::{EncodeOptions, Encoding, decode, encode_into};
     use crate::value::{Keys, Map};
 
-    /// Encodes a value with trusted keys, which chooses the path, and with checked keys, which always walks.
+    /// Encodes a value with trusted keys, which chooses the path, and with checked keys, by a walk.
     ///
     /// Returns the error, if any, and the content of the buffer for each.
     fn chosen_and_walked(

@@ -231,8 +231,8 @@ impl Schema {
         Schema { name: name.into(), version: 1, doc: String::new(), root, packed: false }
     }
 
-    /// Returns whether this is a valid name of a schema: names of fields with dots between, up to
-    /// 128 characters.
+    /// Returns whether this is a valid name of a schema: names of fields with dots, up to 128
+    /// characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_schema_name(name)
     }

@@ -170,7 +170,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Returns the type of a text: a kind without attributes, `list of TYPE`, `map of TYPE`, or a
-    /// type's name.
+    /// name.
     fn written(&mut self, file: usize, item: &Item<'a>) -> Result<Type> {
         let name = item.text()?;
         self.text_type(file, item, name, 0)

@@ -86,7 +86,7 @@ pub(crate) trait Plain {
     fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
         if self.try_key(key)? { self.text(value).map(|()| true) } else { Ok(false) }
     }
-    /// Replaces the innermost open map and its entries by `{"$map": [[key, value], …]}`, with the list open.
+    /// Replaces the innermost open map by `{"$map": [[key, value], …]}`, with the list open.
     ///
     /// Called only after `holds_key` returned false.
     fn turn_into_pairs(&mut self) -> Result<()> {
@@ -298,7 +298,7 @@ impl<P: Plain> Sink for Escape<P> {
     }
 }
 
-/// Returns the content of `$float`: the name of an infinity or the plain NaN, else the bits as hex digits.
+/// Returns the content of `$float`: the name of an infinity or the plain NaN, else the bits in hex.
 pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
     if value == f64::INFINITY {
         "inf".into()

@@ -171,13 +171,11 @@ fn split(text: &str) -> Option<(bool, String, i32)> {
 impl FromStr for Decimal {
     type Err = Error;
 
-    /// Parses a decimal number: digits with an optional sign, point and exponent, or `nan`, `inf`,
-    /// `infinity` in any case.
+    /// Parses digits with an optional sign, point and exponent, or `nan`, `inf`, `infinity` in any case.
     ///
     /// # Errors
     ///
-    /// `TooLarge` for a long text or coefficient, `OutOfRange` for a large exponent, else
-    /// `Malformed`.
+    /// `TooLarge` for a long text or coefficient, `OutOfRange` for a large exponent, else `Malformed`.
     fn from_str(text: &str) -> Result<Decimal> {
         if text.len() > Self::TEXT_LIMIT {
             let text = format!(

@@ -52,8 +52,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns the whole seconds since 1970, rounded down, and the nanoseconds after them, 0 to
-    /// 999,999,999.
+    /// Returns the whole seconds since 1970, rounded down, and the nanoseconds after them.
     pub const fn parts(self) -> (i64, u32) {
         (self.0.div_euclid(SECOND), self.0.rem_euclid(SECOND) as u32)
     }

@@ -235,7 +235,7 @@ impl Source for Value {
         self.send(sink)
     }
 
-    /// Estimates only long texts and lists, at the top or in a map there; other memory is reserved on demand.
+    /// Estimates only long texts and lists, at the top or in a map there; other memory comes on demand.
     fn size_hint(&self) -> usize {
         /// More entries, and a smaller sum, are not worth a look ahead.
         const ENTRIES: usize = 8;

@@ -115,7 +115,9 @@ fn expected_refusal(name: &str, error: &linkspan::Error) {
     assert!(error.text().contains(part), "{name}: {error:?}");
 }
 
-/// Whether the bytes must be equal: small integers have 32 bits, datetimes are timestamps, and a Decimal has one NaN.
+/// Whether the bytes must be equal.
+///
+/// Small integers have 32 bits, datetimes are timestamps, and a Decimal has one NaN.
 fn same_bytes(file: &str, case: &Json) -> bool {
     !matches!(file, "int64" | "datetime")
         && case["lossy"] != true

@@ -1,4 +1,4 @@
-//! Notifications to a supervisor: a real socket, by path and abstract name, and the assignments over time.
+//! Notifications to a supervisor: a socket by path and abstract name, and the assignments over time.
 
 use super::*;
 

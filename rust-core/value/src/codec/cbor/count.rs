@@ -9,8 +9,7 @@ use crate::codec::MAX_DEPTH;
 use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 
-/// The greatest depth that the walk follows; deeper containers are refused before their count is
-/// needed.
+/// The greatest depth of the walk; deeper containers are refused before their count is needed.
 ///
 /// The tags of an N-d array and of an instant add a few levels to the deepest value.
 const LEVELS: usize = MAX_DEPTH as usize + 8;

@@ -170,7 +170,7 @@ impl<'a> Cursor<'a> {
         self.take(key.cbor.bytes())
     }
 
-    /// Takes the number of a head whose first byte was taken: the byte's low five bits, or the bytes after it.
+    /// Takes the number of a head whose first byte was taken: its low five bits, or the bytes after it.
     fn number_behind(&mut self, info: u8) -> Option<u64> {
         Some(match info {
             0..24 => info.into(),

@@ -144,7 +144,7 @@ pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
     put_head(to, major, n)
 }
 
-/// Writes a float and returns its length in bytes: major type 7 with information 27, 8 bytes big-endian.
+/// Writes a float: major type 7 with information 27, 8 bytes big-endian. Returns its length in bytes.
 ///
 /// A shorter form would need a test of each value.
 pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {

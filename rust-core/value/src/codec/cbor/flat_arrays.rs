@@ -13,7 +13,7 @@ use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Sink, Value};
 
-/// An upper bound of the bytes of an entry's heads: its key, and a scalar or an array of most dimensions.
+/// An upper bound of the bytes of an entry's heads: key, and scalar or array of most dimensions.
 const HEADS: usize = 192;
 
 /// Returns the value of a body with separate parts if it is such a map or an array.

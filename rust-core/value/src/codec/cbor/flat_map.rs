@@ -154,7 +154,7 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     true
 }
 
-/// Returns the text's bytes, not checked for UTF-8, if these bytes are one short text of definite length.
+/// Returns the text's bytes, unchecked, if these bytes are one short text of definite length.
 #[doc(hidden)]
 pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor::new(bytes);

@@ -11,7 +11,7 @@ use super::{COLUMN_MAJOR, COMPLEX, HOMOGENEOUS, ROW_MAJOR};
 use crate::body::{Body, OneOrMany, Part};
 use crate::codec::input::Input;
 
-/// The length from which a byte string is left out; shorter strings are copied with the bytes around them.
+/// The length from which a byte string is left out; shorter strings are copied with their surroundings.
 pub const LEFT_OUT_FROM: usize = 16 << 10;
 /// The most bytes around the byte strings.
 ///
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Heads that claim too many bytes, bytes after the value, text instead of bytes: results as for one block.
+    /// Claims of too many bytes, bytes after the value, text instead of bytes: results as for one block.
     #[test]
     fn damaged_items_are_decoded_as_in_one_block() {
         let value = map(vec![

@@ -11,7 +11,7 @@ use crate::value::{Limits, Map, Value, ValueBuilder};
 
 const MOST_LEVELS: u32 = 16;
 
-/// The size in bytes of the first allocation for entries or items; larger blocks cost the allocator more.
+/// The bytes of the first allocation for entries or items; larger blocks cost the allocator more.
 const USUAL: usize = 1000;
 
 pub(crate) fn decode_short(bytes: &[u8], limits: &Limits) -> Option<Value> {

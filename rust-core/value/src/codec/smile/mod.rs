@@ -1,4 +1,4 @@
-//! Smile 1.0.6, Jackson's binary JSON: a first byte gives each value's type; repeated keys are references.
+//! Smile 1.0.6, Jackson's binary JSON: a byte for each value's type; repeated keys are references.
 //!
 //! | value | written as | also read |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! The law of schemas: accepted texts and fingerprints, refused texts, matching schemas, allowed values.
+//! The law of schemas: texts and fingerprints, refused texts, matching schemas, allowed values.
 
 mod files;
 mod pairs;

@@ -10,7 +10,7 @@ pub struct Pair {
     pub fits: bool,
 }
 
-/// A change of the schema of a reading; whether the new program reads the old one's messages; the reverse.
+/// A change of a schema; whether the new program reads the old one's messages; the reverse.
 const CHANGES: &[(&str, &str, bool, bool)] = &[
     ("unit = \"W\"", "unit = \"J/s\"", true, true),
     ("unit = \"W\"", "unit = \"kW\"", false, false),
