@@ -15,6 +15,8 @@ use super::{Progress, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 
 /// When a message counts as consumed.
+///
+/// A program that must not lose a message acknowledges it itself, after it has stored the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Acknowledge {
     /// At the next `recv`, or at `reply`.
