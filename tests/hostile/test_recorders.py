@@ -476,3 +476,35 @@ def test_name_that_no_connection_led_to_when_the_recording_ended_is_not_complete
     silent.close()
     checked = recorded.tool("recording", "check", "r.mcap")
     assert checked.returncode == 6 and "unconnected: hostile/silent: " in checked.stdout and "complete" not in checked.stdout, checked
+
+
+IDLE = """
+import sys, linkspan
+outs = [linkspan.publisher(f"shm:idle/{sys.argv[2]}-{number}") for number in range(int(sys.argv[1]))]
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.costly
+@pytest.mark.parametrize(("idle", "descriptors"), [(1_000, 18_000), (3_000, 4_096)], ids=["within its bound", "beyond its bound"])
+def test_honest_name_next_to_thousands_of_idle_names_is_recorded_or_named(recorded: Recorded, idle: int, descriptors: int) -> None:
+    crowd = [recorded.start(sys.executable, "-c", IDLE, 250, number) for number in range(idle // 250)]
+    for one in crowd:
+        assert one.stdout and one.stdout.readline() == "there\n"
+    recorder = recorded.start("prlimit", f"--nofile={descriptors}", RECORDER, "record", "*", "-o", "r.mcap", "--sync", "20ms")
+    until("it records", lambda: (recorded.folder / "r.mcap").exists())
+    honest = recorded.start(sys.executable, "-c", HONEST, 200)
+    if idle * 16 < descriptors:
+        assert honest.stdout and honest.stdout.readline() == "sent\n"
+        until("the honest ones are recorded", lambda: recorded.name("lab/honest")["messages"] == 200)
+    else:
+        until("the recorder names what it cannot record", lambda: "unconnected: lab/honest: " in recorded.tool("recording", "check", "r.mcap").stdout)
+    printed = recorded.stop(recorder)
+    checked = recorded.tool("recording", "check", "r.mcap")
+    if idle * 16 < descriptors:
+        assert checked.stdout == "complete: 200 messages, 0 missed and said so\n", checked
+    else:
+        assert "events of names that could not be received from" in printed, printed
+        assert re.search(r"^unconnected: lab/honest: .* names are received from, and no more are allowed", checked.stdout, re.MULTILINE), checked.stdout
+        assert checked.returncode == 6

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
@@ -523,9 +525,10 @@ def test_part_of_another_name_behind_one_that_was_not_closed_is_found(lab: Lab) 
     assert "not closed: " in said and "z.mcap: byte 0: it says that it is part 4 of the recording" in said and "complete" not in said, said
 
 
-def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[int, int], dropped: str | None = None, first: int = 1_000) -> None:
-    """Writes parts of the publisher of lab/a: message numbers, one per second, and the next number that a part
-    states."""
+def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[int, int], dropped: str | dict[int, str] | None = None, first: int = 1_000) -> None:
+    """Writes parts of the publisher of lab/a: message numbers, one per second, the next number that a part states,
+    and the parts that the last part, or a given part, says to be removed."""
+    told = {max(of_each): dropped} if isinstance(dropped, str) else dropped or {}
     for part, messages in of_each.items():
         with (folder / (f"{name}.mcap" if part == 1 else f"{name}.{part:04}.mcap")).open("wb") as file:
             writer = Writer(file)
@@ -533,8 +536,8 @@ def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[i
             writer.add_metadata("linkspan.recording", {"id": "7" * 32, "part": str(part)})
             if part in numbers:
                 writer.add_metadata("linkspan.numbers", {"0000000000000007 lab/a": str(numbers[part])})
-            if dropped is not None and part == max(of_each):
-                writer.add_metadata("linkspan.dropped", {"parts": dropped})
+            if part in told:
+                writer.add_metadata("linkspan.dropped", {"parts": told[part]})
             if messages:
                 channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": str(messages[0])})
                 for number in messages:
@@ -542,7 +545,7 @@ def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[i
             if part != max(of_each):
                 writer.add_metadata("linkspan.end", {"reason": "split", "next": f"{name}.{part + 1:04}.mcap"})
             else:
-                writer.add_metadata("linkspan.end", {"reason": "stopped"} | ({} if dropped is None else {"dropped": dropped}))
+                writer.add_metadata("linkspan.end", {"reason": "stopped"} | ({"dropped": told[part]} if part in told else {}))
             writer.finish()
 
 
@@ -561,6 +564,34 @@ def test_numbers_of_a_part_are_compared_with_the_parts_before_it(lab: Lab, next_
         assert lab.recording("check", "p.mcap").startswith("complete: ")
     else:
         assert said in lab.recording("check", "p.mcap", code=1)
+
+
+def test_check_and_info_agree_about_removed_parts_that_told_of_removed_parts(lab: Lab) -> None:
+    """Each of six parts of ten messages may be gone, and each later part may say so; then that part may be gone."""
+    seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(1 << 32))
+    print("seed", seed)
+    chance = random.Random(seed)
+    for _ in range(25):
+        gone = set(chance.sample(range(1, 6), chance.randrange(1, 4)))
+        told = {part: ",".join(str(one) for one in sorted(gone) if one < part and chance.random() < 0.7) for part in range(2, 7)}
+        told = {part: said for part, said in told.items() if said and part not in gone}
+        there = {part: range(part * 10 - 9, part * 10 + 1) for part in range(1, 7) if part not in gone}
+        in_parts(lab.folder, "p", there, {part: part * 10 - 9 for part in there}, told)
+        check, info = (lab.start(PROGRAM, "recording", words, "p.mcap") for words in ("check", "info"))
+        (checked, ended_so), (_, noted) = check.communicate(timeout=SOON), info.communicate(timeout=SOON)
+        about = f"{gone} {told}\n{checked}{ended_so}{noted}"
+
+        def lines(text: str, removed: bool) -> list[str]:
+            found = re.findall(r"(p[.\w]*mcap: byte \d+: .*not there.*)", text)
+            return sorted(line for line in found if ("its recorder removed" in line) == removed)
+
+        assert lines(checked, True) == lines(noted, True) and lines(checked, False) == lines(noted, False), about
+        known = {int(one) for said in told.values() for one in said.split(",")}
+        gaps = re.findall(r"gap: lab/a .* lacks messages (\d+) to (\d+)", checked)
+        assert bool(gaps) == bool({one for one in gone - known if one > min(there)}), about
+        assert (check.returncode == 0) == (info.returncode == 0) == (gone <= known), about
+        for part in lab.folder.glob("p*.mcap"):
+            part.unlink()
 
 
 @pytest.mark.parametrize("behind, number", [(range(60, 81), 60), (range(0), 60)], ids=["goes on", "ends"])

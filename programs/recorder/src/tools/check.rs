@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,9 +54,11 @@ struct Numbers {
     /// Losses without a number that the recorder reports.
     losses: Findings,
     /// Gaps across missing parts. If the recorder removed these parts, the gaps are not faults.
-    over_holes: Findings,
+    over_holes: OverHoles,
     /// The number of holes so far: places with missing parts.
     holes: usize,
+    /// The first and the last missing part of each hole.
+    missing: Vec<(u64, u64)>,
     /// Whether another program wrote a channel. Its messages lack the numbers of a publisher.
     has_foreign: bool,
 }
@@ -75,11 +78,6 @@ impl Findings {
         self.count = self.count.saturating_add(1);
     }
 
-    fn append(&mut self, other: Findings) {
-        self.count = self.count.saturating_add(other.count);
-        self.first.extend(other.first);
-    }
-
     fn print(&self, sort: &str) -> Result<()> {
         self.first.iter().try_for_each(|text| stdout::print_line(text))?;
         if self.count > self.first.len() as u64 {
@@ -89,7 +87,49 @@ impl Findings {
     }
 }
 
+/// The first gaps across missing parts, each with its holes, and the count of further gaps.
+#[derive(Debug, Default)]
+struct OverHoles {
+    first: Vec<(Range<usize>, String)>,
+    further: u64,
+}
+
+impl OverHoles {
+    fn add(&mut self, holes: Range<usize>, text: String) {
+        if self.first.len() < MAX_FINDINGS {
+            self.first.push((holes, text));
+        } else {
+            self.further = self.further.saturating_add(1);
+        }
+    }
+}
+
 impl Numbers {
+    /// Notes the latest hole of the reader.
+    fn take_holes(&mut self, holes: usize, latest: Option<(u64, u64)>) {
+        self.holes = holes;
+        // Nothing is known of a hole before the latest one if no record came between them.
+        self.missing.resize(holes.saturating_sub(1).max(self.missing.len()), (0, u64::MAX));
+        if let (true, Some(latest)) = (self.missing.len() < holes, latest) {
+            self.missing.push(latest);
+        }
+    }
+
+    /// Moves the gaps across missing parts to the faults, except gaps only across parts that the recorder removed.
+    fn settle_holes(&mut self, dropped: &Dropped) {
+        let is_removed =
+            |hole: usize| self.missing.get(hole).is_some_and(|(first, last)| dropped.has(*first, *last));
+        let OverHoles { first, further } = std::mem::take(&mut self.over_holes);
+        for (holes, text) in first {
+            if !holes.into_iter().all(is_removed) {
+                self.faults.add(text);
+            }
+        }
+        if !(0..self.holes).all(is_removed) {
+            self.faults.count = self.faults.count.saturating_add(further);
+        }
+    }
+
     /// Checks numbers of messages or of reported losses.
     fn take(&mut self, name: &str, incarnation: u64, first: u64, count: u64, what: &str) {
         let place = || format!("{} (incarnation {incarnation:016x})", named(name));
@@ -123,7 +163,7 @@ impl Numbers {
         if u128::from(first) <= next || holes == self.holes {
             return self.faults.add(fault);
         }
-        self.over_holes.add(fault);
+        self.over_holes.add(holes..self.holes, fault);
     }
 
     /// Checks the next number of a publisher that a part states for the earlier parts.
@@ -168,7 +208,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
-        numbers.holes = reader.holes();
+        numbers.take_holes(reader.holes(), reader.hole());
         let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
@@ -238,12 +278,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     drop(progress);
     let [reader] = &readers;
-    // Whether the recorder removed the missing parts decides about the gaps across them.
-    let is_dropped = reader.problems().iter().all(|problem| problem.kind != ProblemKind::Absent);
-    if !is_dropped {
-        let over_holes = std::mem::take(&mut numbers.over_holes);
-        numbers.faults.append(over_holes);
-    }
+    numbers.settle_holes(reader.dropped());
     if reader.problems().iter().all(|problem| problem.kind == ProblemKind::Dropped) && ended < begun {
         numbers.faults.add(
             "not closed: a part has no record of its recorder that it was closed, which is its last one"
@@ -256,6 +291,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let unclosed = of(&[ProblemKind::Unclosed]);
     let absent = of(&[ProblemKind::Absent, ProblemKind::Alone]);
     let dropped = of(&[ProblemKind::Dropped]);
+    let removed = dropped.iter().map(ToString::to_string).chain(removed);
+    let removed: Vec<_> = removed.map(|part| format!("removed by the recorder: {part}")).collect();
     let problems = of(&[ProblemKind::Damaged, ProblemKind::Torn]);
     let count = numbers.faults.count.saturating_add(problems.len() as u64);
     if !arguments.quiet || count > 0 {
@@ -281,11 +318,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             stdout::print_line(&format!("{verdict}: {messages} messages, {missed} missed and said so"))?;
         }
         if !arguments.quiet {
-            dropped
-                .iter()
-                .map(ToString::to_string)
-                .chain(removed)
-                .try_for_each(|part| stdout::print_line(&format!("removed by the recorder: {part}")))?;
+            removed.iter().try_for_each(|part| stdout::print_line(part))?;
         }
         if ends > 0 && !arguments.quiet {
             let names: BTreeSet<_> = numbers.unaccounted.iter().map(|(name, _)| named(name)).collect();
@@ -318,6 +351,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     numbers.losses.print("losses")?;
     numbers.faults.print("faults of numbers")?;
     problems.iter().try_for_each(|problem| stdout::print_line(&format!("file: {problem}")))?;
+    removed.iter().try_for_each(|part| stdout::print_line(part))?;
     let text = format!("{} has {}", arguments.file.display(), counted(count, "fault"));
     Err(Error::new(ErrorKind::Corrupt, text))
 }
