@@ -38,7 +38,6 @@ pub struct RelayLink {
     epoll: Epoll,
     reads: bool,
     room: Option<OwnedFd>,
-    /// Whether the link must wake this side.
     parked: bool,
     sent: u64,
     /// The relayed number up to which the program has consumed.

@@ -1,9 +1,8 @@
 //! Services and their controllers, listings of names, the doctor, the rules of the controller's page.
 //!
-//! This crate is only for `linkspan` and changes without notice. A service carries out each accepted command at most
-//! once, and answers it once, in time. A listing and the doctor change only what they are told to repair.
+//! This crate is only for `linkspan` and changes without notice.
 //!
-//! | what | lives in |
+//! | subject | lives in |
 //! |---|---|
 //! | services, and the clients of a controller | `service` |
 //! | open names on this machine | `registry` |

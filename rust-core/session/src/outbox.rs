@@ -31,7 +31,6 @@ pub struct Outbox<M> {
     numbered: u64,
     kept: Places<KeptMessage<M>>,
     bytes: usize,
-    /// Bytes kept since the last call of [`Outbox::looked`].
     unlooked: usize,
     /// Requests to carry out once that no peer has taken, in the order of their numbers.
     ///

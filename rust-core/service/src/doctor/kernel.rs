@@ -112,7 +112,6 @@ fn inotify_limits() -> Vec<Finding> {
 
 const MIN_MEMORY: u64 = 64 << 20;
 
-/// Checks that the memory limits of this process leave room for rings.
 fn memory() -> Finding {
     match headroom::check(MIN_MEMORY) {
         Ok(()) => Finding::fine("64 MiB of shared memory are within this process's limits"),

@@ -51,9 +51,7 @@ pub struct Controller {
     channel: Channel,
     options: Options,
     shown: String,
-    /// The incarnation of the controller that answered first.
     first_controller: AtomicU64,
-    /// The subscription to events; `None` before [`Controller::watch`].
     watching: OfProcess<Mutex<Option<Arc<Watching>>>>,
     turns: Turns,
     born: Born,
@@ -63,7 +61,6 @@ static CONTROLLERS: PersistentObjects<Controller> = PersistentObjects::new();
 
 struct Watching {
     channel: Channel,
-    /// The watch request, sent again to each incarnation of the controller.
     wanted: Mutex<Payload>,
 }
 
@@ -157,7 +154,6 @@ impl Controller {
         reply.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
     }
 
-    /// Adds the endpoint to an error, and advice to a refusal.
     fn explain(&self, error: Error) -> Error {
         explain(error, &self.shown)
     }

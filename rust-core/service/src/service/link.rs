@@ -68,7 +68,6 @@ pub struct ControllerLink {
     ///
     /// The end of the task must then wake it.
     pub(super) wake_on_finish: AtomicBool,
-    /// Ends the pause of the reader when the service ends.
     pub(super) end_waker: EventFd,
     ended: AtomicBool,
     /// Whether the writer has sent everything to the controller and the supervisor, and has ended.
@@ -374,7 +373,6 @@ impl ControllerLink {
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
     }
 
-    /// Returns whether there is no controller, or nothing to send.
     pub(super) fn is_flushed(&self) -> bool {
         let inner = self.inner();
         !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()

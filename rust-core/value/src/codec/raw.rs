@@ -6,7 +6,6 @@ use super::output::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
-/// Appends one block of bytes and refuses every other value.
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
 }

@@ -152,7 +152,6 @@ impl<'a, S: Sink> Checker<'a, S> {
         Error::new(kind, schema + &text)
     }
 
-    /// Checks the kind of the next value, for kinds with unlimited content.
     fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
         match self.expected {
             None => Ok(()),

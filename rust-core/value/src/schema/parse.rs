@@ -150,7 +150,6 @@ impl<'a> Resolver<'a> {
         read
     }
 
-    /// As [`Resolver::ty`], after counting the type.
     fn ty_within(&mut self, file: usize, table: &Table<'a>, beside: &[&str]) -> Result<Type> {
         let Some(item) = table.get("type") else {
             if table.get("fields").is_some() {

@@ -28,7 +28,6 @@ pub(super) struct SeenKeys {
     keys: Vec<SeenKey>,
     /// The innermost map, in place: most values have only maps that are not nested.
     map: Option<OpenMap>,
-    /// The maps around `map`, outermost first.
     outer: Vec<OpenMap>,
 }
 
@@ -45,7 +44,6 @@ struct OpenMap {
     keys: usize,
     /// The announced number of its keys: the size of the hash set, reserved at once.
     len: usize,
-    /// The hashes of its keys if there are more than `LINEAR_MAX`.
     many: Option<Box<Hashes>>,
 }
 

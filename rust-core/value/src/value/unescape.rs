@@ -111,7 +111,6 @@ impl<S: Sink> Unescape<S> {
         self.escape(key)
     }
 
-    /// Begins the escape of this name. `Malformed` for an unknown name.
     fn escape(&mut self, key: &str) -> Result<()> {
         let top = self.open.is_empty();
         self.open.push(OpenEscape::Escape);

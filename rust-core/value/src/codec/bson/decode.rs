@@ -51,7 +51,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_map()
     }
 
-    /// Decodes an array: a document whose keys are ignored.
     fn array(&mut self) -> Result<()> {
         let (outer, count) = self.enter()?;
         self.sink.begin_array(count)?;

@@ -1,7 +1,7 @@
 //! Writes the bytes around one long array whose elements are stored elsewhere.
 //!
-//! Most messages with arrays have one in a short map. The few bytes go directly into the [`Rest`] of the message, and
-//! equal those of [`encode`](super::encode).
+//! Most messages with arrays have one array in a short map. The few bytes go directly into the [`Rest`] of the message,
+//! and equal the encoder's bytes.
 
 use bytes::Bytes;
 

@@ -55,7 +55,6 @@ pub enum FlatValue<'a> {
 }
 
 impl<'a> FlatValue<'a> {
-    /// Returns the scalar of a value; `None` for any other value.
     pub(super) fn of(value: &'a Value) -> Option<FlatValue<'a>> {
         Some(match value {
             Value::Null => FlatValue::Null,

@@ -86,7 +86,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Decodes a string of indefinite length, which comes in chunks.
     #[cold]
     fn chunks(&mut self, head: Head) -> Result<()> {
         if head.major == 2 {

@@ -44,7 +44,6 @@ pub struct Fit<'a, H: Handles, T> {
     open: Vec<OpenPlan<'a, H>>,
     /// For each field of the open records, whether it is present; outermost record first.
     present: Vec<bool>,
-    /// The container without a plan around the next event, if any.
     passing: Option<Passing>,
 }
 
@@ -97,7 +96,6 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         self.target
     }
 
-    /// Returns the plan of the next value. Called only outside of `passing`.
     fn next(&self) -> Next<'a, H> {
         match self.open.last() {
             None => Next::Of(self.root),

@@ -28,10 +28,9 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
     T::deserialize(FromValue { value, escaped: false })
 }
 
-/// A value with the form in which serde sees it.
+/// A value as serde sees it.
 struct FromValue {
     value: Value,
-    /// Whether kinds that serde lacks are presented as escapes.
     escaped: bool,
 }
 
@@ -66,8 +65,7 @@ impl<'de> Deserializer<'de> for FromValue {
             Value::Uint(v) => visitor.visit_u64(v),
             Value::BigInt(v) => {
                 let text = v.to_string();
-                // An integer beyond 64 bits may fill an `i128` or a `u128`, unless escapes are
-                // wanted.
+                // An integer beyond 64 bits may fill an `i128` or a `u128`, but not where escapes are presented.
                 match (text.parse::<i128>(), text.parse::<u128>()) {
                     (Ok(v), _) if !escaped => visitor.visit_i128(v),
                     (_, Ok(v)) if !escaped => visitor.visit_u128(v),
@@ -196,7 +194,6 @@ impl<'de> SeqAccess<'de> for &mut Items {
     }
 }
 
-/// How the values of a map are presented.
 enum Inside {
     Plain,
     Escaped,

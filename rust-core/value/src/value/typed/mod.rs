@@ -148,7 +148,6 @@ pub trait Decode: Sized {
 #[derive(Debug)]
 pub struct Typed<T: Decode> {
     builder: T::Builder,
-    /// The value, if it was read without the builder.
     read: Option<T>,
     /// The message being decoded, if long blocks may be views of it.
     origin: Option<Body>,

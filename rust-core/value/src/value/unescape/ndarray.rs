@@ -67,7 +67,6 @@ impl NdArrayFields {
         Ok(())
     }
 
-    /// Takes the beginning of the shape; `Malformed` for any other array.
     pub(super) fn begin_array(&mut self) -> Result<()> {
         if self.field != NdArrayField::Shape || self.shape.is_some() {
             return Err(malformed("in $ndarray only the shape is an array, of integers"));

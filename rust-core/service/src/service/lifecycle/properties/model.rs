@@ -47,7 +47,6 @@ enum Cause {
 
 pub struct Model {
     setup: Setup,
-    /// By id, in the order of their arrival.
     commands: Vec<(String, AcceptedModel)>,
     answers: BTreeMap<String, Answer>,
     settled: State,
@@ -55,7 +54,6 @@ pub struct Model {
     task: Option<Option<usize>>,
     failed_meanwhile: bool,
     cancelled: bool,
-    /// Whether a second SHUTDOWN found an idle program.
     shutdown_again: bool,
     data: Option<Value>,
     ended: Option<State>,
