@@ -1,29 +1,27 @@
 //! The channel: two ends, messages both ways, requests and replies.
 //!
-//! A [`Channel`] joins the modules beside it: the `reconnector` makes links, `sending` and `receiving` use
-//! their halves of a link, `session_state` numbers and acknowledges messages. This file decides the order of the
-//! steps: which lock or direction a call takes, when it leaves the fast path, and what an error means to the caller.
+//! A [`Channel`] joins its neighbour modules: `reconnector` makes links, `sending` and `receiving` use their halves,
+//! `session_state` numbers and acknowledges messages. This file and its modules decide the order of the steps: which
+//! lock or direction a call takes, when it leaves the fast path, and what an error means to the caller.
 //!
-//! | what | lives in |
+//! | subject | module |
 //! |---|---|
-//! | what a channel consists of, its checks and its directions | here |
-//! | opening one | `open` |
-//! | receiving: one function for every call | `recv` |
-//! | encoding a value, and sending it | `encode` |
-//! | receiving into memory of the program | `recv_into` |
-//! | sending one message | `send` |
+//! | the parts of a channel, its checks and directions | here |
+//! | opening and closing a channel | `open`, `close` |
+//! | receiving, for every call; into memory of the program | `recv`, `recv_into` |
+//! | encoding a value; sending one message | `encode`, `send` |
 //! | several messages in one call | `batch` |
 //! | calls and replies | `call` |
 //! | the first turn of a call, and the place of its answer | `call_steps` |
-//! | several channels whose listener paces the program | `paced` |
 //! | a request under way, which its drop withdraws | `pending_reply` |
-//! | closing | `close` |
-//! | the rest of a frame whose sender went on | `rest` |
-//! | event loops, and calls for one thread that serves many channels | `event_loop` |
-//! | waiting for room | `room` |
+//! | several channels in lockstep | `paced` |
+//! | the rest of a frame whose sender has returned | `rest` |
+//! | the wait for the peer's consumption, also at the end | `linger` |
+//! | event loops, and threads that serve many channels | `event_loop` |
+//! | the wait for room | `room` |
 //!
-//! Every public method first checks the process (a channel does not survive `fork`) and that the
-//! channel is open, then takes a direction.
+//! Every public method first checks the process (a channel does not survive `fork`) and that the channel is open,
+//! then takes a direction.
 
 pub(crate) mod batch;
 mod call;
@@ -85,46 +83,40 @@ impl Role {
 
 /// One end of a connection between two programs, both of which can send and receive.
 ///
-/// Any number of threads may [`send`](Channel::send): they take turns in the order of their calls, each within its own
-/// time-out. Any number may [`call`](Channel::call): their requests are in flight at the same time, and each call
-/// returns its own answer, in whatever order the answers arrive. One thread at a time may [`recv`](Channel::recv); a
-/// call of another thread that receives or calls meanwhile fails with `InvalidState` at once.
+/// Any number of threads may [`send`](Channel::send). They take turns in the order of their calls, each within its
+/// time-out. Any number may [`call`](Channel::call). Their requests are in flight at the same time, and each call
+/// returns its own answer. Only one thread at a time may [`recv`](Channel::recv). During that, another thread that
+/// receives or calls fails with `InvalidState` at once.
 ///
-/// The channel outlives its link: when the peer restarts, or the link breaks, the channel reconnects and
-/// sends unacknowledged messages again.
+/// The channel outlives its link. When the peer restarts or the link breaks, the channel reconnects and sends
+/// unacknowledged messages again.
 pub struct Channel {
     inner: Arc<Inner>,
 }
 
-/// What a channel consists of. The requests that are under way refer to it and do not keep it.
+/// The parts of a channel. Requests under way refer to it without keeping it.
 #[doc(hidden)]
 pub struct Inner {
     endpoint: Endpoint,
-    /// The endpoint as text, for errors.
     shown: String,
     options: Options,
     role: Role,
-    /// The sending direction, the links and the log.
     pub(crate) conn: OfProcess<Conn>,
-    /// The state of receiving, for one thread at a time.
     receiving: OfProcess<Direction<Receiving>>,
-    /// The epoll set of the receiving direction, for `fileno`.
+    /// For `fileno`.
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
-    /// The fork count of the process that made the channel. Another process must not use it.
+    /// The fork count of the process that made the channel. No other process may use it.
     fork_generation: u64,
-    /// The thread that writes the rest of a frame whose sender went on.
+    /// The thread that writes the rest of a frame whose sender has returned.
     rests: OfProcess<rest::Rests>,
     /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
-    /// How many of them a `flush` that failed has told the program of, where that is enough, and the number of the
-    /// message after those.
+    /// The unconsumed messages that a failed `flush` has reported for good, and the next message's number.
     told: AtomicU64,
     told_before: AtomicU64,
-    /// Whether this end can send, and whether it can receive: some transports have one direction only.
-    /// Cached, because every call checks them.
+    /// Whether this end can send and receive: some transports have one direction. Cached for every call.
     sends: bool,
     receives: bool,
-    /// Whether it can call.
     calls: bool,
 }
 
@@ -138,20 +130,19 @@ impl Deref for Channel {
 }
 
 impl Channel {
-    /// Fails with `InvalidState` in a process other than the one that made the channel, and once the
-    /// channel is closed.
+    /// Fails with `InvalidState` in another process than the channel's, and once the channel is closed.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         self.conn.links.check_open()
     }
 
-    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot send.
+    /// [`Channel::check`], which also fails with `Unsupported` if this end cannot send.
     fn check_sends(&self) -> Result<()> {
         self.check()?;
         if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
-    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot receive.
+    /// [`Channel::check`], which also fails with `Unsupported` if this end cannot receive.
     fn check_receives(&self) -> Result<()> {
         self.check()?;
         if self.receives {
@@ -161,18 +152,15 @@ impl Channel {
         }
     }
 
-    /// Returns whether this process may use the channel.
     fn is_of_this_process(&self) -> bool {
         fork::generation() == self.fork_generation
     }
 
-    /// Takes the sending direction. Fails with `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         self.conn.sending.take(Operation::Send)
     }
 
-    /// Takes the sending direction after the threads that called before.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         let turn = self.conn.sending.take_in_turn(Operation::Send, waiting)?;
@@ -181,7 +169,6 @@ impl Channel {
         Ok(turn)
     }
 
-    /// Takes the receiving direction. Fails with `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<Lease<'_, Receiving>> {
         self.check_receives()?;
         let turn = self.receiving.take(Operation::Receive)?;
@@ -189,23 +176,22 @@ impl Channel {
         Ok(turn)
     }
 
-    /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
-    /// `shm:` the peer views it in place, and nothing is copied. The elements have arbitrary
-    /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
-    /// all slots in use) it is ordinary memory, which sending copies.
+    /// Lends memory for an array of this shape (row-major), which the program fills and sends.
     ///
-    /// [`Loan::into_array`] ends the writing; the array is sent as any other. Dropping a loan
-    /// returns its memory.
+    /// Over `shm:` the peer views the memory in place, without a copy. The elements have arbitrary values at first.
+    /// If no slot is available, the loan is ordinary memory, which sending copies. This happens on another transport,
+    /// below 64 KiB, without a link, or when all slots are in use.
+    ///
+    /// [`Loan::into_array`] ends the writing. Dropping a loan returns its memory.
     ///
     /// # Errors
-    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`; `InvalidState`
-    /// once the channel is closed.
+    /// `TooLarge` above 15 dimensions or the maximum message size; `OutOfMemory`; `InvalidState` once the channel is
+    /// closed.
     pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
         Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
     }
 
-    /// [`Channel::loan`] for element types and orders that are known at run time: for other
-    /// languages.
+    /// [`Channel::loan`] for other languages, with element type and order known at run time.
     pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
         let lender = self.conn.links.session_state.lender(&self.conn.event_log);
         let is_cbor = self.options.encoding() == Encoding::Cbor;
@@ -215,14 +201,14 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Lends memory for `length` opaque bytes, such as a frame of a camera, which the program writes and sends as the
-    /// bytes of a value. Over `shm:`, with `encoding="cbor"` or `"raw"`, nothing of them is copied to send them. They
-    /// have arbitrary values at first. [`BytesLoan::truncate`] says how many there are in the end;
-    /// [`BytesLoan::into_bytes`] ends the writing. Where [`Channel::loan`] gives ordinary memory, this does, too, and
-    /// sending copies it.
+    /// Lends memory for `length` opaque bytes, which the program fills and sends as the bytes of a value.
     ///
-    /// A message takes one such loan, with at most 4 KiB of other values before and behind it, once: where there is
-    /// more, and where the bytes are sent again, they are copied.
+    /// Over `shm:` with `encoding="cbor"` or `"raw"`, sending copies nothing. The bytes have arbitrary values at
+    /// first. [`BytesLoan::truncate`] sets the final length; [`BytesLoan::into_bytes`] ends the writing. As with
+    /// [`Channel::loan`], the loan may be ordinary memory, which sending copies.
+    ///
+    /// A message takes one such loan, with at most 4 KiB of other values before and after it, once. With more, or
+    /// when the bytes are sent again, they are copied.
     ///
     /// ```no_run
     /// # use linkspan_engine::Channel;
@@ -238,7 +224,7 @@ impl Channel {
     /// ```
     ///
     /// # Errors
-    /// `TooLarge` above the longest message; `OutOfMemory`; `InvalidState` once the channel is closed.
+    /// `TooLarge` above the maximum message size; `OutOfMemory`; `InvalidState` once the channel is closed.
     pub fn loan_bytes(&self, length: usize) -> Result<BytesLoan> {
         let lender = self.conn.links.session_state.lender(&self.conn.event_log);
         let surrounds = BytesLoan::is_sent_in_place(self.options.encoding());
@@ -248,7 +234,7 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns what happened since the last call, oldest first; at most the newest 256 events.
+    /// Returns the events since the last call, oldest first; at most the newest 256.
     pub fn events(&self) -> Vec<Event> {
         self.conn.event_log.take()
     }
@@ -298,19 +284,20 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Returns whether the error of a call that does not wait means only "not now": no message, no peer, or a
-/// peer without room for a connection.
+/// Returns whether the error of a call that does not wait only means "not now".
+///
+/// That is: no message, no peer, or a peer without room for a connection.
 pub fn is_not_ready(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Stalled)
 }
 
-/// Converts such an error to `kind`, which is `Empty` or `Full`, for a call that does not wait.
+/// Converts such an error to `kind` (`Empty` or `Full`), for a call that does not wait.
 pub fn if_not_ready(error: Error, kind: ErrorKind) -> Error {
     match error.kind() {
         _ if is_not_ready(&error) => {
             let renamed = match kind {
                 ErrorKind::Empty => Error::new(kind, "no message has arrived, and the call was not to wait"),
-                // Without a link it says which program is missing, and what to do.
+                // Without a link, the text names the missing program and the remedy.
                 _ => Error::new(kind, format!("not sent: {}", error.text())),
             };
             match error.endpoint() {

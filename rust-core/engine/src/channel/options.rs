@@ -1,11 +1,10 @@
-//! The options of channels, listeners, servers, publishers and subscribers: the same names in every
-//! language.
+//! The options of channels, listeners, servers, publishers and subscribers: the same names in every language.
 //!
-//! Bindings pass options by name ([`Options::set`]), Rust programs with builders (`builder`). Values
-//! are checked when they are set by name, and again, together with what the transport can do, when
-//! an object is made ([`Options::check`]): a promise that the transport cannot keep, such as `durable`, is refused
-//! at once. A setting without a meaning there, such as `replay_count` where no session is, has no effect, so that a
-//! program may be given another endpoint; `effects` has which is which.
+//! Bindings pass options by name ([`Options::set`]), Rust programs use builders (`builder`). A value is checked when
+//! it is set by name. When an object is made ([`Options::check`]), all values are checked together with the
+//! transport's capabilities. A promise that the transport cannot keep, such as `durable`, is refused at once. A
+//! setting without a meaning there, such as `replay_count` without a session, has no effect, so that a program may
+//! use another endpoint. `effects` lists both.
 
 mod builder;
 mod check;
@@ -39,7 +38,7 @@ pub enum Delivery {
     BestEffort,
     /// In order; sent again to the receiver's next incarnation until it has consumed it.
     AtLeastOnce,
-    /// The same, and it survives the death of both programs and of the machine.
+    /// Like `AtLeastOnce`, and messages survive the death of both programs and of the machine.
     Durable,
 }
 
@@ -60,9 +59,9 @@ pub enum Framing {
 /// Which values are checked against the schema of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Validate {
-    /// Those that are sent, while they are encoded.
+    /// Sent values, while they are encoded.
     Send,
-    /// Those that are received, while they are decoded.
+    /// Received values, while they are decoded.
     Receive,
     /// Both.
     Both,
@@ -71,7 +70,7 @@ pub enum Validate {
 /// Where a subscriber to a journal begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StartAt {
-    /// At the oldest message that is kept.
+    /// At the oldest kept message.
     First,
     /// At the newest.
     Newest,
@@ -104,22 +103,21 @@ impl Delivery {
     }
 }
 
-/// The options of a channel, listener, server, publisher or subscriber. [`Options::set`] sets them
-/// by name.
+/// The options of a channel, listener, server, publisher or subscriber. [`Options::set`] sets them by name.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// The encoding of values: CBOR by default, JSON with `framing="lines"`, raw bytes with
-    /// `framing="raw"`.
+    /// The encoding of values: CBOR by default, JSON with `framing="lines"`, raw bytes with `framing="raw"`.
     pub encoding: Encoding,
-    /// Whether the encoding was given by name, so that it is not chosen by the framing.
+    /// Whether the encoding was given by name, which overrides the choice of the framing.
     pub(crate) encoding_given: bool,
     /// How long a call waits if it is given no time-out: 30 s.
     pub timeout: Timeout,
     /// A name that stays the same when the program is restarted; none by default.
     pub client_id: Option<String>,
-    /// Bytes of a shared-memory ring, rounded up to a power of two: 256 KiB a direction, 1 MiB for a
-    /// publisher.
+    /// Bytes of a shared-memory ring, rounded up to a power of two.
+    ///
+    /// The default is 256 KiB per direction, and 1 MiB for a publisher.
     pub buffer: Option<usize>,
     /// Bytes of the longest message that is sent or accepted: 64 MiB.
     pub max_message_size: u64,
@@ -131,26 +129,30 @@ pub struct Options {
     pub allow_uids: Vec<u32>,
     /// The groups that may connect; empty for all whom the mode admits.
     pub allow_gids: Vec<u32>,
-    /// How long a receiver polls shared memory before it parks, at most: 20 µs. At most [`Options::MAX_SPIN`].
+    /// How long a receiver polls shared memory before it parks: at most 20 µs.
+    ///
+    /// The limit is [`Options::MAX_SPIN`].
     pub spin: Duration,
-    /// How long a channel that ends without `close` waits until the peer has consumed what was sent. Then it reports
-    /// the number of messages that were not consumed on one line of stderr. By default it does not wait, and reports
-    /// what a peer that is gone had not consumed, if that is more than the one message that its program may have
-    /// handled.
+    /// How long a channel that ends without `close` waits for the peer's consumption.
+    ///
+    /// It then reports the number of unconsumed messages on one line of stderr. By default it does not wait, and
+    /// reports only for a peer that has gone and left more than one message: the peer's program may have handled the
+    /// last one.
     pub linger: Duration,
-    /// Called with that number, too, on the thread that drops the channel.
+    /// Also called with that number, on the thread that drops the channel.
     pub on_unconsumed: Option<OnUnconsumed>,
     /// When a message counts as consumed: at the next `recv`.
     pub ack: Acknowledge,
-    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    /// Whether requests may be carried out twice. A request then goes to a dead server's next incarnation.
     pub idempotent: bool,
-    /// How many unacknowledged messages are kept to be sent again, at most: 65,536. Beyond that, `send`
-    /// waits.
+    /// The most unacknowledged messages kept for replay: 65,536. Beyond that, `send` waits.
     pub replay_count: usize,
-    /// Bytes of those messages, at most: 64 MiB. A single longer message is kept alone.
+    /// The most bytes of those messages: 64 MiB. A single longer message is kept alone.
     pub replay_bytes: u64,
-    /// How many disconnected clients a listener keeps sessions for: 256. Beyond that, those with nothing kept
-    /// are dropped first, then the longest disconnected, which `events()` reports and `stats()` counts.
+    /// The number of disconnected clients for which a listener keeps sessions: 256.
+    ///
+    /// Beyond that, sessions without kept messages are dropped first, then the longest disconnected. `events()`
+    /// reports and `stats()` counts the latter.
     pub absent_clients: usize,
     /// How messages are divided on a stream of bytes.
     pub framing: Framing,
@@ -158,57 +160,55 @@ pub struct Options {
     pub durable: bool,
     /// The group of files that are created.
     pub group: Option<u32>,
-    /// Where a subscriber to a journal begins. One with a `client_id` continues where it stopped,
-    /// and begins here only if its name is new. By default a new name begins with the first message,
-    /// and a subscriber without a name with the newest. By name it is a number, a timestamp (or its
-    /// text in RFC 3339), "first" or "newest".
+    /// Where a subscriber to a journal begins.
+    ///
+    /// A subscriber with a `client_id` continues where it stopped, and begins here only if its name is new. By
+    /// default a new name begins with the first message, and a subscriber without a name with the newest. By name,
+    /// the value is a number, a timestamp (or its text in RFC 3339), "first" or "newest".
     pub from: Option<StartAt>,
-    /// Bytes of a journal's segment: 32 MiB, less if `retain_bytes` is small. Only whole segments
-    /// are deleted.
+    /// Bytes of a journal's segment: 32 MiB, less if `retain_bytes` is small.
+    ///
+    /// A journal deletes only whole segments.
     pub segment_bytes: Option<u64>,
-    /// Bytes of a journal: the oldest segments are deleted while all together have more. None keeps
-    /// all.
+    /// Bytes of a journal. While it has more, it deletes the oldest segments. None keeps all.
     pub retain_bytes: Option<u64>,
-    /// How long a journal keeps its messages: a segment is deleted when its newest message is older.
-    /// None keeps all.
+    /// How long a journal keeps messages: it deletes a segment whose newest message is older. None keeps all.
     pub retain_seconds: Option<Duration>,
     /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     pub retain_consumed: bool,
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that only
-    /// use fcntl locks.
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use fcntl locks.
     pub locked: bool,
     /// Whether several processes may serve a name, each with this option: they share its requests.
     pub shared: bool,
-    /// Whether a publisher takes over a name that another publisher of this process has: its subscribers stay
-    /// connected, or come back before anything is published. The other one is closed.
+    /// Whether a publisher takes over the name of another publisher of this process.
+    ///
+    /// Its subscribers stay connected, or come back before anything is published. The other publisher is closed.
     pub replace: bool,
-    /// Whether the long byte strings of a message that is received stay in the sender's memory until the message is
-    /// dropped: see [`Options::with_view_bytes`].
+    /// Whether long byte strings of received messages stay in the sender's memory.
+    ///
+    /// See [`Options::with_view_bytes`].
     pub view_bytes: bool,
-    /// The schema of messages: see [`Options::with_schema`]. By name it is the path of a file, or
-    /// the schema's text.
+    /// See [`Options::with_schema`]. By name, it is the path of a file, or the schema's text.
     pub(crate) schema: Option<Arc<PreparedSchema>>,
-    /// The schema of replies: see [`Options::with_reply_schema`].
+    /// See [`Options::with_reply_schema`].
     pub(crate) reply_schema: Option<Arc<PreparedSchema>>,
     /// Which values are checked against the schema; none by default.
     pub validate: Option<Validate>,
-    /// The machine that the name belongs to, if it stands for a name of another machine. See
-    /// [`Options::with_machine`].
+    /// The machine of the name, if the name stands for one there: see [`Options::with_machine`].
     pub(crate) machine: Option<Arc<str>>,
     /// Called about every 100 ms while a call waits.
     pub on_wait: Option<OnWait>,
-    /// How many connections wait to be accepted, at most: 128. Layers above may set more.
+    /// The most connections that wait to be accepted: 128. Layers above may set more.
     pub(crate) queue: usize,
-    /// The pattern of a channel's or listener's name. Layers above set it.
+    /// Layers above set it.
     pub(crate) pattern: Pattern,
-    /// Whether each message is sent once the one before is consumed: see [`Options::with_lockstep`].
+    /// See [`Options::with_lockstep`].
     pub(crate) lockstep: bool,
-    /// Whether a channel that connects ends with its first link, because the layer above makes the
-    /// next one.
+    /// Whether a connecting channel ends with its first link, because the layer above makes the next one.
     pub(crate) once: bool,
-    /// Whether long bodies are left in the sender's slots: see [`Options::view_bodies`].
+    /// See [`Options::view_bodies`].
     pub(crate) views_bodies: bool,
-    /// Whether a name that another program has is waited for only briefly: see [`Options::bind_briefly`].
+    /// See [`Options::bind_briefly`].
     pub(crate) binds_briefly: bool,
 }
 
@@ -296,23 +296,24 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
-    /// From now on the long bodies that channels and subscribers receive are left in the sender's slots, for a binding
-    /// that makes an [`Uncopied`](crate::Uncopied) of each message, at once: no other call may look at the message.
-    /// Where the program views bytes (`view_bytes`), it gets them as anybody does, and an `Uncopied` has nothing to
-    /// copy.
+    /// Leaves the long bodies of received messages in the sender's slots from now on.
+    ///
+    /// For a binding that makes an [`Uncopied`](crate::Uncopied) of each message at once; no other call may look at
+    /// the message. With `view_bytes`, the program views bytes as usual, and an `Uncopied` has nothing to copy.
     #[doc(hidden)]
     pub fn view_bodies(&mut self) {
         self.views_bodies = true;
     }
 
-    /// From now on what binds a name that another program has finds out within 20 ms whether that is ending, and not
-    /// within the half second that one may take on a busy machine: for event loops, which must not be held up.
+    /// Limits the wait for a name that another program is releasing to 20 ms.
+    ///
+    /// The default is half a second, which a busy machine may need. For event loops, which must not be held up.
     #[doc(hidden)]
     pub fn bind_briefly(&mut self) {
         self.binds_briefly = true;
     }
 
-    /// What of a body in a slot of the sender's is left there.
+    /// Returns which bodies stay in the sender's slots.
     pub(crate) fn body_views(&self) -> BodyViews {
         match (self.view_bytes, self.views_bodies) {
             (true, _) => BodyViews::Bytes,
@@ -321,7 +322,7 @@ impl Options {
         }
     }
 
-    /// Refuses `ack()` of an object that acknowledges by itself: the program believes otherwise.
+    /// Refuses `ack()` for an object that acknowledges by itself, because its program believes otherwise.
     ///
     /// # Errors
     /// `InvalidState`.
@@ -336,7 +337,7 @@ impl Options {
         }
     }
 
-    /// Starts the wait of a call: the time-out applies if the caller gave none, and the callback runs meanwhile.
+    /// Starts the wait of a call, with the default time-out and the callback.
     pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         drive::begin(wait.into(), self.timeout).on_wait(&self.on_wait)
     }
@@ -347,7 +348,6 @@ impl Options {
     }
 }
 
-/// What an object does with its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     Channel,

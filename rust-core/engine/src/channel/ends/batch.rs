@@ -1,9 +1,7 @@
-//! Several messages in one call: many are sent with one wake-up or one system call, and all that have arrived are
-//! received together.
+//! Several messages in one call: one wake-up or system call sends many, and one call receives all that have arrived.
 //!
-//! Values are encoded and sent in runs: as many as [`RUN`] and [`RUN_BYTES`] allow are encoded, then sent together. A
-//! run is sent in one step if nothing prevents that; otherwise its messages are sent one by one, as [`Channel::send`]
-//! sends them.
+//! Values are encoded in runs of at most [`RUN`] values and [`RUN_BYTES`], then sent together. At an obstacle, the
+//! messages of a run are sent one by one, as [`Channel::send`] sends them.
 
 use super::recv::NextPlace;
 use super::{Channel, is_not_ready};
@@ -22,13 +20,14 @@ pub(crate) const RUN: usize = 64;
 pub(crate) const RUN_BYTES: usize = 1 << 20;
 
 impl Channel {
-    /// Sends these values in their order, each as one message as [`Channel::send`] does, with one wake-up or
-    /// one system call for up to 64 short ones where the transport can. Returns how many were sent. Values
-    /// are encoded and sent as the iterator yields them. All of them share one deadline.
+    /// Sends these values in order, each as one message, and returns how many were sent.
+    ///
+    /// If the transport can, up to 64 short messages need one wake-up or one system call. The iterator yields values
+    /// as they are encoded and sent. All share one deadline.
     ///
     /// # Errors
-    /// [`Error::sent`] is the number of values that were sent before the error. The error is about the value after
-    /// those; that value and all that follow were not sent. Messages of other threads may be sent in between.
+    /// [`Error::sent`] is the number of values that were sent. The error is about the next value, which was not sent,
+    /// like all that follow. Messages of other threads may be sent in between.
     ///
     /// ```no_run
     /// # use linkspan_engine::Channel;
@@ -52,7 +51,8 @@ impl Channel {
         in_runs(encoded, |run| self.send_run(run, &mut waiting))
     }
 
-    /// [`Channel::send_many`] with values that the iterator encodes, for instance with [`Channel::encode`].
+    /// [`Channel::send_many`] for encoded values, for instance of [`Channel::encode`].
+    ///
     /// An error of the iterator ends the batch, like a value that cannot be encoded.
     pub fn send_encoded<'a>(
         &self,
@@ -70,7 +70,7 @@ impl Channel {
         Ok(payloads.len() as u64)
     }
 
-    /// Sends a run. Returns an error with the number of messages that were sent before it.
+    /// Sends a run. An error has the number of messages that were sent before it.
     fn send_run(
         &self,
         payloads: &[Payload],
@@ -81,7 +81,7 @@ impl Channel {
         put.map_err(|error| (sent as u64, error.on(&self.shown)))
     }
 
-    /// Sends a run, together where possible, and counts the sent messages in `sent`.
+    /// Sends a run, together if possible, and counts the sent messages in `sent`.
     fn send_each(&self, payloads: &[Payload], waiting: &mut Waiting<'_>, sent: &mut usize) -> Result<()> {
         while *sent < payloads.len() {
             let rest = &payloads[*sent..];
@@ -98,9 +98,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Writes as many short messages into a link in memory as have room there, under one lock, and keeps them for
-    /// replay. Returns how many; at any obstacle it sends none and returns 0. `ends/send` does the same for one
-    /// message.
+    /// Writes the leading short messages into a link in memory under one lock, and keeps them.
+    ///
+    /// Returns their count. At any obstacle it sends none and returns 0.
     fn send_run_step(&self, payloads: &[Payload]) -> usize {
         let run = &payloads[..payloads.len().min(RUN)];
         if run.len() < 2 {
@@ -113,7 +113,7 @@ impl Channel {
 
     /// Sends as many messages as possible without waiting, and returns how many; 0 at any obstacle.
     fn send_run_at_once(&self, payloads: &[Payload], waiting: &mut Waiting<'_>) -> Result<usize> {
-        // A single message is sent by the general path.
+        // The general path sends a single message.
         if payloads.len() < 2 {
             return Ok(0);
         }
@@ -130,30 +130,30 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it:
-    /// at most `max` in all. The next call returns an error that is found after the first message.
+    /// Waits for the next message, and returns it with those that have arrived after it, up to `max`.
     ///
-    /// The messages count as consumed together, at the next call that receives: if this program ends before it,
-    /// all of them are sent to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
+    /// The next call returns an error that is found after the first message.
+    ///
+    /// The messages count as consumed together at the next receiving call. If this program ends before it, its next
+    /// incarnation gets all of them. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         check_max(max).map_err(|e| e.on(&self.shown))?;
         let mut run = Run { channel: self, max, messages: Vec::new(), is_all: false };
         self.receive(&mut run, wait.into())?;
         let Run { mut messages, is_all, .. } = run;
-        // Another thread may receive by now; then it receives the others.
+        // If another thread receives by now, it receives the others.
         if !is_all && let Ok(mut receiving) = self.receiving() {
             self.take_more(max, &mut receiving, &mut messages);
         }
         Ok(messages)
     }
 
-    /// Receives the messages that have arrived after those that this call has received already.
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
         // The next call consumes all of them.
         let reads = Reads { spares: true, ..Reads::DELIVERED };
         let more = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |receiving, turn| {
             if let Turn::Look = turn {
-                // A bounded number, because a sending thread may wait for the lock.
+                // Bounded, because a sending thread may wait for the lock.
                 let several = max.min(messages.len() + RUN);
                 receiving.take_ready_run(
                     &self.conn.links.session_state,
@@ -174,7 +174,7 @@ impl Channel {
     }
 }
 
-/// Several messages: those that are there in the step in which the first one is taken.
+/// The messages that are available in the step that takes the first one.
 struct Run<'a> {
     channel: &'a Channel,
     max: usize,
@@ -193,7 +193,7 @@ impl NextPlace for Run<'_> {
     const READS: Reads = Reads::DELIVERED;
 
     fn take_next(&mut self, at: &mut Locked<'_>) -> Option<Taken<()>> {
-        // A bounded number, because a sending thread may wait for the lock.
+        // Bounded, because a sending thread may wait for the lock.
         let most = self.max.min(RUN);
         let taken = at.receiving.take_run(at.halves, at.event_log, most, &mut self.messages)?;
         self.note_all(at.receiving);
@@ -224,7 +224,6 @@ impl Place for Run<'_> {
     }
 }
 
-/// Fails with `OutOfRange` for a maximum of 0.
 pub(crate) fn check_max(max: usize) -> Result<()> {
     if max > 0 {
         return Ok(());
@@ -232,9 +231,10 @@ pub(crate) fn check_max(max: usize) -> Result<()> {
     Err(Error::new(ErrorKind::OutOfRange, "at most 0 messages were requested; request 1 or more"))
 }
 
-/// Takes payloads from an iterator, sends them in runs with `send`, and returns how many were sent.
-/// An error of `send` has the number of messages of its run that were sent before it. An error of the
-/// iterator ends the batch after the payloads before it were sent.
+/// Sends payloads of an iterator in runs with `send`, and returns how many were sent.
+///
+/// An error of `send` has the number of messages that its run sent before. An error of the iterator ends the batch
+/// after the earlier payloads were sent.
 pub(crate) fn in_runs(
     payloads: impl IntoIterator<Item = Result<Payload>>,
     mut send: impl FnMut(&[Payload]) -> std::result::Result<(), (u64, Error)>,
@@ -256,7 +256,7 @@ pub(crate) fn in_runs(
                 None => ended = true,
             }
         }
-        // The values before one that could not be encoded are sent all the same.
+        // Values before one that cannot be encoded are sent anyway.
         send(&run).map_err(|(of_run, error)| error.with_sent(sent + of_run))?;
         sent += run.len() as u64;
         run.clear();

@@ -1,15 +1,14 @@
 //! Calls over a channel: sends a request and waits for its answer.
 //!
-//! Of the threads that call at the same time one leads: it holds the receiving direction until its answer has arrived.
-//! It puts data and requests that it receives into the inbox, keeps answers to the requests of other calls for those
-//! (`session_state/calls`), and drops and counts answers to calls that have ended. The other threads follow: they send
-//! their requests, and wait until their answers are kept or until they can lead. A call that leads steps aside while a
-//! callback of its program runs (`on_wait`).
+//! Of the calling threads, one leads: it holds the receiving direction until its answer arrives. It puts received
+//! data and requests into the inbox, and keeps answers to other calls for them (`session_state/calls`). It drops and
+//! counts answers to ended calls. The other threads follow: they send their requests, and wait until their answers
+//! are kept or they can lead. A leading call steps aside while its program's callback runs (`on_wait`).
 //!
 //! A request goes over the next link if the peer's page shows that no incarnation has taken it, or if the option
-//! `idempotent` allows it. Otherwise it is unknown whether a peer that disconnects has carried it out, and the call
-//! fails with `Disconnected`. A caller that gives up sends the peer a *withdrawal*: a peer that has not started on the
-//! request then does not start on it.
+//! `idempotent` allows it. Otherwise it is unknown whether the disconnected peer has carried it out, and the call
+//! fails with `Disconnected`. A caller that gives up sends the peer a *withdrawal*. A peer that has not started the
+//! request then does not start it.
 
 use std::time::Duration;
 
@@ -32,19 +31,18 @@ use crate::value::Source;
 const LATE_ANSWERS: usize = 64;
 
 impl Channel {
-    /// Sends a request and waits for its answer. The requests of several threads may be in flight at the same time.
+    /// Sends a request and waits for its answer. The requests of several threads may be in flight together.
     ///
     /// # Errors
-    /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and
-    /// `Timeout` if no answer arrived in time: whether the request was carried out is then unknown, and the
-    /// error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
-    /// retryable, and so is `Disconnected` if it is known that no peer took the request. `InvalidState` if
-    /// another thread receives.
+    /// - `Remote` if the peer's handler failed.
+    /// - `Disconnected` if the peer ended before it answered, and `Timeout` if no answer came in time. Whether the
+    ///   request was carried out is then unknown, and only the option `idempotent` makes the error retryable. A
+    ///   `Timeout` before the request was sent is retryable, and so is `Disconnected` if no peer took the request.
+    /// - `InvalidState` if another thread receives.
     ///
-    /// Over `shm:` a request that no peer has taken goes to the next incarnation, and the call waits for it.
+    /// Over `shm:`, a request that no peer has taken goes to the next incarnation, and the call waits for it.
     ///
-    /// A request whose caller gives up is withdrawn: a server that has not received it by then does not start
-    /// on it.
+    /// A request whose caller gives up is withdrawn: a server that has not yet received it does not start it.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
@@ -54,7 +52,6 @@ impl Channel {
         self.call_waiting(payload, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Channel::call`] for an encoded value, without the endpoint in its errors.
     fn call_waiting(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
         let (leader, sent) = match self.begin_call(payload) {
             Some(begun) => begun,
@@ -115,22 +112,18 @@ impl Channel {
         }
     }
 
-    /// Fails in a callback or a signal handler of a call of this thread that holds the receiving direction.
+    /// Fails in a callback or signal handler of a call of this thread that holds the receiving direction.
     fn check_reentrancy(&self, operation: Operation) -> Result<()> {
         if self.receiving.is_acquired_here() { Err(reentrant_call(operation.verb())) } else { Ok(()) }
     }
 
-    /// Takes the receiving direction with this permit, also from a step of the library that holds it.
     fn lead<'a>(&'a self, permit: Permit<'a, Receiving>) -> Result<Lease<'a, Receiving>> {
         let receiving = self.receiving.take_back(permit);
         self.check()?;
         Ok(receiving)
     }
 
-    /// Fails unless this request was sent and is neither answered nor given up.
-    ///
-    /// # Errors
-    /// `InvalidState`.
+    /// Fails with `InvalidState` unless this request is sent and neither answered nor given up.
     fn check_under_way(&self, request: SentRequest) -> Result<()> {
         self.check_receives()?;
         if self.conn.links.session_state.halves().calls.is_open(request.number) {
@@ -139,7 +132,7 @@ impl Channel {
         Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY))
     }
 
-    /// Waits until the answer to this request is kept, or leads once the calls before this one have ended.
+    /// Waits until the answer to this request is kept, or leads after the earlier calls.
     fn follow(
         &self,
         pending: SentRequest,
@@ -156,8 +149,7 @@ impl Channel {
         }
     }
 
-    /// Records the request of a call that leads, for another one that receives its answer. Returns whether it was not
-    /// recorded.
+    /// Records a leading call's request for another call that receives its answer. Returns whether it is new.
     fn keep_answer_to(&self, number: u64) -> bool {
         let mut halves = self.conn.links.session_state.halves();
         let is_new = !halves.calls.is_open(number);
@@ -173,24 +165,25 @@ impl Channel {
         answer.ok_or_else(answer_lost).and_then(read_answer)
     }
 
-    /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. Sends none
-    /// if the peer has answered, or if the link has ended.
+    /// Withdraws a request that this error ends, unless the peer has answered or the link has ended.
     fn withdraw_after(&self, pending: SentRequest, error: &Error) {
         if error.remote_failure().is_none() && error.kind() != ErrorKind::Disconnected {
             self.withdraw(pending.number);
         }
     }
 
-    /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two
-    /// steps. Any number of requests may be in flight. Their answers may arrive in any order, also while this end calls
-    /// and receives, and are kept for the newest 1,024 requests that are not finished, up to 256 MiB. Dropping what
-    /// this returns withdraws the request.
+    /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns.
+    ///
+    /// Any number of requests may be in flight. Their answers may arrive in any order, also while this end calls and
+    /// receives. The channel keeps answers for the newest 1,024 unfinished requests, up to 256 MiB. Dropping the
+    /// returned value withdraws the request.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         self.start_call_until(payload, Until::Never, wait)
     }
 
-    /// [`Channel::start_call`] for a caller that gives up the request after `within`: a server on another
-    /// machine does not start on it later. The caller still has to give it up itself, with
+    /// [`Channel::start_call`] for a caller that gives up the request after `within`.
+    ///
+    /// A server on another machine does not start it later. The caller must still give it up, with
     /// [`Channel::finish_call`].
     pub fn start_call_within<'a>(
         &self,
@@ -218,10 +211,7 @@ impl Channel {
         sent.map(|sent| PendingReply::new(sent, &self.inner)).map_err(|e| e.on(&self.shown))
     }
 
-    /// Fails if no call could receive the answer now.
-    ///
-    /// # Errors
-    /// As [`Channel::lead_or_follow`].
+    /// Fails if no call could receive the answer now, as [`Channel::lead_or_follow`].
     fn check_starts(&self) -> Result<()> {
         self.check_receives()?;
         let halves = self.conn.links.session_state.halves();
@@ -233,11 +223,13 @@ impl Channel {
         Ok(())
     }
 
-    /// Returns the answer to a request that [`Channel::start_call`] sent, and fails as [`Channel::call`] does. With
-    /// a time-out of zero it fails with `Timeout` while the answer has not arrived. A longer time-out
-    /// that passes withdraws the request. `OutOfMemory` does not change it: the answer is still to be received.
-    /// `InvalidState`, in a callback of another call of this thread, does not
-    /// change the request; it is the error, too, for a request that is not under way on this channel any more.
+    /// Returns the answer to a request of [`Channel::start_call`]. Fails as [`Channel::call`] does.
+    ///
+    /// - With a time-out of zero, it fails with `Timeout` while the answer has not arrived. A longer time-out that
+    ///   passes withdraws the request.
+    /// - `OutOfMemory` leaves the request unchanged, and the answer can still be received.
+    /// - `InvalidState` in a callback of another call of this thread leaves the request unchanged. The error also
+    ///   reports a request that is no longer under way on this channel.
     pub fn finish_call<'a>(&self, pending: &PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         if !pending.is_of(&self.inner) {
             let text = "this request was sent over another channel, which gets its answer";
@@ -260,7 +252,7 @@ impl Channel {
         begun: Option<Leading<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
-        // Before the session's lock: in a forked child it may be of a thread that is not there.
+        // Before the session's lock: in a forked child, a missing thread may hold it.
         fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
         let mut waiting = self.options.start(wait);
         let request = pending.request;
@@ -278,7 +270,7 @@ impl Channel {
         if !goes_on {
             self.finish_request(request, found.is_err());
             if found.is_err() {
-                // Where the answer was received, or taken, the request was ended with that.
+                // The receipt of an answer has already ended the request.
                 self.conn.links.session_state.halves().calls.end(request.number);
             }
             pending.set_finished();
@@ -290,7 +282,7 @@ impl Channel {
             self.withdraw_after(pending.request, error);
         }
         let found = found.map_err(|error| match goes_on {
-            // A peer that is not there yet is one more reason to wait for the answer.
+            // A missing peer is one more reason to wait for the answer.
             true if is_not_ready(&error) => waiting.timed_out(),
             true => error,
             false => self.after_sending(error, &waiting),
@@ -298,9 +290,10 @@ impl Channel {
         found.map_err(|e| e.on(&self.shown))
     }
 
-    /// Sends a request that is admitted, or in turn with other threads. Fails if the outbox is full rather than
-    /// waiting, because this thread itself receives the acknowledgements that would make room. `until` is when the
-    /// caller gives up the request.
+    /// Sends a request that is admitted, or in turn with other threads.
+    ///
+    /// Fails if the outbox is full, because only this thread receives the acknowledgements that make room. `until` is
+    /// when the caller gives up.
     fn send_request(
         &self,
         admitted: Option<Admitted<'_>>,
@@ -315,7 +308,7 @@ impl Channel {
         Ok(SentRequest { number, generation, is_filed })
     }
 
-    /// Waits for the answer of a call that leads. A callback of the program runs while this call does not lead.
+    /// Waits for the answer of a leading call, which steps aside for the program's callback.
     pub(super) fn await_answer<'a>(
         &'a self,
         pending: SentRequest,
@@ -330,7 +323,7 @@ impl Channel {
         let (mut receiving, mut came) = (receiving, came);
         let mut kept = false;
         let found = loop {
-            // Another call may have received the answer: to a request of two steps, and while this one did not lead.
+            // Another call may have received the answer, for a call in two steps or while this call did not lead.
             let is_shared = (pending.is_filed || kept) && reads.first != First::Wait;
             let mut held = None;
             let (found, is_due) = waiting.deferring_tick(|waiting| {
@@ -349,7 +342,7 @@ impl Channel {
                 }
                 _ => e,
             });
-            // The call has ended with the answer, under the lock under which that was taken.
+            // The lock that took the answer has also ended the call.
             let Some(again) = held else { break found };
             if !is_due {
                 let found = found.and_then(read_answer);
@@ -357,7 +350,7 @@ impl Channel {
                 let mut ending = again.enter();
                 let (_, halves) = ending.parts();
                 if pending.is_filed && !goes_on {
-                    // Before another thread leads, which may finish the same request.
+                    // Before another thread leads, which may finish this request also.
                     halves.calls.end(pending.number);
                 }
                 halves.calls.leave();
@@ -365,7 +358,7 @@ impl Channel {
                 ending.end();
                 break found;
             }
-            // Another call may lead meanwhile, and receive this answer.
+            // Another call may lead now, and receive this answer.
             kept |= self.keep_answer_to(pending.number);
             reads.first = First::Look;
             let is_filed = |halves: &mut SessionHalves| halves.calls.follow(pending.number);
@@ -383,10 +376,10 @@ impl Channel {
         found
     }
 
-    /// Returns the answer to this request, if another call has received it; none where it is still to come.
+    /// Returns the answer to this request if another call has received it.
     ///
     /// # Errors
-    /// `InvalidState` for a request that is not under way any more.
+    /// `InvalidState` for a request that is no longer under way.
     fn take_shared(&self, SentRequest { number, is_filed, .. }: SentRequest) -> Result<Option<Message>> {
         let mut halves = self.conn.links.session_state.halves();
         let filed = halves.calls.take(number);
@@ -396,15 +389,16 @@ impl Channel {
         Ok(filed)
     }
 
-    /// Returns whether a request is still under way after a call that finishes it has failed so: one that only looked,
-    /// one that found no memory for what came, and one that this thread may not make now.
+    /// Returns whether a request is still under way after this error of a finishing call.
+    ///
+    /// This holds for a call that only looked, that lacked memory, or that this thread may not make now.
     fn goes_on_after(&self, error: &Error, waiting: &Waiting<'_>) -> bool {
         let is_refused = error.kind() == ErrorKind::InvalidState && !self.is_closed();
-        // Where there was no memory for the answer, it stays the next message.
+        // An answer that found no memory stays the next message.
         waiting.is_none() && is_not_ready(error) || is_refused || error.kind() == ErrorKind::OutOfMemory
     }
 
-    /// Receives the answers of a server while no call waits, which keeps or drops them. Records the end of the server.
+    /// Receives and drops a server's late answers while no call waits, and records the server's end.
     pub(super) fn drop_late_answers(&self) {
         let Ok(mut receiving) = self.receiving() else { return };
         if !receiving.is_of_server() {
@@ -412,8 +406,8 @@ impl Channel {
         }
         let mut frames = 0;
         let reads = Reads { makes_links: true, ..Reads::of_library() };
-        // There are no more answers, or the server has ended, which was recorded as an event. If there are more, the
-        // descriptor stays readable.
+        // An error means that no answer is left, or that the recorded end came. With more answers, the descriptor
+        // stays readable.
         let _ = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |_, turn| {
             match turn {
                 Turn::Look => return Ok((frames >= LATE_ANSWERS).then_some(())),
@@ -425,8 +419,7 @@ impl Channel {
         });
     }
 
-    /// Describes an error that occurred after the request was sent: the peer may have carried the request out, or
-    /// may do so later.
+    /// Describes an error after sending: the peer may have carried the request out, or may do so later.
     fn after_sending(&self, error: Error, waiting: &Waiting<'_>) -> Error {
         let error = match error.kind() {
             ErrorKind::Timeout => {
@@ -442,19 +435,17 @@ impl Channel {
         error.with_retryable(self.options.idempotent)
     }
 
-    /// Records that the request is answered or given up, so that it is not sent to the next incarnation. A request that
-    /// may be carried out only once is not sent again after its answer in any case.
+    /// Records that the request needs no replay. A request without `idempotent` is never replayed after its answer.
     fn finish_request(&self, pending: SentRequest, is_given_up: bool) {
         if self.options.idempotent || is_given_up {
             self.conn.links.session_state.finish_request(pending.number);
         }
     }
 
-    /// Sends the reply to a request that [`Channel::recv`] returned. Waits for room within the deadline.
+    /// Sends the reply to a request of [`Channel::recv`]. Waits for room within the deadline.
     ///
     /// # Errors
-    /// `InvalidState` for a message that is not a request; `Disconnected` if the client that sent it has
-    /// disconnected.
+    /// `InvalidState` for a message that is not a request; `Disconnected` if the requesting client has disconnected.
     pub fn reply<'a, T: Source + ?Sized>(
         &self,
         request: &Message,
@@ -464,8 +455,7 @@ impl Channel {
         self.reply_payload(request, &self.encode_reply(value)?, wait)
     }
 
-    /// Encodes a value as this channel sends it in a reply, checked against `reply_schema` if `validate`
-    /// requires it.
+    /// Encodes a value for a reply of this channel; `validate` may check it against `reply_schema`.
     pub fn encode_reply<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.encode_with_schema(self.options.checks_replies_sent(), value)
     }
@@ -486,10 +476,8 @@ impl Channel {
     }
 }
 
-/// The error of a request that is finished already.
 const NOT_UNDER_WAY: &str = "this request is not under way any more: it was finished or given up before, or its answer was dropped because more than 1,024 requests or 256 MiB of answers were kept and not finished; finish a request once, and sooner";
 
-/// Returns an answer, or the error that it reports.
 fn read_answer(answer: Message) -> Result<Message> {
     match answer.header().kind {
         Kind::Error => Err(failure::from_message(&answer)),

@@ -1,9 +1,8 @@
-//! The first turn of a call: a request that is admitted under the lock of the session, which the call takes once for
-//! it, and that a link in memory takes there whole. Under the same lock the call takes the receiving direction, and
-//! holds it until the reply has arrived. It releases the direction under the lock with which it takes the reply
-//! ([`Answer`]). If another call holds that direction, this one follows (`session_state/calls`).
+//! The first turn of a call: one lock of the session admits the request and takes the receiving direction.
 //!
-//! An obstacle leaves the state unchanged; `call` determines what the obstacle is.
+//! A link in memory takes the request whole under that lock. The call holds the direction until its reply arrives,
+//! and releases it under the lock that takes the reply ([`Answer`]). If another call holds the direction, this one
+//! follows (`session_state/calls`). An obstacle leaves the state unchanged; `call` determines the obstacle.
 
 use super::Channel;
 use crate::channel::direction::Lease;
@@ -17,14 +16,12 @@ use crate::message::{Message, Payload};
 use crate::session::connection::Outcome;
 use crate::session::inbox::AckTrigger;
 
-/// A request that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SentRequest {
-    /// The number of the request.
     pub number: u64,
-    /// The generation of the link over which it was sent.
+    /// The generation of the link that took it.
     pub generation: u64,
-    /// Whether it is recorded, so that its answer is kept whoever receives it.
+    /// Whether its answer is kept for it, whichever call receives the answer.
     pub is_filed: bool,
 }
 
@@ -37,7 +34,7 @@ impl Drop for Calling<'_> {
     }
 }
 
-/// A call that leads: it holds the receiving direction, and a message if one was received already.
+/// A leading call: it holds the receiving direction, and maybe an already received message.
 pub(super) struct Leading<'a> {
     pub receiving: Lease<'a, Receiving>,
     /// Dropped after the direction, so that no other thread concludes that the program receives.
@@ -48,7 +45,6 @@ pub(super) struct Leading<'a> {
 }
 
 impl<'a> Leading<'a> {
-    /// Returns a call that leads, and of which nothing is known yet.
     pub fn new(receiving: Lease<'a, Receiving>, calling: Calling<'a>) -> Leading<'a> {
         Leading { receiving, calling, came: None, first: First::Look }
     }
@@ -56,23 +52,23 @@ impl<'a> Leading<'a> {
 
 /// Which call receives for all calls.
 pub(super) enum Leader<'a> {
-    /// This one.
     Here(Leading<'a>),
-    /// Another call; this one follows.
     Other(Calling<'a>),
 }
 
-/// A request that was sent, or else what the call goes on with, as in [`Channel::send_holding`].
+/// A sent request, or what its call needs to continue, as in [`Channel::send_holding`].
 pub(super) type SentOrAdmitted<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
 
 impl Channel {
-    /// Takes the receiving direction, unless another call leads, and sends or admits the request. Returns `None` if the
-    /// program receives, if another call leads and the request is not admitted, and if the channel cannot be used.
+    /// Takes the receiving direction, unless another call leads, and sends or admits the request.
+    ///
+    /// Returns none if the program receives, if the channel is unusable, or if the request of a following call is not
+    /// admitted.
     pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
         if self.options.idempotent || !self.calls {
             return None;
         }
-        // Declared first, so that they are dropped last, also in a panic: their drops take the lock, see `try_hold`.
+        // Declared first and thus dropped last, also in a panic: their drops take the lock, see `try_hold`.
         let (held, calling);
         let mut entered = self.enter_to_send()?;
         // A thread that waits until the library releases the direction has claimed it.
@@ -82,7 +78,7 @@ impl Channel {
         if held.is_none() && (is_here || !halves.calls.are_led()) {
             return None;
         }
-        // Without the option `idempotent` the request is sent at most once.
+        // Without the option `idempotent`, the request is sent at most once.
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
         let put = sending.send_step(&draft, halves, &self.conn.event_log);
@@ -92,7 +88,7 @@ impl Channel {
         }
         halves.calls.enter();
         calling = Calling(&self.conn.links.session_state);
-        // A part of the message, if any, follows without the lock; then what is to be said is looked for after it.
+        // After a partly sent message, the call must look again for pending frames.
         let waits = matches!(put, Put::Sent(_)) && !halves.has_to_say(AckTrigger::Pause);
         let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
@@ -122,9 +118,9 @@ impl Channel {
         put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }
 
-    /// Takes the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with which
-    /// the call waits; `None` where the answer may be here already, and if another thread holds the direction or waits
-    /// for it.
+    /// Takes the arrived reply for a call in two steps, or returns the receiving direction for the wait.
+    ///
+    /// Returns none if the answer may be kept already, or if another thread uses the direction.
     pub(super) fn finish_step(
         &self,
         pending: SentRequest,
@@ -161,16 +157,15 @@ impl Channel {
     }
 }
 
-/// The place of the answer to a request.
 pub(super) struct Answer<'a> {
     pub channel: &'a Channel,
     pub pending: SentRequest,
-    /// The call that leads, which ends with the answer.
+    /// The leading call, which ends with the answer.
     pub calling: Option<Calling<'a>>,
 }
 
 impl Answer<'_> {
-    /// Takes the message that is complete in the link. With the answer the call ends, and so does the request.
+    /// Takes the complete message of the link. The answer ends the call and the request.
     #[inline]
     fn take_step(&mut self, at: &mut Locked<'_>) -> Step<Message> {
         let number = self.pending.number;
@@ -220,7 +215,7 @@ impl Place for Answer<'_> {
 }
 
 impl Channel {
-    /// Returns the error for a request whose link has ended and is not replaced in time.
+    /// Returns the error for a request whose link has ended without a timely replacement.
     pub(super) fn without_answer(&self, pending: SentRequest, receiving: &Receiving) -> Error {
         let SentRequest { number, generation, .. } = pending;
         let mut halves = self.conn.links.session_state.halves();
@@ -228,16 +223,15 @@ impl Channel {
         if outcome != Outcome::Kept || !halves.outbox.keeps_once(number) {
             return answer_lost();
         }
-        // A link that comes now does not get it.
+        // A later link does not get the request.
         halves.outbox.finish_request(number);
         Error::new(ErrorKind::Disconnected, NOT_TAKEN)
     }
 }
 
-/// The error for a request that no peer has taken.
 const NOT_TAKEN: &str = "the peer disconnected before it took the request, which was not carried out, and no other one connected within the time given; try again, or see why it ended";
 
-/// Returns the error for a request whose peer ended. Only a request that is idempotent may be sent once more.
+/// Returns the error for a request whose peer ended. Only an idempotent request may be sent again.
 pub(super) fn answer_lost() -> Error {
     let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
     Error::new(ErrorKind::Disconnected, text).with_retryable(false)
@@ -256,7 +250,6 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(60);
 
-    /// Both ends of a channel, and a short payload.
     fn both(name: &str) -> (Channel, Channel, Payload) {
         let endpoint = format!("shm:{name}-{}", std::process::id());
         let peer = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
@@ -283,8 +276,10 @@ mod tests {
         assert!(at_once > 190, "{at_once}");
     }
 
-    /// While a call leads, another thread cannot receive, and its calls follow: their requests are sent at once, and
-    /// they are answered before the first call or time out. The thread of the call itself can neither call nor close.
+    /// During a leading call, other threads cannot receive, and their calls follow.
+    ///
+    /// Their requests are sent at once, and are answered before the first call or time out. The leading thread itself
+    /// can neither call nor close.
     #[test]
     fn leading_call_refuses_receivers_and_other_calls_follow() {
         let (peer, client, short) = both("call-leads");

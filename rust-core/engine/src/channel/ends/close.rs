@@ -1,9 +1,9 @@
 //! Closing a channel, after the peer has consumed all messages.
 //!
-//! The steps of a close: new calls fail, and waiting threads return; this side sends its acknowledgement; until
-//! everything is acknowledged, this side sends a bye frame over the newest link and receives frames. If the peer
-//! disconnects meanwhile and may reconnect, the close waits for it. If both sides close at the same time, neither
-//! receives further messages, so each acknowledges and waits a short time for the last acknowledgement of the other.
+//! New calls fail, and waiting threads return. This side sends its acknowledgement. Until everything is acknowledged,
+//! it sends a bye over the newest link and receives frames. If the peer disconnects and may reconnect, the close
+//! waits for it. If both sides close, neither receives further messages. Each then acknowledges, and waits a short
+//! time for the other's last acknowledgement.
 
 use super::Channel;
 use super::rest::{self, LINGER};
@@ -17,14 +17,14 @@ use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 
 impl Channel {
-    /// Closes the channel after the peer has consumed all messages that were sent. If the peer disconnects, waits
-    /// until it reconnects, and sends again what it had not consumed. The call of another thread that waits in the
-    /// channel fails with `InvalidState`.
+    /// Closes the channel after the peer has consumed all sent messages.
+    ///
+    /// If the peer disconnects, the close waits until it reconnects, and sends unconsumed messages again. Waiting
+    /// calls of other threads fail with `InvalidState`.
     ///
     /// # Errors
-    /// `Timeout` or `Disconnected` with the number of messages that the peer has not acknowledged in
-    /// [`Error::missed`]; the channel is closed all the same. `InvalidState` in a callback of a call that this
-    /// thread makes on the channel, which then stays open.
+    /// `Timeout` or `Disconnected`, with the number of unacknowledged messages in [`Error::missed`]; the channel is
+    /// then closed. `InvalidState` in a callback of this thread's call on the channel, which stays open.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() || self.conn.links.is_closed() {
             return Ok(());
@@ -36,7 +36,7 @@ impl Channel {
         let mut waiting = self.options.start(wait);
         self.conn.links.close();
         let mut receiving = self.receiving.borrow();
-        // A thread that waits for room was woken as well, and returns.
+        // A thread that waits for room was also woken, and returns.
         let mut sending =
             self.conn.sending.take_in_turn(Operation::Send, &mut waiting).map_err(|e| e.on(&self.shown))?;
         self.conn.links.begin_close();
@@ -49,7 +49,7 @@ impl Channel {
         }
         sending.send_ack(AckTrigger::Close, &self.conn.links, &self.conn.event_log);
         let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
-        // The acknowledgement of what this side consumed was the last frame.
+        // The last frame was the acknowledgement of this side's consumption.
         rest::finish(&mut sending, Deadline::after(LINGER).sooner(waiting.deadline()));
         drop(sending);
         self.rests.end();
@@ -68,7 +68,7 @@ impl Channel {
         let mut bye_sent_on = 0;
         loop {
             if self.unacknowledged() > 0 {
-                // The last acknowledgement of a peer that has disconnected may not have been received.
+                // The last acknowledgement of a disconnected peer may still be unread.
                 receiving.collect_acks(&self.conn);
             }
             let count = self.unacknowledged();
@@ -79,8 +79,7 @@ impl Channel {
             match self.exchange_bye(sending, receiving, &mut bye_sent_on, waiting) {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::Disconnected && self.conn.links.may_reconnect() => {
-                    // If the link that ended is an older one, the newer one still has to acknowledge its
-                    // messages.
+                    // If an older link ended, the newer one must still acknowledge its messages.
                     if sending.generation <= read {
                         sending.drop_part();
                     }
@@ -91,8 +90,7 @@ impl Channel {
                     }
                 }
                 Err(e) => {
-                    // The link may have ended before the bye: its last acknowledgement may not have been
-                    // received.
+                    // The link may have ended before the bye, with its last acknowledgement unread.
                     receiving.collect_acks(&self.conn);
                     let count = self.unacknowledged();
                     if count > 0 {
@@ -103,8 +101,7 @@ impl Channel {
         }
     }
 
-    /// Makes one step of a close: connects if there is no link, replays over a new link, sends the bye once for each
-    /// link, and receives until everything is consumed.
+    /// Makes one step of a close: connects, replays, sends one bye per link, and receives acknowledgements.
     fn exchange_bye(
         &self,
         sending: &mut Sending,
@@ -112,7 +109,7 @@ impl Channel {
         bye_sent_on: &mut u64,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        // The receiving half first: the sending half replays messages over the link that it makes.
+        // The receiving half comes first: the sending half replays messages over the link that it makes.
         receiving.join(&self.conn, waiting)?;
         sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
         if *bye_sent_on != sending.generation {
@@ -164,7 +161,7 @@ impl Channel {
 }
 
 impl Channel {
-    /// Adds the losses of earlier messages to the result, if they were not reported to the program.
+    /// Adds unreported losses of earlier messages to the result.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
         if !self.is_of_this_process() {
             return done;
@@ -180,8 +177,9 @@ impl Channel {
     }
 }
 
-/// Returns the error of a close or a flush after which the peer has not acknowledged `count` messages. `done` begins
-/// the text with what the call has done all the same.
+/// Returns the error of a close or flush with `count` unacknowledged messages.
+///
+/// `done` begins the text with what the call has done anyway.
 pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
     let what = not_acknowledged(count);
     match error.kind() {
@@ -199,7 +197,6 @@ pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
     }
 }
 
-/// Says that the peer has not acknowledged so many messages.
 fn not_acknowledged(count: u64) -> String {
     format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"))
 }

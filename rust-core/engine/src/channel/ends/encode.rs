@@ -13,15 +13,15 @@ use crate::schema::PreparedSchema;
 use crate::value::Source;
 
 impl Channel {
-    /// Sends a value and returns its sequence number. Waits while the peer is disconnected or has no room. After an
-    /// error the message was not sent.
+    /// Sends a value and returns its sequence number.
     ///
-    /// What a peer had not consumed when it ended is sent again to its next incarnation: the next listener,
-    /// the same `client_id`, or, if this side made the channel with [`Channel::open`], the next program of
-    /// the same user that connects. A client without a `client_id` that a [`Listener`](crate::Listener)
-    /// accepted has no next incarnation: the messages that were kept for it are lost, and the next `send` or `close`
-    /// fails once with `Disconnected`, with the number of lost messages in
-    /// [`Error::missed`](crate::error::Error::missed).
+    /// Waits while the peer is disconnected or has no room. After an error, the message was not sent.
+    ///
+    /// Messages that the peer had not consumed at its end are sent again to its next incarnation. That is the next
+    /// listener or the next program with this `client_id`. If this side used [`Channel::open`], it is the next
+    /// connecting program of this user. A client without a `client_id` that a [`Listener`](crate::Listener) accepted
+    /// has no next incarnation: its kept messages are lost. The next `send` or `close` then fails once with
+    /// `Disconnected`, with the number of lost messages in [`Error::missed`](crate::error::Error::missed).
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
         // The value is not used while the call waits.
         match self.send_array_or_encode(value)? {
@@ -30,10 +30,9 @@ impl Channel {
         }
     }
 
-    /// Sends a value with one long array that lies in a slot of this channel, as a loan does, and returns its sequence
-    /// number; encodes any other value, and this one, if it cannot be sent at once.
+    /// Sends a value at once if its single long array lies in a slot of this channel; otherwise encodes it.
     ///
-    /// The bytes around the array are written without a lock, before the lock is taken under which the message is sent.
+    /// The bytes around the array are written before the lock is taken.
     fn send_array_or_encode<T: Source + ?Sized>(
         &self,
         value: &T,
@@ -56,7 +55,7 @@ impl Channel {
         self.encode(value).map(Err)
     }
 
-    /// Sends a message with arrays in slots at once, and returns its number; `None` at any obstacle.
+    /// Sends a message with arrays in slots at once; `None` at any obstacle.
     fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_to_send()?;
         let (sending, halves) = entered.parts();
@@ -68,12 +67,11 @@ impl Channel {
         self.send_draft(&Draft::data(payload), wait.into())
     }
 
-    /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not
-    /// checked.
+    /// Sends bytes that are already in this encoding, unchecked, as a message: see [`Channel::send`].
     ///
-    /// They are copied from where they are into shared memory, or to the kernel. Of more than 64 bytes a copy is made
-    /// as well, if the message is kept to be sent again, that is, without `delivery="best_effort"`; a program that
-    /// sends the same bytes several times avoids that copy with [`Channel::send_payload`].
+    /// The bytes are copied directly into shared memory or to the kernel. More than 64 bytes are copied once more if
+    /// the message is kept for replay, that is, without `delivery="best_effort"`. A program that sends equal bytes
+    /// several times avoids that copy with [`Channel::send_payload`].
     ///
     /// ```no_run
     /// # use linkspan_engine::Channel;
@@ -95,8 +93,9 @@ impl Channel {
         }
     }
 
-    /// Encodes a value as this channel sends it, and checks it against the schema if `validate` requires that. Long
-    /// arrays are written to shared memory if the peer can view them there.
+    /// Encodes a value as this channel sends it; `validate` may check it against the schema.
+    ///
+    /// Long arrays are written to shared memory if the peer can view them there.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.encode_with_schema(self.options.checks_sent(), value)
     }
@@ -112,11 +111,10 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any
-    /// obstacle.
+    /// Returns the sending state for a call that does not wait; `None` at any obstacle.
     pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
-        // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing
-        // releases it here.
+        // A forked child does not take the lock: a thread of the parent may have held it, and nothing releases it
+        // here.
         let entered =
             if self.is_of_this_process() && self.sends { self.conn.sending.enter()? } else { return None };
         (!self.conn.links.is_closed()).then_some(entered)

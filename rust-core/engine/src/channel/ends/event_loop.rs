@@ -1,5 +1,6 @@
-//! Channels in event loops: whether something can be received or sent, the descriptor that says so, and calls for one
-//! thread that serves many channels and must not wait for one of them, such as that of the controller or of a service.
+//! Channels in event loops: readiness, the descriptor, and calls for a thread that serves many channels.
+//!
+//! The controller and services have such a thread, which must not wait for a single channel.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -15,7 +16,7 @@ use crate::sys::poll::Interest;
 /// The properties of a request that its answer needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestInfo {
-    /// The session of the peer that sent it; the same over all links of one incarnation.
+    /// The session of the requesting peer, which spans all links of one incarnation.
     pub session: u64,
     /// The number of the request in that session.
     pub number: u64,
@@ -35,9 +36,10 @@ impl RequestInfo {
 }
 
 impl Channel {
-    /// Returns whether a message can be received without waiting. A server sends no messages by itself, so
-    /// with a server as the peer this fails with `InvalidState`. It then drops late answers and records the end of
-    /// the server as an event, so that the descriptor of [`Channel::fileno`] does not stay readable.
+    /// Returns whether a message can be received without waiting.
+    ///
+    /// Fails with `InvalidState` if the peer is a server, which sends only answers. It then drops late answers and
+    /// records the server's end as an event, so that the descriptor of [`Channel::fileno`] does not stay readable.
     pub fn poll(&self) -> Result<bool> {
         let peeked = self.peek();
         if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
@@ -46,7 +48,7 @@ impl Channel {
         peeked
     }
 
-    /// Returns whether a message can be received now. A message that is found goes to the inbox.
+    /// Looks for a message, which goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         let reads = Reads { consume: receiving.program_receives(&self.conn), ..Reads::OF_PROGRAM };
@@ -74,14 +76,14 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))?;
         // A first read arms the link: later messages make the descriptor readable.
         match self.peek() {
-            // A server sends nothing by itself; the read has armed the link all the same.
+            // A server sends only answers; the read has armed the link anyway.
             Err(e) if e.kind() == ErrorKind::InvalidState && !self.is_closed() => {}
             peeked => drop(peeked?),
         }
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Returns whether a short message can be sent without waiting, as far as is known.
+    /// Returns whether the link seems to have room for a short message.
     pub fn writable(&self) -> Result<bool> {
         Ok(self.sending().map_err(|e| e.on(&self.shown))?.is_writable())
     }
@@ -96,20 +98,18 @@ impl Channel {
         self.send_draft(&draft, Wait::none()).map(drop)
     }
 
-    /// Arms the descriptor (see [`Channel::fileno`]) and passes it to `watch`, to be added to an
-    /// epoll set.
+    /// Arms the descriptor (see [`Channel::fileno`]), and passes it to `watch` for an epoll set.
     pub(crate) fn with_descriptor(&self, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
         self.fileno()?;
         watch(self.receiving()?.descriptor().as_fd())
     }
 
-    /// Flushes the bytes that the link has queued. If some remain, or if `blocked` is true, returns a descriptor and
-    /// the event that reports room.
+    /// Flushes queued bytes. If some remain or `blocked` is set, returns a descriptor that reports room.
     pub(crate) fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         self.sending()?.room(blocked)
     }
 
-    /// Closes the channel without a bye and without waiting: for the peer the link ends.
+    /// Closes the channel without a bye and without waiting: the peer sees the end of the link.
     pub(crate) fn abandon(&self) {
         if !self.is_of_this_process() {
             return;
@@ -122,8 +122,10 @@ impl Channel {
     }
 }
 
-/// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread
-/// receives, the descriptor never becomes readable, and the next call reports the reason.
+/// The descriptor of [`Channel::fileno`].
+///
+/// If that fails, the descriptor never becomes readable, and the next call reports the reason: the channel is closed,
+/// or another thread receives.
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();
@@ -145,7 +147,7 @@ mod tests {
     use crate::codec::Encoding;
     use crate::{Listener, Options};
 
-    /// A call checks its deadline after so many frames that are none to it, whichever way takes them from the link.
+    /// A call checks its deadline after this many frames without a message, on each path from the link.
     #[test]
     fn answers_to_no_request_are_counted_as_frames_without_a_message() {
         for transport in ["shm", "unix"] {
@@ -163,7 +165,7 @@ mod tests {
         }
     }
 
-    /// A peer that sends frames that are no messages as fast as they are read prolongs no wait.
+    /// A peer cannot prolong a wait by fast frames without messages.
     #[test]
     fn wait_whose_time_is_over_ends_at_the_first_check() {
         let endpoint = format!("unix:over-{}", std::process::id());

@@ -1,10 +1,9 @@
-//! Waiting until the peer has consumed all messages: by `flush`, and at the end of a channel that was not closed.
+//! The wait for the peer's consumption of all messages: by `flush`, and at the end of an unclosed channel.
 //!
-//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the
-//! number of messages that the peer had not consumed: on one line of stderr, as an event, and by
+//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger). It then reports the
+//! number of unconsumed messages on one line of stderr, as an event, and by
 //! [`Options::on_unconsumed`](crate::Options::on_unconsumed). Without these options it does not wait. It then reports
-//! the number only if the peer has disconnected and has left more than one message unconsumed, of which no `flush` has
-//! told.
+//! only if the peer has disconnected with more than one unconsumed message that no `flush` has reported.
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
@@ -22,14 +21,15 @@ use crate::sys::fork;
 use crate::sys::poll::next_round;
 
 impl Channel {
-    /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or
-    /// has closed its end. If the peer disconnects, waits until it reconnects, and sends again what it had not
-    /// consumed.
+    /// Waits until the peer has consumed all messages.
+    ///
+    /// The peer's program consumes them when it calls to receive again, calls `ack`, or closes its end. If the peer
+    /// disconnects, this waits until it reconnects, and sends unconsumed messages again.
     ///
     /// # Errors
-    /// `Timeout` or `Disconnected` with the number of messages that the peer has not consumed in
-    /// [`Error::missed`](crate::error::Error::missed). These messages are still kept for the peer, and the call can be
-    /// repeated. `InvalidState` once the channel is closed, also by another thread during the wait.
+    /// `Timeout` or `Disconnected`, with the number of unconsumed messages in
+    /// [`Error::missed`](crate::error::Error::missed). The messages are kept, and the call can be repeated.
+    /// `InvalidState` once the channel is closed, also by another thread during the wait.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
         let flushed = self
@@ -39,8 +39,8 @@ impl Channel {
         if let Err(error) = &flushed
             && let Some(missed) = error.missed()
         {
-            // The options ask for the last word, and that is said where the peer cannot come back. Without them the
-            // number of a peer that is still connected is not that of what it leaves unconsumed.
+            // If the peer cannot return, this error is the final report for these options. Without the options, the
+            // count is final only for a disconnected peer: a connected peer may still consume messages.
             let is_last = error.kind() == ErrorKind::Disconnected && !self.conn.links.may_reconnect();
             let is_gone = || self.read_acknowledgements().is_err_and(|e| e.kind() != ErrorKind::Timeout);
             if is_last || !self.is_asked_at_end() && is_gone() {
@@ -52,7 +52,7 @@ impl Channel {
         flushed.map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns how many messages the peer has not acknowledged; none in a forked child, whose messages they are not.
+    /// Returns how many messages are unacknowledged; 0 in a forked child, which has none.
     #[doc(hidden)]
     pub fn unacknowledged(&self) -> u64 {
         if !self.is_of_this_process() {
@@ -75,13 +75,12 @@ impl Channel {
         Ok(())
     }
 
-    /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed
-    /// or there is a newer link.
+    /// Makes one step: connects, replays, and receives until everything is consumed or a newer link exists.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let generation = {
             let mut sending = self.conn.sending.take_in_turn(Operation::Send, waiting)?;
             sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
-            // No thread writes a rest where there was no descriptor for its sleep.
+            // A rest has no thread if it lacked a descriptor for its sleep.
             sending.leave_rest(&self.conn.links);
             sending.generation
         };
@@ -90,8 +89,9 @@ impl Channel {
         self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.conn.links.is_newer(generation))
     }
 
-    /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not
-    /// reconnect, because the channel ends.
+    /// Receives the available acknowledgements; `Timeout` if the peer is connected.
+    ///
+    /// Does not reconnect, because the channel ends.
     fn read_acknowledgements(&self) -> Result<()> {
         match self.receiving.try_borrow() {
             Some(mut receiving) => {
@@ -99,30 +99,30 @@ impl Channel {
                 let at_once = &mut Waiting::at_once();
                 receiving.read(&self.conn, reads, at_once, || self.unacknowledged() == 0)
             }
-            // Another thread receives, and finds out if the peer has disconnected.
+            // The other receiving thread finds out if the peer has disconnected.
             None => Ok(()),
         }
     }
 
-    /// Waits for the time that the options give, and reports the number of messages that the peer has not consumed by
-    /// then, as the drop does. For a channel that is not dropped at the end of the program, and for bindings whose
-    /// language ends an object before it frees it. Returns the number that was reported, which the drop does not report
-    /// again.
+    /// Waits as the options say, reports unconsumed messages as the drop does, and returns their number.
+    ///
+    /// For a channel that is not dropped at the end of the program, and for languages that end an object before
+    /// freeing it. The drop does not report them again.
     pub fn linger(&self) -> u64 {
         if self.check().is_ok() {
             self.end_lockstep();
-            // The end of the process is the next thing that the peer sees, where nothing drops the channel.
+            // If nothing drops the channel, the peer sees the end of the process next.
             self.conn.send_ack(AckTrigger::Close);
         }
         self.report_at_end(false)
     }
 
-    /// Whether the options ask for the number of messages that are not consumed at the end.
+    /// Whether the options ask for a report at the end.
     fn is_asked_at_end(&self) -> bool {
         !self.options.linger.is_zero() || self.options.on_unconsumed.is_some()
     }
 
-    /// [`Channel::linger`]; `held_back` is whether some bytes have not been written to the link.
+    /// [`Channel::linger`]; `held_back`: some bytes have not been written to the link.
     fn report_at_end(&self, held_back: bool) -> u64 {
         let is_over = fork::check(self.fork_generation).is_err() || self.conn.links.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
@@ -137,10 +137,10 @@ impl Channel {
         } else {
             self.read_acknowledgements()
         };
-        // What a peer that cannot reconnect has lost is not kept any more.
+        // The messages that a peer without a return has lost are not kept.
         let lost = self.conn.links.session_state.halves().take_losses();
         let count = self.unacknowledged().saturating_add(lost);
-        // Without a linger time, a connected peer can still receive the messages in the link, so they are not lost.
+        // Without a linger time, a connected peer can still receive the messages in the link.
         let stays = !is_asked_for
             && !held_back
             && lost == 0
@@ -148,8 +148,7 @@ impl Channel {
         let next = self.conn.links.session_state.halves().outbox.next_number();
         let is_told =
             count <= self.told.load(Ordering::Relaxed) && next == self.told_before.load(Ordering::Relaxed);
-        // A single message may be the one that the peer's program received last and has handled, so its end in order is
-        // not reported.
+        // The peer's program may have handled a single last message, so its normal end is not reported.
         let reported_from = if is_asked_for { 1 } else { 2 };
         if lingered.is_ok() && lost == 0
             || count < reported_from
@@ -162,7 +161,7 @@ impl Channel {
         let text = format!(
             "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush first: they wait longer, and fail with this number"
         );
-        // One write, so that the lines of several threads do not mix. A program without stderr has the event and the
+        // A single write keeps the lines of several threads apart. A program without stderr has the event and the
         // callback.
         let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
         self.conn.event_log.disconnected(text);
@@ -180,14 +179,14 @@ impl Drop for Channel {
         }
         self.end_lockstep();
         let mut sending = self.conn.sending.borrow();
-        // Does not acknowledge the message that was delivered last: the program may not have handled it.
+        // Does not acknowledge the last delivered message: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &self.conn.links, &self.conn.event_log);
-        // Completes a message that was written in part.
+        // Completes a partly written message.
         let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)).in_call());
         drop(sending);
         self.report_at_end(held_back);
         if self.conn.sending.borrow().has_rest() {
-            // Over shared memory it ends with the channel.
+            // Over shared memory, the rest ends with the channel.
             rest::finish(&mut self.conn.sending.borrow(), Deadline::after(std::time::Duration::ZERO));
         }
         self.rests.end();

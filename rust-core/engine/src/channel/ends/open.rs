@@ -1,5 +1,4 @@
-//! Opening a channel: connected, as a listener, or whichever is free; over a link that was accepted, or before there is
-//! one.
+//! Opening a channel: connected, as a listener, or either; over an accepted link, or before a link exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -28,12 +27,12 @@ use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::table;
 
 impl Channel {
-    /// Connects to the listener at this endpoint, waiting until there is one. The channel reconnects whenever
-    /// the listener has restarted.
+    /// Connects to the listener at this endpoint, and waits until there is one.
+    ///
+    /// The channel reconnects whenever the listener has restarted.
     ///
     /// # Errors
-    /// `NotFound` if no program listens at the endpoint by the deadline; otherwise the error with which the
-    /// listener or the transport refused the connection.
+    /// `NotFound` if no program listens by the deadline; otherwise the refusal of the listener or the transport.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
         let connected = channel.first_link_in_time(&mut options.start(wait));
@@ -41,13 +40,14 @@ impl Channel {
         Ok(channel)
     }
 
-    /// Returns a channel that connects when it is first used. For event loops, where [`Channel::poll`] tries
-    /// to connect, and [`Channel::fileno`] becomes readable when another attempt may succeed.
+    /// Returns a channel that connects when it is first used.
+    ///
+    /// For event loops: [`Channel::poll`] tries to connect, and [`Channel::fileno`] becomes readable when another
+    /// attempt may succeed.
     pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
         Channel::connector(&endpoint.parse()?, options)
     }
 
-    /// [`Channel::dial`] for an endpoint that is parsed.
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
         let set = Epoll::new()?;
@@ -61,16 +61,16 @@ impl Channel {
         Channel::over(set, reconnector, None, endpoint, options, Role::Connector)
     }
 
-    /// Connects if there is a listener, and listens otherwise: of two programs that start at the same instant
-    /// exactly one listens. The one that listens returns without waiting for its peer.
+    /// Connects if there is a listener, and listens otherwise.
+    ///
+    /// Of two programs that start together, exactly one listens. It returns without waiting for its peer.
     ///
     /// # Errors
     /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
         let mut waiting = options.start(wait);
-        // The time that a program which holds the name has to answer, before this side tries to listen
-        // again.
+        // How long the name's holder has to answer before this side tries to listen again.
         let mut answer_time = Wait::TICK;
         if !table::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
             let channel = Channel::connector(&endpoint, options)?;
@@ -82,7 +82,7 @@ impl Channel {
             if channel.role == Role::Listener {
                 return Ok(channel);
             }
-            // The program that holds the name may end before it answers; then this side listens.
+            // If the name's holder ends before it answers, this side listens.
             let mut turn = if waiting.is_none() {
                 Waiting::at_once()
             } else {
@@ -94,7 +94,7 @@ impl Channel {
                     waiting.sleep().map_err(|e| e.on(&endpoint))?;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
-                // The program is alive and slow, so it has more time to answer, within the deadline.
+                // A slow live program gets more time to answer, within the deadline.
                 Err(e)
                     if matches!(e.kind(), ErrorKind::Stalled | ErrorKind::Timeout)
                         && !waiting.deadline().has_passed() =>
@@ -107,11 +107,12 @@ impl Channel {
         }
     }
 
-    /// Returns a channel that listens if the name is free, and one that connects when it is first used
-    /// ([`Channel::dial`]) otherwise: [`Channel::open`] for event loops, which begin again where no program listens.
+    /// [`Channel::open`] for event loops: listens if the name is free, or connects at the first use.
+    ///
+    /// If no program listens then, the event loop begins again.
     ///
     /// # Errors
-    /// Those of listening, but for `AddressInUse`.
+    /// Those of listening, except `AddressInUse`.
     #[doc(hidden)]
     pub fn begin_open(endpoint: &str, options: &Options) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
@@ -122,7 +123,7 @@ impl Channel {
         }
     }
 
-    /// [`Channel::begin_open`] on a transport on which this side can listen.
+    /// [`Channel::begin_open`] on a transport that lets this side listen.
     fn listener_or_connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         let session_state = SessionState::new(random::number()?, options);
         match ChannelAcceptor::open(endpoint, Pattern::Channel, options, Some(&session_state)) {
@@ -137,8 +138,7 @@ impl Channel {
         }
     }
 
-    /// Returns a channel over this reconnector, with `link` as its first link if one was accepted
-    /// already. `set` is that of the receiving direction.
+    /// Returns a channel over this reconnector, with an accepted `link` if any, and the receiving `set`.
     pub(in crate::channel) fn over(
         set: Epoll,
         reconnector: Reconnector,
@@ -180,8 +180,9 @@ impl Channel {
         Ok(Channel { inner })
     }
 
-    /// Makes the first link within the deadline. A call without a time-out finds out whether a program listens, which
-    /// has the time to answer that any has.
+    /// Makes the first link within the deadline.
+    ///
+    /// A call without a time-out waits for the shortest answer time, to find out whether a program listens.
     fn first_link_in_time(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.first_link(waiting) {
             Err(e) if e.kind() == ErrorKind::Timeout && waiting.is_none() => {
@@ -191,9 +192,9 @@ impl Channel {
         }
     }
 
-    /// Makes the first link of a channel that [`Channel::dial`] has given, or goes on with an attempt that an earlier
-    /// call has left. For event loops: a call that does not wait ends with `Timeout` while the listener has not
-    /// answered.
+    /// Makes the first link of [`Channel::dial`], or continues an earlier call's attempt.
+    ///
+    /// For event loops: a call that does not wait ends with `Timeout` before the listener's answer.
     ///
     /// # Errors
     /// Those of [`Channel::connect`].
@@ -203,12 +204,11 @@ impl Channel {
         joined.map_err(|e| open_names::named(e.on(&self.shown), &self.shown))
     }
 
-    /// Makes the first link within the deadline.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let mut sending = self.sending()?;
         sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
         if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
-            // What comes first may be for another channel than the one that the thread waits for.
+            // The first message may come over another channel than the one that the thread waits for.
             lockstep::connected(&self.inner);
         }
         Ok(())

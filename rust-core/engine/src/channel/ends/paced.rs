@@ -1,4 +1,4 @@
-//! A channel in lockstep with its listener (`channel/lockstep`): what is consumed without a call of the program.
+//! A channel in lockstep with its listener (`channel/lockstep`): consumption without a call of the program.
 
 use super::{Channel, Inner};
 use crate::channel::lockstep::Paced;
@@ -23,7 +23,7 @@ impl Paced for Inner {
             return;
         }
         let session_state = &self.conn.links.session_state;
-        // Another thread that receives from it consumes what it gets by itself.
+        // Another receiving thread consumes its messages itself.
         let Some(mut receiving) = self.receiving.try_borrow() else { return };
         receiving.collect_acks(&self.conn);
         for message in receiving.inbox.iter() {
@@ -35,8 +35,7 @@ impl Paced for Inner {
 }
 
 impl Channel {
-    /// Acknowledges the message that was delivered last, on a channel in lockstep that ends: the program has come to
-    /// its end.
+    /// Acknowledges the last delivered message of an ending channel in lockstep.
     pub(super) fn end_lockstep(&self) {
         if self.receiving.try_borrow().is_some_and(|receiving| receiving.is_lockstep()) {
             self.conn.consumed(AckTrigger::Close);

@@ -1,5 +1,7 @@
-//! A request under way, of a call in two steps. Its drop withdraws the request, so that the peer does not carry out
-//! what no one waits for, and this side does not keep its answer.
+//! A request under way, of a call in two steps.
+//!
+//! Its drop withdraws the request, so that the peer does not start useless work and this side does not keep the
+//! answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -9,16 +11,16 @@ use super::call_steps::SentRequest;
 use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 
-/// A sent request, for which [`Channel::finish_call`](super::Channel::finish_call) returns the answer. Dropping it
-/// before that withdraws the request: a peer that has not received it by then does not start on it, and an answer that
-/// arrives is dropped.
+/// A sent request, whose answer [`Channel::finish_call`](super::Channel::finish_call) returns.
+///
+/// Dropping it earlier withdraws the request: a peer that has not yet received it does not start it, and an arriving
+/// answer is dropped.
 #[must_use = "a request is withdrawn when this is dropped"]
 #[derive(Debug)]
 pub struct PendingReply {
     pub(super) request: SentRequest,
-    /// The channel, which a request under way does not keep open.
+    /// A request under way does not keep the channel open.
     channel: Weak<Inner>,
-    /// Whether the request is answered or given up.
     is_finished: AtomicBool,
 }
 
@@ -27,17 +29,15 @@ impl PendingReply {
         PendingReply { request, channel: Arc::downgrade(channel), is_finished: AtomicBool::new(false) }
     }
 
-    /// Returns whether the request was sent over this channel.
     pub(super) fn is_of(&self, channel: &Arc<Inner>) -> bool {
         std::ptr::eq(self.channel.as_ptr(), Arc::as_ptr(channel))
     }
 
-    /// Returns whether the request is answered or given up, so that no answer is still to come.
+    /// Returns whether the request is answered or given up, so that no answer follows.
     pub fn is_finished(&self) -> bool {
         self.is_finished.load(Ordering::Relaxed)
     }
 
-    /// Records that the request is answered or given up.
     pub(super) fn set_finished(&self) {
         self.is_finished.store(true, Ordering::Relaxed);
     }
@@ -49,7 +49,7 @@ impl Drop for PendingReply {
             return;
         }
         let Some(channel) = self.channel.upgrade() else { return };
-        // In a forked child a thread of the parent may have the locks for good.
+        // In a forked child, a thread of the parent may hold the locks forever.
         if fork::check(channel.fork_generation).is_err() || channel.conn.links.is_closed() {
             return;
         }
@@ -64,7 +64,7 @@ impl Drop for PendingReply {
             || !halves.is_newer(self.request.generation);
         drop(halves);
         if channel.options.idempotent {
-            // A thread may wait for the room that it had.
+            // A thread may wait for the room of the request.
             channel.conn.links.session_state.acknowledgements.wake();
         }
         match answer {
@@ -76,7 +76,7 @@ impl Drop for PendingReply {
 }
 
 impl Inner {
-    /// Sends the peer a withdrawal of this request, whose caller gives it up. Does not wait.
+    /// Withdraws a given-up request by a frame to the peer. Does not wait.
     pub(super) fn withdraw(&self, request: u64) {
         let session_state = &self.conn.links.session_state;
         session_state.halves().withdraw(request);

@@ -1,9 +1,8 @@
-//! Receiving: the one function by which every call gets the next message for the program, what counts as delivered, and
-//! the acknowledgement by the program.
+//! Receiving: one function gets the next message for every call; also delivery, and the program's acknowledgement.
 //!
-//! The calls differ in their [`Place`]: `recv` returns a message, `recv_into` copies its bytes into memory of the
-//! program, `recv_many` returns several messages. The first turn, under the session's lock, is the fast path; what it
-//! does not find, the loop of the receiving direction waits for (`receiving/pump`).
+//! The calls differ in their [`Place`]. `recv` returns a message, `recv_into` copies its bytes into the program's
+//! memory, `recv_many` returns several messages. The first turn, under the session's lock, is the fast path.
+//! Otherwise the loop of the receiving direction waits (`receiving/pump`).
 
 use super::Channel;
 use super::if_not_ready;
@@ -16,18 +15,15 @@ use crate::error::{ErrorKind, Result};
 use crate::message::{Message, ReusedMessage};
 use crate::session::inbox::AckTrigger;
 
-/// A place for the next message of a program.
 pub(super) trait NextPlace: Place {
-    /// How the messages are read.
     const READS: Reads;
-    /// Whether whole bodies are left in the slots of the peer, because the place copies them.
+    /// Whether whole bodies stay in the peer's slots, because the place copies them.
     const COPIES: bool = false;
 
-    /// Takes what comes nearly always, in a call that has recorded nothing yet. None for all else.
+    /// Takes the usual message, in a call that has recorded nothing yet. None for everything else.
     fn take_next(&mut self, at: &mut Locked<'_>) -> Option<Taken<Self::Output>>;
 }
 
-/// The next message itself.
 struct Next<'a>(&'a Channel);
 
 impl NextPlace for Next<'_> {
@@ -52,8 +48,9 @@ impl Place for Next<'_> {
 }
 
 impl Channel {
-    /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is
-    /// not acknowledged when this program ends is sent to its next incarnation.
+    /// Acknowledges everything received so far, on a channel with `ack="manual"`.
+    ///
+    /// If this program ends first, unacknowledged messages are sent to its next incarnation.
     ///
     /// # Errors
     /// `InvalidState` on a channel without `ack="manual"`.
@@ -71,13 +68,13 @@ impl Channel {
     /// Receives the next message. While the peer is disconnected, waits until it reconnects.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed;
-    /// `Disconnected` if the peer cannot reconnect.
+    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed; `Disconnected`
+    /// if the peer cannot reconnect.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.receive(&mut Next(self), wait.into())
     }
 
-    /// Receives the next message for the program into `place`. The first turn, here, is the fast path.
+    /// Receives the next message into `place`. The first turn, here, is the fast path.
     #[inline]
     pub(super) fn receive<P: NextPlace>(&self, place: &mut P, wait: Wait<'_>) -> Result<P::Output> {
         let Some(mut entered) = self.enter_receiving() else { return self.receive_later(None, place, wait) };
@@ -91,7 +88,7 @@ impl Channel {
         self.receive_later(Some(entered), place, wait)
     }
 
-    /// [`Channel::receive`] where the first turn has not found the message.
+    /// [`Channel::receive`] after a first turn without a message.
     #[inline(never)]
     fn receive_later<P: NextPlace>(
         &self,
@@ -103,7 +100,7 @@ impl Channel {
         self.receive_waiting(entered, place, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Takes the message that is there, or records under the same lock that the program receives again, and waits.
+    /// Takes the available message, or records under one lock that the program receives again, and waits.
     fn receive_waiting<P: NextPlace>(
         &self,
         entered: Option<SeatGuard<'_, Receiving>>,
@@ -141,7 +138,7 @@ impl Channel {
             receiving.view_bodies(true);
         }
         let (received, held) = receive(receiving, place, &self.conn, (reads, came), waiting);
-        // Where it was given back with a message, nothing is left to do.
+        // A direction that was given back with a message needs no more work.
         if let Some(mut receiving) = held {
             if P::COPIES {
                 receiving.view_bodies(false);
@@ -151,10 +148,10 @@ impl Channel {
         received
     }
 
-    /// Records on a channel in lockstep that it is connected, and whether the program is given a message.
+    /// Records on a channel in lockstep that it is connected, and whether it gives a message.
     pub(super) fn pace(&self, receiving: &mut Receiving, gives: bool) {
         if receiving.is_lockstep() {
-            // Also where nothing is there: in an event loop, a call that receives has made the link.
+            // Also without a message: in an event loop, a receiving call has made the link.
             lockstep::connected(&self.inner);
             if gives {
                 lockstep::gives(&self.inner);
@@ -168,8 +165,9 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// Makes the message that the last call returned the next one again, for a binding that had no memory for it in its
-    /// language. It is acknowledged no sooner than any other; its counter was counted once.
+    /// Makes the last returned message the next one again, for a binding that lacked memory for it.
+    ///
+    /// It is acknowledged no sooner than other messages, and counted once.
     #[doc(hidden)]
     pub fn put_back(&self, message: Message) -> Result<()> {
         let mut receiving = self.receiving()?;
@@ -179,8 +177,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Skips the message for which a call that receives has found no memory, for a program that serves many channels
-    /// and may not be held up by one: it is consumed, and counted as dropped.
+    /// Skips the message that found no memory. It is consumed, and counted as dropped.
+    ///
+    /// For a program that serves many channels and must not stop for one.
     #[doc(hidden)]
     pub fn skip(&self) -> Result<()> {
         let skipped = self.receiving().and_then(|mut receiving| receiving.skip(&self.conn));
@@ -191,7 +190,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Returns the message that the program gets in this turn. Drops requests that were withdrawn before.
+    /// Returns the program's message of this turn. Drops withdrawn requests.
     pub(super) fn sort(&self, receiving: &mut Receiving, turn: Turn) -> Option<Message> {
         match turn {
             Turn::Message(message) if receiving.is_withdrawn(&message) => self.drop_message(&message),
@@ -207,13 +206,12 @@ impl Channel {
         self.conn.links.session_state.finished(message.session(), message.number());
     }
 
-    /// Completes a message that was taken under the lock, and returns it.
     #[inline(never)]
     pub(super) fn finish<M>(&self, taken: Taken<M>) -> M {
         self.conn.finish(taken)
     }
 
-    /// Returns the state of receiving, for a call that does not wait; `None` at any obstacle.
+    /// Returns the receiving state for a call that does not wait; `None` at any obstacle.
     pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
@@ -252,9 +250,9 @@ mod tests {
                     }
                 });
                 for payload in &payloads {
-                    // The first messages take more locks, because spinning has not succeeded yet, and so do those after
-                    // an answer that missed the short wait, as on a loaded machine. So this repeats until some have
-                    // taken no more than two locks.
+                    // Messages take more locks until spinning succeeds, and after an answer that missed the short
+                    // wait, as on a loaded machine. So this repeats until enough messages have taken at most two
+                    // locks.
                     let mut short = (0, 0);
                     let is_enough = (0..100_000).any(|_| {
                         let (to_send, sent) = counted(|| near.send_payload(payload, SOON));

@@ -1,7 +1,7 @@
-//! Receiving into memory of the program, which gets the bytes and no message.
+//! Receiving into memory of the program, which gets the bytes without a message.
 //!
-//! A message in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else
-//! comes as a message first.
+//! The step in which [`Channel::recv`] would take a message from shared memory copies it there. All else comes as a
+//! message first.
 
 use super::Channel;
 use super::recv::NextPlace;
@@ -13,13 +13,14 @@ use crate::message::{BorrowedMemory, Message, ReceivedBytes};
 use crate::session::inbox::AckTrigger;
 
 impl Channel {
-    /// Receives the next message as [`Channel::recv`] does, and copies its bytes to the beginning of `into`: from
-    /// shared memory they are copied once, and the message has no memory of its own.
+    /// Receives the next message like [`Channel::recv`], and copies its bytes to the beginning of `into`.
+    ///
+    /// Bytes in shared memory are copied once, without memory for a message.
     ///
     /// # Errors
-    /// Those of [`Channel::recv`], and those of the schema where this channel has one. `TooLarge` if the message is
-    /// longer than `into`, and `InvalidState` if it is a request, whose reply needs the message: it is then the next
-    /// one for any call that receives.
+    /// Those of [`Channel::recv`] and of the channel's schema. `TooLarge` if the message is longer than `into`.
+    /// `InvalidState` for a request, whose reply needs the message. The message then stays the next one for any
+    /// receiving call.
     pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<ReceivedBytes> {
         let mut place = IntoMemory { channel: self, into, unchecked: None };
         let received = self.receive(&mut place, wait.into())?;
@@ -30,11 +31,10 @@ impl Channel {
     }
 }
 
-/// Memory of the program.
 struct IntoMemory<'a> {
     channel: &'a Channel,
     into: &'a mut [u8],
-    /// The message that was copied, where its value is to be checked.
+    /// The copied message, if its value must be checked.
     unchecked: Option<Message>,
 }
 
@@ -75,7 +75,7 @@ impl Place for IntoMemory<'_> {
         let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, self.into) };
         let Some(received) = received else {
             let refused = refused(&message, self.into.len());
-            // In its slot, if it is in one: the call that receives it copies it.
+            // Maybe in its slot: the receiving call copies it.
             receiving.keep_first(message);
             return Err(refused);
         };
@@ -86,7 +86,6 @@ impl Place for IntoMemory<'_> {
     }
 }
 
-/// Returns the error for a message that stays the next one.
 fn refused(message: &Message, room: usize) -> Error {
     if message.is_request() {
         let text =

@@ -1,8 +1,8 @@
-//! The rest of a frame whose sender went on: a thread writes it, for a program that may never call again.
+//! The rest of a frame whose sender has returned: a thread writes it, because the program may never call again.
 //!
-//! The half of the link owns the rest, and its next user writes it. A call that leaves a rest behind with the half
-//! starts the thread, or tells it ([`leave`], by [`Links::left_over`](crate::channel::sending::Links)). The thread
-//! sleeps on a descriptor of the link, without the half.
+//! The half of the link owns the rest, and its next user writes it. A call that leaves a rest starts or notifies the
+//! thread ([`leave`], by [`Links::left_over`](crate::channel::sending::Links)). The thread sleeps on a descriptor of
+//! the link, without the half.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +20,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::Interest;
 use crate::sys::thread;
 
-/// How long the drop of an object that was not closed waits until the kernel has taken the bytes that were
-/// sent.
+/// How long the drop of an unclosed object waits until the kernel has taken the sent bytes.
 pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The thread of one channel.
@@ -35,8 +34,9 @@ pub(super) struct Rests {
 }
 
 impl Rests {
-    /// Waits until the thread has ended, after the link was taken from the sending direction, which this thread does
-    /// not have.
+    /// Waits for the end of the thread, after the link was taken from the sending direction.
+    ///
+    /// The caller does not hold that direction.
     pub fn end(&self) {
         let Some(look) = self.look.get() else { return };
         look.wake();
@@ -47,24 +47,23 @@ impl Rests {
 
 impl Drop for Rests {
     fn drop(&mut self) {
-        // The thread of a channel that could not be closed in time finds that it has ended.
+        // If the channel could not be closed in time, its thread finds that the channel has ended.
         if let Some(look) = self.look.get() {
             look.wake();
         }
     }
 }
 
-/// Has what a call leaves with the sending half of a channel written by its thread. These are parts of the channel.
+/// Makes a thread write what calls leave with a channel's sending half.
 pub(super) fn watch<T: Send + Sync + 'static>(channel: &Arc<T>, parts: Parts<T>) {
     let of = Arc::downgrade(channel);
     parts(channel).0.links.on_rest(move || leave(&of, parts));
 }
 
-/// Returns the connection of a channel, and its thread.
+/// The connection of a channel, and its thread.
 type Parts<T> = fn(&T) -> (&Conn, &Rests);
 
-/// Leaves the rest that the sending half of this channel has to the thread. The caller has the half. Returns whether
-/// there is a thread.
+/// Leaves the rest in the caller's sending half to the thread. Returns whether there is a thread.
 #[cold]
 fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) -> bool {
     let Some(owner) = channel.upgrade() else { return false };
@@ -82,10 +81,10 @@ fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) -> bool {
     }
     let (channel, look) = (channel.clone(), look.clone());
     match thread::start("linkspan-rest", move || write_rests(&channel, parts, &look)) {
-        // The one before it does nothing more.
+        // The previous thread does nothing more.
         Ok(started) => {
             let before = rests.thread.lock().unwrap_or_else(PoisonError::into_inner).replace(started);
-            // It is this very thread where what it sends as its last has a rest.
+            // The previous thread is this one if its last frame left a rest.
             let before = before.filter(|before| before.thread().id() != current().id());
             before.into_iter().for_each(drive::thread_ended);
             true
@@ -97,18 +96,17 @@ fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) -> bool {
     }
 }
 
-/// Writes rests until there are none.
 fn write_rests<T>(channel: &Weak<T>, parts: Parts<T>, look: &Arc<EventFd>) {
     let mut waiting = Waiting::until(Deadline::NEVER);
     waiting.wakes_on(look);
     let mut slept = Ok(());
     loop {
-        // Before the look, so that what is left after it ends the next sleep.
+        // Before the look, so that a later rest ends the next sleep.
         look.drain();
         let Some(owner) = channel.upgrade() else { return };
         let (conn, rests) = parts(&owner);
         let mut sending = conn.sending.borrow();
-        // Where this thread cannot sleep, the next call writes the rest.
+        // If this thread cannot sleep, the next call writes the rest.
         let room = if slept.is_ok() { room_for_rest(&mut sending, look) } else { Room::Done };
         if matches!(room, Room::Done) {
             rests.is_left.store(false, Ordering::Release);
@@ -130,20 +128,19 @@ fn write_rests<T>(channel: &Weak<T>, parts: Parts<T>, look: &Arc<EventFd>) {
     }
 }
 
-/// How long the thread waits before it looks for room again where it has no descriptor to wait on.
+/// How often a thread without a descriptor looks for room.
 const UNSEEN: Duration = Duration::from_millis(20);
 
-/// What the thread of a rest does next.
+/// The next step of the thread.
 enum Room {
     /// Nothing is left, or the link has ended.
     Done,
-    /// It waits for this event.
     At(OwnedFd, Interest),
-    /// The process has no descriptor for it to wait on.
+    /// The process has no descriptor for a wait.
     Unseen,
 }
 
-/// Writes as much of the rest as there is room for. Where another call writes the rest meanwhile, `look` is woken.
+/// Writes the rest as far as there is room. If another call writes it, `look` is woken.
 fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Room {
     let room = sending.send_waiting();
     let Some(part) = &sending.part else { return Room::Done };
@@ -157,7 +154,7 @@ fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Room {
     }
 }
 
-/// Releases the link at the end of a channel: over a stream a rest outlives the channel, as what the kernel has does.
+/// Releases the link at the end of a channel. Over a stream, a rest outlives the channel.
 pub(super) fn finish(sending: &mut Sending, until: Deadline) {
     match sending.part.take_if(|part| part.tx.has_rest() && !part.tx.is_in_memory()) {
         Some(part) => outlive(part),
@@ -166,11 +163,11 @@ pub(super) fn finish(sending: &mut Sending, until: Deadline) {
 }
 
 fn outlive(mut part: TxPart) {
-    // Where no thread can be started, the link ends here.
+    // If no thread can be started, the link ends here.
     let _ = thread::start("linkspan-rest", move || {
         let mut waiting = Waiting::until(Deadline::NEVER);
         while matches!(part.tx.flush(), Ok(false)) && drive::space(&mut part.tx, &mut waiting).is_ok() {}
-        // What the peer has sent meanwhile would end the connection, and with it what the peer has not yet.
+        // Unread bytes from the peer would end the connection before the peer has everything.
         drive::ended(&mut part.tx, Deadline::after(LINGER));
     });
 }
@@ -189,8 +186,7 @@ mod tests {
     const LONG: usize = 20 << 20;
     const SOON: Duration = Duration::from_secs(60);
 
-    /// Room is told to the call that has announced its sleep last: the thread has to notice by itself that its rest was
-    /// written.
+    /// The last call that announced its sleep learns of room. The thread must itself notice the written rest.
     #[test]
     fn thread_ends_once_another_call_has_written_the_rest() {
         for transport in ["shm", "unix"] {
@@ -198,7 +194,7 @@ mod tests {
             let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
             let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
             let peer = listener.accept(SOON).unwrap();
-            // A long message that finds a slot is sent at once: here the peer views all that there are.
+            // A long message that finds a slot is sent at once, so the peer views all slots here.
             channel.send(&Value::from(0), SOON).unwrap();
             peer.recv(SOON).unwrap();
             let in_slots = || channel.conn.event_log.arrays_in_slots.load(Ordering::Relaxed);
@@ -216,7 +212,7 @@ mod tests {
                 std::thread::scope(|scope| {
                     let mut sending = channel.conn.sending.borrow();
                     let part = sending.part.as_mut().unwrap();
-                    // The end of this sleep takes back the announcement of the thread's.
+                    // The end of this sleep takes back the thread's announcement.
                     let mut brief = Waiting::until(Deadline::after(Duration::from_millis(20)));
                     while part.tx.wait_room(&mut brief).is_ok() {}
                     let receiver = scope.spawn(|| peer.recv(SOON).unwrap().body().len());
@@ -234,7 +230,7 @@ mod tests {
         }
     }
 
-    /// The thread that receives has gone to sleep by then, and nothing that the peer sends wakes it.
+    /// The receiving thread sleeps by then, and no frame of the peer wakes it.
     #[test]
     fn acknowledgement_that_a_rest_is_in_the_way_of_follows_it() {
         let endpoint = format!("unix:behind-a-rest-{}", std::process::id());
@@ -250,7 +246,7 @@ mod tests {
         std::thread::scope(|scope| {
             // This consumes the first message.
             let next = scope.spawn(|| channel.recv(SOON).map(|message| message.number()));
-            // Time for it to acknowledge; otherwise it does so later, which is no test of this.
+            // Time for it to acknowledge; a later acknowledgement would test nothing.
             std::thread::sleep(Duration::from_millis(50));
             assert_eq!(peer.recv(SOON).unwrap().body().len(), LONG);
             let end = Instant::now() + SOON;

@@ -1,8 +1,7 @@
-//! Waiting for acknowledgements: until there is room among the messages that are kept for replay, and for `flush`.
+//! The wait for acknowledgements: for room among the messages kept for replay, and for `flush`.
 //!
-//! Acknowledgements have to be received. So a thread that waits for them receives them itself if no thread of the
-//! program receives; it puts other messages into the inbox. As soon as a thread of the program calls to receive, it
-//! releases the direction.
+//! A waiting thread receives acknowledgements itself if no thread of the program receives. It puts other messages
+//! into the inbox, and releases the direction as soon as a thread of the program calls to receive.
 
 use std::os::fd::AsFd;
 
@@ -18,18 +17,20 @@ use crate::session::RetransmitClass;
 use crate::session::inbox::AckTrigger;
 
 impl Channel {
-    /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing
-    /// while another thread receives.
+    /// Receives acknowledgements for a program that only sends, so that the peer can send more.
+    ///
+    /// Does nothing while another thread receives.
     pub(super) fn collect_acks(&self) {
         if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.collect_acks(&self.conn);
         }
     }
 
-    /// Leaves the descriptor of the receiving direction to a sender for which no thread waits: it becomes readable when
-    /// a frame comes, or when a link can be made. A message of the kind and length that finds no room among those that
-    /// are kept has the peer send a frame once there is some. False where the descriptor does not tell it, or where it
-    /// has happened.
+    /// Leaves the receiving descriptor to a sender for which no thread waits.
+    ///
+    /// It becomes readable when a frame comes or a link can be made. If a message of `lacks_room` finds no room among
+    /// the kept ones, the peer sends a frame once there is room. Returns false if the descriptor cannot report it, or
+    /// if it has happened.
     pub(crate) fn leave_to_sender(&self, lacks_room: Option<(Kind, usize)>) -> Result<bool> {
         let session_state = &self.conn.links.session_state;
         let Some(mut receiving) = self.receiving.try_borrow() else { return Ok(false) };
@@ -46,8 +47,7 @@ impl Channel {
     /// Waits until a message of this class and size has room.
     ///
     /// # Errors
-    /// `Timeout` at the deadline, `Full` for a call that does not wait; `InvalidState` once the
-    /// channel is closed.
+    /// `Timeout` at the deadline, `Full` for a call that does not wait; `InvalidState` once the channel is closed.
     pub(super) fn wait_for_room(
         &self,
         class: RetransmitClass,
@@ -73,16 +73,17 @@ impl Channel {
         })
     }
 
-    /// Waits until acknowledgements have made `is_enough` true, the receiving direction changes hands, or the link has
-    /// ended; the caller looks again, and makes the next link, as one that sends.
+    /// Waits until `is_enough`, until the receiving direction changes hands, or until the link ends.
+    ///
+    /// The caller then looks again, and makes the next link as a sender.
     pub(super) fn wait_for_acks(
         &self,
         waiting: &mut Waiting<'_>,
         is_enough: impl Fn() -> bool,
     ) -> Result<()> {
         if let Some(mut receiving) = self.receiving.try_borrow() {
-            // The peer may have had no room for its acknowledgement, and sends none while it is parked. So
-            // this first receives the messages that fill the link, and then requests a frame.
+            // The peer may have lacked room for its acknowledgement, and sends none while parked. So this first
+            // receives the messages that fill the link, and then requests a frame.
             receiving.collect_acks(&self.conn);
             self.conn.send_ack(AckTrigger::Requested);
             // The direction is released for a thread of the program that calls to receive.
@@ -113,7 +114,7 @@ impl Channel {
         waited
     }
 
-    /// Releases the sending half of a link that has ended, so that the next call that sends makes another one.
+    /// Releases the sending half of an ended link, so that the next sending call makes another one.
     fn leave_link(&self, ended: u64) {
         let mut sending = self.conn.sending.borrow();
         if sending.generation <= ended {

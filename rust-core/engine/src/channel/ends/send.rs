@@ -1,10 +1,10 @@
 //! Sends one message: at once if the link has room, otherwise after clearing the obstacles.
 //!
-//! | what | lives in |
+//! | subject | module |
 //! |---|---|
-//! | whether it may be sent, its number, whether it is kept | `session_state/admission` |
-//! | writing into a link at once, and with waiting | `sending` |
-//! | how an obstacle is cleared | here, in [`Channel::send_holding`] |
+//! | admission, the number, keeping the message | `session_state/admission` |
+//! | writing into a link, at once or with waiting | `sending` |
+//! | clearing an obstacle | here, in [`Channel::send_holding`] |
 //!
 //! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other
 //! threads follow. A loss of earlier data is reported first.
@@ -30,7 +30,7 @@ use crate::transport::extension;
 use crate::value::Source;
 
 impl Channel {
-    /// Sends without waiting. Fails with `Full` if the peer has no room, or none is connected.
+    /// Sends without waiting. Fails with `Full` if the peer has no room, or if no peer is connected.
     pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.try_send_payload(&self.encode(value)?)
     }
@@ -40,13 +40,13 @@ impl Channel {
         self.send_payload(payload, Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Full))
     }
 
-    /// Sends a message of a recording: a peer of a listener in lockstep
-    /// ([`Options::with_lockstep`](crate::Options::with_lockstep)) gets it with the number, the time and the sender
-    /// that it has there. The number is no number of the connection, and may come again. Waits, and fails, as
-    /// [`Channel::send`].
+    /// Sends a message of a recording, with its recorded number, time and sender.
+    ///
+    /// A peer of a listener in lockstep ([`Options::with_lockstep`](crate::Options::with_lockstep)) gets them. The
+    /// number is independent of the connection and may repeat. Waits and fails as [`Channel::send`].
     ///
     /// # Errors
-    /// `InvalidState` where the channel is not that of a listener in lockstep.
+    /// `InvalidState` unless the channel belongs to a listener in lockstep.
     #[doc(hidden)]
     pub fn send_recorded<'a>(
         &self,
@@ -83,13 +83,13 @@ impl Channel {
         }
     }
 
-    /// [`Channel::send_draft`] within a wait that has begun.
     pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         self.send_step(draft).or_else(|admitted| self.send_waiting(admitted, draft, waiting))
     }
 
-    /// Makes the first attempt, under the session's lock. Where the message is admitted and the link takes it without
-    /// the lock, the error is what the call goes on with; none at an obstacle.
+    /// Makes the first attempt, under the session's lock.
+    ///
+    /// The error has the admission if the link takes the message without the lock, and is none at an obstacle.
     fn send_step(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let Some(mut entered) = self.enter_to_send() else { return Err(None) };
         let (sending, halves) = entered.parts();
@@ -106,8 +106,7 @@ impl Channel {
         self.send_waiting(admitted, &draft, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
     }
 
-    /// Copies long bytes of the program that are kept to be sent again: the copy is also the rest that the link takes
-    /// later.
+    /// Copies long borrowed bytes that are kept for replay. The copy also serves as the rest of the frame.
     fn owned(&self, draft: &Draft<'_>) -> Option<Payload> {
         let keeps = self.options.delivery != Some(Delivery::BestEffort);
         match draft.content {
@@ -118,7 +117,7 @@ impl Channel {
         }
     }
 
-    /// Sends a message that is admitted, or in turn with other threads. Waits where necessary.
+    /// Sends a message that is admitted, or in turn with other threads. Waits if necessary.
     #[inline(always)]
     fn send_waiting(
         &self,
@@ -127,7 +126,7 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
         if admitted.is_none() {
-            // Before the session's lock: in a forked child it may be of a thread that is not there.
+            // Before the session's lock: in a forked child, a missing thread may hold it.
             fork::check(self.fork_generation)?;
             // A loss is reported before the program sends the messages that follow the lost ones.
             if draft.kind == Kind::Data {
@@ -141,12 +140,13 @@ impl Channel {
         if sent.is_ok() || draft.kind != Kind::Data { sent } else { self.with_losses(sent) }
     }
 
-    /// Sends a message that is admitted, or in turn with other threads: clears each obstacle, and tries again. With
-    /// `waits` it waits for room among the messages that are kept; otherwise a lack of room is an error. Returns the
-    /// number of the message and the generation of the link over which it was sent.
+    /// Sends a message that is admitted, or in turn: clears each obstacle, and tries again.
     ///
-    /// Keeps the permit all the time, so that messages of other threads follow; releases the state while this thread
-    /// waits for room.
+    /// With `waits`, it waits for room among the kept messages; otherwise a lack of room is an error. Returns the
+    /// number of the message and the generation of its link.
+    ///
+    /// Keeps the permit all the time, so that messages of other threads follow. Releases the state during the wait
+    /// for room.
     pub(super) fn send_holding(
         &self,
         admitted: Option<Admitted<'_>>,
@@ -180,11 +180,10 @@ impl Channel {
             };
             let cleared = match obstacle {
                 Obstacle::NoLink => sending.join(&self.conn.links, &self.conn.event_log, waiting),
-                // The link has broken. The peer drops a partial frame, so the whole message is sent over the next link.
+                // The link has broken. The peer drops a partial frame, so the whole message goes over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);
-                    // Before the next link is made, so that messages which the peer has acknowledged over this one are
-                    // not sent again.
+                    // Before the next link is made, so that messages acknowledged over this link are not sent again.
                     self.collect_acks();
                     if is_bound { Err(error) } else { Ok(()) }
                 }
@@ -218,7 +217,7 @@ impl Channel {
         let mut ending = sending.enter();
         let (_, halves) = ending.parts();
         if draft.is_filed {
-            // The request was not sent, so its number is that of the next message.
+            // The request was not sent, so the next message gets its number.
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
@@ -227,15 +226,13 @@ impl Channel {
     }
 }
 
-/// The error of an answer to a client that has disconnected.
 const ANOTHER: &str = "the client that sent the request has disconnected, and another one has connected: no client waits for this answer";
-/// The error of a request that finds no room, for which it does not wait.
 const FULL: &str =
     "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
 
-/// Returns the error for sent messages that are lost on a channel whose peer cannot reconnect: `Disconnected`, with
-/// their number in [`Error::missed`]. The next `send` or `close` after the loss fails with it once: that call resets
-/// the counter of losses in the session state.
+/// Returns the error for lost messages of a peer that cannot reconnect: `Disconnected`, with their number.
+///
+/// The next `send` or `close` fails with it once and resets the session's counter of losses.
 pub(super) fn lost_before(lost: u64) -> Error {
     let text = format!(
         "{} lost: the peer disconnected before it acknowledged them, and a peer without a client_id cannot reconnect to receive them",
@@ -255,7 +252,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(60);
 
-    /// The call that has the direction says it, however it ends: here it does nothing.
+    /// The call that holds the direction sends the acknowledgement at its end: here it does nothing else.
     #[test]
     fn acknowledgement_that_is_left_to_a_call_follows_its_end() {
         let endpoint = format!("unix:left-{}", std::process::id());
@@ -272,7 +269,7 @@ mod tests {
             while !channel.conn.links.session_state.halves().has_deferred() && Instant::now() < end {
                 thread::yield_now();
             }
-            // Time for it to fall asleep; otherwise it says so itself later, which is no test of this.
+            // Time for it to fall asleep; a later acknowledgement by itself would test nothing.
             thread::sleep(Duration::from_millis(50));
             drop(held);
             let end = Instant::now() + SOON / 12;

@@ -1,8 +1,7 @@
-//! Decodes received lines: a line to a channel or a server becomes frames with numbers of their own.
+//! Decodes received lines into frames with new numbers.
 //!
-//! A line is checked as JSON once, within the limits of the link. After that it is cut into slices
-//! of its text; values are not decoded here. What a channel receives is such a slice of the line,
-//! without a copy.
+//! A line is checked as JSON once, within the link's limits, and then cut into slices of its text. Values are not
+//! decoded here. A channel receives such a slice without a copy.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -19,23 +18,22 @@ use crate::frame::{Header, Incoming, Kind};
 use crate::message::failure;
 use crate::value::Timestamp;
 
-/// Requests in one batch. Each becomes a message, and each item that is no request an error reply,
-/// however short it is.
+/// The most requests in one batch. Each item becomes a message or an error reply, however short it is.
 const MAX_BATCH: usize = 4_096;
 
-/// Bytes of the longest id, as JSON text: it is kept until its request is answered.
+/// Bytes of the longest id as JSON text, which is kept until its request is answered.
 const MAX_ID: usize = 1_024;
 
-/// The members of an object, each value as it is written.
+/// The members of an object, with each value's text.
 type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
-/// Decodes one line and appends the frames that it stands for: none, one, or one for each item of a
-/// batch. `line` is an error if the transport could not take the line, for instance because it is
-/// too long.
+/// Decodes one line, and appends no frame, one frame, or one for each item of a batch.
+///
+/// `line` is an error if the transport could not take the line, for instance because it is too long.
 ///
 /// # Errors
-/// On a channel, that error, or that of a line that is not JSON. A server instead appends the error
-/// reply of JSON-RPC, as a frame that it sends back.
+/// On a channel, that error, or the error of a line that is not JSON. A server instead appends the error reply of
+/// JSON-RPC, as a frame that it sends back.
 pub fn decode_line(rpc: &JsonRpc, line: Result<Bytes>, into: &mut VecDeque<Incoming>) -> Result<()> {
     let checked = line.and_then(|line| {
         codec::decode_into(&line, Encoding::Json, &rpc.limits, Unread)?;
@@ -44,7 +42,7 @@ pub fn decode_line(rpc: &JsonRpc, line: Result<Bytes>, into: &mut VecDeque<Incom
     let mut decoder = Decoder { pending: rpc.pending(), numbers: &rpc.numbers };
     let line = match checked {
         Ok(line) => line,
-        // The sender may wait for an answer, and without an id this is the only possible one.
+        // The sender may wait for an answer, and without an id no other answer is possible.
         Err(error) if rpc.serves => {
             into.push_back(decoder.error_reply(PARSE_ERROR, &error, "null", None)?);
             return Ok(());
@@ -64,17 +62,14 @@ pub fn decode_line(rpc: &JsonRpc, line: Result<Bytes>, into: &mut VecDeque<Incom
     Ok(())
 }
 
-/// Returns the value of the first member of this name, as JSON text.
 fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
     members.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
 }
 
-/// Returns whether a JSON text is a string.
 fn is_text(value: &str) -> bool {
     value.starts_with('"')
 }
 
-/// Returns whether an object has the member `jsonrpc` with the text 2.0.
 fn is_rpc(members: &Members<'_>) -> bool {
     member(members, "jsonrpc") == Some("\"2.0\"")
 }
@@ -84,7 +79,7 @@ fn is_id(value: &str) -> bool {
     value.len() <= MAX_ID && !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
 }
 
-/// Returns why an object is no request and no notification of JSON-RPC 2.0; none if it is one.
+/// Returns why an object is neither a request nor a notification of JSON-RPC 2.0, if so.
 fn violation(members: &Members<'_>) -> Option<Error> {
     let wrong = |path: &str, text: &str| {
         Some(Error::new(ErrorKind::Malformed, format!("a request of JSON-RPC 2.0 {text}")).with_path(path))
@@ -104,15 +99,14 @@ fn violation(members: &Members<'_>) -> Option<Error> {
     None
 }
 
-/// The decoding of one line, with the pending requests of its link locked.
+/// The decoding of one line, which locks the link's pending requests.
 struct Decoder<'a> {
     pending: MutexGuard<'a, Pending>,
     numbers: &'a AtomicU64,
 }
 
 impl Decoder<'_> {
-    /// Returns a frame with the next number. A line carries no time of sending, so the time of its
-    /// arrival takes its place.
+    /// Returns a frame with the next number. The time of arrival replaces the missing time of sending.
     fn frame(&mut self, kind: Kind, encoding: Encoding, body: Bytes) -> Incoming {
         let header = Header {
             sequence: self.numbers.fetch_add(1, Ordering::Relaxed) + 1,
@@ -124,7 +118,7 @@ impl Decoder<'_> {
         Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
-    /// Decodes an object received by a channel: the reply to a call, a request, or a plain message.
+    /// Decodes an object for a channel: the reply to a call, a request, or a plain message.
     fn channel_line(&mut self, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
         let (method, id) = (member(members, "method"), member(members, "id"));
         if let (None, Some(id)) = (method, id)
@@ -140,7 +134,7 @@ impl Decoder<'_> {
         Ok(frame)
     }
 
-    /// Removes and returns the call that an answer with this id is for.
+    /// Removes and returns the call that this id answers.
     fn answered_call(&mut self, id: &str) -> Option<u64> {
         let number = match id.parse() {
             Ok(number) => number,
@@ -153,8 +147,9 @@ impl Decoder<'_> {
         self.pending.calls.remove(at)
     }
 
-    /// Returns the reply frame for an answer: the `result` as it is, or the error object as a
-    /// failure. An answer with neither is a failure too.
+    /// Returns the reply frame of an answer: the unchanged `result`, or the error object as a failure.
+    ///
+    /// An answer with neither is also a failure.
     fn reply(&mut self, call: u64, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
         let error = member(members, "error").filter(|error| *error != "null");
         let mut frame = match (error, member(members, "result")) {
@@ -170,7 +165,6 @@ impl Decoder<'_> {
         Ok(frame)
     }
 
-    /// Decodes a line received by a server.
     fn server_line(&mut self, line: &Bytes, text: &str, into: &mut VecDeque<Incoming>) -> Result<()> {
         if let Some(items) = codec::items(text) {
             return self.server_batch(&items, into);
@@ -231,8 +225,7 @@ impl Decoder<'_> {
         if let Some(error) = violation(members) {
             let is_answer = member(members, "result").is_some() || member(members, "error").is_some();
             if is_answer && member(members, "method").is_none() {
-                // An answer to no request: two servers could otherwise answer each other's error replies
-                // without end.
+                // An unmatched answer: two servers could otherwise answer each other's error replies without end.
                 return Ok(());
             }
             let id = id.filter(|id| is_id(id)).unwrap_or("null");
@@ -253,8 +246,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Returns an error reply to a line of the peer, as a frame that the server receives and sends
-    /// back unchanged.
+    /// Returns an error reply as a frame that the server receives and sends back unchanged.
     fn error_reply(&mut self, code: i64, error: &Error, id: &str, batch: Option<u64>) -> Result<Incoming> {
         let payload = failure::to_payload(&error::describe(code, error))?;
         let frame = self.frame(Kind::Error, payload.encoding(), payload.body().clone());

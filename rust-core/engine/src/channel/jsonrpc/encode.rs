@@ -1,7 +1,7 @@
-//! Encodes frames that are sent as lines.
+//! Encodes sent frames as lines.
 //!
-//! A message is its JSON text on one line. A request gets its number as the id; an answer gets the
-//! id of its request, from the pending requests.
+//! A message is its JSON text on one line. A request's id is its number. An answer gets the id of its request, from
+//! the pending requests.
 
 use super::error;
 use super::pending::{JsonRpc, MAX_PENDING, Unanswered};
@@ -10,19 +10,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
 use crate::value::Value;
 
-/// Returns the line for a frame, without its line end. None for frames that cannot be written as a line, such
-/// as acknowledgements, and for an answer that waits for the rest of its batch.
+/// Returns the line for a frame, without its line end.
+///
+/// Returns none for a frame without a line, such as an acknowledgement, and for an answer that waits for the rest of
+/// its batch.
 ///
 /// # Errors
-/// `Unsupported` for a body that is not JSON, and for a call whose value is no request;
-/// `InvalidState` for an answer to a request that is not pending.
+/// `Unsupported` for a body that is not JSON, and for a call whose value is not a request. `InvalidState` for an
+/// answer to a request that is not pending.
 pub fn encode_frame(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8>>> {
     let number = frame.header.sequence;
     match frame.header.kind {
         Kind::Data => Ok(Some(one_line(json(frame)?.to_owned()).into_bytes())),
         Kind::Request => {
             let line = request(rpc, json(frame)?, number)?;
-            // Recorded before the line is sent: another thread may receive the answer before the sending call returns.
+            // Recorded before the line is sent: another thread may receive the answer before the sending call
+            // returns.
             rpc.pending().add_call(number);
             Ok(Some(one_line(line).into_bytes()))
         }
@@ -44,20 +47,20 @@ pub fn encode_frame(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8
     }
 }
 
-/// Records that the link has taken a frame: its request is answered. Separate from [`encode_frame`],
-/// because a send that times out is tried again with the same frame.
+/// Records that the link has taken a frame, which answers its request.
+///
+/// Separate from [`encode_frame`], because a timed-out send is tried again with the same frame.
 pub fn frame_sent(rpc: &JsonRpc, frame: &Outgoing<'_>) {
     if !frame.header.kind.is_answer() {
         return;
     }
     let number = frame.header.correlation;
     let Ok(Unanswered { id, batch }) = unanswered(rpc, number) else { return };
-    // Only an answer within a batch is written a second time, to be kept for the line of the batch.
+    // Only an answer within a batch is written a second time, for the line of the batch.
     let answer = batch.and_then(|_| answer(frame, &id).ok()).map(one_line).unwrap_or_default();
     rpc.pending().answered(number, &answer);
 }
 
-/// Returns the pending request of this number, which stays pending.
 fn unanswered(rpc: &JsonRpc, number: u64) -> Result<Unanswered> {
     rpc.pending().unanswered.get(&number).cloned().ok_or_else(|| {
         let text = format!(
@@ -67,7 +70,6 @@ fn unanswered(rpc: &JsonRpc, number: u64) -> Result<Unanswered> {
     })
 }
 
-/// Returns the body as text, which has to be JSON in UTF-8.
 fn json<'a>(frame: &Outgoing<'a>) -> Result<&'a str> {
     let encoding = frame.header.encoding;
     if encoding != Encoding::Json {
@@ -81,8 +83,7 @@ fn json<'a>(frame: &Outgoing<'a>) -> Result<&'a str> {
         .map_err(|e| Error::new(ErrorKind::Malformed, "text is not UTF-8").at(e.valid_up_to()))
 }
 
-/// Replaces line ends in a JSON text by spaces: outside strings they are white space, and inside
-/// they are escaped.
+/// Replaces line ends by spaces: they are white space outside strings, and escaped inside.
 fn one_line(mut text: String) -> String {
     if text.contains(['\n', '\r']) {
         text = text.replace(['\n', '\r'], " ");
@@ -90,7 +91,6 @@ fn one_line(mut text: String) -> String {
     text
 }
 
-/// Returns the answer object: with `result` for a reply, with `error` for a failure.
 fn answer(frame: &Outgoing<'_>, id: &str) -> Result<String> {
     Ok(match frame.header.kind {
         Kind::Reply => format!("{{\"jsonrpc\":\"2.0\",\"result\":{},\"id\":{id}}}", json(frame)?),
@@ -101,9 +101,9 @@ fn answer(frame: &Outgoing<'_>, id: &str) -> Result<String> {
     })
 }
 
-/// Returns the request object for a value to be called: a map with `method` and optionally `params`,
-/// to which `jsonrpc` and the id are added. The value's own text is copied, not decoded and encoded
-/// again.
+/// Returns the request object of a call: a map with `method` and optionally `params`.
+///
+/// Adds `jsonrpc` and the id. Copies the value's own text without decoding it.
 fn request(rpc: &JsonRpc, body: &str, number: u64) -> Result<String> {
     const SHAPE: &str = "a call over framing=\"lines\" is a request of JSON-RPC 2.0: give a map with \"method\", a text, and where need be \"params\", an array or a map";
     let wrong =

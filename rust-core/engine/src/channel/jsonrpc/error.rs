@@ -1,4 +1,4 @@
-//! Error objects of JSON-RPC 2.0, and the failures that they stand for.
+//! Error objects of JSON-RPC 2.0, and their failures.
 
 use crate::codec::{self, Encoding};
 use crate::error::{Error, RemoteFailure, Result};
@@ -6,10 +6,10 @@ use crate::value::{Map, Value};
 
 /// Code for a line that is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
-/// Code for JSON that is no request.
+/// Code for JSON that is not a request.
 pub const INVALID_REQUEST: i64 = -32600;
 
-/// Returns the failure with which a server answers a faulty line, with the reason as its data.
+/// Returns a server's failure for a faulty line, with the reason as its data.
 pub fn describe(code: i64, error: &Error) -> RemoteFailure {
     let text = if code == PARSE_ERROR { "Parse error" } else { "Invalid Request" };
     let reason = Value::from(error.to_string());
@@ -17,14 +17,14 @@ pub fn describe(code: i64, error: &Error) -> RemoteFailure {
         code,
         kind: error.kind().name().into(),
         text: text.into(),
-        // A text has a form in CBOR.
+        // Every text can be encoded as CBOR.
         data: codec::encode(&reason, Encoding::Cbor).unwrap_or_default(),
     }
 }
 
-/// Returns the error object for a failure, which is given as the body of a frame of kind error. The
-/// object's `data` is a map of the dotted `type` and the handler's `data`, whichever there are;
-/// without both it has none.
+/// Returns the error object for a failure in the body of an error frame.
+///
+/// The object's `data` is a map of the dotted `type` and the handler's `data`, if they exist.
 pub fn write(body: &[u8], encoding: Encoding) -> Result<String> {
     let failure = codec::decode(body, encoding)?;
     let mut data = Map::new();
@@ -44,9 +44,10 @@ pub fn write(body: &[u8], encoding: Encoding) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Returns the failure that an error object stands for. An object without a code and a message gives
-/// a failure too, with the whole object as its data, so that a foreign server's answer is never
-/// lost.
+/// Returns the failure of an error object.
+///
+/// An object without a code and a message becomes the failure's data as a whole, so that a foreign server's answer is
+/// never lost.
 pub fn read(object: &str) -> Result<RemoteFailure> {
     let error = codec::decode(object.as_bytes(), Encoding::Json)?;
     let parsed = (|| -> Result<(i64, String)> {
@@ -63,8 +64,7 @@ pub fn read(object: &str) -> Result<RemoteFailure> {
         && let Some(Value::Text(named)) = map.get("type")
     {
         kind = named.to_string();
-        // A map with only a type, or a type and data, came from a Linkspan server; any other is passed on
-        // whole.
+        // A map with only a type, or a type and data, came from a Linkspan server; any other is passed on whole.
         match (map.len(), map.get("data")) {
             (1, None) => data = None,
             (2, Some(inner)) => data = Some(inner),

@@ -1,20 +1,19 @@
-//! JSON-RPC 2.0 over lines: what a line means to a channel or a server, and how requests and answers are
-//! written.
+//! JSON-RPC 2.0 over lines: the meaning of received lines, and the text of requests and answers.
 //!
-//! A **channel** delivers each line as it is. A call goes out as a request, and the answer with its id is the
-//! reply; a received request can be answered with `reply`. A **server** delivers `method` and `params` of
-//! each request and notification, itself answers lines that are not JSON or no request, splits batches,
-//! and joins their answers. A line that is not a JSON-RPC object is a plain message to both.
+//! A **channel** delivers each line unchanged. A call goes out as a request, and the answer with its id is the reply.
+//! `reply` answers a received request. A **server** delivers `method` and `params` of each request and notification.
+//! It answers faulty lines itself, splits batches, and joins their answers. To both, a line without a JSON-RPC object
+//! is a plain message.
 //!
-//! | what | defined in |
+//! | subject | module |
 //! |---|---|
 //! | received lines, to frames | `decode` |
 //! | sent frames, to lines | `encode` |
 //! | error objects | `error` |
 //! | requests without an answer | `pending` |
 //!
-//! The transport calls this through [`Dialect`]; it cuts the stream into lines and joins the lines of
-//! `encode_frame`. Nothing here waits or does I/O.
+//! The transport calls this through [`Dialect`], cuts the stream into lines, and joins the lines of `encode_frame`.
+//! Nothing here waits or does I/O.
 
 mod decode;
 mod encode;

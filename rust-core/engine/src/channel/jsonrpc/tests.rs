@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Returns the lines of a server that answers as the examples do.
+/// Returns the lines of a server that answers like the examples.
 fn serve(line: &str) -> String {
     let rpc = rpc(true);
     let mut written = String::new();
@@ -71,8 +71,7 @@ fn answer(request: &Value) -> (Kind, Encoding, Bytes) {
     (Kind::Reply, Encoding::Json, codec::encode(&result, Encoding::Json).unwrap().into())
 }
 
-/// Returns the answers with the data of errors left out, which the specification leaves to the server; a
-/// batch's in any order.
+/// Returns the answers without the data of errors, which the specification leaves open; batches in any order.
 fn compared(line: &str) -> Vec<String> {
     if line.is_empty() {
         return Vec::new();
@@ -164,7 +163,7 @@ fn id_is_returned_as_it_was_written() {
         let answered = serve(&format!(r#"{{"jsonrpc":"2.0","method":"sum","params":[1],"id":{id}}}"#));
         assert_eq!(answered, format!(r#"{{"jsonrpc":"2.0","result":1,"id":{id}}}"#));
     }
-    // The error for an invalid request has its id where that is valid.
+    // The error for an invalid request has its id, if that is valid.
     for (id, expected) in
         [("7", "7"), (r#""x""#, r#""x""#), ("[1]", "null"), ("{}", "null"), ("true", "null")]
     {
@@ -236,7 +235,7 @@ fn call_goes_out_as_a_request_and_its_answer_is_found() {
         let frame = frames_of(&rpc, line).remove(0);
         (frame.header.kind, frame.header.correlation, frame.body.whole().clone())
     };
-    // An answer without a request is a plain message, and so is an object with an id and a method.
+    // An answer without a request is a plain message, like an object with an id and a method.
     for other in [
         r#"{"jsonrpc":"2.0","result":1,"id":9}"#,
         r#"{"jsonrpc":"2.0","result":1,"id":"5"}"#,

@@ -17,8 +17,7 @@ impl Options {
 /// A builder for each option: its name, its arguments, and the fields that it sets.
 macro_rules! builders {
     ($($(#[$attribute:meta])* $name:ident($($argument:ident: $type:ty),+) sets $($field:ident = $value:expr),+;)+) => {
-        /// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made
-        /// with them.
+        /// The options of [`Options::set`]. Making an object refuses impossible values.
         impl Options {
             $(
                 $(#[$attribute])*
@@ -36,19 +35,21 @@ builders! {
     /// Sets the encoding of values.
     with_encoding(encoding: Encoding) sets encoding = encoding, encoding_given = true;
 
-    /// How long a call without a time-out of its own waits; `None` waits without end.
+    /// How long a call without a time-out waits; `None` waits without end.
     with_timeout(timeout: impl Into<Timeout>) sets timeout = timeout.into();
 
-    /// The name stands for a name of this other machine, as a bridge's names do: listings show the machine,
-    /// and the name is not exported again.
+    /// The other machine whose name this name stands for, as a bridge's names do.
+    ///
+    /// Listings show the machine, and the name is not exported again.
     with_machine(machine: &str) sets machine = Some(machine.into());
 
-    /// Of a listener that sends each message once its peer has consumed the one before, as a replay does: while a
-    /// thread of the peer waits for one such channel, it has consumed what it was sent over its others. It waits for
-    /// each with `flush`.
+    /// Whether a listener sends each message after its peer has consumed the previous one, as a replay does.
+    ///
+    /// A thread of the peer that waits for one such channel has consumed the messages of its others. The listener
+    /// waits for each message with `flush`.
     with_lockstep(lockstep: bool) sets lockstep = lockstep;
 
-    /// A name that stays the same when the program starts again: 1 to 64 letters, digits, `.`, `_` and `-`.
+    /// A name that stays the same after a restart: 1 to 64 letters, digits, `.`, `_` and `-`.
     with_client_id(name: impl Into<String>) sets client_id = Some(name.into());
 
     /// Bytes of a shared-memory ring, rounded up to a power of two.
@@ -63,13 +64,13 @@ builders! {
     /// When a message counts as consumed.
     with_ack(ack: Acknowledge) sets ack = ack;
 
-    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    /// Whether requests may be carried out twice. A request then goes to a dead server's next incarnation.
     with_idempotent(idempotent: bool) sets idempotent = idempotent;
 
-    /// How many messages, and bytes of them, are kept at most to be sent again.
+    /// The most messages, and their bytes, that are kept for replay.
     with_replay(count: usize, bytes: u64) sets replay_count = count, replay_bytes = bytes;
 
-    /// How many disconnected clients a listener keeps sessions for.
+    /// The number of disconnected clients for which a listener keeps sessions.
     with_absent_clients(clients: usize) sets absent_clients = clients;
 
     /// How messages are divided on a stream of bytes.
@@ -96,7 +97,7 @@ builders! {
     /// Bytes of a journal's segment.
     with_segment_bytes(bytes: u64) sets segment_bytes = Some(bytes);
 
-    /// Bytes of a journal: the oldest segments are deleted while all together have more.
+    /// Bytes of a journal. While it has more, it deletes the oldest segments.
     with_retain_bytes(bytes: u64) sets retain_bytes = Some(bytes);
 
     /// How long a journal keeps its messages.
@@ -111,38 +112,42 @@ builders! {
     /// Whether several processes may serve a name, each with this option: they share its requests.
     with_shared(shared: bool) sets shared = shared;
 
-    /// Whether the long byte strings of a message that is received stay in the sender's memory until the message is
-    /// dropped, as arrays do, and no copy is made: over `shm:`, of messages from 64 KiB on, each string from 16 KiB on.
+    /// Whether long byte strings of a received message stay in the sender's memory, as arrays do.
     ///
-    /// The content can be changed by a sender that means harm, also while it is read, so a program must not parse it in
-    /// place: copy what is to be examined. Bodies that are not CBOR or raw bytes, and values that are checked against
-    /// a schema, are copied; so is [`Message::body`](crate::Message::body), when it is called.
+    /// They stay there until the message is dropped, without a copy: over `shm:`, in messages from 64 KiB on, each
+    /// string from 16 KiB on.
+    ///
+    /// A malicious sender can change the content during the read, so a program must not parse it in place: copy the
+    /// bytes first. Bodies that are not CBOR or raw bytes, and values that are checked against a schema, are copied.
+    /// [`Message::body`](crate::Message::body) also copies when it is called.
     with_view_bytes(view_bytes: bool) sets view_bytes = view_bytes;
 
-    /// Whether a publisher takes over a name that another publisher of this process has.
+    /// Whether a publisher takes over the name of another publisher of this process.
     with_replace(replace: bool) sets replace = replace;
 
-    /// The schema of messages at the name. Both sides' schemas are compared when they connect:
-    /// `SchemaMismatch` on both sides if one cannot read what the other one writes. A side without a schema
-    /// is not affected.
+    /// The schema of messages at the name.
+    ///
+    /// Both sides' schemas are compared when they connect. Both sides get `SchemaMismatch` if one cannot read the
+    /// other's messages. A side without a schema is not affected.
     #[cfg(feature = "schema")]
     with_schema(schema: crate::schema::Schema) sets schema = Some(crate::schema::PreparedSchema::new(schema));
 
-    /// The schema of replies to requests at the name, compared and checked like [`Options::with_schema`]: a
-    /// client reads what its server replies. For servers, and for channels that call.
+    /// The schema of replies at the name, compared and checked like [`Options::with_schema`].
+    ///
+    /// A client reads its server's replies. For servers, and for channels that call.
     #[cfg(feature = "schema")]
     with_reply_schema(schema: crate::schema::Schema) sets reply_schema = Some(crate::schema::PreparedSchema::new(schema));
 
     /// Which values are checked against the schema.
     with_validate(validate: Validate) sets validate = Some(validate);
 
-    /// How long a receiver polls shared memory before it parks, at most; [`Options::MAX_SPIN`] at most.
+    /// How long a receiver polls shared memory before it parks; at most [`Options::MAX_SPIN`].
     with_spin(spin: Duration) sets spin = spin;
 
-    /// How long a channel that ends without `close` waits until the peer has consumed what was sent.
+    /// How long a channel that ends without `close` waits for the peer's consumption.
     with_linger(linger: Duration) sets linger = linger;
 
-    /// A callback with the number of messages that the peer had not consumed when a channel ended without `close`.
+    /// A callback with the number of unconsumed messages of a channel that ended without `close`.
     with_on_unconsumed(report: OnUnconsumed) sets on_unconsumed = Some(report);
 
     /// A callback that runs while a call waits; `false` ends the wait with `Cancelled`.

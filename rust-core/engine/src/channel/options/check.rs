@@ -1,4 +1,4 @@
-//! Checks options together with what the transport can do.
+//! Checks options together with the transport's capabilities.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,32 +14,30 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Transport;
 use crate::transport::place::Access;
 
-/// What a transport without publishers cannot do.
+/// The missing capability of a transport without publishers.
 const PUBLISHING: &str = "publish and subscribe (send and recv are possible)";
 
 impl Options {
-    /// Returns the access rights of the files that are created.
+    /// Returns the access rights of created files.
     pub fn access(&self) -> Access {
         Access { mode: self.mode, group: self.group, patience: self.patience_to_bind(), ..Access::default() }
     }
 
-    /// Returns how long a step of opening a name may take, at most: the time-out; none without one.
+    /// Returns how long a step of opening a name may take; none without a time-out.
     pub(crate) fn patience(&self) -> Option<Duration> {
         if let Timeout::After(most) = self.timeout { Some(most) } else { None }
     }
 
-    /// Returns how long binding a name may take, at most.
     pub(crate) fn patience_to_bind(&self) -> Option<Duration> {
         const BRIEFLY: Duration = Duration::from_millis(20);
         if self.binds_briefly { Some(self.within(BRIEFLY)) } else { self.patience() }
     }
 
-    /// Returns the shorter of this time and the time-out.
     pub(crate) fn within(&self, time: Duration) -> Duration {
         self.patience().map_or(time, |most| most.min(time))
     }
 
-    /// Checks the values that were set without [`Options::set`], which checks them too.
+    /// Checks the values that were set without [`Options::set`].
     fn check_values(&self) -> Result<()> {
         let under = |name: &'static str| move |e: Error| e.under_key(name);
         if let Some(name) = &self.client_id {
@@ -65,35 +63,36 @@ impl Options {
         Ok(())
     }
 
-    /// Returns the schema that sent values are checked against, if they are.
+    /// Returns the schema to check sent values, if any.
     pub(crate) fn checks_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// Returns the schema that replies are checked against when they are sent, if they are.
+    /// Returns the schema to check sent replies, if any.
     pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.reply_schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// Returns the schema that replies to own calls are checked against, if they are.
+    /// Returns the schema to check replies to this side's calls, if any.
     pub(crate) fn checks_replies_received(&self) -> Option<&Arc<PreparedSchema>> {
         let checks = matches!(self.validate, Some(Validate::Receive | Validate::Both));
         self.reply_schema.as_ref().filter(|_| checks)
     }
 
-    /// Returns the schema that received values are checked against, if they are.
+    /// Returns the schema to check received values, if any.
     pub(crate) fn checks_received(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
     }
 
-    /// Whether accepted messages have to survive a power cut: by the option `durable` or by the delivery of this name,
-    /// which mean the same.
+    /// Whether accepted messages must survive a power cut, by the option `durable` or the delivery.
     pub fn is_durable(&self) -> bool {
         self.durable || self.delivery == Some(Delivery::Durable)
     }
 
-    /// Fails with `Unsupported` and the reason, before anything is created or sent, if the transport cannot
-    /// do what the options ask for.
+    /// Checks the options against the transport, before anything is created or sent.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the reason.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
         self.check_values()?;
         let framing = transport.capabilities().framing || self.framing == Framing::Linkspan;
@@ -166,7 +165,6 @@ impl Options {
         }
     }
 
-    /// Fails if the option `shared` is given where it has no meaning.
     fn check_shared(&self, transport: Transport, used: Use) -> Result<()> {
         let is_serving = used == Use::Request && self.framing == Framing::Linkspan;
         let can = transport.capabilities().shared;
@@ -187,7 +185,7 @@ impl Options {
         if can.replies { Ok(()) } else { Err(transport.unsupported_because(what, can.because).on(endpoint)) }
     }
 
-    /// Returns the transport's capabilities as far as the framing leaves them.
+    /// Returns the transport's capabilities with this framing.
     pub(crate) fn capabilities(&self, transport: Transport) -> Capabilities {
         let can = *transport.capabilities();
         match self.framing {
@@ -197,7 +195,7 @@ impl Options {
         }
     }
 
-    /// Returns the encoding of values: the one that was chosen, or that of the framing.
+    /// Returns the chosen encoding of values, or that of the framing.
     pub fn encoding(&self) -> Encoding {
         match self.framing {
             _ if self.encoding_given || self.encoding != Encoding::Cbor => self.encoding,
@@ -207,7 +205,6 @@ impl Options {
         }
     }
 
-    /// Fails if the framing cannot carry the encoding that was chosen.
     fn check_encoding(&self) -> Result<()> {
         let (carries, name) = match self.framing {
             Framing::Linkspan => return Ok(()),

@@ -1,5 +1,6 @@
-//! Which option has an effect for which object over which transport, which is refused, and the table of that in the
-//! documents. What is refused is asked of [`Options::check`]; what has an effect is stated here.
+//! Which option has an effect for which object and transport, and which is refused; the documents' table of both.
+//!
+//! [`Options::check`] decides refusals; the rows here state effects.
 
 use super::*;
 use crate::transport::kind::Transport;
@@ -12,14 +13,14 @@ const ALL: &[&str] = &["shm", "unix", "dgram", "tcp", "fifo", "spool", "file", "
 const FILES: &[&str] = &["shm", "unix", "dgram", "fifo", "spool", "file", "journal"];
 const NONE: &[&str] = &[];
 
-/// A schema for the options that need one.
 fn schema() -> Option<Arc<PreparedSchema>> {
     let text = "name = \"power\"\ntype = \"f64\"\n";
     Some(PreparedSchema::from_option(text).unwrap())
 }
 
-/// An option with a value other than its default, how it is written, and the transports where it has an effect for a
-/// channel, a server, a publisher and a subscriber.
+/// An option's text, a value other than its default, and the transports with an effect for each use.
+///
+/// The uses are a channel, a server, a publisher and a subscriber.
 type Row = (&'static str, Options, [&'static [&'static str]; 4]);
 
 fn rows() -> Vec<Row> {
@@ -100,8 +101,9 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Returns what an option does for one object: where it has an effect, and where it is refused; over the other
-/// transports of that object it has none.
+/// Returns the transports on which an option has an effect or is refused for one object.
+///
+/// Over all others, the option has no effect.
 fn cell(name: &str, options: &Options, used: Use, states: &[&str]) -> String {
     let can = |options: &Options| -> Vec<Transport> {
         Transport::all().filter(|one| options.check(*one, used).is_ok()).collect()

@@ -1,6 +1,6 @@
-//! The names of the options, and the one that is nearest to a mistyped name.
+//! The names of the options, and the name nearest to a mistyped one.
 //!
-//! A test compares the list with [`super::Options::set`], so that every option that can be set can be proposed.
+//! A test compares the list with [`super::Options::set`], so that every settable option can be proposed.
 
 use crate::error::{Error, ErrorKind, quoted};
 
@@ -41,11 +41,10 @@ pub const NAMES: [&str; 33] = [
     "on_wait",
 ];
 
-/// Options that had another name in an earlier version: the former name and the current one.
+/// Former names of options, and their current names.
 const RENAMED: [(&str, &str); 1] = [("limit", "max_message_size")];
 
-/// Returns the error for an option that does not exist. `more` are names that the caller accepts
-/// beside [`NAMES`].
+/// Returns the error for an unknown option. `more` are names that the caller accepts besides [`NAMES`].
 pub fn unknown(name: &str, more: &[&str]) -> Error {
     let all: Vec<&str> = NAMES.iter().chain(more).copied().collect();
     let (last, others) = all.split_last().unwrap_or((&"", &[]));
@@ -65,7 +64,7 @@ pub fn unknown(name: &str, more: &[&str]) -> Error {
 
 /// Returns the name that differs from the given one in at most a third of its letters.
 pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    // A long name is no typing error, and comparing it would take time for each option.
+    // A long name is not a typing error, and comparing it would take time for each option.
     if name.len() > 32 {
         return None;
     }

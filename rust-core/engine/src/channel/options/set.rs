@@ -1,4 +1,4 @@
-//! Setting options by name: each value is read and checked.
+//! Sets options by name: reads and checks each value.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::schema::PreparedSchema;
 use crate::value::Value;
 
 impl Options {
-    /// The names that [`Options::set`] knows, for completions and lists. `on_wait` has no value that can be written as
-    /// text.
+    /// The names that [`Options::set`] knows, for completions and lists.
+    ///
+    /// `on_wait` has no value that can be written as text.
     pub const NAMES: &'static [&'static str] = &nearest::NAMES;
 
     /// Sets an option by its name.
     ///
     /// # Errors
-    /// `WrongType` for a value of another type, `OutOfRange` for an impossible number, `Unsupported`
-    /// for an option that does not exist (the text names the nearest one) or that this version does
-    /// not have.
+    /// `WrongType` for a value of another type, `OutOfRange` for an impossible number. `Unsupported` for an unknown
+    /// option (the text names the nearest one), or for one that this version lacks.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         self.set_beside(&[], name, value)
     }
 
-    /// The same for an object with further options, which a mistyped name may mean.
+    /// [`Options::set`] for an object with further options, which a mistyped name may mean.
     pub(crate) fn set_beside(&mut self, more: &[&str], name: &str, value: &Value) -> Result<()> {
         self.try_set(more, name, value).map_err(|e| e.under_key(name))
     }
@@ -115,7 +115,6 @@ impl Options {
     }
 }
 
-/// Reads a number within these bounds, both included.
 fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
     let number = value.as_u64()?;
     if (least..=most).contains(&number) {
@@ -124,12 +123,11 @@ fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
     Err(Error::new(ErrorKind::OutOfRange, format!("{number} is not between {least} and {most}")))
 }
 
-/// Reads a time of polling in microseconds.
 pub(super) fn spin(value: &Value) -> Result<Duration> {
     within(value, 0, Options::MAX_SPIN.as_micros() as u64).map(Duration::from_micros)
 }
 
-/// Reads how long the end of a channel waits, in seconds. No program hangs at its end.
+/// Reads a linger time in seconds. The limit prevents a program from hanging at its end.
 fn linger(value: &Value) -> Result<Duration> {
     match Timeout::from_seconds(value.as_f64()?)? {
         Timeout::After(time) if time <= Options::MAX_LINGER => Ok(time),
@@ -143,12 +141,11 @@ fn linger(value: &Value) -> Result<Duration> {
     }
 }
 
-/// Reads the size of a buffer in bytes.
 pub(super) fn buffer(value: &Value) -> Result<usize> {
     within(value, 4 << 10, 1 << 30).map(|bytes| bytes as usize)
 }
 
-/// Reads a mode. For a decimal number such as 660 the error proposes the octal one.
+/// Reads a mode. For a decimal number such as 660, the error proposes the octal one.
 pub(super) fn mode(value: &Value) -> Result<u32> {
     let number = value.as_u64()?;
     if number <= 0o777 {
@@ -165,7 +162,6 @@ pub(super) fn mode(value: &Value) -> Result<u32> {
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 
-/// Reads an array of user or group numbers.
 fn numbers(value: &Value) -> Result<Vec<u32>> {
     let one = |(i, v): (usize, &Value)| {
         within(v, 0, u32::MAX.into()).map(|n| n as u32).map_err(|e| e.under_index(i))
@@ -173,7 +169,7 @@ fn numbers(value: &Value) -> Result<Vec<u32>> {
     value.as_array()?.iter().enumerate().map(one).collect()
 }
 
-/// Checks a `client_id`. `InvalidEndpoint` unless it has 1 to 64 letters, digits, `.`, `_` and `-`.
+/// Checks a `client_id`: 1 to 64 letters, digits, `.`, `_` and `-`; else `InvalidEndpoint`.
 pub(in crate::channel) fn client_id(name: &str) -> Result<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
@@ -184,7 +180,6 @@ pub(in crate::channel) fn client_id(name: &str) -> Result<String> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Reads a delivery by its name.
 fn delivery(name: &str) -> Result<Delivery> {
     let all = [Delivery::Latest, Delivery::BestEffort, Delivery::AtLeastOnce, Delivery::Durable];
     all.into_iter().find(|d| d.name() == name).ok_or_else(|| {
@@ -196,7 +191,6 @@ fn delivery(name: &str) -> Result<Delivery> {
     })
 }
 
-/// Reads a word, and returns the value that goes with it.
 fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result<T> {
     let word = value.as_text()?;
     all.iter().find(|(name, _)| *name == word).map(|(_, it)| *it).ok_or_else(|| {
@@ -208,7 +202,6 @@ fn one_of<T: Copy, const N: usize>(value: &Value, all: [(&str, T); N]) -> Result
     })
 }
 
-/// Reads a group by its number or its name.
 fn group(value: &Value) -> Result<u32> {
     let Value::Text(name) = value else { return Ok(within(value, 0, u32::MAX.into())? as u32) };
     crate::sys::user::group_of_name(name).ok_or_else(|| {

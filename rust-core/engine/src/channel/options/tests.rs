@@ -84,7 +84,7 @@ fn schema_option_is_a_path_or_a_text() {
     assert!(set("name=\"text\"").unwrap_err().text().starts_with("schema:1:1: a type is missing"));
     assert!(set("name = \"km/h\"").unwrap_err().text().starts_with("schema:1:8: "), "it is no path");
     assert!(set("fields = { a = \"u8\" }").unwrap_err().text().contains("needs a name"));
-    // A text that is neither: the error has both readings.
+    // For a text that is neither, the error has both readings.
     let neither = set("powr.toml").unwrap_err();
     assert_eq!(neither.kind(), ErrorKind::NotFound);
     assert!(
