@@ -1,14 +1,12 @@
-//! Sends a publisher's messages to its subscribers: by one sending half that all read, or one for each.
+//! Sends a publisher's messages to its subscribers, over one sending half for all or over one for each.
 //!
-//! With one half (a ring), publishing does not depend on the number of subscribers; the acceptor only keeps their
-//! sockets, which report that a subscriber has ended and wake those that are parked. With a half for each (a stream),
-//! each subscriber has a position in the [`History`]; whatever its queue in the kernel does not take stays there, and
-//! is missed once the history has dropped it.
+//! With one half (a ring), the cost of publishing does not depend on the number of subscribers. The acceptor only keeps
+//! their sockets, which report the end of a subscriber and wake parked ones. With a half for each (a stream), each
+//! subscriber has a position in the [`History`]. Messages that its kernel queue cannot take stay there, and the
+//! subscriber misses them after the history has dropped them.
 //!
-//! Each message is admitted by the publisher's session (`session`), which gives it its number.
-//!
-//! The thread that publishes and the acceptor's thread share a [`Fanout`]. Lock order: `state`
-//! before a subscriber's `out`. A registration at the acceptor ([`WatchedSocket`]) is never dropped
+//! The publisher's session (`session`) admits and numbers each message. The publishing thread and the acceptor's thread
+//! share a [`Fanout`]. Lock order: `state` before a subscriber's `out`. Never drop a registration ([`WatchedSocket`])
 //! under `state`: its drop asks the acceptor, which may be waiting for `state`.
 
 mod admission;
@@ -39,60 +37,55 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::{PublishedSlots, Tx};
 use crate::value::{Map, Timestamp};
 
-/// Bytes of a publisher's ring, or of its history, without the option `buffer`.
+/// Bytes of a publisher's ring or history without the option `buffer`.
 const DEFAULT_BUFFER: usize = 1 << 20;
 
-/// The state of a publisher that the threads of the program and the acceptor's thread share.
+/// The publisher's state that the program's threads and the acceptor's thread share.
 pub struct Fanout {
-    /// The subscribers, and the way of messages to them.
     state: Mutex<FanoutState>,
-    /// The thread that has the state for a message without a turn.
+    /// The thread that holds the state for a message without a turn.
     holder: HolderMark,
-    /// Whether one half is all of them.
+    /// Whether all subscribers share one half.
     is_shared: bool,
-    /// Where long arrays are put that subscribers view.
+    /// The slots for long arrays that subscribers view.
     slots: Option<Arc<PublishedSlots>>,
     pub event_log: EventLog,
-    /// Ids of subscribers are not used again.
+    /// Ids are not reused.
     next_id: AtomicU64,
-    /// Whether each body is sent with its checksum, because the transport's connections can break.
+    /// Whether each body is sent with a checksum, because the transport's connections can break.
     checked: bool,
-    /// Bytes that the kernel may queue for one subscriber, if the option is given.
+    /// The most bytes that the kernel queues for one subscriber, if the option is given.
     buffer: Option<usize>,
     /// Signalled when a subscriber connects, disconnects or has received more.
     changed: Waiters,
-    /// Why no subscriber can connect any more.
+    /// Why no more subscribers can connect.
     failed: OnceLock<Error>,
-    /// Subscribers with a socket of their own whose hello is being answered.
+    /// Subscribers on streams whose hello is being answered.
     unadmitted: AtomicUsize,
 }
 
-/// The state under the lock.
 struct FanoutState {
     outlet: Outlet,
     session: PublisherSession,
-    /// Once the publisher has ended: the first message that one of its subscribers was not given.
+    /// The first message that a subscriber had not got at the publisher's end.
     first_left: Option<u64>,
 }
 
-/// How messages get to the subscribers.
 enum Outlet {
-    /// By one half, which all read.
     Shared {
         tx: Tx,
         subscribers: Vec<Reader>,
-        /// Readers of the newest message alone without support for slots, until they disconnect.
+        /// Readers of only the newest message that do not support slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
-        /// For a half whose ring is small: when that grows.
+        /// The growth of a ring that began small.
         growth: Option<Growth>,
     },
-    /// By a half for each, from one history.
     Each { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
 }
 
 impl Outlet {
-    /// Returns the number of the first message up to the newest that a subscriber has not read in the ring, or that
-    /// the kernel has not taken for its stream.
+    /// Returns the first message up to `newest` that a subscriber has not read in the ring, or that the kernel has not
+    /// taken for its stream.
     fn first_left(&self, newest: u64) -> Option<u64> {
         match self {
             Outlet::Shared { tx, subscribers, .. } => {
@@ -106,25 +99,23 @@ impl Outlet {
     }
 }
 
-/// A subscriber that reads the half of all.
+/// A subscriber that reads the shared half.
 struct Reader {
     id: u64,
-    /// Whether its hello was answered: before, it has no ring, and a close need not wait for it to
-    /// read.
+    /// Whether its hello was answered. Before that it has no ring, and a close need not wait for it.
     answered: bool,
-    /// The number of the message before the one that it begins with, as far as this side knows.
+    /// The number before its first message, if this side knows that.
     before: u64,
     watched: WatchedSocket,
 }
 
 impl Reader {
-    /// Returns whether it reads what is published. It may have read before this side records that its hello
-    /// was answered.
+    /// Returns whether it reads messages. It may do so before this side records the answer to its hello.
     fn has_joined(&self, tx: &Tx) -> bool {
         self.answered || tx.read_so_far(self.id) > 0
     }
 
-    /// Returns how many messages up to this number it has not read.
+    /// Returns the number of unread messages up to `last`.
     fn unread(&self, tx: &Tx, last: u64) -> u64 {
         match tx.read_so_far(self.id) {
             0 => last.saturating_sub(self.before),
@@ -134,8 +125,8 @@ impl Reader {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher at this endpoint. It publishes under this session, and from this number
-    /// on. With `begins_small` a ring is small until it is needed.
+    /// Returns the fan-out of a new publisher. `numbered` is the session and the first number. With `begins_small`, a
+    /// ring starts small and grows when needed.
     pub fn new(
         endpoint: &Endpoint,
         numbered: (u64, u64),
@@ -155,7 +146,7 @@ impl Fanout {
                 let growth = (first < full).then(|| Growth::to(full));
                 Outlet::Shared { tx, subscribers: Vec::new(), without_slots: Vec::new(), growth }
             }
-            // A transport without a ring; a store uses neither of the two.
+            // A transport without a ring. Stores use neither outlet.
             None => {
                 let history = History::new(buffer.unwrap_or(DEFAULT_BUFFER));
                 Outlet::Each { history, subscribers: Vec::new(), last: LastNumber::default() }
@@ -182,13 +173,13 @@ impl Fanout {
         })
     }
 
-    /// Locks the state. Held while one message goes to all subscribers, which does not wait.
+    /// Locks the state, which is held while one message goes to all subscribers. That does not wait.
     fn state(&self) -> MutexGuard<'_, FanoutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a message without waiting for any subscriber, and returns its number. None if another thread has the
-    /// state: then nothing was published.
+    /// Publishes a message without waiting for subscribers, and returns its number. Returns `None`, without publishing,
+    /// if another thread has the state.
     #[inline]
     pub fn try_publish(&self, payload: &Payload) -> Option<Result<u64>> {
         note_locked();
@@ -197,19 +188,19 @@ impl Fanout {
         Some(self.publish_locked(&mut state, payload))
     }
 
-    /// Returns whether this thread is in [`Fanout::try_publish`], and now in a signal handler.
+    /// Returns whether a call of this thread in [`Fanout::try_publish`] was interrupted by a signal handler.
     pub fn is_held_here(&self) -> bool {
         self.holder.is_this_thread()
     }
 
-    /// Has the state, as in [`Fanout::try_publish`], until what it returns is dropped.
+    /// Holds the state, as [`Fanout::try_publish`] does, until the result is dropped.
     #[cfg(test)]
     pub fn hold(&self) -> impl Sized + '_ {
         let state = self.state();
         (self.holder.mark(), state)
     }
 
-    /// [`Fanout::try_publish`] once no other thread has the state.
+    /// Does [`Fanout::try_publish`] after other threads have released the state.
     pub fn publish(&self, payload: &Payload) -> Result<u64> {
         self.publish_locked(&mut self.state(), payload)
     }
@@ -218,7 +209,7 @@ impl Fanout {
     fn publish_locked(&self, state: &mut FanoutState, payload: &Payload) -> Result<u64> {
         let ticket = state.session.admit(payload)?;
         let sent = clock::now();
-        // A short message in a ring, in fewer steps.
+        // The short path for a short message in a ring.
         if let Outlet::Shared { tx, .. } = &mut state.outlet
             && payload.memory().split().is_none()
             && tx.try_send_fast(Kind::Data, ticket.number, 0, sent, payload.encoding(), payload.body())
@@ -235,7 +226,7 @@ impl Fanout {
         self.put(state, ticket, sent, std::slice::from_ref(payload)).1
     }
 
-    /// Publishes several messages with one wake-up or one system call for each subscriber. Returns how many, and the
+    /// Publishes several messages with one wake-up or system call for each subscriber. Returns their count, and the
     /// error that stopped the rest.
     pub fn publish_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
         let mut state = self.state();
@@ -254,8 +245,8 @@ impl Fanout {
         (count, Ok(()))
     }
 
-    /// Publishes a message under the number and the time that it has elsewhere. Returns false, and does nothing, if
-    /// that number was published already.
+    /// Publishes a message with the number and time of another machine. Returns false if that number was already
+    /// published.
     pub fn relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         let mut state = self.state();
         let last = state.session.last();
@@ -273,8 +264,8 @@ impl Fanout {
         put.map(|()| true).inspect_err(|_| state.session.continue_behind(last))
     }
 
-    /// Hands admitted messages, of which the first has this ticket, to the subscribers in their order. Returns how
-    /// many, and the error that stopped the rest.
+    /// Gives admitted messages to the subscribers in order; `first` is the ticket of the first. Returns their count,
+    /// and the error that stopped the rest.
     fn put(
         &self,
         state: &mut FanoutState,
@@ -295,20 +286,19 @@ impl Fanout {
                     let put = tx.try_send_many(
                         frames.map(|(at, payload)| Outgoing::of(header(at, payload), payload.memory())),
                     );
-                    // What goes not at once is too long, or there is no memory for it.
+                    // A message that does not go at once is too long, or there was no memory.
                     published = put.map(|put| count += put);
                 }
                 self.event_log.count_bodies(tx.take_long_bodies());
             }
             Outlet::Each { history, subscribers, last } => {
                 let send_all = |history: &History| {
-                    // The acceptor removes a subscriber whose connection has ended.
+                    // The acceptor removes ended subscribers.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
                 let mut pushed = 0;
                 for (at, payload) in payloads.iter().enumerate() {
-                    // Send now, so that no message drops out of the history before it was sent to any
-                    // subscriber.
+                    // Sends now, so that the history drops no message before it was sent.
                     if pushed > 0 && history.is_much(pushed + payload.body().len()) {
                         send_all(history);
                         pushed = 0;
@@ -316,7 +306,7 @@ impl Fanout {
                     (count, pushed) = (count + 1, pushed + payload.body().len());
                     let header = header(at, payload);
                     history.push(HistoryEntry { header, payload: payload.clone() });
-                    // Before it is sent: a publisher that is killed has accepted it.
+                    // Before the send: a message counts as accepted even if the publisher is killed.
                     last.set(header.sequence);
                 }
                 send_all(history);
@@ -328,8 +318,8 @@ impl Fanout {
         (count, published)
     }
 
-    /// Returns the counters that listings show: messages, subscribers, and how many messages the
-    /// slowest of them has not read (`behind`).
+    /// Returns the counters for listings: messages, subscribers, and unread messages of the slowest subscriber
+    /// (`behind`).
     pub fn state_for_listing(&self) -> Map {
         Map::from_iter([
             ("messages".to_owned(), self.event_log.sent.load(Ordering::Relaxed).into()),
@@ -338,7 +328,7 @@ impl Fanout {
         ])
     }
 
-    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
+    /// Returns the number of messages that the slowest subscriber has not read; 0 without subscribers.
     pub fn behind(&self) -> u64 {
         let state = self.state();
         let newest = state.session.newest();
@@ -353,13 +343,12 @@ impl Fanout {
         behind.unwrap_or(0)
     }
 
-    /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
         self.state().session.newest()
     }
 
-    /// Returns how many subscribers are connected. A killed one counts no more from its end on, although the
-    /// acceptor's thread removes it later.
+    /// Returns the number of connected subscribers. A killed subscriber stops counting at once, before the acceptor's
+    /// thread removes it.
     pub fn subscribers(&self) -> usize {
         match &self.state().outlet {
             Outlet::Shared { tx, subscribers, .. } => {
@@ -374,24 +363,22 @@ impl Fanout {
         }
     }
 
-    /// Disconnects all subscribers.
     pub fn disconnect_all(&self) {
         self.disconnect(|_| true, true);
     }
 
-    /// Removes a subscriber whose connection has ended.
     fn remove(&self, id: u64) {
         self.disconnect(|one| one == id, false);
     }
 
-    /// Removes the subscribers of which `is` is true. Ends publishing, where it `closes`.
+    /// Removes the subscribers for which `is` returns true. `closes` also ends publishing.
     fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
         let number = state.session.last();
         if closes {
             state.first_left = state.outlet.first_left(state.session.newest());
         }
-        // Dropped after the lock: see the head of this file.
+        // Dropped after the lock, as the module's doc requires.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.outlet {
             Outlet::Shared { tx, subscribers, without_slots, .. } => {
@@ -408,7 +395,8 @@ impl Fanout {
             Outlet::Each { subscribers, .. } => {
                 on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
                 if closes {
-                    // One whose queue is full has none: it is told by its page, or not at all.
+                    // A full queue has no room for the frame; such a subscriber learns the number from its page, or not
+                    // at all.
                     on_streams.iter().for_each(|subscriber: &Arc<StreamSubscriber>| {
                         subscriber.out().say_farewell(&bye(number));
                     });
@@ -417,7 +405,7 @@ impl Fanout {
         }
         drop(state);
         if !closes {
-            // It may still view arrays: the end of its socket ends the views.
+            // The subscriber may still view arrays. The end of its socket ends the views.
             on_ring.iter_mut().for_each(|subscriber| subscriber.watched.hangs_up = false);
         }
         drop((on_ring, without, on_streams));

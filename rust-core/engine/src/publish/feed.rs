@@ -1,10 +1,9 @@
 //! The source of a subscriber: the publisher's ring, a stream, or a store.
 //!
-//! A [`Feed`] is one connection to one publisher; the subscriber makes the next one when it ends,
-//! and passes on where the last one stopped ([`After`]). It receives from the half of a link, like a channel, but for
-//! what the half says of itself: whether it counts missed messages (a ring and a journal report them, `Lagged`; over a
-//! stream and from a file they are the gap between two numbers, [`Feed::gap`]), whether the newest message is at hand,
-//! whether the publisher has moved.
+//! A [`Feed`] is one connection to one publisher. After its end, the subscriber makes the next one and passes on the
+//! last position ([`After`]). Unlike a channel's half, the half also tells three things: whether it counts missed
+//! messages, whether it has the newest message, and whether the publisher has moved. A ring and a journal count missed
+//! messages (`Lagged`). Over a stream and from a file, missed messages are a gap between two numbers ([`Feed::gap`]).
 
 use std::os::fd::BorrowedFd;
 
@@ -31,31 +30,28 @@ use crate::transport::place::Place;
 use crate::transport::{BodyViews, Rx};
 use crate::value::Limits;
 
-/// A subscription that is connected. Used by the thread that receives.
+/// A connected subscription, used by the receiving thread.
 pub struct Feed {
     rx: Rx,
-    /// Whether it reads a store.
     is_store: bool,
     /// The publisher's session; 0 for a store.
     pub session: u64,
-    /// Which schemas the publisher and this side have; of a store, each record names that of its writer.
+    /// The schemas of the publisher and of this side. Each record of a store names its writer's schema.
     schema_ids: SchemaIds,
-    /// The publisher's source; empty for a store, where each record names its own.
+    /// The publisher's source. Empty for a store, whose records name their sources.
     pub source: std::sync::Arc<str>,
-    /// The last number from a stream or a file; none where the first one begins the count.
+    /// The last number from a stream or file. `None` if the first message begins the count.
     sequence: Option<u64>,
-    /// What there is of the publisher's last number, over a stream.
+    /// The source of the publisher's last number, over a stream.
     last: PeerLast,
-    /// The number before the first that is delivered; none where the publisher has not told its newest.
+    /// The number before the first delivered message. `None` if the publisher did not tell its newest number.
     pub before: Option<u64>,
-    /// Whether the publisher gave a schema.
     pub has_schema: bool,
-    /// For a journal and a program with a schema: compares the schema of each record with it.
+    /// Compares the schema of each record, for a journal and a program with a schema.
     schemas: Option<RecordSchemas>,
-    /// The sender that the last record named.
+    /// The sender in the last record.
     last_sender: LastSender,
-    /// A record whose schema does not fit. It stays the next one, so that nothing is delivered in
-    /// its place.
+    /// A record whose schema does not fit. It stays the next one, so that no record is skipped.
     refused: Option<Incoming>,
 }
 
@@ -66,32 +62,29 @@ pub struct PendingFeed {
 }
 
 impl PendingFeed {
-    /// Returns the descriptor that is readable once the publisher may have answered.
+    /// Returns a descriptor that is readable after the publisher may have answered.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.pending.descriptor()
     }
 
-    /// Returns the attempt.
     pub fn under_way(&self) -> &Pending<SubscriberOffer> {
         &self.pending
     }
 }
 
-/// What [`Feed::begin`] goes on with: where the last feed stopped, or a connection that was begun.
+/// The start of [`Feed::begin`]: the last feed's position, or a connection under way.
 #[allow(clippy::large_enum_variant, reason = "one a step, and taken apart at once")]
 pub enum FeedStart {
     Anew(Option<After>),
     Pending(PendingFeed),
 }
 
-/// What [`Feed::begin`] returns.
 #[allow(clippy::large_enum_variant, reason = "one a step, and taken apart at once")]
 pub enum FeedProgress {
     Connected(Feed),
     Pending(PendingFeed),
 }
 
-/// Returns the hello of a subscriber.
 fn hello(transport: Transport, options: &Options, resume: Option<After>) -> Result<Hello> {
     let mut hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
     hello.slots = transport.capabilities().slots;
@@ -100,37 +93,33 @@ fn hello(transport: Transport, options: &Options, resume: Option<After>) -> Resu
     Ok(hello)
 }
 
-/// What a subscriber has of a publisher that has ended. `read` is the number up to which it has received or counted
-/// everything.
+/// How completely a subscriber has an ended publisher's messages. `read` is the last number that it received or
+/// counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedEnd {
-    /// All that it published.
     Whole,
-    /// All but what follows, up to `last`.
+    /// The messages after `read` up to `last` are missing.
     Lacks { read: u64, last: u64 },
-    /// What followed is not known.
+    /// It is unknown whether messages followed.
     Unknown { read: u64 },
 }
 
-/// What [`Feed::poll`] returns.
 pub enum Polled {
-    /// A frame.
     Frame(Incoming),
-    /// Nothing new.
     Empty,
-    /// A frame that is no message.
+    /// A frame that is not a message.
     Ignored,
-    /// The publisher continues elsewhere: connect to it again.
+    /// The publisher continues elsewhere: connect again.
     Moved,
 }
 
 impl Feed {
-    /// Begins to connect to the publisher, or goes on, without waiting. A feed that goes on where the last one stopped
-    /// reads nothing twice, and reads a publisher that started in the meantime from its beginning; any other one begins
-    /// with the newest message. `views` counts what the subscriber views over all its feeds.
+    /// Begins or continues to connect to the publisher, without waiting. A resumed feed reads no message twice, and
+    /// reads a newly started publisher from its beginning; other feeds begin with the newest message. `views` counts
+    /// the subscriber's views over all its feeds.
     ///
     /// # Errors
-    /// `NotFound` if there is no publisher; `Stalled` for one that is busy or late; the reason of its refusal.
+    /// `NotFound` without a publisher; `Stalled` if it is busy or late; the reason of its refusal.
     pub fn begin(
         dialling: &Dialling<'_>,
         transport: Transport,
@@ -155,7 +144,6 @@ impl Feed {
         })
     }
 
-    /// Makes the feed from the publisher's answer.
     fn join(
         own_hello: &Hello,
         mut called: AnsweredCall,
@@ -167,7 +155,7 @@ impl Feed {
         Pattern::Publish.fits(peer_hello.pattern)?;
         let owner = owner_of(&called.stream, called.credentials.as_ref());
         let source = qualify(&owner, peer_hello.source()).into();
-        // Messages that a relay had not relayed when it started do not count as missed.
+        // Messages before a relay's start do not count as missed.
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
             own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
@@ -180,7 +168,7 @@ impl Feed {
         let mut last = PeerLast::default();
         if own_hello.last_number {
             last = PeerLast::of(std::mem::take(&mut called.descriptors))?;
-            // Nothing else may come.
+            // No more descriptors are allowed.
             called.stream.refuse_descriptors();
         }
         let limit = options.max_message_size;
@@ -204,7 +192,7 @@ impl Feed {
         })
     }
 
-    /// Opens the store of an endpoint, which need not exist yet.
+    /// Opens the store of an endpoint, which may not exist yet.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
         let rx = store::watch(endpoint, options)?;
         let schemas = match endpoint.transport().capabilities().history {
@@ -228,7 +216,7 @@ impl Feed {
         })
     }
 
-    /// Returns the message in a frame: from the publisher, or from what a record of a store names.
+    /// Returns the message in a frame, with the sender of the connection or of the store's record.
     pub fn message(&mut self, frame: Incoming, limits: Limits) -> Message {
         let mut schemas = self.schema_ids;
         if self.is_store {
@@ -247,15 +235,14 @@ impl Feed {
         self.source.clone()
     }
 
-    /// Adds the known reason to a time-out, for instance that a file does not exist.
+    /// Adds the known reason to a timeout, for instance a missing file.
     pub fn explain(&self, error: Error) -> Error {
         let why = if error.kind() == ErrorKind::Timeout { self.rx.why_nothing() } else { None };
         why.unwrap_or(error)
     }
 
-    /// Returns the next message if it takes the fast path in a ring, and none otherwise: then nothing
-    /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, instead of the next
-    /// wait ([`Feed::wait_briefly`]).
+    /// Returns the next message if it takes the fast path in a ring, and otherwise changes nothing. Does [`Feed::poll`]
+    /// in fewer steps. With `spins`, spins first, instead of the next wait ([`Feed::wait_briefly`]).
     #[inline]
     pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let fast = self.rx.peek_fast(spins)?;
@@ -270,7 +257,7 @@ impl Feed {
         Some(place.finish((Kind::Data, 0), what, origin, limits))
     }
 
-    /// The same without a dropped message of this length.
+    /// Does this without a recycled message of this length.
     #[inline(never)]
     fn take_fast_anew(&mut self, fast: &FastLinked, limits: &Limits) -> Option<Message> {
         let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
@@ -285,8 +272,7 @@ impl Feed {
     /// Returns the next frame without waiting.
     ///
     /// # Errors
-    /// `Lagged`, once for each gap, if messages were missed; `Disconnected` if the publisher has
-    /// ended.
+    /// `Lagged`, once for each gap; `Disconnected` after the publisher's end.
     pub fn poll(&mut self) -> Result<Polled> {
         let next = match self.refused.take() {
             None => {
@@ -314,10 +300,8 @@ impl Feed {
         }
     }
 
-    /// Compares the number of a message with the last one. A half that counts missed messages does so itself.
-    ///
-    /// # Errors
-    /// `Malformed` for a number that does not rise: nothing could tell what was missed.
+    /// Checks that the number of a message rises, unless the half counts missed messages. `Malformed` otherwise,
+    /// because missed messages could not be counted.
     fn check_number(&self, header: &Header) -> Result<()> {
         let last = if self.rx.counts_missed() { 0 } else { self.sequence.unwrap_or(0) };
         if self.is_store || header.sequence > last { Ok(()) } else { Err(not_rising(header.sequence, last)) }
@@ -328,19 +312,18 @@ impl Feed {
         self.schemas.as_mut().map_or(Ok(()), |schemas| schemas.check(&frame.header))
     }
 
-    /// Returns why there is no frame.
     fn without_frame(&self) -> Polled {
         if self.rx.has_moved() { Polled::Moved } else { Polled::Empty }
     }
 
-    /// Returns what is missing at the end of a publisher, which has ended: over a stream, what it published and this
-    /// side has not received. The feed counts as read up to there.
+    /// Returns the messages of an ended publisher that are missing over a stream. Afterwards, the feed counts them as
+    /// read.
     pub fn end(&mut self) -> FeedEnd {
         if self.is_store || self.rx.counts_missed() {
             return FeedEnd::Whole;
         }
         match (self.sequence, self.last.number()) {
-            // The first message says from which one on they were for this subscriber.
+            // The first message would have told where this subscriber begins.
             (None, Some(_)) => FeedEnd::Whole,
             (read, None) => FeedEnd::Unknown { read: read.unwrap_or(0) },
             (Some(read), Some(last)) if last <= read => FeedEnd::Whole,
@@ -351,13 +334,12 @@ impl Feed {
         }
     }
 
-    /// Returns whether there may be a newer message behind the last one.
+    /// Returns whether a newer message may follow the last one.
     pub fn has_several(&self) -> bool {
         self.rx.has_several()
     }
 
-    /// Returns the newest frame, whether it was read before or not. None for a stream, which has to
-    /// be read to its end.
+    /// Returns the newest frame, even if it was read before. `None` for a stream, which must be read to its end.
     pub fn newest(&mut self) -> Result<Option<Polled>> {
         if !self.rx.keeps_newest() {
             return Ok(None);
@@ -368,7 +350,7 @@ impl Feed {
         Ok(Some(Polled::Frame(frame)))
     }
 
-    /// Returns how many messages are missing before this one, where the half does not count them.
+    /// Returns the number of missing messages before this one, unless the half counts them.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         if self.rx.counts_missed() {
             return 0;
@@ -378,13 +360,12 @@ impl Feed {
         previous.map_or(0, |previous| sequence.saturating_sub(previous.saturating_add(1)))
     }
 
-    /// Records that the message of this number and all before it are consumed: a journal stores
-    /// that.
+    /// Records that messages up to this number are consumed; a journal stores that.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         self.rx.consumed_to(sequence)
     }
 
-    /// Returns where a feed that replaces this one continues; none if nothing was read.
+    /// Returns the start of the next feed; `None` if nothing was read.
     pub fn resume_point(&self) -> Option<After> {
         let number = match self.rx.counts_missed() {
             true => self.rx.counted_to()?,
@@ -395,8 +376,8 @@ impl Feed {
         Some(After { session: self.session, number })
     }
 
-    /// Returns whether the feed is kept after this error. The reader of a journal goes on with the
-    /// journal that replaces it; a new reader would begin with its newest record.
+    /// Returns whether the feed is kept after this error. A journal's reader continues with the replacing journal; a
+    /// new reader would begin with its newest record.
     pub fn reconnects(&mut self, error: &Error) -> bool {
         let reconnects = self.rx.keeps_place();
         if reconnects && error.kind() == ErrorKind::Disconnected {
@@ -405,40 +386,36 @@ impl Feed {
         reconnects
     }
 
-    /// Waits for a message for a short time, where the half has a short wait without a descriptor. Returns whether one
-    /// may be there.
+    /// Waits briefly, if the half can do that without a descriptor. Returns whether a message may be there.
     pub fn wait_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         drive::published_soon(&mut self.rx, waiting)
     }
 
-    /// As in the contract of `transport`.
     pub fn park(&mut self) -> Result<bool> {
         self.rx.park()
     }
 
-    /// Returns whether a message is there, as far as memory alone tells it.
+    /// Returns whether a message is there, without asking the kernel.
     pub fn has_next(&self) -> bool {
         self.rx.has_next()
     }
 
-    /// As in the contract of `transport`.
     pub fn unpark(&mut self) {
         self.rx.unpark();
     }
 
-    /// As in the contract of `transport`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.rx.descriptors()
     }
 }
 
-/// Skips the message for which there was no memory: its publisher waits for none, so it is missed, with those between
-/// the last one and it, which the error says.
+/// Skips the message for which there was no memory. It is missed, because its publisher does not wait. The error tells
+/// the number, with the missed messages before it.
 fn skip_unkept(rx: &mut Rx, last: &mut Option<u64>, error: Error) -> Error {
     if error.kind() != ErrorKind::OutOfMemory {
         return error;
     }
-    // The half has found its header valid. A ring is behind the message already, and has counted it.
+    // The half has validated the header. A ring has already passed and counted the message.
     let Ok(Some(skipped)) = rx.skip_if(|header| header.kind == Kind::Data) else { return error };
     let sequence = skipped.header.sequence;
     let before = last.replace(sequence);

@@ -1,10 +1,9 @@
-//! When a name had a living listener and a subscriber to several names was not connected to it: kept until the program
-//! asks.
+//! Times in which a name had a living listener to which a subscriber to several names was not connected.
 //!
-//! An attempt that meets a listener which does not answer begins a suspicion. It is none where that listener is the one
-//! that was connected until now (its process ends, and all that it published was received), or the one that is
-//! connected next (its numbers say what was missed). Another listener that nobody reached, or one that stays silent, is
-//! a gap.
+//! A listener that does not answer an attempt begins a suspicion. The suspicion ends without a gap in two cases. The
+//! listener was the last connected one: its process ends, and everything that it published was received. Or it is the
+//! next connected one: its numbers tell the missed messages. If another listener was never reached or stays silent,
+//! that is a gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,78 +13,77 @@ use std::time::{Duration, Instant};
 use crate::transport::place::Listener;
 use crate::value::Timestamp;
 
-/// A time in which a name of a subscriber to several names had a listener, and the subscriber was not connected to it:
-/// messages of that time may be neither received nor counted.
+/// A time in which a name had a listener and a subscriber to several names was not connected to it.
+///
+/// The subscriber may have neither received nor counted messages of that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The endpoint of the name.
     pub name: String,
-    /// When the subscriber noticed it.
+    /// When the subscriber noticed the gap.
     pub since: Timestamp,
-    /// When it connected, or found that nobody listens any more; none while it lasts.
+    /// When the subscriber connected, or found no listener any more. `None` while the gap lasts.
     pub until: Option<Timestamp>,
     /// Why there was no connection.
     pub reason: String,
-    /// Whether it is a gap whatever comes. False while it lasts and the listener that does not answer may soon be
-    /// connected, and then says with its numbers what was missed.
+    /// Whether the gap is final. False while the silent listener may still connect and tell the missed messages.
     pub is_sure: bool,
-    /// Whether a program was seen that had the name. Where false, none was: but nothing tells of one over `tcp:` that
-    /// lives between two attempts to connect, unless it is on this machine with the same runtime directory.
+    /// Whether a program with the name was seen. If false, none was.
+    ///
+    /// Over `tcp:`, a program may come and go unseen between two attempts to connect, unless it is on this machine with
+    /// the same runtime directory.
     pub is_seen: bool,
 }
 
-/// The most gaps that are kept, and the most that last.
+/// The most gaps that are kept, and the most open ones.
 const KEPT: usize = 4096;
-/// How long a listener may be silent that ends or is about to answer.
+/// How long an ending or slow listener may be silent.
 const SETTLES: Duration = Duration::from_secs(2);
 
-/// What is said of a publisher that came and went between two attempts to connect.
+/// The reason for a publisher that came and went between two attempts to connect.
 pub const GONE_UNMET: &str = "a publisher came, and had ended when this subscriber tried to connect: what it published was neither received nor counted";
 
-/// The reason of a gap in which no program was seen.
+/// The reason for a gap in which no program was seen.
 const POLLED: &str = "no program listened when this subscriber tried to connect; nothing tells of one that came and went between two attempts, which are at most 5 s apart";
 
-/// The gaps of one subscriber.
 #[derive(Default)]
 pub struct Gaps {
     state: Mutex<State>,
-    /// Whether one lasts: read for each message.
+    /// Whether a gap is open. Read for each message.
     lasts: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    /// Those that last, by name.
+    /// Open gaps by name.
     open: BTreeMap<Arc<str>, Lasting>,
-    /// Those that have ended, oldest first.
+    /// Ended gaps, oldest first.
     ended: VecDeque<Gap>,
 }
 
-/// A gap that lasts, or the suspicion of one.
+/// An open gap, or the suspicion of one.
 struct Lasting {
     since: Timestamp,
     noticed: Instant,
-    /// When it was met last: one that has not been met since may have ended.
+    /// The last unanswered attempt. The listener may have ended since.
     met: Instant,
     reason: String,
-    /// Whether it is a gap whatever comes.
+    /// Whether it is a gap in any case.
     is_certain: bool,
-    /// The listener that did not answer, where it is not the one that was connected last.
+    /// The listener that did not answer, unless it was the last connected one.
     silent: Option<Listener>,
-    /// Whether nothing tells that a program listens there, so that others may have come and gone.
+    /// Whether nothing reports listeners there, so others may have come and gone.
     is_polled: bool,
 }
 
-/// A listener that did not answer.
 #[derive(Clone, Copy, Debug)]
 pub enum Silent {
-    /// The one that was connected last.
+    /// The last connected one.
     Last,
-    /// Another one.
     Other(Listener),
-    /// One that cannot be told from others.
+    /// A listener that cannot be identified.
     Unknown,
-    /// The same at an address where nothing tells that a program listens.
+    /// An unidentified listener at an address where nothing reports listeners.
     Polled,
 }
 
@@ -103,7 +101,7 @@ impl Lasting {
         }
     }
 
-    /// Whether a program was seen that had the name, beside one that ended just then.
+    /// Returns whether a program with the name was seen, apart from one that just ended.
     fn is_seen(&self) -> bool {
         !self.is_polled || self.is_sure()
     }
@@ -112,12 +110,13 @@ impl Lasting {
         self.is_certain || self.met.duration_since(self.noticed) >= SETTLES
     }
 
-    /// Returns whether nothing is missing of it or not counted, if it ends with a connection to this listener.
+    /// Returns whether everything is received or counted if the gap ends with a connection to this listener.
     fn is_accounted_for(&self, connected: Option<Listener>) -> bool {
         !self.is_certain
             && !self.is_polled
             && match self.silent {
-                // Still the same one after a long time: it lived, and only its numbers can say what was missed.
+                // Still the last connected listener after a long time: it is alive, and only its numbers can tell the
+                // missed messages.
                 None => connected.is_some() || !self.is_sure(),
                 silent => silent == connected,
             }
@@ -125,12 +124,12 @@ impl Lasting {
 }
 
 impl Gaps {
-    /// Notes that there is no connection to a name that has a living listener. False where that lasts already.
+    /// Notes that a name with a living listener has no connection. Returns false if that is already known.
     pub fn begin(&self, name: &Arc<str>, reason: &str) -> bool {
         self.suspect(name, reason, Silent::Unknown)
     }
 
-    /// Notes that a listener of a name did not answer. Returns whether this is the first one that may not be connected
+    /// Notes that a listener of a name did not answer. Returns whether it is the first one that may not be connected
     /// next.
     pub fn suspect(&self, name: &Arc<str>, reason: &str, listener: Silent) -> bool {
         let mut state = self.state();
@@ -155,14 +154,14 @@ impl Gaps {
         is_first
     }
 
-    /// Returns whether there is no connection to a name that has a listener, as far as is known.
+    /// Returns whether a name with a listener is known to have no connection.
     pub fn lasts(&self) -> bool {
-        // The thread that receives is the one that notes them.
+        // Only the receiving thread writes it.
         self.lasts.load(Ordering::Relaxed)
     }
 
-    /// Notes that there is a connection to a name, or that it has no listener. `connected` is the listener of a
-    /// connection that counts what was missed since the last one. Returns whether a gap has ended.
+    /// Notes a connection to a name, or that it has no listener. `connected` is the listener of a connection that
+    /// counts messages missed since the last one. Returns whether a gap has ended.
     pub fn end(&self, name: &Arc<str>, connected: Option<Listener>) -> bool {
         if !self.lasts() {
             return false;
@@ -180,7 +179,7 @@ impl Gaps {
         is_gap
     }
 
-    /// Notes that nobody was met at a name of which nothing tells that a program listens there.
+    /// Notes that an attempt met nobody at a name whose listeners nothing reports.
     pub fn polled(&self, name: &Arc<str>) {
         let mut state = self.state();
         if state.open.len() >= KEPT && !state.open.contains_key(name) {
@@ -192,14 +191,14 @@ impl Gaps {
         if lasting.is_sure() {
             lasting.is_certain = true;
         } else {
-            // One that was met before has ended, and another one may be met.
+            // The earlier listener has ended, and another one may come.
             let now = Instant::now();
             (lasting.noticed, lasting.met) = (now, now);
             lasting.reason = POLLED.to_owned();
         }
     }
 
-    /// Notes that a name came and went without a connection.
+    /// Notes that a listener came and went without a connection.
     pub fn missed(&self, name: &Arc<str>, listener: Option<Listener>) -> bool {
         self.suspect(name, GONE_UNMET, listener.map_or(Silent::Unknown, Silent::Other));
         self.end(name, None)
@@ -213,11 +212,11 @@ impl Gaps {
         self.state().keep(gap);
     }
 
-    /// Returns those that have ended since the last call, and those that last.
+    /// Returns the gaps that ended since the last call, and the open ones.
     pub fn take(&self) -> Vec<Gap> {
         let mut state = self.state();
         let mut gaps: Vec<_> = state.ended.drain(..).collect();
-        // What was told is a gap, whatever comes.
+        // A reported gap is final.
         state.open.values_mut().for_each(|lasting| lasting.is_certain = lasting.is_sure());
         let may_be_one =
             |lasting: &Lasting| lasting.is_certain || lasting.silent.is_some() || lasting.is_polled;
@@ -239,7 +238,7 @@ impl Gaps {
 }
 
 impl State {
-    /// Keeps one that has ended. Of too many, the last one is prolonged, so that its end is right.
+    /// Keeps an ended gap. At the limit, prolongs the last one, so that its end is right.
     fn keep(&mut self, gap: Gap) {
         let is_full = self.ended.len() >= KEPT;
         match self.ended.back_mut() {
@@ -280,7 +279,6 @@ mod tests {
         assert!(kept[KEPT - 1].until > Some(kept[KEPT - 1].since));
     }
 
-    /// Different listeners.
     fn listeners<const COUNT: usize>() -> [Listener; COUNT] {
         let folder = tempfile::tempdir().unwrap();
         let directory = Arc::new(Directory::existing(folder.path()).unwrap());
@@ -308,7 +306,7 @@ mod tests {
     #[test]
     fn nobody_at_a_name_of_which_nothing_tells_is_a_gap_in_which_no_program_was_seen() {
         let (gaps, name) = (Gaps::default(), Arc::from("tcp://192.0.2.1:7"));
-        // The port of one that ends, then nobody.
+        // A port whose listener ends, then nobody.
         for silent in [true, false] {
             if silent {
                 gaps.suspect(&name, "ending", Silent::Polled);
@@ -325,7 +323,7 @@ mod tests {
     #[test]
     fn listener_that_was_never_reached_is_a_gap() {
         let (gaps, name, [next, other]) = (Gaps::default(), Arc::from("shm:a"), listeners());
-        // It ended; another one is connected; that one too did not answer; the connection counts nothing.
+        // The listener ended; another one is connected; that one was silent as well and its connection counts nothing.
         for (silent, connected) in [
             (&[next][..], None),
             (&[other][..], Some(next)),

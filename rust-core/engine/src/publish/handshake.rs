@@ -1,8 +1,7 @@
-//! Decides on subscribers: admits or refuses them, and answers their hellos.
+//! Admits or refuses subscribers, and answers their hellos.
 //!
-//! Runs on the acceptor's thread, so nothing here waits. The answer carries the number of the newest
-//! message, and over shared memory the ring's descriptor; over sockets the first messages follow the
-//! answer. A query is answered with counters.
+//! Runs on the acceptor's thread, so nothing here waits. The answer carries the newest number, and over shared memory
+//! the ring's descriptor. Over sockets the first messages follow the answer. A query is answered with counters.
 
 use std::sync::Arc;
 
@@ -21,17 +20,16 @@ use crate::sys::poll::Interest;
 use crate::transport::acceptor::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
 use crate::transport::kind::Transport;
 
-/// The handshakes of a publisher's name.
 pub struct PublisherHandler {
     pub transport: Transport,
-    /// The publisher's hello, which every answer starts from: all subscribers see the same session.
+    /// The start of every answer: all subscribers see one session.
     pub hello: Hello,
     pub options: Options,
     pub fanout: Arc<Fanout>,
 }
 
 impl HandshakeHandler for PublisherHandler {
-    /// What the subscribers have is sent; the next call of the program has the error.
+    /// Subscribers get what is sent to them. The program's next call gets the error.
     fn ended(&self, error: &Error) {
         self.fanout.event_log.disconnected(format!("no subscriber can connect any more: {error}"));
         self.fanout.fail(
@@ -41,19 +39,17 @@ impl HandshakeHandler for PublisherHandler {
         );
     }
 
-    /// Applies `allow_uids` and `allow_gids`.
     fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, who)
     }
 
-    /// Refuses a frame that is no hello, before its descriptors are taken.
+    /// Refuses a frame that is not a hello before its descriptors are taken.
     fn check_hello(&self, hello: &Incoming) -> Result<()> {
         Hello::from_frame(hello).map(drop)
     }
 
-    /// Answers a query with counters, and admits a subscriber: over shared memory now, because its
-    /// descriptors are at hand; over a socket once the answer was sent, because its first message follows the
-    /// answer.
+    /// Answers a query with counters, and admits a subscriber: over shared memory at once, because its descriptors are
+    /// at hand, and over a socket after the answer, because its first message follows the answer.
     fn answer(&self, mut handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask {
@@ -76,7 +72,7 @@ impl HandshakeHandler for PublisherHandler {
             return schema_negotiation::answer(&own_hello);
         }
         let session = self.hello.session;
-        // The number counts only if it is of this publisher's session.
+        // Numbers of other sessions do not count.
         let after = peer_hello.after.map(|after| after.in_session(session, self.hello.first));
         let (fanout, once) = (self.fanout.clone(), peer_hello.once);
         let (descriptors, newest, admitted): (_, _, Box<dyn FnOnce() + Send>) =
@@ -87,8 +83,7 @@ impl HandshakeHandler for PublisherHandler {
                 let subscriber = (peer_hello.session, after);
                 let (descriptors, newest, id) =
                     self.fanout.admit_to_ring(&mut handshake, subscriber, once, knows_slots)?;
-                // The registration at the acceptor keeps the connection; for the newest value alone it may
-                // end now.
+                // The acceptor's registration keeps the connection. A reader of only the newest value may end now.
                 (descriptors, newest, Box::new(move || fanout.answered(id)))
             } else {
                 let newest = fanout.newest();
@@ -100,7 +95,7 @@ impl HandshakeHandler for PublisherHandler {
                     fanout.admit_to_stream(stream, watch, once, begin);
                     drop(unadmitted);
                 };
-                // A bridge passes no memory on.
+                // A bridge does not pass memory on.
                 let takes_memory = peer_hello.last_number && peer_hello.machine.is_none();
                 let brings = takes_memory && self.transport.driver().brings_memory() && !once;
                 let memory = brings.then(|| self.fanout.last_number()).flatten();
@@ -116,7 +111,6 @@ impl HandshakeHandler for PublisherHandler {
         self.options.framing == Framing::Linkspan
     }
 
-    /// Admits such a program.
     fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
         let division = plain::division(Pattern::Publish, &self.options, &Arc::default());
         self.fanout.admit_without_hello(connection, division);

@@ -1,15 +1,13 @@
-//! The newest messages of a publisher over sockets, for slow subscribers and as the first messages
-//! of subscribers that come late.
+//! The newest messages of a publisher over sockets, for slow and late subscribers.
 //!
-//! All subscribers read from the one history, each from its own position, so a message is kept once
-//! however many are slow. It holds a number of bytes; the newest message stays whatever its size.
+//! All subscribers read from one history, each from its own position. A message is therefore kept once for all slow
+//! subscribers. The history is limited in bytes, but always keeps the newest message.
 
 use std::collections::VecDeque;
 
 use crate::frame::{HEADER, Header, Outgoing, flags};
 use crate::message::Payload;
 
-/// A published message, kept for subscribers that have not been sent it.
 #[derive(Clone)]
 pub struct HistoryEntry {
     pub header: Header,
@@ -17,37 +15,33 @@ pub struct HistoryEntry {
 }
 
 impl HistoryEntry {
-    /// Returns its frame. `retained` marks the message that was the newest when the subscriber
-    /// connected.
+    /// Returns its frame. `retained` marks the message that was the newest when the subscriber connected.
     pub fn frame(&self, retained: bool) -> Outgoing<'_> {
         let mut header = self.header;
         header.flags |= if retained { flags::RETAINED } else { 0 };
         Outgoing::new(header, self.payload.body())
     }
 
-    /// Bytes that count for the limit.
     fn bytes(&self) -> usize {
         HEADER + self.payload.body().len()
     }
 }
 
-/// The newest messages, up to a number of bytes.
 pub struct History {
     kept: VecDeque<HistoryEntry>,
     bytes: usize,
-    /// The bytes that are kept, at most.
+    /// The most bytes that are kept.
     limit: usize,
-    /// The number of the last message that was dropped; 0 for none.
+    /// The number of the last dropped message; 0 for none.
     forgotten: u64,
 }
 
 impl History {
-    /// Returns an empty history that keeps `limit` bytes.
     pub fn new(limit: usize) -> History {
         History { kept: VecDeque::new(), bytes: 0, limit, forgotten: 0 }
     }
 
-    /// Adds the newest message, and drops the oldest ones beyond the limit.
+    /// Adds the newest message, and drops the oldest messages beyond the limit.
     pub fn push(&mut self, published: HistoryEntry) {
         self.bytes += published.bytes();
         self.kept.push_back(published);
@@ -60,7 +54,6 @@ impl History {
         }
     }
 
-    /// Returns the newest message.
     pub fn newest(&self) -> Option<&HistoryEntry> {
         self.kept.back()
     }
@@ -70,32 +63,31 @@ impl History {
         self.newest().map_or(0, |newest| newest.header.sequence)
     }
 
-    /// Returns the message after this number. For a subscriber whose next message was dropped, that
-    /// is the one a quarter into the history: at the oldest one it would fall behind again at once.
+    /// Returns the message after this number. If it was dropped, returns the message a quarter into the history,
+    /// because a subscriber at the oldest one would fall behind again at once.
     pub fn after(&self, sequence: u64) -> Option<&HistoryEntry> {
         self.kept.get(self.place_after(sequence)?)
     }
 
-    /// The same message and all that follow it.
     pub fn all_after(&self, sequence: u64) -> impl Iterator<Item = &HistoryEntry> {
         let at = self.place_after(sequence).unwrap_or(usize::MAX);
         self.kept.range(at.min(self.kept.len())..)
     }
 
-    /// Returns the index of that message.
+    /// Returns the index of the message after this number.
     fn place_after(&self, sequence: u64) -> Option<usize> {
         let (first, last) = (self.kept.front()?.header.sequence, self.last());
         if sequence < self.forgotten {
             return Some(self.kept.len() / 4);
         }
-        // Relayed messages may leave numbers out, so the index does not follow from the number.
+        // Relayed messages may skip numbers, so the index does not follow from the number.
         if last - first + 1 != self.kept.len() as u64 {
             return Some(self.kept.partition_point(|kept| kept.header.sequence <= sequence));
         }
         usize::try_from(sequence.saturating_add(1).saturating_sub(first)).ok()
     }
 
-    /// Returns whether so many more bytes would replace a large part of the history.
+    /// Returns whether that many more bytes would replace a large part of the history.
     pub fn is_much(&self, bytes: usize) -> bool {
         bytes > self.limit / 4
     }
@@ -130,7 +122,7 @@ mod tests {
         assert_eq!((history.last(), history.kept.len()), (20, 8));
         assert_eq!(next(&history, 12), Some(13));
         assert_eq!((next(&history, 19), next(&history, 20)), (Some(20), None));
-        // Number 12 and those before it are dropped: a quarter of eight further on.
+        // Messages up to number 12 are dropped: the next one is a quarter of eight further on.
         assert_eq!((next(&history, 11), next(&history, 0)), (Some(15), Some(15)));
     }
 
@@ -146,8 +138,7 @@ mod tests {
         let expected = [5, 5, 6, 9, 9, 9, 20, 20].map(Some);
         assert_eq!(after[..8], expected);
         assert_eq!(after[8..], [None, None]);
-        // Once the first is dropped, a subscriber that had it continues, and one that had not is
-        // overtaken.
+        // After the first is dropped, a subscriber that had it continues, and others are overtaken.
         history.limit = history.bytes - 1;
         history.push(HistoryEntry {
             header: Header { sequence: 21, ..Header::new(Kind::Data, Encoding::Cbor) },

@@ -7,8 +7,9 @@ use super::Subscriber;
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
 
-/// Iterates over the messages without end; stops as [`Subscriber::next`] does. An error is an item, and the
-/// messages behind it follow.
+/// Iterates over the messages and stops as [`Subscriber::next`] does.
+///
+/// An error is an item, and later messages follow.
 #[derive(Debug)]
 pub struct Messages<'a>(&'a Subscriber);
 
@@ -29,7 +30,7 @@ impl<'a> IntoIterator for &'a Subscriber {
     }
 }
 
-/// Iterates over the messages that are there, without waiting: see [`Subscriber::try_iter`].
+/// Iterates over the messages that have arrived, without waiting: see [`Subscriber::try_iter`].
 #[derive(Debug)]
 pub struct TryMessages<'a>(&'a Subscriber);
 
@@ -45,16 +46,19 @@ impl Iterator for TryMessages<'_> {
 }
 
 impl Subscriber {
-    /// Iterates over the messages that are there, without waiting for more. With a `journal:` that is
-    /// everything left to read. An error is an item; an error that does not go away is returned again and
-    /// again.
+    /// Iterates over the messages that have arrived, without waiting for more.
+    ///
+    /// With a `journal:` these are all unread messages. An error is an item, and a permanent error is returned again
+    /// and again.
     pub fn try_iter(&self) -> TryMessages<'_> {
         TryMessages(self)
     }
 }
 
-/// The descriptor of [`Subscriber::fileno`]. If that fails, because another thread receives, the descriptor
-/// does not become readable by itself, and the next call reports the reason.
+/// The descriptor of [`Subscriber::fileno`].
+///
+/// If `fileno` fails because another thread receives, the descriptor does not become readable on its own, and the next
+/// call reports the reason.
 impl AsFd for Subscriber {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();

@@ -1,11 +1,10 @@
-//! The number of a publisher's last message, where its subscribers find it after its end: in a page of memory that
-//! outlives a SIGKILL, and in the frame with which a publisher that ends says farewell.
+//! The number of a publisher's last message, which its subscribers find after its end.
 //!
-//! A publisher over streams keeps what a slow subscriber has not taken in its own memory. Where it ends before it has
-//! sent that, its subscribers see the end of their streams behind an earlier message. One word in a memory file, which
-//! the publisher stores with each message and which came with the answer to the hello, says what they lack. Where
-//! there is no such file (over `tcp:`, or where there is no memory for it), `bye` has the number; without it the end is
-//! not known.
+//! A publisher over streams keeps messages for slow subscribers in its own memory. If it ends before it has sent them,
+//! its subscribers see the end of their streams too early. A word in a memory file tells them what they lack. The
+//! publisher stores it with each message and sends the file with its answer to the hello; the page outlives a SIGKILL.
+//! Without the file (over `tcp:`, or without memory for it), the frame `bye` has the number. Without both, the end is
+//! unknown.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -14,20 +13,17 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
-/// The bytes of the file: one page of the smallest size, of which the first word is used.
+/// One page of the smallest size. Only the first word is used.
 const BYTES: usize = 4096;
 /// A page of the largest size.
 const MOST: usize = 64 << 10;
 
-/// The publisher's page. It is made for the first subscriber that takes it.
+/// The publisher's page, made for the first subscriber that takes it.
 #[derive(Default)]
 pub struct LastNumber(Option<MemoryFile>);
 
 impl LastNumber {
-    /// Returns the file for a subscriber. `last` is the number of the last message so far.
-    ///
-    /// # Errors
-    /// `OutOfMemory`, those of duplicating descriptors.
+    /// Returns the file for a subscriber. `last` is the current last number.
     pub fn for_peer(&mut self, last: u64) -> Result<OwnedFd> {
         let file = match &self.0 {
             Some(file) => file,
@@ -40,7 +36,7 @@ impl LastNumber {
         file.fd().try_clone_to_owned().doing("duplicating a memory file")
     }
 
-    /// Notes that the message of this number is accepted.
+    /// Notes that the message with this number is accepted.
     pub fn set(&self, number: u64) {
         if let Some(file) = &self.0 {
             file.word(0).store(number, Ordering::Release);
@@ -48,13 +44,13 @@ impl LastNumber {
     }
 }
 
-/// Returns the frame that ends a stream: nothing was published behind this number.
+/// Returns the last frame of a stream: no message followed this number.
 pub fn bye(number: u64) -> Outgoing<'static> {
     let header = Header { correlation: number, ..Header::new(Kind::Bye, crate::codec::Encoding::Raw) };
     Outgoing::new(header, &[])
 }
 
-/// What a subscriber has of its publisher's last number.
+/// The publisher's last number, as a subscriber knows it.
 #[derive(Default)]
 pub struct PeerLast {
     page: Option<PeerMemory>,
@@ -62,10 +58,8 @@ pub struct PeerLast {
 }
 
 impl PeerLast {
-    /// Takes what came with the answer to the hello; one file, or none.
-    ///
-    /// # Errors
-    /// `Malformed` where it is no memory file of that size, or there are several.
+    /// Takes the descriptors of the answer to the hello: one file or none. `Malformed` for several, and for a file that
+    /// is not a memory file of this size.
     pub fn of(descriptors: Vec<OwnedFd>) -> Result<PeerLast> {
         if descriptors.len() > 1 {
             let text = format!("the publisher sent {} memory files, one is allowed", descriptors.len());
@@ -81,7 +75,7 @@ impl PeerLast {
         self.said = Some(bye.correlation);
     }
 
-    /// Returns the number of the last message, once the publisher has ended; none where it is not known.
+    /// Returns the number of an ended publisher's last message, if known.
     pub fn number(&self) -> Option<u64> {
         self.page.as_ref().map(|page| page.load(0, Ordering::Acquire)).max(self.said)
     }

@@ -1,8 +1,7 @@
-//! The newest value alone, without a subscription.
+//! The newest value without a subscription.
 //!
-//! A publisher is asked for it alone (`request`), and keeps nothing of that.
-//! [`latest_persistent`] instead keeps a subscription for programs that read repeatedly, such as a
-//! page that is rendered by PHP.
+//! The publisher answers a request (`request`) and keeps nothing for it. [`latest_persistent`] keeps a subscription for
+//! programs that read repeatedly, such as a page rendered by PHP.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -24,27 +23,28 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::name_pattern::NamePattern;
 
-/// The time-out of a call that gives none.
+/// The timeout of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 
-/// What ends with a publisher or with its first value.
+/// Errors that end with a publisher or with its first value.
 const MAY_COME: [ErrorKind; 4] =
     [ErrorKind::Empty, ErrorKind::NotFound, ErrorKind::Stalled, ErrorKind::Timeout];
 
-/// Returns the newest value of a publisher; of a pattern such as `lab/*`, the one of all names that fit which was sent
-/// last, with its name ([`Message::name`]). With a time-out it waits for a publisher and its first value; without one
-/// of its own it does not wait, whatever the options say.
+/// Returns the newest value of a publisher.
+///
+/// For a pattern such as `lab/*`, returns the newest value of all matching names, with its name ([`Message::name`]).
+/// With a timeout, it waits for a publisher and its first value. Without one it does not wait, and ignores the option
+/// `timeout`.
 ///
 /// # Errors
-/// `Empty` if nothing was published; `NotFound` if there is no publisher.
+/// `Empty` if nothing was published; `NotFound` without a publisher.
 pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
     find_text(endpoint, options, drive::begin(wait.into(), NO_WAIT).on_wait(&options.on_wait))
 }
 
 fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<Message> {
     if !waiting.is_none() {
-        // The time runs from here on, and not from the first sleep: a publisher that does not answer takes some of it
-        // before that.
+        // The time runs from here, not from the first sleep: a silent publisher takes some of it before that.
         waiting.deadline();
     }
     if let Some(pattern) = NamePattern::parse(text)? {
@@ -54,8 +54,8 @@ fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<
     find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, text).on(&parsed))
 }
 
-/// The newest value of the names that fit. A name that is none of a publisher, or that ends meanwhile, keeps nothing
-/// from the others.
+/// Returns the newest value of the matching names. Names that are not publishers, or that end, do not affect the
+/// others.
 fn newest_of(
     pattern: NamePattern,
     text: &str,
@@ -89,7 +89,7 @@ fn newest_of(
         })),
         None => {
             if failed.is_some_and(|e| matches!(e.kind(), ErrorKind::Stalled | ErrorKind::Timeout)) {
-                // One that does not answer may have taken all the time of the call.
+                // A silent publisher may have taken all the time of the call.
                 waiting.sleep()?;
             }
             first(text, options, waiting)
@@ -97,7 +97,7 @@ fn newest_of(
     }
 }
 
-/// Returns until when publishers may answer: a call without a time-out gives them the time that any has.
+/// Returns the deadline for answers. A call without a timeout gives publishers their usual time.
 fn limit(waiting: &Waiting<'_>) -> Deadline {
     if waiting.is_none() { Deadline::NEVER } else { waiting.deadline() }
 }
@@ -107,21 +107,21 @@ fn first(text: &str, options: &Options, waiting: &mut Waiting<'_>) -> Result<Mes
     Subscriber::of(&[text], &without_position(options))?.receive_within(waiting)
 }
 
-/// The same of one name: to connect is part of the wait.
+/// Does this for one name: connecting is part of the wait.
 fn first_of_one(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
     Subscriber::to_one(endpoint.clone(), &without_position(options), None, Part::Alone)?
         .receive_within(waiting)
 }
 
-/// The position that is kept for a `client_id` is that of the program's subscriber.
+/// The position of a `client_id` belongs to the program's own subscriber.
 fn without_position(options: &Options) -> Options {
     Options { client_id: None, ..options.clone() }
 }
 
-/// [`latest`] with a wait that ends with `Cancelled` once `stop` is readable, without a tick.
+/// [`latest`] with a wait that ends with `Cancelled` when `stop` becomes readable, without a tick.
 ///
 /// # Errors
-/// Those of [`latest`]; `Cancelled`.
+/// Errors of [`latest`]; `Cancelled`.
 pub fn latest_until<S: AsFd + Send + Sync + 'static>(
     endpoint: &str,
     options: &Options,
@@ -137,8 +137,7 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
 
 static PERSISTENT: PersistentObjects<Subscriber> = PersistentObjects::new();
 
-/// [`latest`] over a subscription that is kept in this thread for the next call with the same endpoint and
-/// options.
+/// [`latest`] over a subscription that this thread keeps for the next call with equal endpoint and options.
 pub fn latest_persistent<'a>(
     endpoint: &str,
     options: &Options,
@@ -149,9 +148,8 @@ pub fn latest_persistent<'a>(
     }
     let kept = PERSISTENT.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
     match kept.newest(wait) {
-        // Over a socket, the newest value may still be on its way to a subscription that was just made, and the
-        // connection to a publisher that was just started may be, too. A request for it alone is answered with the
-        // value, or with the statement that there is none.
+        // Over a socket, the first value or the connection may still be on its way. A request for the newest value is
+        // answered with the value, or with the statement that there is none.
         Err(e) if matches!(e.kind(), ErrorKind::Empty | ErrorKind::Timeout) => {
             latest(endpoint, options, Wait::none())
         }
@@ -159,7 +157,6 @@ pub fn latest_persistent<'a>(
     }
 }
 
-/// [`latest`] without the endpoint in its errors.
 fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
     options.check(endpoint.transport(), Use::Subscribe)?;
     if store::is_store(endpoint.transport()) {

@@ -1,9 +1,9 @@
 //! How many publishers a name has had, and how many of them a subscriber met.
 //!
 //! A publisher makes a socket and renames it to its name once; over `tcp:` on this machine it renames its owner record.
-//! inotify reports that rename, even for a publisher that ends at once. Some state then accounts for all of them: the
-//! subscriber is connected to the listener that has the name, or has found that nobody listens. Each earlier publisher
-//! was met, was told as a gap, or came and went between two looks.
+//! inotify reports one rename per publisher, even for a publisher that ends at once. All publishers are accounted for
+//! when the subscriber is connected to the current listener, or has found that nobody listens. Each earlier publisher
+//! was met, was reported as a gap, or came and went between two looks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,23 +14,20 @@ use crate::sys::inotify::{News, Watch};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::{Listener, Place};
 
-/// The event of a subscriber for which the kernel kept too few events of the directory.
+/// The event for events of the directory that the kernel has dropped.
 pub const UNCOUNTED: &str = "the kernel has dropped reports of new publishers: publishers that came and went before now may be neither received nor counted";
 
-/// The publishers of one name since all of them were accounted for.
+/// The publishers of one name since all were accounted for.
 #[derive(Debug, Default)]
 pub struct OfName {
-    /// The listeners that have taken the name.
     pub arrived: u64,
     met: u64,
-    /// The publishers that were told as gaps.
     pub told: u64,
-    /// The publisher that was met last.
     last: Option<(u64, Option<Listener>)>,
 }
 
 impl OfName {
-    /// Notes a connection to a publisher of this incarnation. False if it was met before.
+    /// Notes a connection to a publisher of this incarnation. Returns false if it was met before.
     pub fn met(&mut self, incarnation: u64, listener: Option<Listener>) -> bool {
         let is_new = self.last.replace((incarnation, listener)) != Some((incarnation, listener));
         self.met += u64::from(is_new);
@@ -42,7 +39,7 @@ impl OfName {
         self.arrived > self.met + self.told
     }
 
-    /// Returns how many publishers were neither met nor told, and begins anew. None of them comes later.
+    /// Returns how many publishers were neither met nor told, and starts again. None of them can come later.
     pub fn settle(&mut self) -> u64 {
         let unmet = self.arrived.saturating_sub(self.met + self.told);
         (self.arrived, self.met, self.told) = (0, 0, 0);
@@ -50,20 +47,18 @@ impl OfName {
     }
 }
 
-/// Returns the file that each listener of an endpoint renames to its place; none if nothing tells of its listeners.
+/// Returns the file that each listener of an endpoint renames to its place; `None` if nothing reports its listeners.
 pub fn renamed_file(endpoint: &Endpoint) -> Option<Place> {
     endpoint.transport().connections().ok()?.target(endpoint).ok()?.renamed_file()
 }
 
-/// Counts the listeners that take some names of one directory.
 pub struct Arrivals {
-    /// By their files.
     names: HashMap<String, Arc<str>>,
     watch: Watch,
 }
 
 impl Arrivals {
-    /// Counts from now on. Without a watch of a directory, the names in it are left out.
+    /// Counts from now on. Leaves out the names of a directory that cannot be watched.
     pub fn of(files: impl IntoIterator<Item = (Place, Arc<str>)>) -> Vec<Arrivals> {
         let mut directories = BTreeMap::new();
         for (Place { directory, file }, name) in files {
@@ -77,7 +72,7 @@ impl Arrivals {
         watched.collect()
     }
 
-    /// Returns the names that listeners have taken since the last call; none if the kernel has dropped some.
+    /// Returns the names that listeners have taken since the last call; `None` if the kernel has dropped events.
     pub fn take(&self) -> Option<Vec<Arc<str>>> {
         let News { renamed, overflown, gone, .. } = self.watch.take_all();
         let names = renamed.iter().filter_map(|file| self.names.get(file).cloned());
@@ -85,7 +80,7 @@ impl Arrivals {
     }
 }
 
-/// The publishers of the name of a subscriber to that name alone.
+/// The publishers of a subscriber's only name.
 pub struct OneName {
     place: Place,
     arrivals: Vec<Arrivals>,
@@ -93,13 +88,12 @@ pub struct OneName {
 }
 
 impl OneName {
-    /// Counts from now on.
     pub fn new(place: Place) -> OneName {
         let arrivals = Arrivals::of([(place.clone(), Arc::from(""))]);
         OneName { place, arrivals, of: OfName::default() }
     }
 
-    /// Reports the publishers that came and went unmet, if the name belongs to the `known` listener now.
+    /// Reports the publishers that came and went unmet, if `known` is the name's current listener.
     pub fn settle(&mut self, known: Option<Listener>, log: &EventLog) {
         for arrivals in &self.arrivals {
             match arrivals.take() {

@@ -1,12 +1,12 @@
-//! The names of a subscriber to patterns or to several endpoints: each one that has a publisher is a subscriber
-//! of its own, whose descriptor is in the epoll set of the whole.
+//! The names of a subscriber to patterns or several endpoints: each name with a publisher has its own subscriber, whose
+//! descriptor is in the common epoll set.
 //!
-//! Joining and leaving are in `joining`, which names fit is in `selection`, the count of publishers that came in
-//! `lives`, what any thread may read of them in `report`.
+//! `joining` joins and leaves names, `selection` tells which names match, `lives` counts arriving publishers, and
+//! `report` holds the data that any thread may read.
 //!
-//! Names that appear later are found by inotify. A name whose publisher has ended is left, so that it holds no
-//! descriptor, and where it stopped is kept: the next publisher is read from its beginning, and one that only
-//! dropped the connection from the number after the last one.
+//! inotify reports names that appear later. A name is left when its publisher ends, so that it holds no descriptor, and
+//! its last position is kept. The next publisher is then read from its beginning. A publisher that only dropped the
+//! connection is read from the next number.
 
 mod joining;
 mod lives;
@@ -43,64 +43,56 @@ pub use self::report::Report;
 use self::report::{Counters, Refused};
 pub use self::selection::{Selection, Wanted};
 
-/// The descriptors that a connected name takes, at most. All names together take half of those that the process
-/// may have.
+/// The most descriptors of a connected name. All names together take half of the process's limit.
 pub const DESCRIPTORS: u64 = 8;
-/// Messages that are returned before the epoll set is looked at for other names.
+/// Messages that are returned before the epoll set is checked for other names.
 const BEFORE_LOOK: u32 = 64;
-/// Names that are joined in a round of a call, beside at most [`BEFORE_LOOK`] messages.
+/// Names that one round joins, along with at most [`BEFORE_LOOK`] messages.
 const NAMES_PER_ROUND: u32 = 16;
-/// Events of the watched directories that a round takes: as many as one read returns. Another object of this process
-/// may have read more of them.
+/// Events of the watched directories in one round: as many as one read returns. Another object of this process may have
+/// read more.
 const EVENTS_PER_ROUND: usize = 256;
-/// Names without a message that a round asks.
+/// Names without a message that one round asks.
 const ASKED_PER_ROUND: u32 = 64;
-/// The token of the timer of refused names in the epoll set.
+/// The epoll token of the timer for refused names.
 const RETRY: u64 = 15;
-/// The token of the first name in the epoll set, above those of the subscriber itself.
+/// The epoll token of the first name, above the subscriber's own tokens.
 const FIRST_TOKEN: u64 = 16;
 
-/// What receives from one name.
+/// The subscriber to one name.
 pub trait Receiver: Sized {
-    /// Returns a receiver that goes on where another one stopped, and has not tried to connect. `watches` is whether it
-    /// watches for its name itself.
+    /// Returns a receiver that continues at `resume` and has not tried to connect. `watches`: it watches for its name.
     fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>, watches: bool) -> Result<Self>;
-    /// Connects without waiting, as far as that is possible: `Timeout` while its listener has not answered.
+    /// Connects without waiting. `Timeout` while the listener has not answered.
     fn connect(&self) -> Result<()>;
-    /// Returns whether its listener has not answered yet.
     fn is_connecting(&self) -> bool;
-    /// Notes that the name has appeared.
     fn name_appeared(&self);
     /// Arms the descriptor with the next call that receives.
     fn set_watched(&self) -> Result<()>;
-    /// Returns the descriptor that is readable while there may be a message.
+    /// Returns a descriptor that is readable while a message may be there.
     fn descriptor(&self) -> BorrowedFd<'_>;
-    /// Returns a message without waiting: with `iterates` as a loop does, without errors of missed messages.
+    /// Returns a message without waiting. With `iterates`, missed messages are not errors.
     fn receive_now(&self, iterates: bool) -> Result<Option<Message>>;
     /// Acknowledges the last message and all before it.
     fn acknowledge(&self) -> Result<()>;
-    /// Returns the events since the last call.
     fn take_events(&self) -> Vec<Event>;
-    /// Returns the ends of publishers since the last call of which something is missing.
+    /// Returns the ends of publishers since the last call that left messages missing.
     fn take_ends(&self) -> Vec<End>;
     /// Takes the number of missed messages that the next message would have told.
     fn take_missed(&self) -> u64;
-    /// Returns whether there is a publisher or a store.
     fn is_connected(&self) -> bool;
-    /// Returns which listeners it was tried at and connected to last.
     fn tried(&self) -> Tried;
-    /// Notes which listener the receiver before it was connected to.
+    /// Tells the receiver the listener of its predecessor's connection.
     fn was_connected_to(&self, listener: Option<Listener>);
-    /// Returns where it stopped; the beginning where it was never connected.
+    /// Returns its position; the beginning if it was never connected.
     fn resume_point(&self) -> After;
 }
 
-/// Returns whether each publisher makes a socket of its own, and renames it to its name.
+/// Returns whether each publisher makes its own socket and renames it to its name.
 fn has_sockets(transport: Transport) -> bool {
     !store::is_store(transport) && transport.names() == NameDirectory::Runtime
 }
 
-/// The endpoint of a file of these directories, if it fits.
 fn endpoint_of(file: &str, selection: &Selection) -> Option<Endpoint> {
     if place::of_temporary(file).is_some() || owner::file_of_record(file).is_some() {
         return None;
@@ -108,10 +100,7 @@ fn endpoint_of(file: &str, selection: &Selection) -> Option<Endpoint> {
     Endpoint::from_file_name(file).filter(|endpoint| selection.fits(endpoint))
 }
 
-/// Returns the names that exist now and fit.
-///
-/// # Errors
-/// Those of the directories.
+/// Returns the matching names that exist now.
 pub fn fitting(selection: &Selection) -> Result<Vec<Endpoint>> {
     let mut found = Vec::new();
     for directory in selection.directories()? {
@@ -120,70 +109,65 @@ pub fn fitting(selection: &Selection) -> Result<Vec<Endpoint>> {
     Ok(found)
 }
 
-/// The names of one subscriber. Used by the thread that receives.
+/// The names of one subscriber, used by the receiving thread.
 pub struct SubscribedNames<R> {
     selection: Selection,
-    /// Those of each name: a name acknowledges what the program has consumed when the whole does.
+    /// The options of each name: it acknowledges when the whole subscriber does.
     options: Options,
-    /// Of the directories of the patterns, where there are some.
+    /// Watches the directories of the patterns.
     watch: Option<Watch>,
-    /// Tells which of the given names were taken, and wakes nobody.
+    /// Tells which given names were taken. Does not wake anybody.
     taken: Vec<Arrivals>,
-    /// The publishers that came to each name, and those that were met.
     lives: Lives,
-    /// By their tokens.
     members: BTreeMap<u64, Member<R>>,
     tokens: HashMap<Arc<str>, u64>,
     next_token: u64,
-    /// The names that may have a message, in the order in which they are asked.
+    /// Names that may have a message, in the order of asking.
     ready: VecDeque<u64>,
-    /// The names whose last message is not acknowledged.
+    /// Names whose last message is not acknowledged.
     delivered: Vec<u64>,
-    /// The names that have no publisher now.
+    /// Names without a publisher.
     left: BTreeMap<Arc<str>, Left>,
-    /// Messages since the last look at the epoll set.
     since_look: u32,
-    /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise
-    /// later changes nothing in its directory.
+    /// Matching names that are refused, with their next attempts: no directory event reports a listener that changes
+    /// its mind.
     refused: BTreeMap<Arc<str>, Refused>,
-    /// The names that have appeared and are not joined yet, each with where to begin.
+    /// Names that have appeared and are not joined yet, with their start.
     appeared: VecDeque<(Endpoint, Option<After>)>,
-    /// Whether too many have, so that the directories have to be read.
+    /// Whether too many have appeared, so the directories must be read.
     is_search_due: bool,
-    /// The names whose publishers have sent a descriptor for which this process has none left: each wait would end at
-    /// once, so they are asked again after a pause.
+    /// Names whose publishers sent a descriptor while this process had none left. Each wait would end at once, so they
+    /// are asked again after a pause.
     without_descriptor: Vec<u64>,
-    /// In the set: expires when the first of those is due, or of the refused.
+    /// Expires when the first of those, or of the refused names, is due.
     timer: Timer,
     report: Arc<Report>,
 }
 
-/// Where a name stopped whose publisher has ended.
+/// The last position of a name whose publisher has ended.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     after: After,
-    /// The listener that was connected.
     listener: Option<Listener>,
-    /// Missed messages that no message has told.
+    /// Missed messages that no message has told yet.
     untold: u64,
 }
 
-/// A name that is received from.
 struct Member<R> {
     receiver: R,
     endpoint: Endpoint,
     name: Arc<str>,
     counters: Arc<Counters>,
-    /// Whether the program named it, and not only a pattern.
+    /// Whether the program named it, not only a pattern.
     is_given: bool,
     is_ready: bool,
     has_delivered: bool,
-    /// Missed messages of a publisher before, which are counted and which the next message tells.
+    /// Counted missed messages of an earlier publisher that the next message tells.
     untold: u64,
-    /// What an attempt to connect has met that no call has seen.
+    /// The error of an attempt to connect that no call has reported.
     failed: Option<Error>,
     /// Whether the next publisher is read from its first message: no program listened before, or the name appeared
-    /// while it was watched for.
+    /// while watched.
     is_later: bool,
     /// Whether its name has appeared again since it was joined.
     has_reappeared: bool,
@@ -191,10 +175,8 @@ struct Member<R> {
 }
 
 impl<R: Receiver> SubscribedNames<R> {
-    /// Parses endpoints and patterns.
-    ///
-    /// # Errors
-    /// `InvalidEndpoint`; `InvalidState` for none at all; those of options that do not fit.
+    /// Parses endpoints and patterns. `InvalidEndpoint`; `InvalidState` for an empty list; errors of options that do
+    /// not fit.
     pub fn parse(texts: &[&str], options: &Options) -> Result<(Selection, Vec<Endpoint>)> {
         if texts.is_empty() {
             let text = "there is nothing to subscribe to: give at least one name or pattern";
@@ -262,7 +244,7 @@ impl<R: Receiver> SubscribedNames<R> {
         if patience == Patience::OfAnAnswer {
             names.connect_all(log)?;
         }
-        // Of those that came before it is not known which one was met.
+        // It is unknown which earlier publishers were met.
         names.take_all_news(epoll, log)?;
         names.lives.reset();
         Ok(names)
@@ -272,7 +254,6 @@ impl<R: Receiver> SubscribedNames<R> {
         self.report.clone()
     }
 
-    /// Watches the directories of the patterns from now on.
     fn start_watching(&mut self, epoll: &Epoll) -> Result<()> {
         self.stop_watching(epoll);
         for directory in self.selection.directories()? {
@@ -287,13 +268,12 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Takes the watch out of the set: the descriptor that watches of the process share stays open without it.
+    /// Takes the watch out of the set: the watches of the process share a descriptor that stays open.
     fn stop_watching(&mut self, epoll: &Epoll) {
         self.watch.iter().flat_map(Watch::descriptors).for_each(|descriptor| epoll.remove(descriptor));
         self.watch = None;
     }
 
-    /// Leaves a name whose publisher has ended.
     fn leave(&mut self, token: u64, epoll: &Epoll, log: &EventLog) {
         let Some(member) = self.members.remove(&token) else { return };
         member.pass_events(log, &mut self.lives);
@@ -305,7 +285,7 @@ impl<R: Receiver> SubscribedNames<R> {
         if self.left.len() >= MAX_NAMES {
             self.left.pop_first();
         }
-        // Counted here, and told with the next message of the name as well.
+        // Counted here, and also told with the next message of the name.
         let untold = member.receiver.take_missed();
         if untold > 0 {
             member.missed(untold, log);
@@ -318,18 +298,14 @@ impl<R: Receiver> SubscribedNames<R> {
         self.left.insert(member.name.clone(), stopped);
     }
 
-    /// Returns whether a name may have a message.
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Returns the next message of the names that are ready, one name after the other.
-    ///
-    /// # Errors
-    /// `Lagged` and others of one name, which they have; it continues with the next call. With `iterates` the
-    /// next message of the name has the number of missed ones.
+    /// Returns the next message of the ready names, in turn. Fails with the error of one name, such as `Lagged`, and
+    /// continues with the next call. With `iterates`, the name's next message tells the missed ones.
     pub fn take(&mut self, iterates: bool, epoll: &Epoll, log: &EventLog) -> Result<Option<Message>> {
-        // A name that ends is followed by the next one; each round takes one of those that are ready.
+        // A name that ends is followed by the next one; each round takes one ready name.
         for _ in 0..ASKED_PER_ROUND {
             let Some(token) = self.ready.pop_front() else { break };
             let Some(member) = self.members.get_mut(&token) else { continue };
@@ -342,7 +318,7 @@ impl<R: Receiver> SubscribedNames<R> {
                     let mut message = message;
                     if message.missed() > 0 {
                         member.missed(message.missed(), log);
-                        // A publisher that ended before it may have left them: its end comes before this message.
+                        // An earlier publisher may have left them: its end comes before this message.
                         member.pass_events(log, &mut self.lives);
                     }
                     if iterates && member.untold > 0 {
@@ -356,13 +332,13 @@ impl<R: Receiver> SubscribedNames<R> {
                     return Ok(Some(message.with_name(&member.name)));
                 }
                 Ok(None) => member.is_ready = false,
-                // There may have been no memory for a message, which is missed too.
+                // There may have been no memory for a message, which then counts as missed.
                 Err(e) if e.missed().is_some() => {
                     self.ready.push_back(token);
                     member.missed(e.missed().unwrap_or(0), log);
                     return Err(e.on(&member.name));
                 }
-                // What needs that descriptor is missed aloud; short messages need none.
+                // Messages that need the descriptor count as missed; short messages need none.
                 Err(e) if e.errno() == Some(libc::EMFILE) && member.receiver.is_connected() => {
                     member.connected(&self.report, &mut self.refused, &mut self.lives);
                     member.is_ready = false;
@@ -375,7 +351,7 @@ impl<R: Receiver> SubscribedNames<R> {
                     member.connected(&self.report, &mut self.refused, &mut self.lives);
                     if !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
                         self.ready.push_back(token);
-                        // A name that fails in each call keeps no other one out.
+                        // A name that fails in each call does not keep others out.
                         self.since_look += 1;
                         return Err(e.on(&member.name));
                     }
@@ -392,12 +368,12 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(None)
     }
 
-    /// Returns whether other names are to be looked at before the next message.
+    /// Returns whether to look at other names before the next message.
     pub fn is_look_due(&self) -> bool {
         self.since_look >= BEFORE_LOOK || self.ready.is_empty()
     }
 
-    /// Notes what a look at the epoll set has found, and joins names that have appeared.
+    /// Notes the events of the epoll set, and joins names that have appeared.
     pub fn note(&mut self, found: &[Ready], epoll: &Epoll, log: &EventLog) -> Result<()> {
         self.since_look = 0;
         for ready in found {
@@ -418,7 +394,7 @@ impl<R: Receiver> SubscribedNames<R> {
         self.join_some(epoll, log)
     }
 
-    /// Takes some of what the watch of the directories reports: what is left keeps its descriptor readable.
+    /// Takes some events of the directories' watch. The rest keeps its descriptor readable.
     fn take_news(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let Some(news) = self.watch.as_ref().map(|watch| watch.take_some(EVENTS_PER_ROUND)) else {
             return Ok(());
@@ -426,7 +402,6 @@ impl<R: Receiver> SubscribedNames<R> {
         self.note_news(news, epoll, log)
     }
 
-    /// Takes all that the watches have reported until now.
     fn take_all_news(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         for taken in &self.taken {
             match taken.take() {
@@ -438,7 +413,6 @@ impl<R: Receiver> SubscribedNames<R> {
         news.map_or(Ok(()), |news| self.note_news(news, epoll, log))
     }
 
-    /// Notes what the watch has reported.
     fn note_news(&mut self, news: News, epoll: &Epoll, log: &EventLog) -> Result<()> {
         if news.gone {
             self.start_watching(epoll)?;
@@ -458,7 +432,7 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Counts the publishers that have taken names which fit. Those of given names are in `taken`.
+    /// Counts the publishers that have taken matching names. `taken` counts given names.
     fn count(&mut self, files: &[String]) {
         for file in files {
             let found = Endpoint::from_file_name(file).filter(|endpoint| has_sockets(endpoint.transport()));
@@ -471,12 +445,12 @@ impl<R: Receiver> SubscribedNames<R> {
         }
     }
 
-    /// Returns whether there is something to do before a wait: a name that may have a message, or names to join.
+    /// Returns whether to work before a wait: a name may have a message, or names are to be joined.
     pub fn has_more_to_do(&self) -> bool {
         self.has_ready() || !self.appeared.is_empty() || self.is_search_due
     }
 
-    /// Leaves all names, and watches for no others.
+    /// Leaves all names, and stops watching.
     pub fn close(&mut self, epoll: &Epoll) {
         for member in self.members.values() {
             epoll.remove(member.receiver.descriptor());
@@ -491,7 +465,6 @@ impl<R: Receiver> SubscribedNames<R> {
         self.stop_watching(epoll);
     }
 
-    /// Acknowledges the delivered messages of each name.
     pub fn consumed(&mut self) -> Result<()> {
         for token in self.delivered.drain(..) {
             if let Some(member) = self.members.get_mut(&token) {
@@ -504,15 +477,15 @@ impl<R: Receiver> SubscribedNames<R> {
 }
 
 impl<R: Receiver> Member<R> {
-    /// Whether a name that only fits a pattern is left because of this error, and tried again later: a file that holds
-    /// no value has none behind it either, and would give the same error in each call.
+    /// Returns whether a name of a pattern is left after this error and tried again later: a file without a value would
+    /// give this error in each call.
     fn is_left_for(&self, error: &Error) -> bool {
         !self.is_given
             && self.endpoint.transport().capabilities().single_value
             && !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Lagged)
     }
 
-    /// Goes on with the connection that is under way. Returns whether its listener has answered.
+    /// Continues the connection under way. Returns whether its listener has answered.
     fn go_on(&mut self) -> bool {
         let failed = self.receiver.connect().err();
         if self.receiver.is_connecting() {
@@ -522,7 +495,7 @@ impl<R: Receiver> Member<R> {
         true
     }
 
-    /// Notes that it is connected. A gap is none where the numbers of that publisher say what was missed.
+    /// Notes the connection. It is not a gap if the publisher's numbers tell the missed messages.
     fn connected(&mut self, report: &Report, refused: &mut BTreeMap<Arc<str>, Refused>, lives: &mut Lives) {
         if report.gaps.lasts() {
             let is_counted = self.is_later || self.was_connected;
@@ -537,13 +510,11 @@ impl<R: Receiver> Member<R> {
         }
     }
 
-    /// Counts messages that were missed.
     fn missed(&self, count: u64, log: &EventLog) {
         add(&self.counters.missed, count);
         log.lagged_at(&self.name, count);
     }
 
-    /// Passes its events on to the log of the whole.
     fn pass_events(&self, log: &EventLog, lives: &mut Lives) {
         for event in self.receiver.take_events() {
             if let (EventKind::Connected | EventKind::Reconnected, Some(incarnation)) =

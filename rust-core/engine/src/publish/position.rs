@@ -1,8 +1,8 @@
-//! What a subscriber with a `client_id` received last from a publisher: kept in a short file, so that its next
-//! incarnation knows what it missed while it was away.
+//! The last number that a subscriber with a `client_id` received, kept so that its next incarnation can count missed
+//! messages.
 //!
-//! One word of a mapped page is stored for each message: that outlives a SIGKILL and asks the kernel nothing. The file
-//! is in the runtime directory and its user's alone, and is locked by the subscriber that uses it.
+//! Each message stores one word of a mapped page, which outlives a SIGKILL and needs no system call. The short file is
+//! in the runtime directory, belongs to the user, and is locked by the subscriber.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -21,30 +21,29 @@ use crate::sys::memory::KeptPage;
 
 /// `LKSPLACE`, at offset 0.
 const MAGIC: [u8; 8] = *b"LKSPLACE";
-/// The offsets of the words, and of the text that says whose position it is. The session is 0 while there is none.
+/// The offsets of the words and of the key text. The session is 0 without a position.
 const SESSION: usize = 8;
 const NUMBER: usize = 16;
 const KEY: usize = 24;
-/// The files of a user in a directory; the oldest that no subscriber uses make room for another.
+/// The most files of a user in a directory. The oldest unused file makes room for another.
 const MAX_FILES: usize = 1024;
 
-/// The position of a living subscriber.
 pub struct PositionFile {
     page: KeptPage,
     _lock: Lock,
 }
 
 impl PositionFile {
-    /// Opens the position of this `client_id` at an endpoint, or makes it.
+    /// Opens or makes the position of this `client_id` at an endpoint.
     ///
     /// # Errors
-    /// `AddressInUse` where another living subscriber uses it; `PermissionDenied` where another user's file, a link or
-    /// a file of several names is in its place; `NoSpace`; `Unsupported` by the file system.
+    /// `AddressInUse` if another living subscriber uses it; `PermissionDenied` if another user's file, a link or a file
+    /// with several names is in its place; `NoSpace`; `Unsupported` by the file system.
     pub fn open(endpoint: &str, client_id: &str) -> Result<PositionFile> {
         let directory = Directory::runtime()?;
         let key = format!("{endpoint}\n{client_id}");
         let prefix = format!(".position-{}-", rustix::process::geteuid().as_raw());
-        // The file says whose it is, so two names of one hash only replace each other.
+        // The file contains its key, so a collision of hashes only replaces the other position.
         let name = format!("{prefix}{client_id}-{:016x}", fnv1a(&key));
         let Some(lock) = lock::try_lock(&directory, &name)? else {
             let text = format!("another living subscriber receives {endpoint} as {client_id}");
@@ -69,29 +68,28 @@ impl PositionFile {
         match file.read_exact_at(&mut found, 0) {
             Ok(()) if found[..MAGIC.len()] == MAGIC && found[KEY..] == page[KEY..] => page = found,
             Err(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => return Err(e).doing(doing()),
-            // A new one, or what a program left that was killed while it wrote the first time.
+            // A new file, or the file of a program that was killed during its first write.
             _ => {}
         }
-        // Written even if it is there: so the page has its room before it is mapped, and the file the time of its last
-        // use.
+        // Always written: the page gets its disk space before it is mapped, and the file the time of its last use.
         headroom::check_file(KeptPage::LENGTH as u64)?;
         file.write_all_at(&page, 0).doing(doing())?;
         Ok(PositionFile { page: KeptPage::map(&file)?, _lock: lock })
     }
 
-    /// Returns where the subscriber, or its last incarnation, is.
+    /// Returns the position of the subscriber or of its last incarnation.
     pub fn last(&self) -> Option<After> {
         let [session, number] = [SESSION, NUMBER].map(|at| self.page.word(at).load(Ordering::Relaxed));
         (session != 0).then_some(After { session, number })
     }
 
-    /// Records which publisher the next numbers are of, and the number before the first that counts; none where the
-    /// publisher has not told it. Where this is the publisher of the last number, that stays until a message comes.
+    /// Records the publisher of the next numbers, and the number before the first that counts, if known. A position of
+    /// this publisher stays until a message comes.
     pub fn connected(&self, session: u64, number: Option<u64>) {
         if self.page.word(SESSION).load(Ordering::Relaxed) == session {
             return;
         }
-        // A SIGKILL between two of these leaves no number that seems to be of another session.
+        // The order of stores: after a SIGKILL, the number never seems to belong to another session.
         self.page.word(SESSION).store(0, Ordering::Release);
         if let Some(number) = number {
             self.page.word(NUMBER).store(number, Ordering::Release);
@@ -105,12 +103,12 @@ impl PositionFile {
     }
 }
 
-/// Removes the oldest files that no subscriber uses, where there are too many.
+/// Removes the oldest unused files if there are too many.
 fn make_room(directory: &Directory, prefix: &str) -> Result<()> {
     let beneath = directory.beneath();
     let mut aged = Vec::new();
     for file in directory.names()?.into_iter().filter(|file| file.starts_with(prefix)) {
-        // Another user may have made files of such names, which are left alone.
+        // Other users' files of such names stay.
         if let Some(facts) = beneath.facts(&file)?.filter(beneath::is_ours) {
             aged.push((facts.st_mtime, file));
         }

@@ -25,36 +25,34 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 use crate::value::{DType, Element, Order, Source, Value};
 
-/// Publishes at an endpoint. Subscribers come and go; late ones first receive the newest value. A
-/// slow subscriber never slows the publisher: it misses messages, and learns how many.
+/// Publishes at an endpoint. Subscribers come and go; a late one first receives the newest value.
 ///
-/// Any number of threads may send; they take turns. Any thread may close it.
+/// A slow subscriber never slows the publisher: it misses messages and learns their number. Any number of threads may
+/// send; they take turns. Any thread may close the publisher.
 pub struct Publisher {
-    /// The endpoint as text, for errors.
+    /// The endpoint, for errors.
     shown: String,
     options: Options,
     fanout: OfProcess<Arc<Fanout>>,
-    /// For a file or a journal, which keeps values by itself.
+    /// Set for a file or a journal, which stores values.
     store: Option<OfProcess<Store>>,
-    /// The turn to send, except with a store, and for a single message while no thread has the turn.
+    /// The turn to send. Not needed for a store, nor for a single message while no thread has the turn.
     turns: OfProcess<Turns>,
-    /// Where subscribers mark that they wait for a publisher.
+    /// The place where subscribers mark that they wait for a publisher.
     waiting_place: OfProcess<Option<Place>>,
-    /// Until when a closing publisher waits for such subscribers.
+    /// How long a closing publisher waits for such subscribers.
     awaited_until: OfProcess<OnceLock<Deadline>>,
-    /// What keeps the name; a publisher with the option `replace` takes it away.
+    /// Holds the name; a publisher with the option `replace` takes it away.
     held: OfProcess<Arc<Mutex<NameGuard>>>,
     open: Arc<OpenState>,
-    /// The process that made the publisher, as a count of forks.
     fork_generation: u64,
 }
 
 impl Publisher {
-    /// Binds the name. A `journal:` continues the numbers of the publisher before it.
+    /// Binds the name. A `journal:` continues the numbers of its last publisher.
     ///
     /// # Errors
-    /// `AddressInUse` if a living process holds the name; a `file:` may have many publishers, which
-    /// write in turn.
+    /// `AddressInUse` if a living process holds the name. A `file:` may have many publishers, which write in turn.
     pub fn new(endpoint: &str, options: &Options) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
@@ -64,7 +62,7 @@ impl Publisher {
         open().map_err(|e| e.on(&endpoint))
     }
 
-    /// Makes a publisher whose subscribers get this hello. With `begins_small` its ring is small until it is needed.
+    /// Makes a publisher with this hello. With `begins_small` its ring starts small and grows when needed.
     fn at(endpoint: &Endpoint, options: &Options, hello: Hello, begins_small: bool) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
         if options.replace
@@ -104,7 +102,6 @@ impl Publisher {
         Ok(Publisher::over(endpoint.to_string(), options, held, (fanout, store, waiting_place)))
     }
 
-    /// Returns the publisher that has this name and these parts.
     fn over(
         shown: String,
         options: &Options,
@@ -129,8 +126,8 @@ impl Publisher {
         }
     }
 
-    /// Makes the publisher that replaces another one of this process: with its subscribers where they notice no
-    /// difference, else it waits until they have connected again.
+    /// Replaces another publisher of this process. Takes over its subscribers if they notice no difference; otherwise
+    /// waits until they have connected again.
     fn in_place_of(
         replaced: Replaced,
         endpoint: &Endpoint,
@@ -144,25 +141,26 @@ impl Publisher {
             return Ok(Publisher::over(endpoint.to_string(), options, held, (fanout, None, waiting_place)));
         }
         let subscribers = fanout.subscribers();
-        // One that has not received everything in time learns how much it missed.
+        // A subscriber that has not received everything in time learns how much it missed.
         let _ = fanout.drain(&mut Waiting::until(Deadline::after(options.within(LINGER))));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
-        // One that has ended meanwhile does not come back.
+        // Subscribers that have ended do not come back.
         let mut connecting = Waiting::until(Deadline::after(options.within(CONNECT_TIMEOUT)));
         let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting, || publisher.check());
         Ok(publisher)
     }
 
-    /// Encodes a value as this publisher sends it, checked against its schema if `validate` requires it.
+    /// Encodes a value for this publisher, checked against its schema if `validate` requires that.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
         self.encode_with(value, self.fanout.lender())
     }
 
-    /// As [`Publisher::encode`], for a value that is published next: over `shm:` a long one is encoded where its
-    /// subscribers read it. Payloads that a program keeps would occupy the slots.
+    /// Does [`Publisher::encode`] for a value that is published next: over `shm:` a long value is encoded in place.
+    ///
+    /// Payloads that a program keeps would occupy the slots.
     #[doc(hidden)]
     pub fn encode_to_send<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
@@ -176,20 +174,20 @@ impl Publisher {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Lends memory for an array of this shape (row-major), to be filled and published, as
-    /// [`Channel::loan`](crate::Channel::loan) does: over `shm:` all subscribers then view it where it
-    /// lies, and nothing is copied. Its elements are those of an earlier array. It is ordinary memory,
-    /// of which publishing makes a copy, over other transports, for less than 64 KiB or a sixteenth of
-    /// the option `buffer`, and where all slots are viewed or wait to be published.
+    /// Lends memory for an array of this shape (row-major) to fill and publish.
+    ///
+    /// Over `shm:`, all subscribers view the array in place, without a copy, as with
+    /// [`Channel::loan`](crate::Channel::loan). Its elements start as those of an earlier array. The loan is ordinary
+    /// memory, which publishing copies, in three cases: over other transports, below 64 KiB or a sixteenth of the
+    /// option `buffer`, and if all slots are viewed or wait to be published.
     ///
     /// # Errors
-    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`.
+    /// `TooLarge` above 15 dimensions or the longest message; `OutOfMemory`.
     pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
         Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
     }
 
-    /// [`Publisher::loan`] for element types and orders that are known at run time: for other
-    /// languages.
+    /// [`Publisher::loan`] with element type and order known at run time, for bindings of other languages.
     pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
         let lend = || {
             LoanMemory::new(dtype, shape, order, self.options.max_message_size, |length| {
@@ -199,8 +197,9 @@ impl Publisher {
         self.check().and_then(|()| lend()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Lends memory for `length` opaque bytes to publish, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does:
-    /// over `shm:` they are published where they lie. It is ordinary memory where [`Publisher::loan`] gives that.
+    /// Lends memory for `length` opaque bytes to publish, like [`Channel::loan_bytes`](crate::Channel::loan_bytes).
+    ///
+    /// Over `shm:` the bytes are published in place. The loan is ordinary memory in the cases of [`Publisher::loan`].
     ///
     /// # Errors
     /// `TooLarge` above the longest message; `OutOfMemory`.
@@ -212,47 +211,45 @@ impl Publisher {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Publishes a value and returns its sequence number. Waits for no subscriber. A `file:` waits
-    /// for its lock, and counts the values of all its writers. A `journal:` returns once the value
-    /// is on the disk; several threads send at once there and share each sync.
+    /// Publishes a value and returns its sequence number, without waiting for subscribers.
+    ///
+    /// A `file:` waits for its lock, and numbers the values of all its writers together. A `journal:` returns after the
+    /// value is on the disk; several threads send at once and share each sync.
     ///
     /// # Errors
-    /// `NoSpace` on a full disk: the value is still the caller's and can be sent again.
-    /// `InvalidState` once closed; the error of a system call that the kernel refuses, so that no subscriber can
-    /// connect any more.
+    /// `NoSpace` on a full disk: the caller can send the value again. `InvalidState` after the close; the error of a
+    /// refused system call after which no subscriber can connect.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode_to_send(value)?)
     }
 
-    /// Publishes an encoded value: see [`Publisher::send`].
+    /// Publishes an encoded value, like [`Publisher::send`].
     pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
         self.try_send(payload).map_err(|e| e.on(&self.shown))
     }
 
-    /// Publishes these values in their order, each as one message as [`Publisher::send`] does: with
-    /// one wake-up or one system call for each subscriber and up to 64 of them, in a `journal:` with
-    /// one sync. Returns how many were published.
+    /// Publishes these values in order, each as one message, and returns their number.
+    ///
+    /// Up to 64 messages share one wake-up or system call for each subscriber, and in a `journal:` one sync.
     ///
     /// # Errors
-    /// [`Error::sent`] has how many were published before the error; the value behind those and all
-    /// that follow are still the caller's.
+    /// [`Error::sent`] is the number of published values. The later values are still the caller's.
     pub fn send_many<T: Source>(&self, values: impl IntoIterator<Item = T>) -> Result<u64> {
         batch::in_runs(values.into_iter().map(|value| self.encode(&value)), |run| self.try_send_many(run))
     }
 
-    /// [`Publisher::send_many`] with values that the iterator encodes, for instance with
-    /// [`Publisher::encode`].
+    /// [`Publisher::send_many`] with values that the iterator has encoded, for instance with [`Publisher::encode`].
     pub fn send_encoded(&self, payloads: impl IntoIterator<Item = Result<Payload>>) -> Result<u64> {
         batch::in_runs(payloads, |run| self.try_send_many(run))
     }
 
-    /// Publishes several encoded values: see [`Publisher::send_many`].
+    /// Publishes several encoded values, like [`Publisher::send_many`].
     pub fn send_payloads(&self, payloads: &[Payload]) -> Result<u64> {
         self.try_send_many(payloads).map_err(|(sent, error)| error.with_sent(sent))?;
         Ok(payloads.len() as u64)
     }
 
-    /// Publishes in runs. An error comes with how many were published before it.
+    /// Publishes in runs. An error has the number of messages before it.
     fn try_send_many(&self, payloads: &[Payload]) -> std::result::Result<(), (u64, Error)> {
         let mut sent = 0;
         for run in payloads.chunks(batch::RUN) {
@@ -281,16 +278,15 @@ impl Publisher {
         }
     }
 
-    /// Fails with `InvalidState` in another process, and once the publisher is closed; with the error of the acceptor
-    /// once that has ended.
+    /// Fails in another process, after the close, and after the acceptor has ended.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         if self.open.is_open() { self.fanout.check() } else { Err(self.open.refusal()) }
     }
 
-    /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long.
-    /// The turn decides which of several waiting threads comes next, so a message leaves without one only while no
-    /// thread has or awaits a turn.
+    /// Publishes one value. The fan-out's lock is enough to order the numbers, and threads hold it only for a short
+    /// time. The turn decides which waiting thread comes next, so a message goes without it only while no thread has or
+    /// awaits a turn.
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         if let Some(store) = &self.store {
@@ -307,7 +303,7 @@ impl Publisher {
         self.fanout.publish(payload)
     }
 
-    /// Waits for the turn to send. No thread has it for long.
+    /// Waits for the turn to send, which threads hold only for a short time.
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
         if self.fanout.is_held_here() {
             return Err(reentrant_call("publishes"));
@@ -317,8 +313,9 @@ impl Publisher {
         if self.open.is_open() { Ok(turn) } else { Err(self.open.refusal()) }
     }
 
-    /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
-    /// a `file:`, whose subscribers are not registered, and in a forked child.
+    /// Returns the number of connected subscribers; for a `journal:`, the number of named readers.
+    ///
+    /// 0 for a `file:`, whose subscribers are not registered, and in a forked child.
     pub fn subscribers(&self) -> usize {
         if fork::check(self.fork_generation).is_err() {
             return 0;
@@ -326,9 +323,10 @@ impl Publisher {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), |store| store.writer.subscribers())
     }
 
-    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store. A program
-    /// that publishes faster than usual, such as one that sends what was missed, waits by it, so that nobody is
-    /// overtaken.
+    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store.
+    ///
+    /// A program that publishes in bursts, such as one that sends missed messages, waits by this number, so that it
+    /// overtakes nobody.
     pub fn behind(&self) -> u64 {
         if self.store.is_some() || fork::check(self.fork_generation).is_err() {
             0
@@ -342,7 +340,7 @@ impl Publisher {
         &self.shown
     }
 
-    /// Returns what happened since the last call, oldest first.
+    /// Returns the events since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.fanout.event_log.take()
     }
@@ -356,11 +354,11 @@ impl Publisher {
         Value::Map(stats)
     }
 
-    /// Waits until so many subscribers are connected, so that they miss nothing of what follows.
+    /// Waits until this many subscribers are connected, so that they miss no later message.
     ///
     /// # Errors
-    /// `Timeout` if fewer connected; `InvalidState` once it is closed, also by another thread during the wait;
-    /// `Unsupported` for a store, which is read whether a publisher writes or not.
+    /// `Timeout` if fewer connected; `InvalidState` after the close, even by another thread during the wait;
+    /// `Unsupported` for a store, which can be read without a publisher.
     pub fn wait_for_subscribers<'a>(&self, count: usize, wait: impl Into<Wait<'a>>) -> Result<()> {
         fork::check(self.fork_generation)?;
         if self.store.is_some() {
@@ -371,28 +369,30 @@ impl Publisher {
         self.fanout.wait_for_subscribers(count, &mut waiting, || self.check()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Waits until every connected subscriber has been given what was published before: over `shm:` its program has
-    /// read it, over `unix:` and `tcp:` the kernel has taken it for its connection. A `journal:` and a `file:` have it
-    /// once `send` has returned, where they are durable on the disk: then there is nothing to wait for.
+    /// Waits until every connected subscriber has been given all earlier messages.
+    ///
+    /// Over `shm:` its program has then read them; over `unix:` and `tcp:` the kernel has taken them for its
+    /// connection. For a `journal:` and a `file:` it returns at once, because `send` already stored the messages.
     ///
     /// # Errors
-    /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the
-    /// publisher stays open, and the call can be repeated. `InvalidState` once it is closed; where another thread
-    /// closed it during the wait, with that number, too.
+    /// `Timeout` with the number of messages left for the slowest subscriber in [`Error::missed`]; the publisher stays
+    /// open, and the call can be repeated. `InvalidState` after the close; if another thread closed it during the wait,
+    /// with that number as well.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
         let mut flush = || self.fanout.flush(&mut waiting, || self.check());
         self.check().and_then(|()| flush()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Removes the name once the subscribers have been served. If something was published, subscribers of
-    /// this user that are not connected get up to a second to connect, whatever their programs wait with. Those with a
-    /// socket each (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher. The calls of
-    /// other threads that wait for subscribers fail with `InvalidState`.
+    /// Removes the name after the subscribers have been served.
+    ///
+    /// If something was published, unconnected subscribers of this user get up to a second to connect. Subscribers on
+    /// sockets (`unix:`, `tcp:`) receive their remaining messages. Then all wait for the next publisher. Calls of other
+    /// threads that wait for subscribers fail with `InvalidState`.
     ///
     /// # Errors
-    /// `Timeout` if a subscriber had not received everything by the deadline; the error of a system call that the
-    /// kernel refused, after which no subscriber could connect any more. The publisher is closed all the same.
+    /// `Timeout` if a subscriber had not received everything by the deadline; the error of a refused system call after
+    /// which no subscriber could connect. The publisher is closed in any case.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
@@ -404,9 +404,8 @@ impl Publisher {
         drained.and(self.fanout.check()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns whether something was published and a subscriber of this user has no connection.
-    ///
-    /// Subscribers get a second from the first call on. After that the result is false.
+    /// Returns whether something was published and a subscriber of this user has no connection. False from one second
+    /// after the first call on.
     #[doc(hidden)]
     pub fn is_awaited(&self) -> bool {
         let until = self.awaited_until.get_or_init(|| Deadline::after(CONNECT_TIMEOUT));
@@ -417,17 +416,16 @@ impl Publisher {
         place.is_some_and(|place| place.is_awaited().unwrap_or(false))
     }
 
-    /// Waits for subscribers that are about to connect, and until all have been sent everything.
+    /// Waits for connecting subscribers, and until all have been sent everything.
     fn drain_subscribers(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let deadline = waiting.deadline();
         let is_awaited = || !deadline.has_passed() && self.is_awaited();
         let missing = || Ok(is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait")));
-        // A subscriber removes the mark when it has connected; nothing reports that.
+        // A subscriber removes its mark after it has connected, without an event.
         self.fanout.wait_until(waiting, false, missing)?;
         self.fanout.drain(waiting)
     }
 
-    /// Removes the name and disconnects the subscribers.
     fn release(&self) {
         let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
         // In this order: the record is removed while the name is still ours.
@@ -440,12 +438,12 @@ impl Publisher {
     }
 }
 
-/// How long waiting subscribers get to connect to a publisher that closes.
+/// How long a closing publisher waits for subscribers to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // A program that has to know whether all was received calls `close`.
+        // `close` tells a program whether everything was received.
         let _ = self.close(LINGER);
     }
 }
@@ -463,7 +461,7 @@ impl fmt::Debug for Publisher {
 mod tests {
     use super::*;
 
-    /// As a signal handler would, which interrupts a call that has the state.
+    /// A signal handler may interrupt a call that has the state.
     #[test]
     fn publishing_within_a_call_that_publishes_is_refused() {
         let endpoint = format!("unix:publish-again-{}", std::process::id());

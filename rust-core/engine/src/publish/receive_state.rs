@@ -1,5 +1,4 @@
-//! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered
-//! yet.
+//! The state of a subscriber's receiving thread: its feed, its epoll set, and undelivered messages.
 
 use std::collections::VecDeque;
 
@@ -19,30 +18,30 @@ use crate::sys::stop;
 use crate::transport::broadcast::ViewCount;
 use crate::transport::place::Listener;
 
-/// Tokens in the epoll set: the feed, the name that may appear, `wake`, and the signals.
+/// Epoll tokens: the feed, the name that may appear, `wake`, and the signals.
 pub(super) const FEED: u64 = 1;
 pub(super) const NAME: u64 = 2;
 pub(super) const WAKE: u64 = 3;
 pub(super) const STOP: u64 = 4;
 
-/// The listeners of a name, where they can be told apart.
+/// The listeners of a name, if they can be told apart.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
-    /// That of the last attempt to connect.
+    /// At the last attempt to connect.
     pub last: Option<Listener>,
-    /// That of the last connection.
+    /// Of the last connection.
     pub connected: Option<Listener>,
-    /// The one that the name belonged to when nobody listened.
+    /// The listener that had the name when nobody listened.
     pub dead: Option<Listener>,
-    /// Whether the last connection is to that one: the name belonged to it before the attempt and after it.
+    /// Whether the last connection is to that listener: it had the name before and after the attempt.
     pub is_certain: bool,
-    /// Whether nothing tells that a program listens there: it is tried again and again.
+    /// Whether nothing reports listeners there, so it is tried again and again.
     pub is_polled: bool,
 }
 
 impl Tried {
-    /// Notes a connection. `listener` is the one of the name now: what was there before the attempt may be the socket
-    /// of a program that had ended.
+    /// Notes a connection. `listener` has the name now; before the attempt, the name may have had an ended program's
+    /// socket.
     pub fn connect(&mut self, listener: Option<Listener>) {
         self.is_certain = listener.is_some() && listener == self.last;
         self.last = listener.or(self.last);
@@ -50,72 +49,65 @@ impl Tried {
     }
 }
 
-/// How long one that subscribes waits for the publishers that there are.
+/// How long a new subscriber waits for existing publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Not at all.
     None,
     /// As long as a listener has to answer.
     OfAnAnswer,
 }
 
-/// The part of a name in its subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The only name. The subscriber counts its publishers.
+    /// The only name: the subscriber counts its publishers.
     Alone,
-    /// A name of a list.
     Given,
-    /// A name that fits a pattern, whose watch reports it.
+    /// A name that matches a pattern, whose watch reports it.
     Fitting,
 }
 
-/// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
     /// The connection whose publisher has not answered yet.
     pub(super) connecting: Option<PendingFeed>,
-    /// Whether an event tells of the next publisher that does not answer: the first one, and those that nothing counts.
+    /// Whether an event reports the next silent publisher: the first one, and publishers that nothing counts.
     pub(super) is_silence_untold: bool,
-    /// Which listeners it was tried at and connected to last.
     pub(super) tried: Tried,
-    /// Shows publishers of the name that this subscriber is not connected, so that they wait for it before they end.
+    /// Tells publishers of the name that this subscriber is not connected, so that they wait for it before they end.
     pub(super) mark: Option<Lock>,
-    /// The publishers of the name; none for a store and for one of several names, which count them together.
+    /// The publishers of the name. `None` for a store and for one of several names, which count them together.
     pub(super) lives: Option<OneName>,
-    /// What the program views of the publisher's slots.
+    /// The program's views of the publisher's slots.
     pub(super) views: ViewCount,
-    /// Whether one of several names may have a message; a subscriber to several has no feed itself.
+    /// Whether one of several names may have a message. A subscriber to several names has no feed.
     pub(super) has_ready_names: bool,
-    /// Whether this call has looked at the set of several names.
+    /// Whether this call has checked the epoll set of several names.
     pub(super) has_looked: bool,
-    /// Whether the publisher has a new ring: connecting to it does not count as a new connection.
+    /// Whether the publisher has a new ring, to which a connection does not count as new.
     pub(super) moved: bool,
-    /// Where the last feed stopped, or that there was no publisher.
+    /// The last feed's position, or the beginning if there was no publisher.
     pub(super) resume: Option<After>,
     pub(super) epoll: Epoll,
     /// Keeps the descriptor readable while a message waits in `pending`.
     pub(super) waker: ReadinessFlag,
-    /// Whether there is no connection and no event that ends the wait for one: the process has no descriptors left. The
-    /// descriptor stays readable, so that the program tries again.
+    /// Whether no event ends the wait for a connection, because the process has no descriptors left. The descriptor
+    /// stays readable, so that the program tries again.
     pub(super) is_unarmed: bool,
     /// The newest message from a stream, for [`Subscriber::newest`].
     pub(super) newest: Option<Message>,
-    /// A message that was received and not delivered: it came together with a gap, or
-    /// [`Subscriber::poll`] found it.
+    /// Received but undelivered messages: one came together with a gap, or [`Subscriber::poll`] found it.
     pub(super) pending: VecDeque<Message>,
-    /// An error for the next call, before `pending`: it came behind messages that were delivered
-    /// together.
+    /// An error for the next call, before `pending`: it followed messages that were delivered together.
     pub(super) deferred_error: Option<Error>,
-    /// Missed messages that neither an error nor a message has reported.
+    /// Missed messages that were not reported yet.
     pub(super) missed: u64,
-    /// The number of the message that the program got last.
+    /// The number of the last delivered message.
     pub(super) delivered: u64,
-    /// Where that number is kept for the next incarnation: of a subscriber with a `client_id`.
+    /// Keeps that number for the next incarnation of a subscriber with a `client_id`.
     pub(super) position: Option<PositionFile>,
-    /// Whether the next connection is the first of a subscriber with a `client_id`, which opens it.
+    /// Whether the next connection is the first one, which opens the position of a `client_id`.
     pub(super) is_position_due: bool,
-    /// Whether the feed is to wake this side.
+    /// Whether the feed must wake this side.
     pub(super) parked: bool,
     /// Whether the program's event loop watches the descriptor.
     pub(super) watched: bool,
@@ -125,8 +117,7 @@ pub struct ReceiveState {
 }
 
 impl ReceiveState {
-    /// Returns whether a message of the feed is the next thing to deliver, and no call has to be woken for
-    /// those behind it.
+    /// Returns whether the feed's next message is the next delivery, and no event loop must be woken for later ones.
     pub(super) fn is_fast(&self) -> bool {
         self.pending.is_empty()
             && self.deferred_error.is_none()
@@ -135,7 +126,6 @@ impl ReceiveState {
             && !self.watched
     }
 
-    /// Records that the program has this message.
     pub(super) fn set_delivered(&mut self, number: u64) {
         self.delivered = number;
         if let Some(position) = &self.position {
@@ -143,7 +133,6 @@ impl ReceiveState {
         }
     }
 
-    /// Disconnects, and stops watching for signals.
     pub(super) fn close(&mut self) {
         self.drop_feed();
         self.connecting = None;
@@ -154,7 +143,7 @@ impl ReceiveState {
         }
     }
 
-    /// Waits until the feed may have something: a short wait of the feed first, then the epoll set.
+    /// Waits until the feed may have a frame: first the feed's short wait, then the epoll set.
     pub(super) fn wait_for_frame(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
         let waited = self.wait_for_feed(wake, waiting);
         if waited.is_err() && !self.parked {
@@ -164,7 +153,6 @@ impl ReceiveState {
         waited
     }
 
-    /// [`ReceiveState::wait_for_frame`] without the upkeep of the descriptor.
     fn wait_for_feed(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
         if waiting.is_none() && !self.watched {
@@ -191,18 +179,16 @@ impl ReceiveState {
         waited
     }
 
-    /// Notes that nobody listens: a publisher that starts from now on is read from its first message.
+    /// Notes that nobody listens. A later publisher is read from its first message.
     pub(super) fn find_nobody(&mut self) {
         self.tried.dead = self.tried.last;
         self.resume.get_or_insert_default();
     }
 
-    /// Records that the delivered messages are consumed.
     pub(super) fn consumed(&mut self) -> Result<()> {
         self.feed.as_mut().map_or(Ok(()), |feed| feed.consumed(self.delivered))
     }
 
-    /// Adds the feed's reason to a time-out.
     pub(super) fn explain(&self, error: Error) -> Error {
         match &self.feed {
             Some(feed) => feed.explain(error),
@@ -210,7 +196,6 @@ impl ReceiveState {
         }
     }
 
-    /// Takes back the request to be woken.
     pub(super) fn unpark(&mut self) {
         if let Some(feed) = self.feed.as_mut().filter(|_| self.parked) {
             feed.unpark();
@@ -228,7 +213,7 @@ impl ReceiveState {
             || self.deferred_error.is_some()
             || self.has_ready_names
             || self.feed.as_mut().is_some_and(|feed| {
-                // What asks the kernel comes last: a program that reads what is there asks it once, at the end.
+                // The system call comes last: a program that reads all messages makes it only once.
                 let has_next = feed.has_next();
                 if has_next && self.parked {
                     feed.unpark();
@@ -244,7 +229,6 @@ impl ReceiveState {
         }
     }
 
-    /// Adds the descriptors of a feed to the set, from which messages are received from now on.
     pub(super) fn set_feed(&mut self, feed: Feed) -> Result<()> {
         for fd in feed.descriptors() {
             self.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
@@ -262,7 +246,7 @@ impl ReceiveState {
         }
     }
 
-    /// Drops the feed and keeps where it stopped.
+    /// Drops the feed and keeps its position.
     pub(super) fn drop_feed(&mut self) {
         let Some(feed) = self.feed.take() else { return };
         self.resume = feed.resume_point();

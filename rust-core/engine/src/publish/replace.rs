@@ -1,10 +1,8 @@
-//! The publishers of this process by their names, for the option `replace`: a publisher takes over the name of another
-//! one.
+//! The publishers of this process by name, for the option `replace`.
 //!
-//! A program that runs the same piece of code again, as a cell of a notebook, makes a publisher while its last one is
-//! still there. The new one takes that one's place: where both have the same options, with its ring and its
-//! subscribers, who notice nothing; otherwise the last one ends in order, and the new one waits until the subscribers
-//! have connected again.
+//! A program that runs a piece of code again, such as a notebook cell, makes a publisher while the last one still
+//! exists. With equal options, the new publisher takes over the ring and the subscribers, who notice nothing. Otherwise
+//! the last one closes, and the new one waits until the subscribers have connected again.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -17,16 +15,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Own;
 use crate::transport::acceptor::ListenerRegistration;
 
-/// What keeps the name of a publisher. It moves to the publisher that takes the name over.
+/// Holds the name of a publisher, and moves to the publisher that takes it over.
 #[derive(Default)]
 pub struct NameGuard {
     /// Describes a name without a hello to listings. Removed while the name is still ours.
     pub owner_record: Option<Box<dyn Any + Send + Sync>>,
-    /// The entry at the acceptor thread; none for a store.
+    /// The entry at the acceptor; `None` for a store.
     pub registration: Option<ListenerRegistration>,
 }
 
-/// Whether a publisher is open.
 #[derive(Default)]
 pub struct OpenState(AtomicU8);
 
@@ -34,12 +31,11 @@ const CLOSED: u8 = 1;
 const REPLACED: u8 = 2;
 
 impl OpenState {
-    /// Returns whether it is open.
     pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
     }
 
-    /// Ends it; returns whether it was open.
+    /// Closes; returns whether it was open.
     pub fn close(&self) -> bool {
         self.end(CLOSED)
     }
@@ -48,7 +44,6 @@ impl OpenState {
         self.0.compare_exchange(0, how, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Returns the error of a call on a publisher that is not open.
     #[cold]
     pub fn refusal(&self) -> Error {
         let text = match self.0.load(Ordering::Acquire) {
@@ -61,7 +56,7 @@ impl OpenState {
     }
 }
 
-/// A publisher of this process, of which a forked child has none.
+/// A publisher of this process. A forked child has no entries.
 struct PublisherEntry {
     held: Weak<Mutex<NameGuard>>,
     open: Arc<OpenState>,
@@ -88,16 +83,14 @@ pub fn remember(
     all.insert(shown.to_owned(), entry);
 }
 
-/// The publisher that had the name, and is replaced now.
 pub struct Replaced {
     pub held: NameGuard,
     pub fanout: Arc<Fanout>,
-    /// Whether a publisher with the new options differs in nothing for its subscribers.
+    /// Whether subscribers notice no difference between the old and the new options.
     pub is_alike: bool,
 }
 
-/// Takes the name of the publisher of this process at an endpoint: that one is not open from now on. None if there is
-/// none.
+/// Takes the name of this process's publisher at an endpoint, and ends that publisher. Returns `None` without one.
 pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     let mut all = ALL.lock();
     let Some(entry) = all.remove(shown) else {
@@ -112,8 +105,7 @@ pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     Ok(Some(Replaced { held, fanout, is_alike: are_alike(&entry.options, options) }))
 }
 
-/// Returns the error with what the option `replace` could do about it: the name is that of an open publisher of this
-/// process.
+/// Adds a hint to the option `replace` if an open publisher of this process has the name.
 pub fn hinted(error: Error, shown: &str) -> Error {
     let all = ALL.lock();
     let is_replaceable = |entry: &PublisherEntry| entry.held.strong_count() > 0 && entry.open.is_open();
@@ -123,7 +115,7 @@ pub fn hinted(error: Error, shown: &str) -> Error {
     error
 }
 
-/// Whether subscribers cannot tell publishers with these options apart.
+/// Returns whether subscribers notice no difference between these options.
 fn are_alike(one: &Options, other: &Options) -> bool {
     let schema = |options: &Options| options.schema.as_ref().map(|schema| *schema.fingerprint());
     let files = |options: &Options| (options.mode, options.group);

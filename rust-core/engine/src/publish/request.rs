@@ -1,9 +1,8 @@
-//! Requests for the newest values of publishers, which keep nothing of them: the hello has `once`. Requests to several
-//! publishers are under way together, so that one that does not answer delays none of the others.
+//! Requests for the newest values of publishers, which keep nothing for them: the hello has `once`. Requests to several
+//! publishers run together, so a silent one does not delay the others.
 //!
-//! A publisher knows of no such reader, and may write the newest message's slot again while it is copied. Where one
-//! does so each time, because it publishes faster than this side copies, the value comes by a subscription, whose claim
-//! of the slot it respects.
+//! A publisher does not know such a reader, and may rewrite the newest message's slot during the copy. If a fast
+//! publisher does so each time, the value comes by a subscription, whose claim of the slot the publisher respects.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
@@ -29,27 +28,25 @@ use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{AnsweredCall, MIN_ANSWER_TIME};
 
-/// A publisher whose answer was out of date when it was read is asked again, so often at most.
+/// The most attempts at a publisher whose answer was out of date when it was read.
 const MAX_ATTEMPTS: u32 = 8;
 
-/// The token of what a failed attempt leaves in the set.
+/// The token of a failed attempt's events.
 const NONE: u64 = u64::MAX;
 
-/// Returns the newest value of a publisher. Does not wait for a publisher, and for its answer as long as for any, but
-/// not beyond `limit`.
+/// Returns the newest value of a publisher. Does not wait for a publisher. Its answer may take as long as any, but not
+/// longer than `limit`.
 ///
 /// # Errors
-/// `NotFound` if there is none; `Empty` if it has published nothing; `Stalled` if it does not answer, `Timeout` if the
-/// limit left it less time than any has.
+/// `NotFound` without a publisher; `Empty` if it has published nothing; `Stalled` if it does not answer; `Timeout` if
+/// the limit left it less than the usual time.
 pub fn newest(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result<Message> {
     let mut found = newest_of_each(vec![endpoint.clone()], options, limit)?;
     found.pop().map_or_else(|| Err(nothing_published()), |(_, found)| found)
 }
 
-/// The same of several publishers. All have the time of one together, as far as the process has descriptors.
-///
-/// # Errors
-/// Those of the kernel; an error of one publisher is its result.
+/// Does this for several publishers, which share the time of one as far as descriptors allow. An error of one publisher
+/// is its result.
 pub fn newest_of_each(
     mut endpoints: Vec<Endpoint>,
     options: &Options,
@@ -82,16 +79,15 @@ pub fn newest_of_each(
     Ok(found.into_iter().map(message).collect())
 }
 
-/// How a request ended.
 enum Found {
     Newest(Message),
-    /// The publisher had published more in each attempt before its newest message was copied.
+    /// The publisher published more in each attempt before its newest message was copied.
     Overtaken,
 }
 
-/// Returns the newest value of a publisher that answers, by a subscription that ends with the call.
+/// Returns the newest value by a subscription that ends with the call.
 fn subscribed(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result<Message> {
-    // The position that is kept for a `client_id` is that of the program's subscriber.
+    // The position of a `client_id` belongs to the program's own subscriber.
     let options = Options { client_id: None, ..options.clone() };
     let ends = Deadline::after(MIN_ANSWER_TIME).sooner(limit);
     let text = "the publisher had published more each time before its newest message was copied; try again, or subscribe";
@@ -100,7 +96,7 @@ fn subscribed(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result
         .map_err(at_timeout(Error::new(ErrorKind::Stalled, text)))
 }
 
-/// Takes the steps of requests until each has its result.
+/// Takes steps until each request has its result.
 fn finish(
     under_way: &mut BTreeMap<u64, Request<'_>>,
     set: &Epoll,
@@ -143,7 +139,6 @@ fn finish(
     }
 }
 
-/// A request to one publisher.
 struct Request<'a> {
     endpoint: Endpoint,
     options: &'a Options,
@@ -151,18 +146,16 @@ struct Request<'a> {
     own_hello: Hello,
     stage: Stage,
     attempts: u32,
-    /// Until when the step that is awaited has to be possible.
+    /// The deadline of the awaited step.
     ends: Deadline,
-    /// That of the call.
+    /// The deadline of the call.
     limit: Deadline,
 }
 
 enum Stage {
-    /// The publisher is to be asked.
     New,
-    /// It has not answered.
     Asked(Pending<()>),
-    /// The one frame that it sends after its hello is on its way.
+    /// The publisher's single frame after its hello is on its way.
     Delivering(Rx, String, SchemaIds),
 }
 
@@ -204,7 +197,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Takes the steps that are possible now; returns the value once it is there.
+    /// Takes the steps that are possible now. Returns the value if it has arrived.
     fn step(&mut self) -> Result<Option<Found>> {
         loop {
             let offer = || Ok(((), Vec::new()));
@@ -229,7 +222,7 @@ impl<'a> Request<'a> {
             };
             match progress? {
                 Some(Progress::Pending(pending)) => {
-                    // The time of an answer runs from the question on.
+                    // The time for an answer starts with the question.
                     self.ends = pending.late().sooner(self.limit);
                     self.stage = Stage::Asked(pending);
                     return Ok(None);
@@ -246,13 +239,13 @@ impl<'a> Request<'a> {
                 if self.attempts == MAX_ATTEMPTS {
                     return Ok(Some(Found::Overtaken));
                 }
-                // It has answered, and has as long for the next time.
+                // It has answered, and has the full time again.
                 self.ends = Deadline::after(MIN_ANSWER_TIME).sooner(self.limit);
             }
         }
     }
 
-    /// Takes the publisher's answer; returns the value where it is there already.
+    /// Takes the publisher's answer. Returns the value if it has arrived.
     fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Found>> {
         Pattern::Publish.fits(hello.pattern)?;
         let source = qualify(&owner_of(&called.stream, called.credentials.as_ref()), hello.source());
@@ -267,7 +260,7 @@ impl<'a> Request<'a> {
         match rings.newest(&mut called, hello.session, longest) {
             Ok(Received::Frame(frame)) => Ok(Some(self.message(frame, source, schemas))),
             Ok(Received::Nothing) => Err(nothing_published()),
-            // Since its answer the publisher has changed to a larger ring, or to a slot whose file came not with it.
+            // After its answer, the publisher changed to a larger ring, or to a slot whose file did not come with it.
             Ok(Received::Moved) => Ok(None),
             // It was overwritten during each of several copies.
             Err(error) if error.kind() == ErrorKind::Stalled => Ok(Some(Found::Overtaken)),

@@ -1,8 +1,8 @@
-//! Publishing to a store and reading from it: a file or a journal, which keeps values by itself.
+//! Publishing to and reading from a store: a file or a journal.
 //!
-//! Publisher and subscriber need not run at the same time, so there is no handshake: each value names its
-//! writer, and schemas are kept beside the store. The transport implements the traits of `transport::store`;
-//! this translates options.
+//! Publisher and subscriber need not run at the same time, so there is no handshake: each value names its writer, and
+//! schemas are kept in the store's directory. The transport implements the traits of `transport::store`; this module
+//! translates options.
 
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
@@ -23,13 +23,13 @@ use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::store::{Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreWriter};
 
-/// Returns whether the transport is a store, where no publisher answers at the name.
+/// Returns whether the transport is a store, whose names no publisher answers.
 pub fn is_store(transport: Transport) -> bool {
     transport.capabilities().store
 }
 
-/// Returns the options with the defaults of this transport: a file holds one value, so its delivery is
-/// `latest`, also where it is durable.
+/// Returns the options with this transport's defaults. A file holds one value, so its delivery is `latest`, even if it
+/// is durable.
 pub fn options_for(transport: Transport, options: &Options) -> Options {
     let mut options = options.clone();
     if transport.capabilities().single_value {
@@ -45,7 +45,6 @@ pub fn driver(endpoint: &Endpoint) -> Result<&'static dyn StoreDriver> {
     endpoint.transport().driver().store().ok_or_else(|| endpoint.transport().unavailable())
 }
 
-/// Translates the options for the transport.
 fn store_options(options: &Options) -> StoreOptions {
     let age = options.retain_seconds.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     StoreOptions {
@@ -72,20 +71,18 @@ fn store_options(options: &Options) -> StoreOptions {
     }
 }
 
-/// The store that a publisher writes to.
 pub struct Store {
-    /// The transport's part.
     pub writer: Box<dyn StoreWriter>,
     /// The extension of each value's header: the publisher's source and session.
     sender: Vec<u8>,
-    /// For the time-out of a write, which may wait for the lock.
+    /// For the timeout of a write, which may wait for the lock.
     options: Options,
-    /// The turn to write, where one thread may write at a time.
+    /// The turn to write, if only one thread may write at a time.
     turns: Turns,
 }
 
 impl Store {
-    /// Opens the store of an endpoint; none for a transport that is no store.
+    /// Opens the store of an endpoint; `None` for other transports.
     pub fn open(endpoint: &Endpoint, options: &Options) -> Result<Option<Store>> {
         if !is_store(endpoint.transport()) {
             return Ok(None);
@@ -94,16 +91,15 @@ impl Store {
         let author = Author { source: hello.source(), session: hello.session };
         let writer = driver(endpoint)?.writer(endpoint, &store_options(options), &author)?;
         if endpoint.transport().capabilities().history {
-            // Kept before the first message, so that each reader of one finds its schema.
+            // Kept before the first message, so that each reader finds its schema.
             stored::keep_of_history(options, endpoint)?;
         }
         let sender = extension::write(&author.source, author.session)?;
         Ok(Some(Store { writer, sender, options: options.clone(), turns: Turns::default() }))
     }
 
-    /// Writes one value and returns its number in the store. A journal assigns number and time itself, and joins the
-    /// writes of several threads into one sync. Waits for the turn and the lock of the store within the time-out of the
-    /// options.
+    /// Writes one value and returns its number. A journal assigns number and time, and joins the writes of several
+    /// threads into one sync. Waits for the turn and the store's lock within the option `timeout`.
     pub fn write(&self, payload: &Payload) -> Result<u64> {
         self.admit(payload)?;
         let mut waiting = self.options.start(Wait::default());
@@ -116,10 +112,10 @@ impl Store {
         drive::stored(|| self.writer.write(&frame, payload.body(), &mut waiting))
     }
 
-    /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal
-    /// syncs once for all of them; a file keeps the last.
+    /// Writes several values in order. Returns their count, and the error that stopped the rest. A journal syncs once
+    /// for all; a file keeps the last value.
     pub fn write_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
-        // A value that is not admitted ends them.
+        // The first refused value ends the batch.
         let admitted = payloads.iter().take_while(|payload| self.admit(payload).is_ok()).count();
         let refused = payloads.get(admitted).map_or(Ok(()), |payload| self.admit(payload));
         let payloads = &payloads[..admitted];
@@ -135,7 +131,7 @@ impl Store {
         (payloads.len(), refused)
     }
 
-    /// Admits a value, to which the store gives its number.
+    /// Admits a value. The store numbers it.
     fn admit(&self, payload: &Payload) -> Result<()> {
         let (limit, length) = (self.options.max_message_size, payload.len());
         let is_allowed = admission::content(limit, Kind::Data, 0, length).is_allowed;
@@ -143,13 +139,13 @@ impl Store {
     }
 }
 
-/// Returns a reader of the store, which need not exist yet.
+/// Returns a reader of the store, which may not exist yet.
 pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Rx> {
     let store = driver(endpoint)?;
     drive::stored(|| store.reader(endpoint, &store_options(options)))
 }
 
-/// Returns the newest value, after comparing its schema.
+/// Returns the newest value after checking its schema.
 pub fn newest(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Incoming> {
     let store = driver(endpoint)?;
     let frame = drive::stored(|| store.newest(endpoint, &store_options(options), waiting))?;

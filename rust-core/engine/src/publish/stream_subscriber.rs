@@ -1,4 +1,4 @@
-//! A subscriber with a stream of its own: its position in the history, and the sending side to it.
+//! A subscriber on a stream: its position in the history, and its sending side.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,52 +10,46 @@ use crate::sys::poll::Interest;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::{Sent, Tx};
 
-/// Where a subscriber with a stream begins.
+/// Where a subscriber on a stream begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Begin {
     /// After this number: it was connected before, or waited for the publisher.
     After(u64),
-    /// With this number, the newest one when its hello was answered; it gets later messages, too.
+    /// With this number, the newest one at its hello.
     With(u64),
 }
 
-/// A subscriber with a stream of its own.
 pub struct StreamSubscriber {
     pub id: u64,
-    /// Locked by the publishing thread and by the acceptor's.
+    /// The publishing thread and the acceptor's thread lock it.
     pub out: Mutex<Out>,
 }
 
-/// The sending side to one subscriber.
 pub struct Out {
     pub tx: Tx,
-    /// Besides an error or a full hang-up, the event that reports the subscriber's end.
+    /// The event for the subscriber's end, besides an error or a full hang-up.
     hangup_interest: Interest,
-    /// The number of the last message that the kernel has taken, or begun to take.
+    /// The last message that the kernel has taken, or begun to take.
     pub sequence: u64,
-    /// Whether the next message is the one that was the newest when the subscriber connected; its
-    /// header says so.
+    /// Whether the next message was the newest one at the hello, which its header tells.
     retained: bool,
-    /// Whether its queue was full: then its watcher is called when there is room.
+    /// Whether its queue was full. Its watcher is called when there is room.
     full: bool,
-    /// Its registration at the acceptor.
+    /// The registration at the acceptor.
     pub watched: Option<WatchedSocket>,
 }
 
 impl StreamSubscriber {
-    /// Locks the sending side.
     pub fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Out {
-    /// Returns a sending side that has sent nothing.
     pub fn new(tx: Tx, hangup_interest: Interest) -> Out {
         Out { tx, hangup_interest, sequence: 0, retained: false, full: false, watched: None }
     }
 
-    /// Sets where the subscriber begins.
     pub fn begin(&mut self, history: &History, begin: Begin) {
         match begin {
             Begin::After(number) => self.sequence = number.min(history.last()),
@@ -67,8 +61,8 @@ impl Out {
         }
     }
 
-    /// Sends the next messages until the queue is full. The others stay in the history; once that
-    /// has dropped them, the subscriber sees a gap in the numbers.
+    /// Sends the next messages until the queue is full. The others stay in the history; after the history has dropped
+    /// them, the subscriber sees a gap in the numbers.
     pub fn send_pending(&mut self, history: &History) -> Result<()> {
         if self.full {
             return Ok(());
@@ -79,7 +73,7 @@ impl Out {
             } else {
                 self.tx.try_send_many(history.all_after(self.sequence).take(RUN).map(|p| p.frame(false)))?
             };
-            // Relayed messages may leave numbers out.
+            // Relayed messages may skip numbers.
             let last = many.checked_sub(1).and_then(|before| history.all_after(self.sequence).nth(before));
             if let Some(last) = last {
                 self.sequence = last.header.sequence;
@@ -98,7 +92,7 @@ impl Out {
         Ok(())
     }
 
-    /// Returns the number of the first message that the kernel has not taken whole.
+    /// Returns the first message that the kernel has not taken completely.
     pub fn first_left(&mut self, history: &History) -> Option<u64> {
         match history.after(self.sequence) {
             Some(next) => Some(next.header.sequence),
@@ -106,21 +100,20 @@ impl Out {
         }
     }
 
-    /// Sends the last frame, if there is room for it.
+    /// Sends the last frame if there is room.
     pub fn say_farewell(&mut self, bye: &Outgoing<'_>) {
         // A program without Linkspan gets no frames.
         if !self.tx.is_plain() {
-            // An error is the end of the connection, which ends now.
+            // The connection ends now in any case.
             let _ = self.tx.try_send(bye);
         }
     }
 
-    /// Starts or stops being called when the queue has room.
     pub fn watch_room(&mut self, wanted: bool) {
         if let Some(watched) = &self.watched {
             self.full = wanted;
             let what = if wanted { self.hangup_interest | Interest::OUT } else { self.hangup_interest };
-            // Fails only for a descriptor that is not registered, and this one is.
+            // Fails only for an unregistered descriptor.
             let _ = watched.change(what);
         }
     }

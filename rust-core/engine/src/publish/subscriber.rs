@@ -1,9 +1,9 @@
-//! The subscriber: receives from a publisher, and from the next one when that has ended.
+//! The subscriber: receives from a publisher, and after its end from the next one.
 //!
-//! A [`Subscriber`] holds one feed at a time. [`Subscriber::poll_next`] is the step that all calls share. They differ
-//! in how they report missed messages, and in whether they skip messages that are not the newest.
+//! A [`Subscriber`] holds one feed at a time. All calls share the step [`Subscriber::poll_next`]. They differ in how
+//! they report missed messages, and in whether they skip to the newest message.
 //!
-//! | what | lives in |
+//! | subject | module |
 //! |---|---|
 //! | subscribing, readiness for event loops, closing | here |
 //! | receiving one message | `receiving` |
@@ -51,63 +51,57 @@ use crate::transport::kind::Transport;
 use crate::transport::name_pattern::NamePattern;
 use crate::value::{Limits, Value};
 
-/// Receives the messages of a publisher: first the newest one, then every one that follows. The publisher may
-/// start later, and may restart. A subscriber that exists before a publisher receives its messages from the first
-/// one on.
+/// Receives the messages of a publisher: first the newest one, then every later one.
 ///
-/// Any number of subscribers can read a `journal:`, whether a publisher writes to it or not. A subscriber with a
-/// `client_id` that starts again continues after the messages that it had consumed; two subscribers cannot use
-/// the same `client_id` at the same time (`AddressInUse`). Messages count as consumed at the next call that
-/// receives, or with `ack="manual"` at [`Subscriber::ack`]. The call that reads a damaged record fails with
-/// `Corrupt`; the next call continues after that record.
+/// The publisher may start later, and may restart. A subscriber that exists before a publisher receives its messages
+/// from the first one on.
 ///
-/// If a subscriber is too slow, one call fails with `Lagged` and the number of missed messages, and the next one
-/// continues with the oldest message that is left. With the option `delivery="latest"` it receives the newest
-/// message instead, with the number in [`Message::missed`]. With a `client_id` the same holds for the messages
-/// that were published after the last one that the former incarnation received: `Lagged` is followed by the newest
-/// message.
+/// Any number of subscribers can read a `journal:`, even without a running publisher. A subscriber with a `client_id`
+/// that starts again continues after the messages that it had consumed. Two subscribers cannot use one `client_id` at
+/// the same time (`AddressInUse`). Messages count as consumed at the next call that receives, or with `ack="manual"` at
+/// [`Subscriber::ack`]. The call that reads a damaged record fails with `Corrupt`; the next call continues after that
+/// record.
 ///
-/// One thread at a time receives; the call of another one fails with `InvalidState`. Threads that receive at the same
-/// time each need a subscriber of their own. Any thread may close a subscriber, which ends the wait of the receiving
+/// If a subscriber is too slow, one call fails with `Lagged` and the number of missed messages. The next call continues
+/// with the oldest message that is left. With the option `delivery="latest"`, the subscriber instead receives the
+/// newest message, with the number in [`Message::missed`]. A subscriber with a `client_id` also counts the messages
+/// that were published while it was away: `Lagged` comes first, then the newest message.
+///
+/// Only one thread at a time receives; a call of another thread fails with `InvalidState`. Threads that receive at the
+/// same time each need their own subscriber. Any thread may close a subscriber, which ends the wait of the receiving
 /// thread.
 pub struct Subscriber {
-    /// The endpoint, or all endpoints, as text for errors.
+    /// The endpoint, or all endpoints, for errors.
     shown: String,
     origin: OfProcess<MessageSource>,
     options: Options,
-    /// The limits in the options.
     limits: Limits,
     /// The receiving thread holds the lock during its wait.
     receive_state: OfProcess<Mutex<ReceiveState>>,
     event_log: OfProcess<EventLog>,
-    /// The names of a subscriber to several. Locked by the call that holds `receive_state`.
+    /// The names of a subscriber to several. The call that holds `receive_state` locks them.
     names: Option<OfProcess<Mutex<SubscribedNames<Subscriber>>>>,
-    /// The counters of those names.
     report: Option<OfProcess<Arc<Report>>>,
-    /// Whether it is one of several names, so that it never waits for its publisher.
+    /// Whether it is one of several names, and so never waits for its publisher.
     is_member: bool,
     closed: AtomicBool,
-    /// The thread that receives, so that a close in a callback of its wait is recognised.
+    /// The receiving thread, to recognise a close in a callback of its wait.
     receiving_thread: HolderMark,
     /// Ends the wait of the receiving thread.
     wake: EventFd,
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
-    /// The fork count of the process that made the subscriber.
     fork_generation: u64,
 }
 
-/// The source of the messages.
 enum MessageSource {
-    /// A publisher.
     Publisher { transport: Transport, dialler: Dialler },
-    /// A store, which is read without a publisher, and what ends the wait while it cannot be opened.
+    /// A store, which is read without a publisher, and the end of the wait while it cannot be opened.
     Store(Endpoint, Retry),
-    /// Several names.
     Names,
 }
 
 impl MessageSource {
-    /// Returns what ends the wait while there is no feed; none for several names, of which each has its own.
+    /// Ends the wait without a feed. `None` for several names, each of which has its own.
     fn retry(&self) -> Option<&Retry> {
         match self {
             MessageSource::Publisher { dialler, .. } => Some(dialler.retry()),
@@ -117,21 +111,22 @@ impl MessageSource {
     }
 }
 
-/// The most frames that a call which does not wait reads.
+/// The most frames that a call without waiting reads.
 const MAX_FRAMES_AT_ONCE: u32 = 1 << 16;
 
 impl Subscriber {
-    /// Subscribes, and connects if there is a publisher; does not wait for one. Messages that are published from now on
-    /// are received, or counted in [`Lagged`](ErrorKind::Lagged). A publisher that starts later is read from its first
-    /// message, or from the oldest one that it still has.
+    /// Subscribes, and connects if there is a publisher; does not wait for one to start.
     ///
-    /// If a publisher listens and does not answer within half a second, a later call connects, and none waits for it
-    /// beyond its own time.
-    /// [`Subscriber::events`] then begins with [`EventKind::Disconnected`](crate::EventKind::Disconnected), because
-    /// messages before that are neither received nor counted.
+    /// Messages that are published from now on are received, or counted in [`Lagged`](ErrorKind::Lagged). A publisher
+    /// that starts later is read from its first message, or from the oldest one that it still has.
     ///
-    /// The endpoint may be a pattern, in which `*` matches any characters and `?` matches one. This is the same as
-    /// [`Subscriber::of`] with that pattern alone.
+    /// If a listening publisher does not answer within half a second, a later call connects. No call waits for it
+    /// beyond its own time. [`Subscriber::events`] then begins with
+    /// [`EventKind::Disconnected`](crate::EventKind::Disconnected), because earlier messages are neither received nor
+    /// counted.
+    ///
+    /// The endpoint may be a pattern: `*` matches any characters and `?` matches one. This is equal to
+    /// [`Subscriber::of`] with one pattern.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         if NamePattern::parse(endpoint)?.is_some() {
             return Subscriber::of(&[endpoint], options);
@@ -144,12 +139,13 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Subscribes as [`Subscriber::new`] and [`Subscriber::of`] do, without waiting for the answer of a publisher: it
-    /// only begins to connect. For event loops: the descriptor is readable when an answer is there, and every call
-    /// goes on with it. Messages are received, or counted, from the answer on ([`Subscriber::has_joined`]).
+    /// Subscribes like [`Subscriber::new`] and [`Subscriber::of`], but only begins to connect.
+    ///
+    /// For event loops: the descriptor is readable after an answer, and every call continues the connection. From the
+    /// answer on, messages are received or counted ([`Subscriber::has_joined`]).
     ///
     /// # Errors
-    /// Those of [`Subscriber::of`].
+    /// Errors of [`Subscriber::of`].
     pub fn dial(names: &[&str], options: &Options) -> Result<Subscriber> {
         if let [name] = names
             && NamePattern::parse(name)?.is_none()
@@ -165,20 +161,22 @@ impl Subscriber {
 
     /// Subscribes to several endpoints and patterns, such as `["lab/a", "sim/*", "journal:sim/*"]`.
     ///
-    /// A pattern without a transport matches the names that publishers hold on this machine, over every transport
-    /// except files and journals. A pattern with a transport matches the names of that transport. Names that appear
-    /// later are added, and received from their first message. The end of a publisher is an event, and its name is
-    /// added again when its next publisher starts. [`Message::name`] is the endpoint of a message, and an error that
-    /// concerns one name has that name. Missed messages are counted for each name, in `names` of
-    /// [`Subscriber::stats`]. With `delivery="latest"` the newest message of each name is received. If a name that
-    /// matches cannot be received from, that is an event, and the name is in `refused` of the same map.
+    /// A pattern without a transport matches the publishers' names on this machine, over every transport except files
+    /// and journals. A pattern with a transport matches names of that transport. Names that appear later are added, and
+    /// received from their first message. The end of a publisher is an event, and its name is added again when its next
+    /// publisher starts.
     ///
-    /// At most 4,096 names can have a publisher at the same time. Each name needs up to 8 descriptors, and all of
-    /// them use at most half of those that the process may open. The messages of a publisher that ends before this
-    /// subscriber has connected to it are not received.
+    /// [`Message::name`] is the endpoint of a message, and an error about one name has that name. [`Subscriber::stats`]
+    /// counts missed messages for each name in `names`. With `delivery="latest"`, the newest message of each name is
+    /// received. If a matching name cannot be received from, that is an event, and the name is in `refused` of the
+    /// statistics.
+    ///
+    /// At most 4,096 names can have a publisher at the same time. Each name needs up to 8 descriptors; all names
+    /// together use at most half of the process's limit. If a publisher ends before this subscriber has connected to
+    /// it, its messages are not received.
     ///
     /// # Errors
-    /// `InvalidEndpoint` for an invalid name or pattern; the errors of watching the directory of the names.
+    /// `InvalidEndpoint` for an invalid name or pattern; errors of watching the names' directory.
     pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
         Subscriber::to_several(names, options, Patience::OfAnAnswer)
     }
@@ -188,12 +186,13 @@ impl Subscriber {
         Subscriber::to_selected(names.join(", "), parsed, options, patience)
     }
 
-    /// Subscribes to the names of this machine that `wanted` selects, over every transport with names: for a program
-    /// that receives for others. [`Subscriber::select_again`] asks it again for all names. `shown` is the endpoint in
-    /// errors.
+    /// Subscribes to the names of this machine that `wanted` selects, over every transport with names.
+    ///
+    /// For a program that receives for others. [`Subscriber::select_again`] calls `wanted` again for all names. `shown`
+    /// is the endpoint in errors.
     ///
     /// # Errors
-    /// Those of watching the directories of the names.
+    /// Errors of watching the names' directories.
     #[doc(hidden)]
     pub fn selecting(shown: &str, wanted: Wanted, options: &Options) -> Result<Subscriber> {
         let selection = (Selection::Wanted(wanted), Vec::new());
@@ -215,7 +214,7 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Returns a subscriber without a feed. `origin` has its event in the set.
+    /// Returns a subscriber without a feed. The event of `origin` is in the set.
     fn unconnected(
         shown: String,
         origin: MessageSource,
@@ -272,10 +271,9 @@ impl Subscriber {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// `Timeout` if no message arrived by the deadline, `NotFound` if there was no publisher until then, `Disconnected`
-    /// if there was one and it has ended, `Lagged` if
-    /// messages were missed (the next call continues), `InvalidState` if another thread receives or the
-    /// subscriber is closed.
+    /// `Timeout` if no message arrived by the deadline; `NotFound` if there was no publisher until then; `Disconnected`
+    /// if the publisher has ended; `Lagged` if messages were missed (the next call continues); `InvalidState` if
+    /// another thread receives or the subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let wait = wait.into();
         let waits = deadline::may_wait(&wait, self.options.timeout);
@@ -291,8 +289,8 @@ impl Subscriber {
         self.receive_within(&mut self.options.start(wait))
     }
 
-    /// Returns the error of a call that received nothing: for a publisher that this subscriber has received from, "no
-    /// listener" means that it has ended. A call that does not wait cannot tell.
+    /// Returns the error of a call that received nothing. After an earlier connection, "no listener" means that the
+    /// publisher has ended. A call that does not wait cannot tell.
     fn explained(&self, error: Error, waits: bool) -> Error {
         if waits && error.kind() == ErrorKind::NotFound && self.event_log.was_connected() {
             let text = "the publisher ended and did not start again within the time given; try again, or see why it ended";
@@ -301,8 +299,8 @@ impl Subscriber {
         self.named(error)
     }
 
-    /// Returns the error with the open names that are like this one, if there is no publisher. A subscriber to several
-    /// names waits for those that do not exist yet.
+    /// Adds similar open names to the error if there is no publisher. A subscriber to several names waits for missing
+    /// ones.
     fn named(&self, error: Error) -> Error {
         if self.names.is_some() { error } else { open_names::named(error, &self.shown) }
     }
@@ -317,16 +315,17 @@ impl Subscriber {
         self.receive_one(Wait::none()).map_err(|e| if_not_ready(e.on(&self.shown), ErrorKind::Empty))
     }
 
-    /// Waits for the next message, for loops: [`Timeout::Default`] waits without a limit here, whatever
-    /// the options say. Returns `None` once the subscriber is closed. A call that waits without a limit also returns
-    /// `None` once SIGINT or SIGTERM has asked the program to stop. Missed messages are not an error here:
-    /// [`Message::missed`] of the next message is their number.
+    /// Waits for the next message, for loops. Returns `None` after the subscriber is closed.
+    ///
+    /// [`Timeout::Default`] means no limit here, and ignores the option. A call without a limit also returns `None`
+    /// after SIGINT or SIGTERM has asked the program to stop. Missed messages are not errors: [`Message::missed`] of
+    /// the next message is their number.
     ///
     /// # Errors
-    /// Those of a wait that found nothing, as of [`Subscriber::recv`], if a time-out was given and passes.
+    /// Errors of [`Subscriber::recv`], if the given timeout passes.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let wait = wait.into();
-        // A wait without a limit ends on a signal, and the general path sets up the watch for signals.
+        // A wait without a limit ends on a signal; the general path sets up the watch for signals.
         let allowed = |state: &ReceiveState| {
             !deadline::heeds_signals(&wait, Timeout::Forever)
                 || state.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
@@ -339,12 +338,13 @@ impl Subscriber {
         self.receive(&mut waiting, true).map_err(|e| self.explained(e, waits).on(&self.shown))
     }
 
-    /// Acknowledges the last message and all before it, with `ack="manual"`. A subscriber to a journal with a
-    /// `client_id` that starts again continues after that message. Other transports keep no such
-    /// position.
+    /// Acknowledges the last message and all before it, with `ack="manual"`.
+    ///
+    /// A subscriber to a journal with a `client_id` that starts again continues after that message. Other transports
+    /// keep no such position.
     ///
     /// # Errors
-    /// `InvalidState` on a subscriber without `ack="manual"`.
+    /// `InvalidState` without `ack="manual"`.
     pub fn ack(&self) -> Result<()> {
         self.options.check_manual().map_err(|e| e.on(&self.shown))?;
         self.consume()
@@ -357,7 +357,7 @@ impl Subscriber {
         done.map_err(|e| e.on(&self.shown))
     }
 
-    /// Runs a call that receives, which may wait, with the state.
+    /// Runs a receiving call with the state. The call may wait.
     fn with_state<R>(
         &self,
         mut receive_state: MutexGuard<'_, ReceiveState>,
@@ -375,7 +375,6 @@ impl Subscriber {
         done
     }
 
-    /// Records that the delivered messages are consumed.
     fn consumed(&self, receive_state: &mut ReceiveState) -> Result<()> {
         match &self.names {
             None => receive_state.consumed(),
@@ -383,7 +382,6 @@ impl Subscriber {
         }
     }
 
-    /// Disconnects, and stops watching for signals.
     fn disconnect(&self, receive_state: &mut ReceiveState) {
         if let Some(names) = &self.names {
             names.lock().unwrap_or_else(PoisonError::into_inner).close(&receive_state.epoll);
@@ -394,8 +392,8 @@ impl Subscriber {
     /// Returns whether a message can be received without waiting.
     ///
     /// # Errors
-    /// `InvalidState` if another thread receives, or the subscriber is closed; those of a call that receives, except
-    /// for `Lagged`.
+    /// `InvalidState` if another thread receives or the subscriber is closed; the errors of a call that receives,
+    /// except `Lagged`.
     pub fn poll(&self) -> Result<bool> {
         self.lock_open()
             .and_then(|mut receive_state| {
@@ -408,7 +406,6 @@ impl Subscriber {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Locks the state of a subscriber that is open, for a call that does not wait.
     fn lock_open(&self) -> Result<MutexGuard<'_, ReceiveState>> {
         fork::check(self.fork_generation)?;
         let receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
@@ -426,14 +423,14 @@ impl Subscriber {
             if next_round(&mut waiting).is_err() {
                 break;
             }
-            // The message has the number of those of its name that were missed.
+            // The message tells the missed messages of its name.
             match self.poll_next(receive_state, &mut waiting, true) {
                 Ok(Some(message)) => {
                     receive_state.pending.push_back(message);
                     return Ok(true);
                 }
                 Ok(None) => {}
-                // The feed reports a gap once, and the call that receives has to report it.
+                // The feed reports a gap once, so the receiving call must report it.
                 Err(e) if e.kind() == ErrorKind::Lagged => {
                     receive_state.deferred_error = Some(e);
                     return Ok(true);
@@ -445,40 +442,42 @@ impl Subscriber {
         Ok(false)
     }
 
-    /// Returns what happened since the last call, oldest first.
+    /// Returns the events since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.event_log.take()
     }
 
-    /// Returns the ends of publishers since the last call of which something is missing, or may be: of one over a
-    /// socket that ended while this subscriber was behind. Their numbers are those of the `Lagged` that follows.
+    /// Returns the ends of publishers since the last call with messages that are, or may be, missing.
+    ///
+    /// These are publishers over a socket that ended before this subscriber had read everything. Their numbers are
+    /// those in the later `Lagged`.
     #[doc(hidden)]
     pub fn ends(&self) -> Vec<End> {
         self.event_log.take_ends()
     }
 
-    /// Takes the number of ends that are in no call of [`Subscriber::ends`], because too many were kept for it.
+    /// Takes the number of ends that [`Subscriber::ends`] will not return, because too many were kept.
     #[doc(hidden)]
     pub fn take_dropped_ends(&self) -> u64 {
         self.event_log.take_dropped_ends()
     }
 
-    /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it:
-    /// those that have ended since the last call, and those that last. A subscriber to one name has none. No gap is the
-    /// time in which the publisher that was connected last ends, nor one after which a publisher is connected whose
-    /// numbers say what was missed.
+    /// Returns the gaps of a subscriber to several names: those that ended since the last call, and the open ones.
+    ///
+    /// A gap is a time in which a name had a listener and this subscriber was not connected to it. A subscriber to one
+    /// name has none. Two cases are not gaps: the last connected publisher is ending, or the next connected publisher's
+    /// numbers tell the missed messages.
     pub fn gaps(&self) -> Vec<Gap> {
         self.report.as_ref().map_or_else(Vec::new, |report| report.gaps.take())
     }
 
-    /// Has all names without a connection tried at once: what is known of them then is known at the end.
+    /// Makes all unconnected names try at once, to settle their state before the end.
     #[doc(hidden)]
     pub fn hasten(&self) {
         self.of_names(|names| names.hasten());
     }
 
-    /// Returns how many names have a listener that has not answered yet. With `is_end` no later answer counts: each of
-    /// them is a gap.
+    /// Returns the number of names whose listener has not answered yet. With `is_end`, each of them becomes a gap.
     #[doc(hidden)]
     pub fn unanswered(&self, is_end: bool) -> usize {
         self.of_names(|names| {
@@ -489,7 +488,7 @@ impl Subscriber {
         })
     }
 
-    /// Does this with the names of a subscriber to several, in the process that made it.
+    /// Calls `what` with the names of a subscriber to several, in the process that made it.
     fn of_names<T: Default>(&self, what: impl FnOnce(&SubscribedNames<Subscriber>) -> T) -> T {
         match &self.names {
             Some(names) if fork::check(self.fork_generation).is_ok() => {
@@ -499,13 +498,12 @@ impl Subscriber {
         }
     }
 
-    /// Returns the endpoint, with its transport; for several names, the names and patterns as they were given.
+    /// Returns the endpoint with its transport, or for several names the given names and patterns.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }
 
-    /// Returns a descriptor for an event loop: readable while [`Subscriber::try_recv`] has something
-    /// to do.
+    /// Returns a descriptor for an event loop. It is readable while [`Subscriber::try_recv`] has work.
     pub fn fileno(&self) -> Result<RawFd> {
         let watched = self.lock_open().and_then(|mut receive_state| {
             receive_state.watched = true;
@@ -529,22 +527,21 @@ impl Subscriber {
         Value::Map(stats)
     }
 
-    /// Stops receiving. The call of a thread that waits in [`Subscriber::next`] returns `None`.
+    /// Stops receiving. A thread that waits in [`Subscriber::next`] gets `None`.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         if fork::check(self.fork_generation).is_err() {
             return;
         }
         self.wake.wake();
-        // In a callback of this thread's own wait, the call that waits closes the state.
+        // In a callback of this thread's own wait, the waiting call closes the state.
         if !self.receiving_thread.is_this_thread() {
-            // A thread that waits was woken and releases the lock.
+            // A waiting thread was woken and releases the lock.
             let mut receive_state = self.receive_state.lock().unwrap_or_else(PoisonError::into_inner);
             self.disconnect(&mut receive_state);
         }
     }
 
-    /// Returns the error of a call on a closed subscriber.
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
     }

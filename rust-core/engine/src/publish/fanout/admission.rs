@@ -1,4 +1,4 @@
-//! Admission of subscribers, and the watchers that the acceptor calls for them later.
+//! Admits subscribers, and watches their connections.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use crate::transport::acceptor::{IncomingHandshake, RawConnection, WatchedSocket
 use crate::transport::plain::{self, Division};
 use crate::transport::stream::Stream;
 
-/// A subscriber with a socket of its own whose hello is being answered.
+/// A subscriber on a stream whose hello is being answered.
 pub struct Unadmitted(Arc<Fanout>);
 
 impl Drop for Unadmitted {
@@ -25,9 +25,9 @@ impl Drop for Unadmitted {
 }
 
 impl Fanout {
-    /// Admits a subscriber of this session to the ring; one that was connected before, or waited, continues after the
-    /// number `after`. Returns the descriptors for it, the number of its newest message, and the id for
-    /// [`Fanout::answered`]. With `once` the subscriber reads the newest value only, and is not kept.
+    /// Admits a subscriber of this session to the ring. It continues after the number `after` if it was connected or
+    /// waiting before. Returns its descriptors, the newest number, and the id for [`Fanout::answered`]. With `once`,
+    /// the subscriber reads only the newest value and is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         handshake: &mut IncomingHandshake,
@@ -36,8 +36,7 @@ impl Fanout {
         knows_slots: bool,
     ) -> Result<(Vec<OwnedFd>, u64, u64)> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        // Under one lock, so that a subscriber which gets this ring is also woken for later
-        // messages in it.
+        // Under one lock: a subscriber that gets this ring is also woken for its later messages.
         let mut state = self.state();
         let FanoutState {
             outlet: Outlet::Shared { tx, subscribers, without_slots, growth },
@@ -48,7 +47,7 @@ impl Fanout {
             return Ok((Vec::new(), 0, id));
         };
         let newest = numbers.newest();
-        // A new one begins with the newest message, or, where there is none, with the next one.
+        // A new subscriber begins with the newest message, or with the next one if there is none.
         let before = after.unwrap_or(if newest > 0 { newest.saturating_sub(1) } else { numbers.last() });
         if !once && let Some(growth) = growth.take() {
             growth.grow(tx);
@@ -74,7 +73,7 @@ impl Fanout {
         Ok((descriptors, newest, id))
     }
 
-    /// Records that the hello of this subscriber was answered: from now on it counts.
+    /// Marks the hello of this subscriber as answered. From now on it counts.
     pub fn answered(&self, id: u64) {
         if let Outlet::Shared { tx, subscribers, .. } = &mut self.state().outlet {
             tx.readers().into_iter().for_each(|readers| readers.answered(id));
@@ -86,24 +85,23 @@ impl Fanout {
         self.changed.wake();
     }
 
-    /// Counts a subscriber with a socket of its own from the moment in which its hello is decided on. It may
-    /// read the answer, and no longer be marked as waiting, before [`Fanout::admit_to_stream`] is called:
-    /// [`Fanout::drain`] waits for it meanwhile.
+    /// Counts a subscriber on a stream from the decision on its hello. It may read the answer and remove its mark
+    /// before [`Fanout::admit_to_stream`] is called; [`Fanout::drain`] waits for it in between.
     pub fn unadmitted(self: &Arc<Self>) -> Unadmitted {
         self.unadmitted.fetch_add(1, Ordering::AcqRel);
         Unadmitted(self.clone())
     }
 
-    /// Returns the memory file for a subscriber with a socket of its own: it has the number of the last message. None
-    /// where there is no memory for it: then the subscriber learns that number by the farewell alone.
+    /// Returns the memory file with the last number for a subscriber on a stream. Without memory returns `None`; then
+    /// only the farewell tells the number.
     pub fn last_number(&self) -> Option<OwnedFd> {
         let state = &mut *self.state();
         let Outlet::Each { last, .. } = &mut state.outlet else { return None };
         last.for_peer(state.session.last()).ok()
     }
 
-    /// Admits a subscriber with a socket of its own, after its hello was answered. Sends its first
-    /// messages; with `once`, no others follow.
+    /// Admits a subscriber on a stream after the answer to its hello, and sends its first messages. With `once`, no
+    /// others follow.
     pub fn admit_to_stream(
         self: &Arc<Self>,
         stream: Stream,
@@ -111,8 +109,8 @@ impl Fanout {
         once: bool,
         begin: Begin,
     ) {
-        // A small queue makes a slow subscriber miss messages rather than read old ones. If the kernel
-        // refuses, it queues more.
+        // A small queue makes a slow subscriber miss messages instead of reading old ones. If the kernel refuses, it
+        // queues more.
         let _ = self.buffer.map(|bytes| stream.limit_send_queue(bytes));
         let tx = Tx::of_stream(stream, self.checked);
         let mut out = Out::new(tx, Interest::RDHUP);
@@ -136,12 +134,11 @@ impl Fanout {
         self.keep(state, out, watched);
     }
 
-    /// Admits a program without Linkspan: it gets the newest value as a line, and then all that
-    /// follow.
+    /// Admits a program without Linkspan: it gets the newest value as a line, then all later ones.
     pub fn admit_without_hello(self: &Arc<Self>, connection: RawConnection, division: Division) {
         let _ = self.buffer.map(|bytes| connection.stream.limit_send_queue(bytes));
         let (tx, _) = plain::link(connection.stream.clone(), division, 0, false);
-        // A closed sending side is not the end of such a subscriber, which may close it at once.
+        // Such a subscriber may close its sending side at once and still read.
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
         let Outlet::Each { history, .. } = &mut state.outlet else { return };
@@ -189,7 +186,7 @@ impl Watcher for DisconnectWatcher {
     }
 }
 
-/// Sends more when a slow subscriber has room again.
+/// Sends more after a slow subscriber has room again.
 struct RoomWatcher {
     fanout: Weak<Fanout>,
     subscriber: Weak<StreamSubscriber>,

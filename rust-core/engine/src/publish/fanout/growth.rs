@@ -1,23 +1,20 @@
-//! A ring that begins small, and grows when it is needed: that of a relay. A bridge has thousands of them, of which few
-//! have subscribers.
+//! A relay's ring, which begins small and grows when needed. A bridge has thousands of relays, most of them without
+//! subscribers.
 //!
-//! It grows with the first subscriber, and where messages come so fast that a subscriber which is about to connect
-//! could find the first ones overwritten. What is in the ring goes into the larger one.
+//! The ring grows with the first subscriber. It also grows if messages come so fast that a connecting subscriber could
+//! find its first messages overwritten. The larger ring takes over the messages.
 
 use std::time::{Duration, Instant};
 
 use crate::transport::Tx;
 
-/// Bytes of the small ring.
 pub const SMALL: usize = 32 << 10;
-/// Bytes of a message beside its body, about.
+/// Bytes of a message besides its body, roughly.
 const OVERHEAD: usize = 64;
-/// A subscriber that waits for a publisher connects in much less time.
+/// A waiting subscriber connects in much less time.
 const SOON: Duration = Duration::from_secs(10);
 
-/// When a small ring grows.
 pub struct Growth {
-    /// Bytes of the larger ring.
     full: usize,
     /// Bytes of the messages since this time.
     bytes: usize,
@@ -25,12 +22,11 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Returns when a ring of [`SMALL`] bytes grows to `full`.
     pub fn to(full: usize) -> Growth {
         Growth { full, bytes: 0, since: Instant::now() }
     }
 
-    /// Counts a message that is about to be published, and returns whether the ring is to grow before.
+    /// Counts a message before it is published. Returns whether the ring must grow first.
     pub fn is_due(&mut self, body: usize) -> bool {
         self.bytes += body + OVERHEAD;
         if self.bytes < SMALL / 2 {
@@ -43,7 +39,7 @@ impl Growth {
         false
     }
 
-    /// Makes the ring the larger one. Where there is no memory for it, the small one stays: it overwrites sooner.
+    /// Replaces the ring by the larger one. Without memory the small ring stays, and overwrites sooner.
     pub fn grow(self, tx: &mut Tx) {
         let _ = tx.readers().map(|readers| readers.grow(self.full));
     }

@@ -1,5 +1,4 @@
-//! The slots of a publisher for what is encoded or written by the program: loans, long arrays, and the long body of a
-//! value that is published at once.
+//! The publisher's slots for loans, long arrays, and long bodies of values that are published at once.
 
 use bytes::Bytes;
 
@@ -9,23 +8,22 @@ use crate::message::Lender;
 use crate::transport::WritableSlot;
 
 impl Fanout {
-    /// Lends memory for an array that subscribers view where it lies; `None` where no slot is free.
+    /// Lends memory for an array that subscribers view in place. `None` if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         self.slots.as_ref()?.lend_writable(length)
     }
 
-    /// Lends memory for bytes around which the rest of their message is written; `None` where no slot is free.
+    /// Lends memory for bytes, with room for the rest of their message around them. `None` if no slot is free.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         self.slots.as_ref()?.lend_with_margins(length)
     }
 
-    /// Returns the lender of slots for the long arrays of a message; `None` for a transport without
-    /// slots.
+    /// Returns the lender of slots for long arrays, `None` for a transport without slots.
     pub fn lender(&self) -> Option<&dyn Lender> {
         self.slots.as_ref().map(|_| self as &dyn Lender)
     }
 
-    /// Returns the same for a value that is published as soon as it is encoded: its long body is encoded in a slot.
+    /// Returns the lender for a value that is published right after encoding: its long body is encoded in a slot.
     pub fn lender_at_once(&self) -> Option<AtOnce<'_>> {
         self.slots.as_ref().map(|_| AtOnce(self))
     }
@@ -49,18 +47,17 @@ impl Lender for Fanout {
     }
 
     fn lend_memory(&self, _: usize, _: usize) -> Option<WritableSlot> {
-        // As below.
         None
     }
 
     fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
-        // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would
-        // occupy the slots.
+        // The ring's writer copies the body into a slot at publication. A body that is encoded early would occupy a
+        // slot while it waits.
         None
     }
 }
 
-/// The lender for a value that is published as soon as it is encoded.
+/// The lender for a value that is published right after encoding.
 pub struct AtOnce<'a>(&'a Fanout);
 
 impl Lender for AtOnce<'_> {
@@ -81,7 +78,7 @@ impl Lender for AtOnce<'_> {
     }
 
     fn lend_body(&self, body: &[u8]) -> Option<Bytes> {
-        // The ring's writer copies it, which counts it.
+        // The ring's writer copies and counts it.
         self.0.lend_body(body)
     }
 }

@@ -1,6 +1,6 @@
-//! The session of a publisher: it admits each message where those of channels are admitted, and gives it its number.
+//! A publisher's session: admits messages by the rules of channels, and numbers them.
 //!
-//! It has no peer and no link, and keeps nothing to be sent again: what a subscriber has not received, it misses.
+//! It has neither peer nor link, and keeps nothing to send again. Subscribers miss what they do not receive.
 
 use crate::channel::session_state::admission::{self, Obstacle, Terms, Ticket, content};
 use crate::error::{Error, ErrorKind, Result, over_message_limit};
@@ -9,27 +9,24 @@ use crate::message::Payload;
 use crate::session::connection::NoPage;
 use crate::session::{Acknowledge, Connection};
 
-/// That session.
 pub struct PublisherSession {
     connection: Connection<u64, NoPage>,
-    /// Whether something was published.
     has_newest: bool,
     /// The longest message in bytes.
     limit: u64,
 }
 
-/// What is admitted goes over no link of the session.
+/// Admitted messages go over no link of the session.
 const TERMS: Terms = Terms { link: 0, session: 0, looked: true };
 
 impl PublisherSession {
-    /// Returns the session of this number, whose first message has the number `first`.
     pub fn new((session, first): (u64, u64), limit: u64) -> PublisherSession {
         let mut connection = Connection::new(session, None, Acknowledge::Auto);
         connection.outbox.continue_behind(first.saturating_sub(1));
         PublisherSession { connection, has_newest: false, limit }
     }
 
-    /// Returns the number of the last message; before the first one, the number before it.
+    /// Returns the number of the last message, or before the first message the number before it.
     pub fn last(&self) -> u64 {
         self.connection.outbox.last()
     }
@@ -39,10 +36,7 @@ impl PublisherSession {
         if self.has_newest { self.last() } else { 0 }
     }
 
-    /// Admits a message.
-    ///
-    /// # Errors
-    /// `TooLarge`; `InvalidState` once the numbers have run out.
+    /// Admits a message. `TooLarge`; `InvalidState` after the numbers have run out.
     #[inline]
     pub fn admit(&mut self, payload: &Payload) -> Result<Ticket> {
         let length = payload.len();
@@ -50,10 +44,8 @@ impl PublisherSession {
         admitted.map_err(|obstacle| refused(obstacle, length, self.limit))
     }
 
-    /// Admits the first ones of several messages, at least one. Returns the ticket of the first one and their number.
-    ///
-    /// # Errors
-    /// As [`PublisherSession::admit`], of the first one.
+    /// Admits the first of several messages, at least one. Returns the first ticket and their count. Fails as
+    /// [`PublisherSession::admit`] for the first message.
     pub fn admit_run(&mut self, payloads: &[Payload]) -> Result<(Ticket, usize)> {
         let lengths = payloads.iter().map(Payload::len);
         let first = lengths.clone().next().unwrap_or(0);
@@ -62,19 +54,19 @@ impl PublisherSession {
         admitted.map_err(|obstacle| refused(obstacle, first, self.limit))
     }
 
-    /// Leaves out the numbers up to this one; what follows has the next. Goes back where that was not sent.
+    /// Skips the numbers up to this one. Goes back if that message was not sent.
     pub fn continue_behind(&mut self, last: u64) {
         self.connection.outbox.continue_behind(last);
     }
 
-    /// Records that the subscribers have been given an admitted message, or can read it. Returns its number.
+    /// Records that subscribers got an admitted message or can read it. Returns its number.
     #[inline]
     pub fn sent(&mut self, ticket: &Ticket) -> u64 {
         self.has_newest = true;
         self.connection.sent(ticket).0
     }
 
-    /// Records the same of so many messages of a run, and takes back the numbers of the others.
+    /// Records this for the first `count` messages of a run, and takes back the numbers of the others.
     pub fn sent_run(&mut self, first: &Ticket, count: usize) {
         (0..count).for_each(|_| {
             self.sent(first);
@@ -83,7 +75,6 @@ impl PublisherSession {
     }
 }
 
-/// Returns the error for an obstacle of a message of this length.
 #[cold]
 fn refused(obstacle: Obstacle, length: usize, limit: u64) -> Error {
     match obstacle {

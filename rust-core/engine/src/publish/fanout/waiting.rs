@@ -1,4 +1,4 @@
-//! Waits of a publishing program: until subscribers have connected, and until each has been sent everything.
+//! Waits of a publisher: for subscribers to connect, and until each has got everything.
 
 use std::iter;
 use std::os::fd::AsFd;
@@ -12,26 +12,22 @@ use crate::error::{Error, ErrorKind, Result, counted};
 use crate::planted;
 use crate::sys::timer::Timer;
 
-/// What each subscriber must have received before the wait ends.
+/// The messages that each subscriber must have before the wait ends.
 #[derive(Clone, Copy, Debug)]
 enum DrainGoal {
-    /// What it cannot get after the publisher has ended: the ring, or all messages in its own stream.
+    /// Those that are lost with the publisher: the ring itself, or all messages of its stream.
     Rest,
-    /// The messages up to this number: it has read them in the ring, or the kernel has taken them for its stream.
+    /// Those up to this number: read in the ring, or taken by the kernel for its stream.
     UpTo(u64),
 }
 
-/// The pause between the first poll of the ring and the second; it doubles with each poll.
+/// The pause after the first poll of the ring. It doubles with each poll.
 const FIRST_LOOK: Duration = Duration::from_micros(100);
-/// The longest pause between two polls.
 const LAST_LOOK: Duration = Duration::from_millis(5);
 
 impl Fanout {
-    /// Waits until each subscriber that is still connected has received what it cannot get after the publisher has
-    /// ended.
-    ///
-    /// # Errors
-    /// `Timeout` with the number of subscribers that read too slowly.
+    /// Waits until each connected subscriber has everything that it cannot get after the publisher's end. `Timeout`
+    /// with the number of slow subscribers.
     pub fn drain(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_until(waiting, true, || {
             let (lagging, _) = self.lagging(DrainGoal::Rest);
@@ -44,14 +40,11 @@ impl Fanout {
         })
     }
 
-    /// Waits until each subscriber that is still connected has been given what was published before.
-    ///
-    /// # Errors
-    /// `Timeout` with the number of messages that are left for the slowest subscriber; with the same number the error
-    /// of `check`, which says whether the publisher is open.
+    /// Waits until each connected subscriber has been given all earlier messages. `Timeout` with the number of messages
+    /// left for the slowest subscriber; the error of `check` (is the publisher open?) has that number as well.
     pub fn flush(&self, waiting: &mut Waiting<'_>, check: impl Fn() -> Result<()>) -> Result<()> {
         let given = DrainGoal::UpTo(self.newest());
-        // A subscriber that reads the ring wakes no publisher: its page says how far it is.
+        // Readers of a ring do not wake the publisher: their pages tell their positions.
         self.wait_until(waiting, !self.is_shared, || {
             let (lagging, left) = self.lagging(given);
             if lagging == 0 {
@@ -69,20 +62,20 @@ impl Fanout {
         })
     }
 
-    /// Sends as much as possible. Returns how many subscribers have not received what `given` says, and how many
-    /// messages, up to the number in it, the slowest of them still lacks.
+    /// Sends as much as possible. Returns the number of subscribers that do not meet the goal, and the number of
+    /// messages that the slowest of them lacks.
     fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
         let state = &mut *self.state();
-        // A publisher that has ended has no subscribers any more.
+        // An ended publisher has no subscribers.
         if let (Some(first), DrainGoal::UpTo(last)) = (state.first_left, given)
             && first <= last
         {
             count(last - first + 1);
         }
         match (&mut state.outlet, given) {
-            // Subscribers that have the ring can read it after the publisher has ended.
+            // Subscribers with the ring can read it after the publisher's end.
             (Outlet::Shared { tx, subscribers, .. }, DrainGoal::Rest) => {
                 subscribers.iter().filter(|one| !one.has_joined(tx)).for_each(|_| count(1));
             }
@@ -93,7 +86,7 @@ impl Fanout {
             (Outlet::Each { history, subscribers, .. }, given) => {
                 for subscriber in &*subscribers {
                     let mut out = subscriber.out();
-                    // The acceptor sees the end of a connection too.
+                    // The acceptor also sees the end of a connection.
                     if out.send_pending(history).is_err() {
                         continue;
                     }
@@ -102,7 +95,7 @@ impl Fanout {
                         DrainGoal::UpTo(last) => last,
                     };
                     match history.after(out.sequence).map(|next| next.header.sequence) {
-                        // What has dropped out of the history is missed, and not left.
+                        // Messages that the history has dropped are missed, not left.
                         Some(next) if next <= last => count(last - next + 1),
                         // A part of the last message may have been sent.
                         _ if out.sequence == last && matches!(out.tx.flush(), Ok(false)) => count(1),
@@ -118,10 +111,8 @@ impl Fanout {
         (lagging, left)
     }
 
-    /// Waits until `count` subscribers are connected.
-    ///
-    /// # Errors
-    /// `Timeout` with the number that are connected; that of `check`, which says whether the publisher is open.
+    /// Waits until `count` subscribers are connected. `Timeout` with the number of connected ones, or the error of
+    /// `check` (is the publisher open?).
     pub fn wait_for_subscribers(
         &self,
         count: usize,
@@ -140,25 +131,24 @@ impl Fanout {
         })
     }
 
-    /// Makes the calls that wait look again whether their publisher is open.
+    /// Makes waiting calls check again whether their publisher is open.
     pub fn wake_waiting(&self) {
         self.changed.wake();
     }
 
-    /// Ends the publisher's calls with this error: no subscriber can connect any more.
+    /// Ends the publisher's calls with this error: no more subscribers can connect.
     pub fn fail(&self, error: &Error) {
         let _ = self.failed.set(error.clone());
         self.wake_waiting();
     }
 
-    /// # Errors
-    /// Why no subscriber can connect any more.
+    /// Fails if no more subscribers can connect.
     pub fn check(&self) -> Result<()> {
         self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits until `missing` returns `None`; at the deadline fails with the error that it returns, and at once where
-    /// it fails. Without a wake-up (`wakes` is false) it polls, with a growing pause.
+    /// Waits until `missing` returns `None`. Fails with the error in its result at the deadline, and with its own error
+    /// at once. Without wake-ups (`wakes` is false) polls with a growing pause.
     pub fn wait_until(
         &self,
         waiting: &mut Waiting<'_>,

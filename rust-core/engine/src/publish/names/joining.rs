@@ -1,4 +1,4 @@
-//! Joining names and leaving them: those that exist, that appear, that do not answer, and that refuse.
+//! Joins and leaves names: existing, appearing, silent and refusing ones.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::Listener;
 
-/// The time between two looks at names for whose publishers' files this process has no descriptor.
+/// The pause while this process has too few descriptors for the publishers' files.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl<R: Receiver> SubscribedNames<R> {
-    /// Waits until the names that exist now are connected: messages that are published from then on are received. A
-    /// listener that does not answer has as long as for any call; all of them have it together.
+    /// Waits until the existing names are connected, so that later messages are received. All silent listeners together
+    /// have the time of one call.
     pub(super) fn connect_all(&mut self, log: &EventLog) -> Result<()> {
         let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
         let (set, mut found) = (Epoll::new()?, Vec::new());
@@ -54,7 +54,7 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Goes on with the connections under way, without waiting. Returns whether all their listeners have answered.
+    /// Continues the connections under way, without waiting. Returns whether all listeners have answered.
     pub fn connect_some(&mut self, log: &EventLog) -> bool {
         let mut have_all = true;
         for (token, member) in &mut self.members {
@@ -71,11 +71,9 @@ impl<R: Receiver> SubscribedNames<R> {
         have_all
     }
 
-    /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to
-    /// begin where it was not received from before.
-    ///
-    /// # Errors
-    /// Those of a name that the program gave; one that only fits a pattern is noted as refused.
+    /// Subscribes to the name. Does nothing if already subscribed or if the name has no publisher. `resume` is the
+    /// start of a name without an earlier position. Fails only for a name that the program gave; other failures are
+    /// noted as refusals.
     pub(super) fn join(
         &mut self,
         endpoint: &Endpoint,
@@ -102,7 +100,7 @@ impl<R: Receiver> SubscribedNames<R> {
         let left = self.left.get(&name).copied();
         let resume = left.map(|left| left.after).or(resume);
         let mut options = self.options.clone();
-        // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
+        // A store that appears later is read from its beginning, as by a subscriber to this one store.
         if resume.is_some()
             && endpoint.transport().capabilities().history
             && matches!(options.from, None | Some(StartAt::Newest))
@@ -117,7 +115,7 @@ impl<R: Receiver> SubscribedNames<R> {
             Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
         };
         receiver.was_connected_to(left.and_then(|left| left.listener));
-        // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
+        // `take` handles the outcome of the first attempt; the receiver's set reports a later answer.
         let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
         receiver.set_watched()?;
         let token = self.next_token;
@@ -148,8 +146,8 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that a name cannot be received from. One that the program gave has its own event that ends the wait; one
-    /// that only fits is tried again after a pause.
+    /// Notes that a name cannot be received from. A name of a pattern is tried again after a pause. A given name has
+    /// its own event that ends the wait.
     pub(super) fn refuse(
         &mut self,
         endpoint: &Endpoint,
@@ -179,18 +177,18 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Sets the timer to the first name that is to be tried again.
+    /// Sets the timer to the first due name.
     pub(super) fn arm(&self) {
         let refused = self.refused.values().map(|refused| refused.due);
         let paused = (!self.without_descriptor.is_empty()).then(|| Instant::now() + PAUSE);
-        // The timer is made and open, so that the kernel has no reason to refuse.
+        // The timer is open, so the kernel has no reason to refuse.
         let _ = match refused.chain(paused).min() {
             Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
             None => self.timer.disarm(),
         };
     }
 
-    /// Asks the names again for whose publishers' files this process had no descriptor left.
+    /// Asks the names again for which this process had no descriptor left.
     pub(super) fn look_for_descriptors(&mut self, epoll: &Epoll) -> Result<()> {
         for token in std::mem::take(&mut self.without_descriptor) {
             let Some(member) = self.members.get_mut(&token) else { continue };
@@ -202,12 +200,11 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that the refused names which are due have appeared.
     pub(super) fn retry(&mut self) {
         let now = Instant::now();
         let mut due = Vec::new();
         for refused in self.refused.values_mut().filter(|refused| refused.due <= now) {
-            // Joined in its round, after which it is due again by then.
+            // Joined in this round; a failure sets the next time.
             refused.due = now + redial::LONGEST;
             due.push(refused.endpoint.clone());
         }
@@ -215,10 +212,7 @@ impl<R: Receiver> SubscribedNames<R> {
         self.arm();
     }
 
-    /// Notes why a name is not connected.
-    ///
-    /// # Errors
-    /// Those of a name that the program gave.
+    /// Notes why a name is not connected. Fails for a name that the program gave.
     pub(super) fn note_unconnected(
         &mut self,
         token: u64,
@@ -230,11 +224,11 @@ impl<R: Receiver> SubscribedNames<R> {
         let tried = member.receiver.tried();
         let (endpoint, name, is_given) = (member.endpoint.clone(), member.name.clone(), member.is_given);
         match why.kind() {
-            // Its listener has not answered yet, or the next attempt is not due.
+            // The listener has not answered yet, or the next attempt is not due.
             ErrorKind::Timeout => return Ok(()),
             // Its successor is a new name in the directory.
             ErrorKind::NotFound => {
-                // A name that only fits has appeared, and is there no more.
+                // A name of a pattern has appeared and vanished.
                 let has_vanished = !is_given && member.is_later && tried.last.is_none();
                 if has_vanished && !member.was_connected && !self.refused.contains_key(&name) {
                     if self.report.gaps.missed(&name, tried.last) {
@@ -254,14 +248,14 @@ impl<R: Receiver> SubscribedNames<R> {
                     self.lives.forget(&name);
                 }
             }
-            // It is no publisher.
+            // It is not a publisher.
             ErrorKind::InvalidState if !is_given => {
                 self.lives.forget(&name);
                 let has_reappeared = member.has_reappeared;
                 self.report.accept(&name, &mut self.refused);
                 if has_reappeared {
-                    // It answered before another program took the name, of which the directory tells once: joined again
-                    // in a later round, when this member is left.
+                    // It answered before another program took the name, which the directory reports once: joined again
+                    // in a later round, after this member is left.
                     self.appear(endpoint);
                 }
             }
@@ -294,7 +288,7 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Looks at the names of which something has happened: whether all their publishers are known of.
+    /// Checks the names with news: whether all their publishers are known.
     pub(super) fn settle_due(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let due = self.lives.take_due();
         if !due.is_empty() && !self.taken.is_empty() {
@@ -314,8 +308,8 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Tells of the publishers of a name that have come and gone unmet, if the listener that the name belongs to now
-    /// `is_known`: then all those before it are known of.
+    /// Reports publishers of a name that came and went unmet, if `is_known` holds for the name's current listener: then
+    /// all earlier ones are known.
     fn settle(
         &mut self,
         name: &Arc<str>,
@@ -327,7 +321,7 @@ impl<R: Receiver> SubscribedNames<R> {
         if !self.lives.is_open(name) && self.taken.is_empty() {
             return Ok(());
         }
-        // Before the look at the name: what comes later is of a later listener.
+        // Before the look at the name: later events belong to a later listener.
         self.take_all_news(epoll, log)?;
         if !self.lives.is_open(name) {
             return Ok(());
@@ -343,7 +337,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that a name has appeared.
     pub(super) fn appear(&mut self, endpoint: Endpoint) {
         if self.is_search_due {
             return;
@@ -356,7 +349,6 @@ impl<R: Receiver> SubscribedNames<R> {
         }
     }
 
-    /// Joins some of the names that have appeared.
     pub(super) fn join_some(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         if self.appeared.is_empty() && std::mem::take(&mut self.is_search_due) {
             let found = fitting(&self.selection)?.into_iter();

@@ -1,4 +1,4 @@
-//! The publishers of each name of a subscriber to several, and the names of which something has happened.
+//! The publishers of each name of a subscriber to several, and the names with news.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,11 +8,10 @@ use crate::channel::event_log::EventLog;
 use crate::publish::lives::{OfName, UNCOUNTED};
 use crate::transport::place::Listener;
 
-/// The publishers of all names.
 #[derive(Debug, Default)]
 pub struct Lives {
     names: HashMap<Arc<str>, OfName>,
-    /// The names of which something has happened since the last look.
+    /// Names with news since the last look.
     due: Vec<Arc<str>>,
 }
 
@@ -30,7 +29,6 @@ impl Lives {
         }
     }
 
-    /// Notes that a listener has taken a name.
     pub fn arrived(&mut self, name: &Arc<str>) {
         if let Some(of) = self.of(name) {
             of.arrived += 1;
@@ -38,7 +36,7 @@ impl Lives {
         }
     }
 
-    /// Notes a connection to a publisher of this incarnation. One that is connected again is met once.
+    /// Notes a connection to a publisher of this incarnation. A reconnection does not count again.
     pub fn met(&mut self, name: &Arc<str>, incarnation: u64, listener: Option<Listener>) {
         let Some(of) = self.of(name) else { return };
         if of.met(incarnation, listener) {
@@ -46,7 +44,6 @@ impl Lives {
         }
     }
 
-    /// Notes that one was told as a gap.
     pub fn told(&mut self, name: &Arc<str>) {
         if let Some(of) = self.of(name) {
             of.told += 1;
@@ -58,23 +55,23 @@ impl Lives {
         self.names.get(name).is_some_and(OfName::is_open)
     }
 
-    /// Returns how many were neither met nor told: no other one comes of those that have arrived.
+    /// Returns how many were neither met nor told. None of them can come later.
     pub fn settle(&mut self, name: &str) -> u64 {
         self.names.get_mut(name).map_or(0, OfName::settle)
     }
 
-    /// Forgets a name: nobody has it, or who has it is no publisher.
+    /// Forgets a name that nobody holds, or whose holder is not a publisher.
     pub fn forget(&mut self, name: &str) {
         self.names.remove(name);
     }
 
-    /// Begins anew and reports it: the kernel has dropped what has happened until now.
+    /// Starts again after the kernel has dropped events, and reports that.
     pub fn lost(&mut self, log: &EventLog) {
         self.reset();
         log.disconnected(UNCOUNTED.to_owned());
     }
 
-    /// Begins anew: what has happened until now is not known.
+    /// Starts again, because earlier events are unknown.
     pub fn reset(&mut self) {
         self.names.values_mut().for_each(|of| {
             of.settle();
@@ -82,7 +79,6 @@ impl Lives {
         self.due.clear();
     }
 
-    /// Takes the names of which something has happened.
     pub fn take_due(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.due)
     }

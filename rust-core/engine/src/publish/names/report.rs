@@ -1,4 +1,4 @@
-//! What any thread may read of the names of a subscriber: counters, refusals, gaps.
+//! The data of a subscriber's names that any thread may read: counters, refusals, gaps.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,27 +10,24 @@ use crate::session::redial::Redial;
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 
-/// The most names that have a publisher at a time, and the most names of which anything is kept.
+/// The most names that have a publisher at a time, and the most names that are kept.
 pub const MAX_NAMES: usize = 4096;
 
-/// When a name that is refused is tried again.
+/// The next attempt at a refused name.
 pub struct Refused {
     pub endpoint: Endpoint,
     pub redial: Redial,
     pub due: Instant,
 }
 
-/// What any thread may read.
 #[derive(Default)]
 pub struct Report {
     counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
-    /// Why names that fit cannot be received from.
+    /// Why matching names cannot be received from.
     refused: Mutex<BTreeMap<Arc<str>, String>>,
-    /// When names had a listener and there was no connection.
     pub gaps: Gaps,
 }
 
-/// The counters of one name.
 #[derive(Default)]
 pub(super) struct Counters {
     pub(super) received: AtomicU64,
@@ -38,7 +35,7 @@ pub(super) struct Counters {
 }
 
 impl Report {
-    /// Adds the counters of each name, and the reasons of those that are refused.
+    /// Adds each name's counters, and the reasons of refused names.
     pub fn add_to(&self, stats: &mut Map) {
         let count = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,17 +49,17 @@ impl Report {
         stats.insert("refused".into(), Value::Map(refused.collect()));
     }
 
-    /// Returns the counters of a name, which go on where it had some.
+    /// Returns the counters of a name, which continue earlier ones.
     pub(super) fn counters_of(&self, name: &Arc<str>) -> Arc<Counters> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         if counters.len() >= 2 * MAX_NAMES && !counters.contains_key(name) {
-            // Those of names that are received from have another owner.
+            // Names that are received from own their counters as well.
             counters.retain(|_, one| Arc::strong_count(one) > 1);
         }
         counters.entry(name.clone()).or_default().clone()
     }
 
-    /// Keeps why a name is refused; false where that is known.
+    /// Keeps the reason for a refusal. Returns false if it is known.
     pub(super) fn refuse(&self, name: &Arc<str>, why: &str) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.get(name).is_some_and(|known| known == why) {
@@ -75,7 +72,7 @@ impl Report {
         true
     }
 
-    /// Notes that a name is connected, or that nobody listens there. Returns whether a gap has ended.
+    /// Notes that a name is connected, or that nobody listens. Returns whether a gap has ended.
     pub(super) fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) -> bool {
         let is_gap = self.gaps.end(name, None);
         if !retried.is_empty() && retried.remove(name).is_some() {

@@ -1,4 +1,4 @@
-//! Leaving and joining names after the program's wishes have changed.
+//! Leaves and joins names after the program's selection has changed.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,7 @@ use crate::sys::poll::Epoll;
 use crate::transport::endpoint::Endpoint;
 
 impl<R: Receiver> SubscribedNames<R> {
-    /// Leaves the names that fit no longer, and joins those that fit now from their newest message on.
-    ///
-    /// # Errors
-    /// Those of the directories.
+    /// Leaves the names that no longer match, and joins the newly matching ones from their newest message on.
     pub fn select_again(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let is_unwanted = |endpoint: &Endpoint| !self.selection.fits(endpoint);
         let members = self.members.iter().filter(|(_, member)| !member.is_given);
@@ -24,14 +21,14 @@ impl<R: Receiver> SubscribedNames<R> {
             self.lives.forget(&name);
             self.report.accept(&name, &mut self.refused);
         }
-        // A name that is wanted again later begins with its newest message.
+        // A name that is selected again later begins with its newest message.
         let selection = &self.selection;
         let fits = |name: &str| name.parse().is_ok_and(|endpoint| selection.fits(&endpoint));
         self.left.retain(|name, _| fits(name));
         self.refused.retain(|_, refused| selection.fits(&refused.endpoint));
         self.appeared.retain(|(endpoint, resume)| resume.is_some() && selection.fits(endpoint));
         let found = fitting(&self.selection)?;
-        // A name that appeared before the search is in the news, and is received from its first message.
+        // A name that appeared before the search is in the news, and is read from its first message.
         self.take_all_news(epoll, log)?;
         if self.is_search_due {
             return Ok(());

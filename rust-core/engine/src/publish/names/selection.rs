@@ -1,4 +1,4 @@
-//! Which names a subscriber to several receives: those that fit its patterns, or those that its program wants now.
+//! The names that match: those of a subscriber's patterns, or the program's current selection.
 
 use crate::error::Result;
 use crate::sys::directory::Directory;
@@ -9,19 +9,16 @@ use crate::transport::name_pattern::{NamePattern, can_fit};
 /// Returns whether a program wants the messages of an endpoint now.
 pub type Wanted = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// Which names fit.
 pub enum Selection {
     Patterns(Vec<NamePattern>),
     Wanted(Wanted),
 }
 
 impl Selection {
-    /// Returns whether no name fits.
     pub fn is_empty(&self) -> bool {
         matches!(self, Selection::Patterns(patterns) if patterns.is_empty())
     }
 
-    /// Returns whether an endpoint fits.
     pub fn fits(&self, endpoint: &Endpoint) -> bool {
         match self {
             Selection::Patterns(patterns) => patterns.iter().any(|pattern| pattern.is_like(endpoint)),
@@ -29,10 +26,7 @@ impl Selection {
         }
     }
 
-    /// Returns the directories in which names that fit may be.
-    ///
-    /// # Errors
-    /// Those of the directories.
+    /// Returns the directories that can hold matching names.
     pub(super) fn directories(&self) -> Result<Vec<Directory>> {
         let is_of = |folder: NameDirectory| match self {
             Selection::Patterns(patterns) => patterns.iter().any(|pattern| {

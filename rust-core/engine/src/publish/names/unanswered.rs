@@ -1,32 +1,32 @@
-//! The names of a subscriber that ends before their listeners have answered: no connection follows whose numbers could
-//! say what was missed.
+//! The names of a subscriber that ends before their listeners have answered: no later connection can tell the missed
+//! messages.
 
 use std::sync::Arc;
 
 use super::{Receiver, SubscribedNames};
 use crate::publish::gaps::Silent;
 
-/// Why such a name is a gap.
+/// The reason for such a gap.
 const UNANSWERED: &str = "the program that has the name has not answered until then";
 
 impl<R: Receiver> SubscribedNames<R> {
-    /// Has all names without a connection tried at once, also those whose next attempt is due later.
+    /// Makes all unconnected names try at once, even if their next attempt is due later.
     pub fn hasten(&self) {
         let unconnected = self.members.values().filter(|member| !member.receiver.is_connected());
         unconnected.for_each(|member| member.receiver.name_appeared());
     }
 
-    /// Returns how many names have a listener that has not answered, or have appeared and were not asked yet.
+    /// Returns the number of names whose listener has not answered, or that appeared and were not asked yet.
     pub fn unanswered(&self) -> usize {
         let connecting = self.members.values().filter(|member| member.receiver.is_connecting()).count();
         connecting.saturating_add(self.appeared.len()).saturating_add(usize::from(self.is_search_due))
     }
 
-    /// Notes that there is no connection to these.
+    /// Notes gaps for these names.
     pub fn doubt(&self) {
         for member in self.members.values().filter(|member| member.receiver.is_connecting()) {
             let tried = member.receiver.tried();
-            // Of an address that nobody answers at it is not known whether a program was there.
+            // At a silent address, it is unknown whether a program was there.
             let is_polled = tried.last.is_none() && tried.is_polled;
             let silent = if is_polled { Silent::Polled } else { Silent::Unknown };
             self.report.gaps.suspect(&member.name, UNANSWERED, silent);

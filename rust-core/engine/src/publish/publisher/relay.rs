@@ -1,4 +1,4 @@
-//! A publisher that stands for one of another machine: its incarnation and its numbers.
+//! A publisher that represents one on another machine, with its incarnation and numbers.
 
 use super::Publisher;
 use crate::channel::Options;
@@ -11,15 +11,15 @@ use crate::transport::kind::Transport;
 use crate::value::Timestamp;
 
 impl Publisher {
-    /// Binds the name for a publisher of another machine, of this
-    /// [`incarnation`](crate::Message::incarnation), whose messages are relayed from number `first` on. A
-    /// subscriber that has received from this incarnation before, at another relay, continues where it
-    /// stopped; `Lagged` has what it missed meanwhile. For other subscribers nothing before `first` counts as
-    /// missed.
+    /// Binds the name for a publisher of another machine; its messages are relayed from number `first` on.
+    ///
+    /// `incarnation` is its [`incarnation`](crate::Message::incarnation). A subscriber that received from it at another
+    /// relay continues there, and `Lagged` tells the messages missed in between. For other subscribers, messages before
+    /// `first` do not count as missed.
     ///
     /// # Errors
-    /// `AddressInUse` if a living process holds the name, `Unsupported` for an endpoint without live
-    /// subscribers, `InvalidState` if the incarnation or `first` is 0.
+    /// `AddressInUse` if a living process holds the name; `Unsupported` for an endpoint without live subscribers;
+    /// `InvalidState` if the incarnation or `first` is 0.
     pub fn relay(endpoint: &str, options: &Options, incarnation: u64, first: u64) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
@@ -42,9 +42,10 @@ impl Publisher {
         open().map_err(|e| e.on(&endpoint))
     }
 
-    /// Publishes a message of the other machine's publisher, under the number and the time that it had there.
-    /// Subscribers get `Lagged` for numbers that were left out since the last. Returns false for a number
-    /// that was published already, which changes nothing. Errors as for [`Publisher::send`].
+    /// Publishes a message of the represented publisher with its number and time.
+    ///
+    /// Subscribers get `Lagged` for skipped numbers. Returns false, without publishing, for a number that was already
+    /// published. Fails as [`Publisher::send`].
     pub fn relay_payload(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         self.try_relay(sequence, sent, payload).map_err(|e| e.on(&self.shown))
     }

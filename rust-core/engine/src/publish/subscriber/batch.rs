@@ -8,8 +8,9 @@ use crate::message::Message;
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have arrived
-    /// after it: at most `max` in all, and one with `delivery="latest"`. The next call returns an error, also
+    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with later ones that have arrived.
+    ///
+    /// Returns at most `max` messages, and one with `delivery="latest"`. The next call returns an error, such as
     /// `Lagged`, that is found after the first message. A `journal:` counts the messages as consumed together, at the
     /// next call that receives.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
@@ -17,7 +18,7 @@ impl Subscriber {
         let first = self.recv(wait)?;
         let mut messages = Vec::with_capacity(max.min(batch::RUN));
         messages.push(first);
-        // Another thread may receive by now; then it receives the next messages.
+        // Another thread may receive by now; it then gets the next messages.
         if max > 1
             && self.options.delivery != Some(Delivery::Latest)
             && let Ok(mut receive_state) = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
@@ -27,9 +28,8 @@ impl Subscriber {
         Ok(messages)
     }
 
-    /// Appends the messages that have arrived.
     fn take_ready(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
-        /// The number of polls in a row without a message after which this stops.
+        /// The number of polls in a row without a message that ends the call.
         const MAX_EMPTY_POLLS: u32 = 64;
         let mut at_once = Waiting::at_once();
         let mut empty_polls = 0;

@@ -1,4 +1,4 @@
-//! Connecting to the publisher: makes the next feed, and adds its descriptors to the epoll set.
+//! Connects to the publisher: makes the next feed, and adds its descriptors to the epoll set.
 
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
@@ -12,9 +12,8 @@ use crate::sys::poll::{Interest, next_round};
 use crate::transport::kind::Transport;
 
 impl Subscriber {
-    /// Makes the next feed and adds its descriptors to the epoll set.
     pub(super) fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Counts as a round of the whole call, because connecting has waits of its own.
+        // Counts as a round of the whole call, because connecting has its own waits.
         next_round(waiting)?;
         let connected = match &*self.origin {
             MessageSource::Publisher { transport, dialler } if self.is_member => {
@@ -27,7 +26,7 @@ impl Subscriber {
                 let feed = Feed::of_store(endpoint, &self.options)?;
                 receive_state.set_feed(feed).map(Some)
             }),
-            // Only `newest` connects a subscriber to several names, of which each has its own newest message.
+            // Only `newest` comes here with several names, each of which has its own newest message.
             MessageSource::Names => {
                 let text = "newest works for one name alone: subscribe to that name, or receive with delivery=\"latest\"";
                 Err(Error::new(ErrorKind::InvalidState, text))
@@ -59,7 +58,6 @@ impl Subscriber {
         }
     }
 
-    /// Records the connection to a publisher, and where it begins.
     fn note_connected(&self, receive_state: &mut ReceiveState) {
         let Some(feed) = &receive_state.feed else { return };
         let (session, before) = (feed.session, feed.before);
@@ -75,8 +73,8 @@ impl Subscriber {
         self.keep_position(receive_state, session, before);
     }
 
-    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts the messages that
-    /// were published since its last incarnation stopped.
+    /// Keeps the position of a `client_id` from the first connection on, and counts the messages since its last
+    /// incarnation stopped.
     fn keep_position(&self, receive_state: &mut ReceiveState, session: u64, before: Option<u64>) {
         let mut counted_from = before;
         if std::mem::take(&mut receive_state.is_position_due)
@@ -88,7 +86,7 @@ impl Subscriber {
                     "{e}; messages that this subscriber misses between its end and its next start are not counted"
                 )),
             }
-            // A name that this subscriber to several has connected to before continues: the subscriber was not away.
+            // A name that was connected before continues: the subscriber was not away.
             let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
             let last = receive_state.position.as_ref().and_then(PositionFile::last);
             if let (Some(last), Some(before)) = (last.filter(|_| was_away), before) {
@@ -110,8 +108,7 @@ impl Subscriber {
         }
     }
 
-    /// Begins to connect to the publisher, or goes on with what was begun, without waiting: `Timeout` while it has not
-    /// answered.
+    /// Begins or continues to connect to the publisher, without waiting. `Timeout` while it has not answered.
     fn go_on(
         &self,
         dialler: &Dialler,
@@ -119,7 +116,7 @@ impl Subscriber {
         receive_state: &mut ReceiveState,
     ) -> Result<Option<()>> {
         let not_yet = || Waiting::at_once().timed_out();
-        // Something else has woken the set of one of several names: another name of the same directory.
+        // Another name of the directory may have woken this one's set.
         let is_due = !self.is_member || dialler.retry().may_succeed();
         if receive_state.connecting.is_none() && !is_due {
             return Err(not_yet());
@@ -154,16 +151,16 @@ impl Subscriber {
         connected
     }
 
-    /// Notes how an attempt to connect has ended: for the publishers of the name, and for the count of them.
+    /// Notes the outcome of an attempt to connect: for the name's publishers, and for their count.
     fn note_attempt(&self, dialler: &Dialler, state: &mut ReceiveState, connected: &Result<Option<()>>) {
         let (failed, log) = (connected.as_ref().err(), &self.event_log);
         match failed.map(Error::kind) {
             Some(ErrorKind::Timeout) => return,
-            // Held over all waits of the program, whatever it waits with.
+            // Held over all waits of the program.
             Some(ErrorKind::NotFound | ErrorKind::Stalled) => {
                 state.mark = state.mark.take().or_else(|| dialler.mark());
             }
-            // A publisher that refuses this subscriber has no reason to wait for it.
+            // A publisher that refuses this subscriber need not wait for it.
             _ => state.mark = None,
         }
         match failed {
@@ -171,7 +168,7 @@ impl Subscriber {
             Some(e) if e.kind() == ErrorKind::NotFound => state.find_nobody(),
             _ => {}
         }
-        // Only a connection that ends too early tells of some publishers: those on other machines.
+        // Some publishers, on other machines, are reported only by connections that end too early.
         state.is_silence_untold = state.lives.is_none() && !self.is_member;
         let ReceiveState { lives: Some(lives), tried, feed, .. } = state else { return };
         match failed.map(Error::kind) {
@@ -188,7 +185,7 @@ impl Subscriber {
         }
     }
 
-    /// Reports that a publisher has not answered. A later call connects, and nothing else reports the messages before.
+    /// Reports that a publisher has not answered. A later call connects; nothing else reports the messages before that.
     fn note_silence(&self, state: &mut ReceiveState, error: &Error) {
         if error.kind() == ErrorKind::Stalled && std::mem::take(&mut state.is_silence_untold) {
             self.event_log.disconnected(format!(
@@ -197,7 +194,7 @@ impl Subscriber {
         }
     }
 
-    /// Connects to the publisher within the wait. `None` if a waker ended it.
+    /// Connects within the wait. `None` if a waker ended it.
     fn connect_within(
         &self,
         dialler: &Dialler,

@@ -1,4 +1,4 @@
-//! Returning the newest message of a publisher, whether it was received before or not.
+//! Returns the newest message of a publisher, even if it was received before.
 
 use std::sync::atomic::Ordering;
 
@@ -13,11 +13,12 @@ use crate::sys::fork;
 use crate::sys::poll::next_round;
 
 impl Subscriber {
-    /// Returns the newest message, whether it was received before or not, for programs that poll
-    /// occasionally. Waits for a publisher and its first message.
+    /// Returns the newest message, even if it was received before, for programs that poll occasionally.
+    ///
+    /// Waits for a publisher and its first message.
     ///
     /// # Errors
-    /// `Empty` if nothing was published, `NotFound` if there is no publisher.
+    /// `Empty` if nothing was published; `NotFound` without a publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.newest_within(&mut self.options.start(wait)).map_err(|e| self.named(e).on(&self.shown))
     }
@@ -29,7 +30,6 @@ impl Subscriber {
             .and_then(|state| self.with_state(state, |state| self.find_newest(state, waiting)))
     }
 
-    /// [`Subscriber::newest_within`] with the state locked.
     fn find_newest(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             next_round(waiting)?;
@@ -77,8 +77,8 @@ impl Subscriber {
         }
     }
 
-    /// Reads all messages that have arrived over a stream and returns the last one; `None` if the connection has
-    /// ended, so that the caller has to reconnect.
+    /// Reads all messages that have arrived over a stream, and returns the last one. `None` if the connection has ended
+    /// and the caller must reconnect.
     fn read_to_newest(
         &self,
         receive_state: &mut ReceiveState,
@@ -123,7 +123,6 @@ impl Subscriber {
     }
 }
 
-/// Returns the error for a publisher that has published nothing.
 pub(in crate::publish) fn nothing_published() -> Error {
     Error::new(ErrorKind::Empty, "nothing has been published yet")
 }

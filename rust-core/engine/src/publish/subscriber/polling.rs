@@ -1,4 +1,4 @@
-//! The step that all calls of a subscriber share: it connects if there is no feed, and returns one message or waits.
+//! The shared step of a subscriber's calls: connects if there is no feed, and returns one message or waits.
 
 use std::sync::atomic::Ordering;
 
@@ -11,13 +11,13 @@ use crate::message::Message;
 use crate::publish::feed::{Feed, FeedEnd, Polled};
 use crate::publish::receive_state::ReceiveState;
 
-/// What is said of a publisher over `tcp:` that did not end in order.
+/// The event for a publisher over `tcp:` that did not end in order.
 const UNKNOWN_END: &str =
     "it did not say which message was its last, so those that it published last may be missing";
 
 impl Subscriber {
-    /// Returns the next message; `None` if something else happened, such as the move of the publisher to another ring.
-    /// `iterates` as for [`Subscriber::receive`].
+    /// Returns the next message; `None` after another event, such as a move to another ring. `iterates` as for
+    /// [`Subscriber::receive`].
     pub(super) fn poll_next(
         &self,
         receive_state: &mut ReceiveState,
@@ -28,7 +28,7 @@ impl Subscriber {
         if let Some(error) = receive_state.deferred_error.take() {
             return Err(error);
         }
-        // A message that arrived together with a gap, which was reported first.
+        // It arrived together with a gap, which was reported first.
         if let Some(message) = receive_state.pending.pop_front() {
             return Ok(Some(message));
         }
@@ -37,7 +37,7 @@ impl Subscriber {
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
-            // The messages that were missed before the first one.
+            // Messages were missed before the first one.
             if let Some(error) = receive_state.deferred_error.take() {
                 return Err(error);
             }
@@ -48,7 +48,7 @@ impl Subscriber {
         self.poll_frame(receive_state, waiting)
     }
 
-    /// [`Subscriber::poll_next`] for a frame that is not a fast-path message of a ring.
+    /// Does [`Subscriber::poll_next`] for a frame that does not take the fast path.
     fn poll_frame(
         &self,
         receive_state: &mut ReceiveState,
@@ -74,14 +74,14 @@ impl Subscriber {
                 let closed = self.closed.load(Ordering::Acquire);
                 Ok(if closed { None } else { self.take_ready_plain(receive_state) })
             }
-            // The publisher has replaced its ring by a larger one, in which the numbers of the messages continue.
+            // The publisher has replaced its ring by a larger one, in which the numbers continue.
             Ok(Polled::Moved) => {
                 receive_state.moved = true;
                 receive_state.drop_feed();
                 self.connect(receive_state, waiting)?;
                 Ok(None)
             }
-            // There was no memory for a message, whose publisher does not wait.
+            // There was no memory for a message, and its publisher does not wait.
             Err(e) if e.kind() == ErrorKind::OutOfMemory && e.missed().is_some() => {
                 self.event_log.lagged(e.missed().unwrap_or(0));
                 Err(e)
@@ -119,7 +119,7 @@ impl Subscriber {
         }
     }
 
-    /// Records the end of a publisher; returns how many of its last messages are lost with it.
+    /// Records the end of a publisher. Returns how many of its last messages are lost.
     fn note_end(&self, receive_state: &mut ReceiveState, error: &Error) -> u64 {
         let Some(feed) = &mut receive_state.feed else { return 0 };
         let ended = feed.end();
@@ -142,8 +142,7 @@ impl Subscriber {
         lost
     }
 
-    /// Takes a fast-path message from the ring of the feed: see
-    /// [`Feed::take_fast`](crate::publish::feed::Feed::take_fast).
+    /// Takes a message on the fast path: see [`Feed::take_fast`](crate::publish::feed::Feed::take_fast).
     #[inline]
     pub(super) fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
         let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;
@@ -153,12 +152,10 @@ impl Subscriber {
         }
     }
 
-    /// [`Subscriber::take_fast`] without spinning, for the general path.
     fn take_ready_plain(&self, receive_state: &mut ReceiveState) -> Option<Message> {
         self.take_fast(receive_state, false)
     }
 
-    /// Returns the message in a frame.
     pub(super) fn message(&self, frame: Incoming, feed: &mut Feed) -> Message {
         feed.message(frame, self.limits).with_schema(self.options.checks_received())
     }

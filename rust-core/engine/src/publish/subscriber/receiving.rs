@@ -1,5 +1,5 @@
-//! Receiving one message: the fast path for a fast-path message of a ring, and the general path with missed messages,
-//! `delivery="latest"` and the end of a loop.
+//! Receives one message: the fast path of a ring, and the general path with missed messages, `delivery="latest"` and
+//! the end of a loop.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,11 +19,10 @@ use crate::sys::stop;
 const MAX_EMPTY_POLLS: u32 = 64;
 
 impl Subscriber {
-    /// Returns the next message if it is a fast-path one in a ring and nothing has to be done before it. Otherwise, or
-    /// if `allowed` returns false, returns `None` and leaves the state unchanged; the caller then uses
-    /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received
-    /// on this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
-    /// another thread waits for the lock and disconnects by itself.
+    /// Returns the next message on the fast path. Otherwise, or if `allowed` returns false, returns `None` and changes
+    /// nothing; the caller then uses [`Subscriber::receive`]. A call that may wait spins here for a message, and the
+    /// general path begins with the next stage of the wait. No callback runs here, so a close by another thread waits
+    /// for the lock and disconnects.
     pub(super) fn receive_at_once(
         &self,
         spins: bool,
@@ -42,7 +41,7 @@ impl Subscriber {
         let message = self.take_fast(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
-        // `set_delivered` would also store the number, which is not used for a ring.
+        // `set_delivered` would also store the number, which a ring does not use.
         if let Some(position) = &receive_state.position {
             position.delivered(message.sequence());
         }
@@ -60,7 +59,6 @@ impl Subscriber {
         self.with_state(receive_state, |receive_state| self.receive_with(receive_state, waiting, iterates))
     }
 
-    /// [`Subscriber::receive`] with the state locked.
     fn receive_with(
         &self,
         receive_state: &mut ReceiveState,
@@ -73,14 +71,14 @@ impl Subscriber {
             && !self.closed.load(Ordering::Acquire)
         {
             let watch = stop::watch()?;
-            // Edge-triggered, so that a later call with a time-out is not woken by it again.
+            // Edge-triggered: it does not wake a later call with a timeout again.
             receive_state.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
             receive_state.signal_watch = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
             self.consumed(receive_state)?;
         }
-        // Each round polls the feed once. Ends with a message, at the deadline, at a close, or with an error.
+        // Each round polls the feed once. The loop ends with a message, the deadline, a close or an error.
         let mut empty_polls = 0u32;
         receive_state.has_looked = false;
         let is_latest = self.options.delivery == Some(Delivery::Latest);
@@ -96,13 +94,13 @@ impl Subscriber {
                 && !is_kept
                 && receive_state.signal_watch.as_mut().is_some_and(stop::Watch::take_request)
             {
-                // So that the signal does not keep the descriptor of an event loop readable.
+                // Otherwise the signal would keep the descriptor of an event loop readable.
                 receive_state.epoll.sleep(Some(Duration::ZERO), &mut receive_state.ready)?;
                 return Ok(None);
             }
             match self.poll_next(receive_state, waiting, iterates) {
                 Ok(Some(mut message)) => {
-                    // The subscriber of each name skips to its newest message, and counts those that it missed.
+                    // With several names, each name's subscriber skips to its newest message and counts missed ones.
                     if is_latest && self.names.is_none() && !is_kept {
                         message = self.skip_to_newest(receive_state, message);
                     }
@@ -118,12 +116,11 @@ impl Subscriber {
                     }
                     return Ok(Some(self.deliver(receive_state, message)));
                 }
-                // Checks the deadline, so that a publisher cannot delay the caller by replacing its ring or by
-                // frames that are not messages.
+                // Checks the deadline, so that new rings and frames without messages cannot delay the caller.
                 Ok(None) => {
                     empty_polls = empty_polls.saturating_add(1);
                     if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
-                        // Frames may be left, for which an event loop has to be woken.
+                        // Frames may be left, for which an event loop must be woken.
                         next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     }
                 }
@@ -133,7 +130,7 @@ impl Subscriber {
                     if !iterates && !is_latest {
                         return Err(e);
                     }
-                    // Before the deadline is checked, because the feed reports a gap once.
+                    // Before the check of the deadline, because the feed reports a gap once.
                     receive_state.missed = receive_state.missed.saturating_add(count);
                     next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                 }
@@ -142,7 +139,7 @@ impl Subscriber {
         }
     }
 
-    /// Returns the newest of this message and those that have arrived after it, and counts the others as missed.
+    /// Returns the newest arrived message, and counts the others as missed.
     fn skip_to_newest(&self, receive_state: &mut ReceiveState, mut message: Message) -> Message {
         let mut at_once = Waiting::at_once();
         for _ in 0..MAX_FRAMES_AT_ONCE {
@@ -157,7 +154,7 @@ impl Subscriber {
                 Err(e) if e.kind() == ErrorKind::Lagged => {
                     receive_state.missed = receive_state.missed.saturating_add(self.count_missed(&e));
                 }
-                // The feed reports these once, so the next call has to.
+                // The feed reports these once, so the next call must.
                 Err(e)
                     if matches!(
                         e.kind(),
@@ -173,8 +170,7 @@ impl Subscriber {
         message
     }
 
-    /// Makes a message that the last call returned the next one again, for a binding that had no memory for it in its
-    /// language.
+    /// Makes the last returned message the next one again, for a binding that had no memory for it in its language.
     #[doc(hidden)]
     pub fn put_back(&self, message: Message) -> Result<()> {
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
@@ -186,7 +182,6 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Records that the program receives this message now, and returns it.
     fn deliver(&self, receive_state: &mut ReceiveState, message: Message) -> Message {
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
@@ -195,7 +190,7 @@ impl Subscriber {
         message
     }
 
-    /// Counts the missed messages of a `Lagged` error, and returns their number.
+    /// Counts the missed messages of a `Lagged` error and returns their number.
     fn count_missed(&self, error: &Error) -> u64 {
         let count = error.missed().unwrap_or(0);
         self.event_log.lagged(count);

@@ -1,4 +1,4 @@
-//! A subscriber to several names, and the subscriber to each of them.
+//! The subscriber to several names, and the subscriber to each of them.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +24,7 @@ use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::Listener;
 
 impl Subscriber {
-    /// [`Subscriber::poll_next`] for several names: returns a message of a name that is ready, or waits for one.
+    /// Does [`Subscriber::poll_next`] for several names: returns a message of a ready name, or waits for one.
     pub(super) fn poll_names(
         &self,
         names: &Mutex<SubscribedNames<Subscriber>>,
@@ -38,7 +38,6 @@ impl Subscriber {
         polled
     }
 
-    /// [`Subscriber::poll_names`] with the names locked.
     fn poll_locked(
         &self,
         names: &mut SubscribedNames<Subscriber>,
@@ -47,15 +46,15 @@ impl Subscriber {
         iterates: bool,
     ) -> Result<Option<Message>> {
         let ReceiveState { epoll, ready, waker, has_looked, .. } = receive_state;
-        // Messages and names share the rounds of a call, and names that come and go prolong none.
+        // Messages and names share the rounds of a call; names that come and go prolong none.
         let is_over = |waiting: &Waiting<'_>| waiting.is_none() || waiting.deadline().has_passed();
         if names.is_look_due() {
             if std::mem::replace(has_looked, true) {
-                // A set with more events than one look returns has others behind them.
+                // A full list of events may not be the whole set.
                 if !names.has_ready() && ready.len() < MAX_EVENTS && is_over(waiting) {
                     return Err(waiting.timed_out());
                 }
-                // A round may join names, which takes longer than to ask them.
+                // A round may join names, which takes longer than asking them.
                 next_round(waiting)?;
             }
             epoll.sleep(Some(Duration::ZERO), ready)?;
@@ -82,7 +81,7 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Returns a subscriber to this endpoint, which has not tried to connect.
+    /// Returns a subscriber to this endpoint that has not tried to connect.
     pub(in crate::publish) fn to_one(
         endpoint: Endpoint,
         options: &Options,
@@ -111,9 +110,9 @@ impl Subscriber {
         Ok(Subscriber { is_member: part != Part::Alone, ..subscriber })
     }
 
-    /// Subscribes to one publisher so that no call waits for it, also where it accepts connections and does not answer:
-    /// the calls that receive go on with a connection that was begun. For a program that serves many names in one
-    /// thread.
+    /// Subscribes to one publisher so that no call waits for it, even if it accepts connections without an answer.
+    ///
+    /// The calls that receive continue a connection under way. For a program that serves many names in one thread.
     #[doc(hidden)]
     pub fn begin(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
@@ -124,14 +123,14 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Returns whether there is a connection to its publisher, or a store that is open.
+    /// Returns whether a publisher is connected or a store is open.
     #[doc(hidden)]
     pub fn is_connected(&self) -> bool {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
     }
 
-    /// Connects if there is a publisher, before any call that receives. One that does not answer has as long as any,
-    /// and takes no time of the calls that follow; one of several names waits for none.
+    /// Connects before any receiving call if there is a publisher. With patience, a silent publisher gets the usual
+    /// time, which later calls then save.
     pub(super) fn connect_first(&self, patience: Patience) -> Result<()> {
         if let MessageSource::Store(..) = *self.origin {
             return Ok(());
@@ -153,16 +152,17 @@ impl Subscriber {
                 }
             }
         }
-        // Those of several names tell by other ways.
+        // Several names report silence in other ways.
         receive_state.is_silence_untold &= !self.is_member;
         connected
     }
 
-    /// Goes on with the connections that [`Subscriber::dial`] has begun, without waiting. Returns whether all
-    /// publishers that it began to connect to have answered: what they publish from now on is received, or counted.
+    /// Continues the connections of [`Subscriber::dial`] without waiting. Returns whether all publishers have answered.
+    ///
+    /// From then on, their messages are received or counted.
     ///
     /// # Errors
-    /// `InvalidState` if another thread receives, or the subscriber is closed. The call that receives reports others.
+    /// `InvalidState` if another thread receives or the subscriber is closed. The receiving call reports other errors.
     pub fn has_joined(&self) -> Result<bool> {
         let joined = self.lock_open().map(|mut receive_state| {
             let has_joined = match &self.names {
@@ -174,7 +174,7 @@ impl Subscriber {
                 }
                 None => {
                     if receive_state.connecting.is_some() {
-                        // The call that receives reports it.
+                        // The receiving call reports the error.
                         let _ = self.connect(&mut receive_state, &mut Waiting::at_once());
                     }
                     receive_state.connecting.is_none()
@@ -190,11 +190,11 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Leaves the names that its program wants no longer, and begins to join those that it wants now, each with its
-    /// newest message.
+    /// Leaves the names that its program no longer wants, and begins to join the newly wanted ones at their newest
+    /// message.
     ///
     /// # Errors
-    /// `InvalidState` if another thread receives, or the subscriber is closed; those of the directories of the names.
+    /// `InvalidState` if another thread receives or the subscriber is closed; errors of the names' directories.
     #[doc(hidden)]
     pub fn select_again(&self) -> Result<()> {
         let selected = self.lock_open().and_then(|mut receive_state| {

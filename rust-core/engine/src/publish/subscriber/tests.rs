@@ -1,4 +1,4 @@
-//! A feed reports a gap once. The program has to receive it whatever the call does then.
+//! A feed reports a gap once. The program must get it in every case.
 
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread;
@@ -13,7 +13,7 @@ use crate::{Delivery, Options, StartAt};
 
 const SENT: u64 = 50_000;
 
-/// Returns a publisher that has overwritten messages which its subscriber has not received.
+/// Returns a publisher that has overwritten messages before its subscriber received them.
 fn lagging(name: &str) -> (Publisher, Subscriber) {
     let endpoint = format!("shm:gap-{name}-{}", std::process::id());
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -24,7 +24,7 @@ fn lagging(name: &str) -> (Publisher, Subscriber) {
     (publisher, subscriber)
 }
 
-/// Asserts that the next message carries the number of the missed messages before it.
+/// Asserts that the next message tells the missed messages before it.
 fn assert_gap_is_reported(subscriber: &Subscriber) {
     let message = subscriber.next(Timeout::Default).unwrap().unwrap();
     assert!(message.missed() > 0);
@@ -69,7 +69,7 @@ fn message_found_by_a_poll_or_after_a_gap_counts_as_received() {
     }
 }
 
-/// A message that a poll kept and a gap that a call found and could not report are returned by one call.
+/// One call returns a message that a poll kept, and a gap that an earlier call could not report.
 #[test]
 fn gap_before_a_kept_message_is_reported_with_that_message() {
     let endpoint = format!("shm:gap-kept-{}", std::process::id());
@@ -78,7 +78,7 @@ fn gap_before_a_kept_message_is_reported_with_that_message() {
     publisher.send(&Value::from(1_u64)).unwrap();
     publisher.send(&Value::from(2_u64)).unwrap();
     assert!(subscriber.poll().unwrap());
-    // As over a socket, where the message after a gap is kept and the deadline passes before the next round.
+    // As over a socket: the message after a gap is kept, and the deadline passes before the next round.
     subscriber.receive_state.lock().unwrap().missed = 5;
     assert_eq!(subscriber.next(Timeout::Default).unwrap().unwrap().missed(), 5);
     assert_eq!(subscriber.next(Timeout::Default).unwrap().unwrap().missed(), 0);
@@ -122,7 +122,7 @@ fn damaged_record_after_the_newest_message_is_reported_by_the_next_call() {
 #[test]
 fn close_in_a_callback_of_newest_ends_the_call() {
     let endpoint = format!("shm:close-newest-{}", std::process::id());
-    // The subscriber has the callback, which would keep it.
+    // Weak, because the subscriber owns the callback.
     let closed = Arc::new(OnceLock::<Weak<Subscriber>>::new());
     let to_close = closed.clone();
     let on_wait = move || {
@@ -135,7 +135,7 @@ fn close_in_a_callback_of_newest_ends_the_call() {
     let subscriber = Arc::new(Subscriber::new(&endpoint, &options).unwrap());
     assert!(closed.set(Arc::downgrade(&subscriber)).is_ok());
     let (ended, end) = mpsc::channel();
-    // A thread that is not joined: without the mark of its wait it blocks for ever.
+    // Not joined: without the mark of its wait, the thread would block for ever.
     thread::spawn(move || ended.send(subscriber.newest(Duration::from_secs(600)).unwrap_err().kind()));
     assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(ErrorKind::InvalidState));
 }
