@@ -112,7 +112,7 @@ def test_loopback_uses_no_proxy_and_the_error_of_a_proxy_names_it(bench: Bench, 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
     with lab_of(gateway) as lab:
-        assert [name["name"] for name in lab.names("programs/gateway/*")] == ["gateway/status"]
+        assert [name["name"] for name in lab.names("gateway/*")] == ["gateway/status"]
     with pytest.raises(errors.Disconnected) as refused:
         linkspan_remote.connect("ws://lab.invalid:17180", token="x", timeout=PATIENCE)
     text = str(refused.value)

@@ -56,7 +56,7 @@ const BRIDGE: Companion = Companion {
     program: "linkspan-bridge",
     command: "bridge",
     shown_as: "linkspan bridge",
-    sources: "bridge",
+    sources: "programs/bridge",
     is_in_wheel: false,
 };
 
@@ -64,7 +64,7 @@ const GATEWAY: Companion = Companion {
     program: "linkspan-gateway",
     command: "gateway",
     shown_as: "linkspan gateway",
-    sources: "gateway",
+    sources: "programs/gateway",
     is_in_wheel: false,
 };
 
@@ -72,7 +72,7 @@ const RECORD: Companion = Companion {
     program: "linkspan-record",
     command: "record",
     shown_as: "linkspan",
-    sources: "recorder",
+    sources: "programs/recorder",
     is_in_wheel: false,
 };
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 // The readable modules, or with LINKSPAN_CLIENT=min those that the package gives to its users.
-const modules = `../../../js/${process.env.LINKSPAN_CLIENT ?? "."}`;
+const modules = `../../../clients/js/${process.env.LINKSPAN_CLIENT ?? "."}`;
 const { Decimal, Float, NdArray, Timestamp, Uuid, decode, encode } = await import(`${modules}/client.js`);
 const { parse, stringify } = await import(`${modules}/json.js`);
 

@@ -37,7 +37,7 @@ const GATEWAY: Companion = Companion {
     program: "linkspan-gateway",
     command: "recording view",
     shown_as: "linkspan recording",
-    sources: "gateway",
+    sources: "programs/gateway",
     is_in_wheel: false,
 };
 
