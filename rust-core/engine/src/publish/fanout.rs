@@ -1,13 +1,12 @@
-//! Sends a publisher's messages to its subscribers, over one sending half for all or over one for each.
+//! Sends a publisher's messages to its subscribers: over one half for all (a ring), or over one for each (a stream).
 //!
-//! With one half (a ring), the cost of publishing does not depend on the number of subscribers. The acceptor only keeps
-//! their sockets, which report the end of a subscriber and wake parked ones. With a half for each (a stream), each
-//! subscriber has a position in the [`History`]. Messages that its kernel queue cannot take stay there, and the
-//! subscriber misses them after the history has dropped them.
+//! With a ring, the cost of publishing does not depend on the number of subscribers. The acceptor only keeps their
+//! sockets, which report their end and wake parked ones. On streams, each subscriber has a position in the [`History`],
+//! which keeps messages that its kernel queue cannot take; it misses them after the history has dropped them.
 //!
-//! The publisher's session (`session`) admits and numbers each message. The publishing thread and the acceptor's thread
-//! share a [`Fanout`]. Lock order: `state` before a subscriber's `out`. Never drop a registration ([`WatchedSocket`])
-//! under `state`: its drop asks the acceptor, which may be waiting for `state`.
+//! The publishing thread and the acceptor's thread share a [`Fanout`]. Lock order: `state` before a subscriber's `out`.
+//! Never drop a registration ([`WatchedSocket`]) under `state`: its drop asks the acceptor, which may be waiting for
+//! `state`.
 
 mod admission;
 mod growth;
@@ -40,14 +39,11 @@ use crate::value::{Map, Timestamp};
 /// Bytes of a publisher's ring or history without the option `buffer`.
 const DEFAULT_BUFFER: usize = 1 << 20;
 
-/// The publisher's state that the program's threads and the acceptor's thread share.
 pub struct Fanout {
     state: Mutex<FanoutState>,
     /// The thread that holds the state for a message without a turn.
     holder: HolderMark,
-    /// Whether all subscribers share one half.
     is_shared: bool,
-    /// The slots for long arrays that subscribers view.
     slots: Option<Arc<PublishedSlots>>,
     pub event_log: EventLog,
     /// Ids are not reused.
@@ -58,9 +54,7 @@ pub struct Fanout {
     buffer: Option<usize>,
     /// Signalled when a subscriber connects, disconnects or has received more.
     changed: Waiters,
-    /// Why no more subscribers can connect.
     failed: OnceLock<Error>,
-    /// Subscribers on streams whose hello is being answered.
     unadmitted: AtomicUsize,
 }
 
@@ -77,7 +71,6 @@ enum Outlet {
         subscribers: Vec<Reader>,
         /// Readers of only the newest message that do not support slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
-        /// The growth of a ring that began small.
         growth: Option<Growth>,
     },
     Each { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
@@ -99,7 +92,6 @@ impl Outlet {
     }
 }
 
-/// A subscriber that reads the shared half.
 struct Reader {
     id: u64,
     /// Whether its hello was answered. Before that it has no ring, and a close need not wait for it.
@@ -115,7 +107,6 @@ impl Reader {
         self.answered || tx.read_so_far(self.id) > 0
     }
 
-    /// Returns the number of unread messages up to `last`.
     fn unread(&self, tx: &Tx, last: u64) -> u64 {
         match tx.read_so_far(self.id) {
             0 => last.saturating_sub(self.before),
@@ -125,8 +116,8 @@ impl Reader {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher. `numbered` is the session and the first number. With `begins_small`, a
-    /// ring starts small and grows when needed.
+    /// Returns the fan-out of a new publisher with this session and first number. With `begins_small`, a ring starts
+    /// small.
     pub fn new(
         endpoint: &Endpoint,
         numbered: (u64, u64),
@@ -173,13 +164,11 @@ impl Fanout {
         })
     }
 
-    /// Locks the state, which is held while one message goes to all subscribers. That does not wait.
     fn state(&self) -> MutexGuard<'_, FanoutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a message without waiting for subscribers, and returns its number. Returns `None`, without publishing,
-    /// if another thread has the state.
+    /// Publishes a message and returns its number. Returns `None`, without publishing, if another thread has the state.
     #[inline]
     pub fn try_publish(&self, payload: &Payload) -> Option<Result<u64>> {
         note_locked();
@@ -193,14 +182,12 @@ impl Fanout {
         self.holder.is_this_thread()
     }
 
-    /// Holds the state, as [`Fanout::try_publish`] does, until the result is dropped.
     #[cfg(test)]
     pub fn hold(&self) -> impl Sized + '_ {
         let state = self.state();
         (self.holder.mark(), state)
     }
 
-    /// Does [`Fanout::try_publish`] after other threads have released the state.
     pub fn publish(&self, payload: &Payload) -> Result<u64> {
         self.publish_locked(&mut self.state(), payload)
     }
@@ -209,7 +196,6 @@ impl Fanout {
     fn publish_locked(&self, state: &mut FanoutState, payload: &Payload) -> Result<u64> {
         let ticket = state.session.admit(payload)?;
         let sent = clock::now();
-        // The short path for a short message in a ring.
         if let Outlet::Shared { tx, .. } = &mut state.outlet
             && payload.memory().split().is_none()
             && tx.try_send_fast(Kind::Data, ticket.number, 0, sent, payload.encoding(), payload.body())
@@ -264,8 +250,8 @@ impl Fanout {
         put.map(|()| true).inspect_err(|_| state.session.continue_behind(last))
     }
 
-    /// Gives admitted messages to the subscribers in order; `first` is the ticket of the first. Returns their count,
-    /// and the error that stopped the rest.
+    /// Gives admitted messages to the subscribers; `first` is the first ticket. Returns their count, and the error that
+    /// stopped the rest.
     fn put(
         &self,
         state: &mut FanoutState,
@@ -293,7 +279,6 @@ impl Fanout {
             }
             Outlet::Each { history, subscribers, last } => {
                 let send_all = |history: &History| {
-                    // The acceptor removes ended subscribers.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
                 let mut pushed = 0;
@@ -371,7 +356,6 @@ impl Fanout {
         self.disconnect(|one| one == id, false);
     }
 
-    /// Removes the subscribers for which `is` returns true. `closes` also ends publishing.
     fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
         let number = state.session.last();
@@ -395,8 +379,8 @@ impl Fanout {
             Outlet::Each { subscribers, .. } => {
                 on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
                 if closes {
-                    // A full queue has no room for the frame; such a subscriber learns the number from its page, or not
-                    // at all.
+                    // A full queue has no room for the frame. Such a subscriber may still learn the number from its
+                    // page.
                     on_streams.iter().for_each(|subscriber: &Arc<StreamSubscriber>| {
                         subscriber.out().say_farewell(&bye(number));
                     });

@@ -1,9 +1,8 @@
 //! The source of a subscriber: the publisher's ring, a stream, or a store.
 //!
 //! A [`Feed`] is one connection to one publisher. After its end, the subscriber makes the next one and passes on the
-//! last position ([`After`]). Unlike a channel's half, the half also tells three things: whether it counts missed
-//! messages, whether it has the newest message, and whether the publisher has moved. A ring and a journal count missed
-//! messages (`Lagged`). Over a stream and from a file, missed messages are a gap between two numbers ([`Feed::gap`]).
+//! last position ([`After`]). A ring and a journal count missed messages (`Lagged`). Over a stream and from a file,
+//! missed messages are a gap between two numbers ([`Feed::gap`]).
 
 use std::os::fd::BorrowedFd;
 
@@ -30,11 +29,9 @@ use crate::transport::place::Place;
 use crate::transport::{BodyViews, Rx};
 use crate::value::Limits;
 
-/// A connected subscription, used by the receiving thread.
 pub struct Feed {
     rx: Rx,
     is_store: bool,
-    /// The publisher's session; 0 for a store.
     pub session: u64,
     /// The schemas of the publisher and of this side. Each record of a store names its writer's schema.
     schema_ids: SchemaIds,
@@ -49,20 +46,17 @@ pub struct Feed {
     pub has_schema: bool,
     /// Compares the schema of each record, for a journal and a program with a schema.
     schemas: Option<RecordSchemas>,
-    /// The sender in the last record.
     last_sender: LastSender,
-    /// A record whose schema does not fit. It stays the next one, so that no record is skipped.
+    /// A record whose schema does not fit. It stays the next one: no record is skipped.
     refused: Option<Incoming>,
 }
 
-/// A connection whose publisher has not answered yet.
 pub struct PendingFeed {
     own_hello: Hello,
     pending: Pending<SubscriberOffer>,
 }
 
 impl PendingFeed {
-    /// Returns a descriptor that is readable after the publisher may have answered.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.pending.descriptor()
     }
@@ -107,7 +101,6 @@ pub enum FeedEnd {
 pub enum Polled {
     Frame(Incoming),
     Empty,
-    /// A frame that is not a message.
     Ignored,
     /// The publisher continues elsewhere: connect again.
     Moved,
@@ -116,10 +109,8 @@ pub enum Polled {
 impl Feed {
     /// Begins or continues to connect to the publisher, without waiting. A resumed feed reads no message twice, and
     /// reads a newly started publisher from its beginning; other feeds begin with the newest message. `views` counts
-    /// the subscriber's views over all its feeds.
-    ///
-    /// # Errors
-    /// `NotFound` without a publisher; `Stalled` if it is busy or late; the reason of its refusal.
+    /// the subscriber's views over all its feeds. Fails with `NotFound` without a publisher, `Stalled` if it is busy or
+    /// late, or the reason of its refusal.
     pub fn begin(
         dialling: &Dialling<'_>,
         transport: Transport,
@@ -216,7 +207,6 @@ impl Feed {
         })
     }
 
-    /// Returns the message in a frame, with the sender of the connection or of the store's record.
     pub fn message(&mut self, frame: Incoming, limits: Limits) -> Message {
         let mut schemas = self.schema_ids;
         if self.is_store {
@@ -241,8 +231,8 @@ impl Feed {
         why.unwrap_or(error)
     }
 
-    /// Returns the next message if it takes the fast path in a ring, and otherwise changes nothing. Does [`Feed::poll`]
-    /// in fewer steps. With `spins`, spins first, instead of the next wait ([`Feed::wait_briefly`]).
+    /// Takes the next message if it is on the fast path of a ring, and otherwise changes nothing. With `spins`, spins
+    /// first, instead of the next wait ([`Feed::wait_briefly`]).
     #[inline]
     pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let fast = self.rx.peek_fast(spins)?;
@@ -257,7 +247,6 @@ impl Feed {
         Some(place.finish((Kind::Data, 0), what, origin, limits))
     }
 
-    /// Does this without a recycled message of this length.
     #[inline(never)]
     fn take_fast_anew(&mut self, fast: &FastLinked, limits: &Limits) -> Option<Message> {
         let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
@@ -269,10 +258,8 @@ impl Feed {
         taken.then_some(message)
     }
 
-    /// Returns the next frame without waiting.
-    ///
-    /// # Errors
-    /// `Lagged`, once for each gap; `Disconnected` after the publisher's end.
+    /// Returns the next frame without waiting. Fails with `Lagged`, once for each gap, and `Disconnected` after the
+    /// publisher's end.
     pub fn poll(&mut self) -> Result<Polled> {
         let next = match self.refused.take() {
             None => {
@@ -300,8 +287,8 @@ impl Feed {
         }
     }
 
-    /// Checks that the number of a message rises, unless the half counts missed messages. `Malformed` otherwise,
-    /// because missed messages could not be counted.
+    /// Fails with `Malformed` if the number of a message does not rise, because missed messages could not be counted. A
+    /// half that counts missed messages checks that itself.
     fn check_number(&self, header: &Header) -> Result<()> {
         let last = if self.rx.counts_missed() { 0 } else { self.sequence.unwrap_or(0) };
         if self.is_store || header.sequence > last { Ok(()) } else { Err(not_rising(header.sequence, last)) }
@@ -334,7 +321,6 @@ impl Feed {
         }
     }
 
-    /// Returns whether a newer message may follow the last one.
     pub fn has_several(&self) -> bool {
         self.rx.has_several()
     }
@@ -350,7 +336,7 @@ impl Feed {
         Ok(Some(Polled::Frame(frame)))
     }
 
-    /// Returns the number of missing messages before this one, unless the half counts them.
+    /// Returns the number of missing messages before this one; 0 if the half counts them.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         if self.rx.counts_missed() {
             return 0;
@@ -377,7 +363,7 @@ impl Feed {
     }
 
     /// Returns whether the feed is kept after this error. A journal's reader continues with the replacing journal; a
-    /// new reader would begin with its newest record.
+    /// new one would begin at its newest record.
     pub fn reconnects(&mut self, error: &Error) -> bool {
         let reconnects = self.rx.keeps_place();
         if reconnects && error.kind() == ErrorKind::Disconnected {
@@ -386,7 +372,6 @@ impl Feed {
         reconnects
     }
 
-    /// Waits briefly, if the half can do that without a descriptor. Returns whether a message may be there.
     pub fn wait_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         drive::published_soon(&mut self.rx, waiting)
     }
@@ -395,7 +380,6 @@ impl Feed {
         self.rx.park()
     }
 
-    /// Returns whether a message is there, without asking the kernel.
     pub fn has_next(&self) -> bool {
         self.rx.has_next()
     }
@@ -409,8 +393,8 @@ impl Feed {
     }
 }
 
-/// Skips the message for which there was no memory. It is missed, because its publisher does not wait. The error tells
-/// the number, with the missed messages before it.
+/// Skips a message for which memory was lacking. It counts as missed, because its publisher does not wait. The error
+/// has the number, including earlier missed messages.
 fn skip_unkept(rx: &mut Rx, last: &mut Option<u64>, error: Error) -> Error {
     if error.kind() != ErrorKind::OutOfMemory {
         return error;

@@ -1,9 +1,11 @@
-//! Times in which a name had a living listener to which a subscriber to several names was not connected.
+//! Times in which a subscriber to several names was not connected to a name's living listener.
 //!
-//! A listener that does not answer an attempt begins a suspicion. The suspicion ends without a gap in two cases. The
-//! listener was the last connected one: its process ends, and everything that it published was received. Or it is the
-//! next connected one: its numbers tell the missed messages. If another listener was never reached or stays silent,
-//! that is a gap.
+//! A silent listener begins a suspicion, which ends without a gap in two cases:
+//!
+//! - It was the last connected listener. Its process ends, and everything that it published was received.
+//! - It is the next connected listener. Its numbers tell the missed messages.
+//!
+//! A listener that stays silent, or that was never reached, is a gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::transport::place::Listener;
 use crate::value::Timestamp;
 
-/// A time in which a name had a listener and a subscriber to several names was not connected to it.
+/// A time in which a subscriber to several names was not connected to a name's listener.
 ///
 /// The subscriber may have neither received nor counted messages of that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +26,14 @@ pub struct Gap {
     pub since: Timestamp,
     /// When the subscriber connected, or found no listener any more. `None` while the gap lasts.
     pub until: Option<Timestamp>,
-    /// Why there was no connection.
+    /// The reason for the missing connection.
     pub reason: String,
     /// Whether the gap is final. False while the silent listener may still connect and tell the missed messages.
     pub is_sure: bool,
     /// Whether a program with the name was seen. If false, none was.
     ///
-    /// Over `tcp:`, a program may come and go unseen between two attempts to connect, unless it is on this machine with
-    /// the same runtime directory.
+    /// Over `tcp:`, programs of other machines or runtime directories may come and go unseen between two attempts to
+    /// connect.
     pub is_seen: bool,
 }
 
@@ -40,10 +42,8 @@ const KEPT: usize = 4096;
 /// How long an ending or slow listener may be silent.
 const SETTLES: Duration = Duration::from_secs(2);
 
-/// The reason for a publisher that came and went between two attempts to connect.
 pub const GONE_UNMET: &str = "a publisher came, and had ended when this subscriber tried to connect: what it published was neither received nor counted";
 
-/// The reason for a gap in which no program was seen.
 const POLLED: &str = "no program listened when this subscriber tried to connect; nothing tells of one that came and went between two attempts, which are at most 5 s apart";
 
 #[derive(Default)]
@@ -55,9 +55,7 @@ pub struct Gaps {
 
 #[derive(Default)]
 struct State {
-    /// Open gaps by name.
     open: BTreeMap<Arc<str>, Lasting>,
-    /// Ended gaps, oldest first.
     ended: VecDeque<Gap>,
 }
 
@@ -68,11 +66,10 @@ struct Lasting {
     /// The last unanswered attempt. The listener may have ended since.
     met: Instant,
     reason: String,
-    /// Whether it is a gap in any case.
     is_certain: bool,
-    /// The listener that did not answer, unless it was the last connected one.
+    /// The silent listener; `None` if it was the last connected one.
     silent: Option<Listener>,
-    /// Whether nothing reports listeners there, so others may have come and gone.
+    /// Whether others may have come and gone, because nothing reports listeners there.
     is_polled: bool,
 }
 
@@ -81,9 +78,8 @@ pub enum Silent {
     /// The last connected one.
     Last,
     Other(Listener),
-    /// A listener that cannot be identified.
     Unknown,
-    /// An unidentified listener at an address where nothing reports listeners.
+    /// An unidentified listener at an address whose listeners nothing reports.
     Polled,
 }
 
@@ -101,7 +97,7 @@ impl Lasting {
         }
     }
 
-    /// Returns whether a program with the name was seen, apart from one that just ended.
+    /// Returns whether a program with the name was seen, not counting a listener that just ended.
     fn is_seen(&self) -> bool {
         !self.is_polled || self.is_sure()
     }
@@ -110,7 +106,7 @@ impl Lasting {
         self.is_certain || self.met.duration_since(self.noticed) >= SETTLES
     }
 
-    /// Returns whether everything is received or counted if the gap ends with a connection to this listener.
+    /// Returns whether everything is received or counted after a connection to this listener.
     fn is_accounted_for(&self, connected: Option<Listener>) -> bool {
         !self.is_certain
             && !self.is_polled
@@ -124,13 +120,12 @@ impl Lasting {
 }
 
 impl Gaps {
-    /// Notes that a name with a living listener has no connection. Returns false if that is already known.
+    /// Notes that a name with a living listener is not connected. Returns false if that is known.
     pub fn begin(&self, name: &Arc<str>, reason: &str) -> bool {
         self.suspect(name, reason, Silent::Unknown)
     }
 
-    /// Notes that a listener of a name did not answer. Returns whether it is the first one that may not be connected
-    /// next.
+    /// Notes that a listener did not answer. Returns whether it is the first one that may not be connected next.
     pub fn suspect(&self, name: &Arc<str>, reason: &str, listener: Silent) -> bool {
         let mut state = self.state();
         if state.open.len() >= KEPT && !state.open.contains_key(name) {
@@ -154,13 +149,13 @@ impl Gaps {
         is_first
     }
 
-    /// Returns whether a name with a listener is known to have no connection.
+    /// Returns whether a name with a listener is unconnected.
     pub fn lasts(&self) -> bool {
         // Only the receiving thread writes it.
         self.lasts.load(Ordering::Relaxed)
     }
 
-    /// Notes a connection to a name, or that it has no listener. `connected` is the listener of a connection that
+    /// Notes a connection to a name, or a name without a listener. `connected` is the listener of a connection that
     /// counts messages missed since the last one. Returns whether a gap has ended.
     pub fn end(&self, name: &Arc<str>, connected: Option<Listener>) -> bool {
         if !self.lasts() {
@@ -198,13 +193,11 @@ impl Gaps {
         }
     }
 
-    /// Notes that a listener came and went without a connection.
     pub fn missed(&self, name: &Arc<str>, listener: Option<Listener>) -> bool {
         self.suspect(name, GONE_UNMET, listener.map_or(Silent::Unknown, Silent::Other));
         self.end(name, None)
     }
 
-    /// Notes that a publisher came and went between two looks at a name.
     pub fn unmet(&self, name: &Arc<str>) {
         let now = Timestamp::now();
         let (name, reason) = (name.to_string(), GONE_UNMET.to_owned());
@@ -212,7 +205,6 @@ impl Gaps {
         self.state().keep(gap);
     }
 
-    /// Returns the gaps that ended since the last call, and the open ones.
     pub fn take(&self) -> Vec<Gap> {
         let mut state = self.state();
         let mut gaps: Vec<_> = state.ended.drain(..).collect();
@@ -238,7 +230,7 @@ impl Gaps {
 }
 
 impl State {
-    /// Keeps an ended gap. At the limit, prolongs the last one, so that its end is right.
+    /// Keeps an ended gap. At the limit, prolongs the last one to get its end right.
     fn keep(&mut self, gap: Gap) {
         let is_full = self.ended.len() >= KEPT;
         match self.ended.back_mut() {
@@ -306,7 +298,6 @@ mod tests {
     #[test]
     fn nobody_at_a_name_of_which_nothing_tells_is_a_gap_in_which_no_program_was_seen() {
         let (gaps, name) = (Gaps::default(), Arc::from("tcp://192.0.2.1:7"));
-        // A port whose listener ends, then nobody.
         for silent in [true, false] {
             if silent {
                 gaps.suspect(&name, "ending", Silent::Polled);

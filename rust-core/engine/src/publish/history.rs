@@ -30,7 +30,6 @@ impl HistoryEntry {
 pub struct History {
     kept: VecDeque<HistoryEntry>,
     bytes: usize,
-    /// The most bytes that are kept.
     limit: usize,
     /// The number of the last dropped message; 0 for none.
     forgotten: u64,
@@ -41,7 +40,6 @@ impl History {
         History { kept: VecDeque::new(), bytes: 0, limit, forgotten: 0 }
     }
 
-    /// Adds the newest message, and drops the oldest messages beyond the limit.
     pub fn push(&mut self, published: HistoryEntry) {
         self.bytes += published.bytes();
         self.kept.push_back(published);
@@ -58,7 +56,6 @@ impl History {
         self.kept.back()
     }
 
-    /// Returns the number of the newest message; 0 before the first.
     pub fn last(&self) -> u64 {
         self.newest().map_or(0, |newest| newest.header.sequence)
     }
@@ -74,7 +71,6 @@ impl History {
         self.kept.range(at.min(self.kept.len())..)
     }
 
-    /// Returns the index of the message after this number.
     fn place_after(&self, sequence: u64) -> Option<usize> {
         let (first, last) = (self.kept.front()?.header.sequence, self.last());
         if sequence < self.forgotten {

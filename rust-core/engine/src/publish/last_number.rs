@@ -1,10 +1,9 @@
 //! The number of a publisher's last message, which its subscribers find after its end.
 //!
 //! A publisher over streams keeps messages for slow subscribers in its own memory. If it ends before it has sent them,
-//! its subscribers see the end of their streams too early. A word in a memory file tells them what they lack. The
-//! publisher stores it with each message and sends the file with its answer to the hello; the page outlives a SIGKILL.
-//! Without the file (over `tcp:`, or without memory for it), the frame `bye` has the number. Without both, the end is
-//! unknown.
+//! a word in a memory file tells the subscribers what they lack. The publisher stores it with each message and sends
+//! the file with its answer to the hello; the page outlives a SIGKILL. Without the file (over `tcp:`, or without memory
+//! for it), the frame `bye` has the number. Without both, the end is unknown.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -23,7 +22,6 @@ const MOST: usize = 64 << 10;
 pub struct LastNumber(Option<MemoryFile>);
 
 impl LastNumber {
-    /// Returns the file for a subscriber. `last` is the current last number.
     pub fn for_peer(&mut self, last: u64) -> Result<OwnedFd> {
         let file = match &self.0 {
             Some(file) => file,
@@ -36,7 +34,6 @@ impl LastNumber {
         file.fd().try_clone_to_owned().doing("duplicating a memory file")
     }
 
-    /// Notes that the message with this number is accepted.
     pub fn set(&self, number: u64) {
         if let Some(file) = &self.0 {
             file.word(0).store(number, Ordering::Release);
@@ -50,7 +47,6 @@ pub fn bye(number: u64) -> Outgoing<'static> {
     Outgoing::new(header, &[])
 }
 
-/// The publisher's last number, as a subscriber knows it.
 #[derive(Default)]
 pub struct PeerLast {
     page: Option<PeerMemory>,
@@ -58,8 +54,8 @@ pub struct PeerLast {
 }
 
 impl PeerLast {
-    /// Takes the descriptors of the answer to the hello: one file or none. `Malformed` for several, and for a file that
-    /// is not a memory file of this size.
+    /// Takes the descriptors of the answer to the hello. `Malformed` for several, and for anything but a memory file of
+    /// this size.
     pub fn of(descriptors: Vec<OwnedFd>) -> Result<PeerLast> {
         if descriptors.len() > 1 {
             let text = format!("the publisher sent {} memory files, one is allowed", descriptors.len());
@@ -70,12 +66,10 @@ impl PeerLast {
         Ok(PeerLast { page, said: None })
     }
 
-    /// Notes the number in a farewell.
     pub fn said(&mut self, bye: &Header) {
         self.said = Some(bye.correlation);
     }
 
-    /// Returns the number of an ended publisher's last message, if known.
     pub fn number(&self) -> Option<u64> {
         self.page.as_ref().map(|page| page.load(0, Ordering::Acquire)).max(self.said)
     }

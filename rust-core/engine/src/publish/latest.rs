@@ -26,7 +26,6 @@ use crate::transport::name_pattern::NamePattern;
 /// The timeout of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 
-/// Errors that end with a publisher or with its first value.
 const MAY_COME: [ErrorKind; 4] =
     [ErrorKind::Empty, ErrorKind::NotFound, ErrorKind::Stalled, ErrorKind::Timeout];
 
@@ -102,12 +101,10 @@ fn limit(waiting: &Waiting<'_>) -> Deadline {
     if waiting.is_none() { Deadline::NEVER } else { waiting.deadline() }
 }
 
-/// Waits for the first message as a subscriber, which misses nothing.
 fn first(text: &str, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
     Subscriber::of(&[text], &without_position(options))?.receive_within(waiting)
 }
 
-/// Does this for one name: connecting is part of the wait.
 fn first_of_one(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
     Subscriber::to_one(endpoint.clone(), &without_position(options), None, Part::Alone)?
         .receive_within(waiting)

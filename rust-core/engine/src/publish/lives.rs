@@ -1,9 +1,9 @@
 //! How many publishers a name has had, and how many of them a subscriber met.
 //!
-//! A publisher makes a socket and renames it to its name once; over `tcp:` on this machine it renames its owner record.
-//! inotify reports one rename per publisher, even for a publisher that ends at once. All publishers are accounted for
-//! when the subscriber is connected to the current listener, or has found that nobody listens. Each earlier publisher
-//! was met, was reported as a gap, or came and went between two looks.
+//! inotify reports one rename per publisher, even for a publisher that ends at once: a publisher makes a socket and
+//! renames it to its name, or over `tcp:` on this machine its owner record. All publishers are accounted for when the
+//! subscriber is connected to the current listener, or has found that nobody listens. Each earlier publisher was met,
+//! was reported as a gap, or came and went between two looks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use crate::sys::inotify::{News, Watch};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::{Listener, Place};
 
-/// The event for events of the directory that the kernel has dropped.
 pub const UNCOUNTED: &str = "the kernel has dropped reports of new publishers: publishers that came and went before now may be neither received nor counted";
 
 /// The publishers of one name since all were accounted for.
@@ -34,12 +33,12 @@ impl OfName {
         is_new
     }
 
-    /// Returns whether some publishers were neither met nor told, unless they come next.
+    /// Returns whether some publishers were neither met nor told. They may still come next.
     pub fn is_open(&self) -> bool {
         self.arrived > self.met + self.told
     }
 
-    /// Returns how many publishers were neither met nor told, and starts again. None of them can come later.
+    /// Returns how many publishers were neither met nor told and cannot come later, and starts again.
     pub fn settle(&mut self) -> u64 {
         let unmet = self.arrived.saturating_sub(self.met + self.told);
         (self.arrived, self.met, self.told) = (0, 0, 0);
@@ -80,7 +79,6 @@ impl Arrivals {
     }
 }
 
-/// The publishers of a subscriber's only name.
 pub struct OneName {
     place: Place,
     arrivals: Vec<Arrivals>,

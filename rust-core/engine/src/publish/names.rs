@@ -1,11 +1,8 @@
-//! The names of a subscriber to patterns or several endpoints: each name with a publisher has its own subscriber, whose
-//! descriptor is in the common epoll set.
+//! The names of a subscriber to patterns or several endpoints. Each name with a publisher has its own subscriber in the
+//! common epoll set.
 //!
-//! `joining` joins and leaves names, `selection` tells which names match, `lives` counts arriving publishers, and
-//! `report` holds the data that any thread may read.
-//!
-//! inotify reports names that appear later. A name is left when its publisher ends, so that it holds no descriptor, and
-//! its last position is kept. The next publisher is then read from its beginning. A publisher that only dropped the
+//! inotify reports names that appear later. A name is left when its publisher ends, to release its descriptors, and its
+//! last position is kept. The next publisher is then read from its beginning; a publisher that only dropped the
 //! connection is read from the next number.
 
 mod joining;
@@ -52,14 +49,11 @@ const NAMES_PER_ROUND: u32 = 16;
 /// Events of the watched directories in one round: as many as one read returns. Another object of this process may have
 /// read more.
 const EVENTS_PER_ROUND: usize = 256;
-/// Names without a message that one round asks.
 const ASKED_PER_ROUND: u32 = 64;
-/// The epoll token of the timer for refused names.
 const RETRY: u64 = 15;
 /// The epoll token of the first name, above the subscriber's own tokens.
 const FIRST_TOKEN: u64 = 16;
 
-/// The subscriber to one name.
 pub trait Receiver: Sized {
     /// Returns a receiver that continues at `resume` and has not tried to connect. `watches`: it watches for its name.
     fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>, watches: bool) -> Result<Self>;
@@ -69,11 +63,9 @@ pub trait Receiver: Sized {
     fn name_appeared(&self);
     /// Arms the descriptor with the next call that receives.
     fn set_watched(&self) -> Result<()>;
-    /// Returns a descriptor that is readable while a message may be there.
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Returns a message without waiting. With `iterates`, missed messages are not errors.
     fn receive_now(&self, iterates: bool) -> Result<Option<Message>>;
-    /// Acknowledges the last message and all before it.
     fn acknowledge(&self) -> Result<()>;
     fn take_events(&self) -> Vec<Event>;
     /// Returns the ends of publishers since the last call that left messages missing.
@@ -100,7 +92,6 @@ fn endpoint_of(file: &str, selection: &Selection) -> Option<Endpoint> {
     Endpoint::from_file_name(file).filter(|endpoint| selection.fits(endpoint))
 }
 
-/// Returns the matching names that exist now.
 pub fn fitting(selection: &Selection) -> Result<Vec<Endpoint>> {
     let mut found = Vec::new();
     for directory in selection.directories()? {
@@ -109,12 +100,10 @@ pub fn fitting(selection: &Selection) -> Result<Vec<Endpoint>> {
     Ok(found)
 }
 
-/// The names of one subscriber, used by the receiving thread.
 pub struct SubscribedNames<R> {
     selection: Selection,
     /// The options of each name: it acknowledges when the whole subscriber does.
     options: Options,
-    /// Watches the directories of the patterns.
     watch: Option<Watch>,
     /// Tells which given names were taken. Does not wake anybody.
     taken: Vec<Arrivals>,
@@ -124,9 +113,7 @@ pub struct SubscribedNames<R> {
     next_token: u64,
     /// Names that may have a message, in the order of asking.
     ready: VecDeque<u64>,
-    /// Names whose last message is not acknowledged.
     delivered: Vec<u64>,
-    /// Names without a publisher.
     left: BTreeMap<Arc<str>, Left>,
     since_look: u32,
     /// Matching names that are refused, with their next attempts: no directory event reports a listener that changes
@@ -137,19 +124,17 @@ pub struct SubscribedNames<R> {
     /// Whether too many have appeared, so the directories must be read.
     is_search_due: bool,
     /// Names whose publishers sent a descriptor while this process had none left. Each wait would end at once, so they
-    /// are asked again after a pause.
+    /// are asked again later.
     without_descriptor: Vec<u64>,
     /// Expires when the first of those, or of the refused names, is due.
     timer: Timer,
     report: Arc<Report>,
 }
 
-/// The last position of a name whose publisher has ended.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     after: After,
     listener: Option<Listener>,
-    /// Missed messages that no message has told yet.
     untold: u64,
 }
 
@@ -169,7 +154,6 @@ struct Member<R> {
     /// Whether the next publisher is read from its first message: no program listened before, or the name appeared
     /// while watched.
     is_later: bool,
-    /// Whether its name has appeared again since it was joined.
     has_reappeared: bool,
     was_connected: bool,
 }
@@ -203,7 +187,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok((Selection::Patterns(patterns), given))
     }
 
-    /// Joins the names that exist now, and watches for others.
     pub fn start(
         (selection, given): (Selection, Vec<Endpoint>),
         options: &Options,
@@ -302,8 +285,8 @@ impl<R: Receiver> SubscribedNames<R> {
         !self.ready.is_empty()
     }
 
-    /// Returns the next message of the ready names, in turn. Fails with the error of one name, such as `Lagged`, and
-    /// continues with the next call. With `iterates`, the name's next message tells the missed ones.
+    /// Returns the next message of the ready names, in turn. After the error of one name, such as `Lagged`, the next
+    /// call continues. With `iterates`, the name's next message tells the missed ones.
     pub fn take(&mut self, iterates: bool, epoll: &Epoll, log: &EventLog) -> Result<Option<Message>> {
         // A name that ends is followed by the next one; each round takes one ready name.
         for _ in 0..ASKED_PER_ROUND {
@@ -368,12 +351,10 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(None)
     }
 
-    /// Returns whether to look at other names before the next message.
     pub fn is_look_due(&self) -> bool {
         self.since_look >= BEFORE_LOOK || self.ready.is_empty()
     }
 
-    /// Notes the events of the epoll set, and joins names that have appeared.
     pub fn note(&mut self, found: &[Ready], epoll: &Epoll, log: &EventLog) -> Result<()> {
         self.since_look = 0;
         for ready in found {
@@ -450,7 +431,6 @@ impl<R: Receiver> SubscribedNames<R> {
         self.has_ready() || !self.appeared.is_empty() || self.is_search_due
     }
 
-    /// Leaves all names, and stops watching.
     pub fn close(&mut self, epoll: &Epoll) {
         for member in self.members.values() {
             epoll.remove(member.receiver.descriptor());
@@ -477,8 +457,8 @@ impl<R: Receiver> SubscribedNames<R> {
 }
 
 impl<R: Receiver> Member<R> {
-    /// Returns whether a name of a pattern is left after this error and tried again later: a file without a value would
-    /// give this error in each call.
+    /// Returns whether to leave a name of a pattern after this error and try it later: a file without a value would
+    /// fail in each call.
     fn is_left_for(&self, error: &Error) -> bool {
         !self.is_given
             && self.endpoint.transport().capabilities().single_value
@@ -495,7 +475,7 @@ impl<R: Receiver> Member<R> {
         true
     }
 
-    /// Notes the connection. It is not a gap if the publisher's numbers tell the missed messages.
+    /// Notes the connection, which is not a gap if the publisher's numbers tell the missed messages.
     fn connected(&mut self, report: &Report, refused: &mut BTreeMap<Arc<str>, Refused>, lives: &mut Lives) {
         if report.gaps.lasts() {
             let is_counted = self.is_later || self.was_connected;

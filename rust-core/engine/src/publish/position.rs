@@ -97,18 +97,15 @@ impl PositionFile {
         }
     }
 
-    /// Records that the program has this message.
     pub fn delivered(&self, number: u64) {
         self.page.word(NUMBER).store(number, Ordering::Relaxed);
     }
 }
 
-/// Removes the oldest unused files if there are too many.
 fn make_room(directory: &Directory, prefix: &str) -> Result<()> {
     let beneath = directory.beneath();
     let mut aged = Vec::new();
     for file in directory.names()?.into_iter().filter(|file| file.starts_with(prefix)) {
-        // Other users' files of such names stay.
         if let Some(facts) = beneath.facts(&file)?.filter(beneath::is_ours) {
             aged.push((facts.st_mtime, file));
         }

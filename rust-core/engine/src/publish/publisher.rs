@@ -30,7 +30,6 @@ use crate::value::{DType, Element, Order, Source, Value};
 /// A slow subscriber never slows the publisher: it misses messages and learns their number. Any number of threads may
 /// send; they take turns. Any thread may close the publisher.
 pub struct Publisher {
-    /// The endpoint, for errors.
     shown: String,
     options: Options,
     fanout: OfProcess<Arc<Fanout>>,
@@ -126,8 +125,8 @@ impl Publisher {
         }
     }
 
-    /// Replaces another publisher of this process. Takes over its subscribers if they notice no difference; otherwise
-    /// waits until they have connected again.
+    /// Replaces another publisher of this process. Takes over its subscribers if they notice no difference, or else
+    /// waits for them to connect again.
     fn in_place_of(
         replaced: Replaced,
         endpoint: &Endpoint,
@@ -249,7 +248,6 @@ impl Publisher {
         Ok(payloads.len() as u64)
     }
 
-    /// Publishes in runs. An error has the number of messages before it.
     fn try_send_many(&self, payloads: &[Payload]) -> std::result::Result<(), (u64, Error)> {
         let mut sent = 0;
         for run in payloads.chunks(batch::RUN) {
@@ -260,7 +258,6 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes one run, up to the first value that is too large.
     fn try_send_run(&self, run: &[Payload]) -> (usize, Result<()>) {
         if let Err(error) = self.check() {
             return (0, Err(error));
@@ -284,9 +281,9 @@ impl Publisher {
         if self.open.is_open() { self.fanout.check() } else { Err(self.open.refusal()) }
     }
 
-    /// Publishes one value. The fan-out's lock is enough to order the numbers, and threads hold it only for a short
-    /// time. The turn decides which waiting thread comes next, so a message goes without it only while no thread has or
-    /// awaits a turn.
+    /// Publishes one value. The fan-out's lock, which threads hold only briefly, is enough to order the numbers. The
+    /// turn decides which waiting thread comes next, so a message goes without it only while no thread has or awaits a
+    /// turn.
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         if let Some(store) = &self.store {
@@ -303,7 +300,6 @@ impl Publisher {
         self.fanout.publish(payload)
     }
 
-    /// Waits for the turn to send, which threads hold only for a short time.
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
         if self.fanout.is_held_here() {
             return Err(reentrant_call("publishes"));
@@ -416,7 +412,6 @@ impl Publisher {
         place.is_some_and(|place| place.is_awaited().unwrap_or(false))
     }
 
-    /// Waits for connecting subscribers, and until all have been sent everything.
     fn drain_subscribers(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let deadline = waiting.deadline();
         let is_awaited = || !deadline.has_passed() && self.is_awaited();
@@ -438,7 +433,6 @@ impl Publisher {
     }
 }
 
-/// How long a closing publisher waits for subscribers to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Drop for Publisher {

@@ -1,4 +1,4 @@
-//! The state of a subscriber's receiving thread: its feed, its epoll set, and undelivered messages.
+//! The state of a subscriber's receiving thread: feed, epoll set, and undelivered messages.
 
 use std::collections::VecDeque;
 
@@ -27,9 +27,7 @@ pub(super) const STOP: u64 = 4;
 /// The listeners of a name, if they can be told apart.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
-    /// At the last attempt to connect.
     pub last: Option<Listener>,
-    /// Of the last connection.
     pub connected: Option<Listener>,
     /// The listener that had the name when nobody listened.
     pub dead: Option<Listener>,
@@ -68,30 +66,28 @@ pub enum Part {
 
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
-    /// The connection whose publisher has not answered yet.
     pub(super) connecting: Option<PendingFeed>,
     /// Whether an event reports the next silent publisher: the first one, and publishers that nothing counts.
     pub(super) is_silence_untold: bool,
     pub(super) tried: Tried,
-    /// Tells publishers of the name that this subscriber is not connected, so that they wait for it before they end.
+    /// Tells publishers of the name to wait for this unconnected subscriber before they end.
     pub(super) mark: Option<Lock>,
-    /// The publishers of the name. `None` for a store and for one of several names, which count them together.
+    /// The publishers of the name. `None` for a store, and for several names, which are counted together.
     pub(super) lives: Option<OneName>,
-    /// The program's views of the publisher's slots.
     pub(super) views: ViewCount,
-    /// Whether one of several names may have a message. A subscriber to several names has no feed.
+    /// Whether one of several names may have a message.
     pub(super) has_ready_names: bool,
     /// Whether this call has checked the epoll set of several names.
     pub(super) has_looked: bool,
-    /// Whether the publisher has a new ring, to which a connection does not count as new.
+    /// Whether the publisher has a new ring; connecting to it is not a new connection.
     pub(super) moved: bool,
-    /// The last feed's position, or the beginning if there was no publisher.
+    /// The last feed's position; the beginning after a search without a publisher.
     pub(super) resume: Option<After>,
     pub(super) epoll: Epoll,
     /// Keeps the descriptor readable while a message waits in `pending`.
     pub(super) waker: ReadinessFlag,
-    /// Whether no event ends the wait for a connection, because the process has no descriptors left. The descriptor
-    /// stays readable, so that the program tries again.
+    /// Whether no event ends the wait for a connection, because descriptors are lacking. The descriptor stays readable
+    /// to make the program try again.
     pub(super) is_unarmed: bool,
     /// The newest message from a stream, for [`Subscriber::newest`].
     pub(super) newest: Option<Message>,
@@ -99,7 +95,6 @@ pub struct ReceiveState {
     pub(super) pending: VecDeque<Message>,
     /// An error for the next call, before `pending`: it followed messages that were delivered together.
     pub(super) deferred_error: Option<Error>,
-    /// Missed messages that were not reported yet.
     pub(super) missed: u64,
     /// The number of the last delivered message.
     pub(super) delivered: u64,
@@ -107,9 +102,7 @@ pub struct ReceiveState {
     pub(super) position: Option<PositionFile>,
     /// Whether the next connection is the first one, which opens the position of a `client_id`.
     pub(super) is_position_due: bool,
-    /// Whether the feed must wake this side.
     pub(super) parked: bool,
-    /// Whether the program's event loop watches the descriptor.
     pub(super) watched: bool,
     /// Exists while SIGINT and SIGTERM end the wait.
     pub(super) signal_watch: Option<stop::Watch>,
@@ -117,7 +110,7 @@ pub struct ReceiveState {
 }
 
 impl ReceiveState {
-    /// Returns whether the feed's next message is the next delivery, and no event loop must be woken for later ones.
+    /// Returns whether the feed's next message is the next delivery and no event loop waits.
     pub(super) fn is_fast(&self) -> bool {
         self.pending.is_empty()
             && self.deferred_error.is_none()
@@ -168,7 +161,6 @@ impl ReceiveState {
             return Ok(());
         }
         if waiting.is_none() {
-            // The feed stays parked: the program waits on the descriptor.
             return Err(waiting.timed_out());
         }
         let waited = drive::events(&self.epoll, waiting, &mut self.ready);
@@ -179,7 +171,6 @@ impl ReceiveState {
         waited
     }
 
-    /// Notes that nobody listens. A later publisher is read from its first message.
     pub(super) fn find_nobody(&mut self) {
         self.tried.dead = self.tried.last;
         self.resume.get_or_insert_default();
@@ -238,7 +229,7 @@ impl ReceiveState {
         Ok(())
     }
 
-    /// Drops the feed unless it continues after this error. Then an attempt to connect is due.
+    /// Drops the feed if it ends with this error. Then an attempt to connect is due.
     pub(super) fn feed_failed(&mut self, error: &Error, retry: Option<&Retry>) {
         if !self.feed.as_mut().is_some_and(|feed| feed.reconnects(error)) {
             self.drop_feed();
@@ -246,7 +237,6 @@ impl ReceiveState {
         }
     }
 
-    /// Drops the feed and keeps its position.
     pub(super) fn drop_feed(&mut self) {
         let Some(feed) = self.feed.take() else { return };
         self.resume = feed.resume_point();

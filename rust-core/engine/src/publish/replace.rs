@@ -1,8 +1,8 @@
 //! The publishers of this process by name, for the option `replace`.
 //!
 //! A program that runs a piece of code again, such as a notebook cell, makes a publisher while the last one still
-//! exists. With equal options, the new publisher takes over the ring and the subscribers, who notice nothing. Otherwise
-//! the last one closes, and the new one waits until the subscribers have connected again.
+//! exists. With equal options, the new publisher takes over ring and subscribers unnoticed. Otherwise the last one
+//! closes, and the new one waits for the subscribers to connect again.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -20,7 +20,6 @@ use crate::transport::acceptor::ListenerRegistration;
 pub struct NameGuard {
     /// Describes a name without a hello to listings. Removed while the name is still ours.
     pub owner_record: Option<Box<dyn Any + Send + Sync>>,
-    /// The entry at the acceptor; `None` for a store.
     pub registration: Option<ListenerRegistration>,
 }
 
@@ -66,7 +65,6 @@ struct PublisherEntry {
 
 static ALL: Own<Mutex<BTreeMap<String, PublisherEntry>>> = Own::new();
 
-/// Remembers a publisher that subscribers connect to.
 pub fn remember(
     shown: &str,
     options: &Options,
@@ -86,7 +84,6 @@ pub fn remember(
 pub struct Replaced {
     pub held: NameGuard,
     pub fanout: Arc<Fanout>,
-    /// Whether subscribers notice no difference between the old and the new options.
     pub is_alike: bool,
 }
 
@@ -105,7 +102,7 @@ pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     Ok(Some(Replaced { held, fanout, is_alike: are_alike(&entry.options, options) }))
 }
 
-/// Adds a hint to the option `replace` if an open publisher of this process has the name.
+/// Adds a hint to use the option `replace` if an open publisher of this process has the name.
 pub fn hinted(error: Error, shown: &str) -> Error {
     let all = ALL.lock();
     let is_replaceable = |entry: &PublisherEntry| entry.held.strong_count() > 0 && entry.open.is_open();

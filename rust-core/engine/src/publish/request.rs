@@ -1,8 +1,8 @@
-//! Requests for the newest values of publishers, which keep nothing for them: the hello has `once`. Requests to several
-//! publishers run together, so a silent one does not delay the others.
+//! Requests for the newest values of publishers, which keep nothing for them: the hello has `once`. Several requests
+//! run together, so a silent publisher does not delay the others.
 //!
-//! A publisher does not know such a reader, and may rewrite the newest message's slot during the copy. If a fast
-//! publisher does so each time, the value comes by a subscription, whose claim of the slot the publisher respects.
+//! A publisher does not know such a reader, and may rewrite the newest message's slot during the copy. If that happens
+//! each time, the value comes by a subscription, whose claim of the slot the publisher respects.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
@@ -34,19 +34,15 @@ const MAX_ATTEMPTS: u32 = 8;
 /// The token of a failed attempt's events.
 const NONE: u64 = u64::MAX;
 
-/// Returns the newest value of a publisher. Does not wait for a publisher. Its answer may take as long as any, but not
-/// longer than `limit`.
-///
-/// # Errors
-/// `NotFound` without a publisher; `Empty` if it has published nothing; `Stalled` if it does not answer; `Timeout` if
-/// the limit left it less than the usual time.
+/// Returns the newest value of a publisher, without waiting for one to start. `Stalled` if it does not answer in time;
+/// `Timeout` if `limit` left it less than the usual time; `Empty` before its first message.
 pub fn newest(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result<Message> {
     let mut found = newest_of_each(vec![endpoint.clone()], options, limit)?;
     found.pop().map_or_else(|| Err(nothing_published()), |(_, found)| found)
 }
 
-/// Does this for several publishers, which share the time of one as far as descriptors allow. An error of one publisher
-/// is its result.
+/// Does this for several publishers within the time of one, as far as descriptors allow. An error of one publisher is
+/// its result.
 pub fn newest_of_each(
     mut endpoints: Vec<Endpoint>,
     options: &Options,
@@ -85,7 +81,6 @@ enum Found {
     Overtaken,
 }
 
-/// Returns the newest value by a subscription that ends with the call.
 fn subscribed(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result<Message> {
     // The position of a `client_id` belongs to the program's own subscriber.
     let options = Options { client_id: None, ..options.clone() };
@@ -96,7 +91,6 @@ fn subscribed(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result
         .map_err(at_timeout(Error::new(ErrorKind::Stalled, text)))
 }
 
-/// Takes steps until each request has its result.
 fn finish(
     under_way: &mut BTreeMap<u64, Request<'_>>,
     set: &Epoll,
@@ -148,7 +142,6 @@ struct Request<'a> {
     attempts: u32,
     /// The deadline of the awaited step.
     ends: Deadline,
-    /// The deadline of the call.
     limit: Deadline,
 }
 
@@ -197,7 +190,6 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Takes the steps that are possible now. Returns the value if it has arrived.
     fn step(&mut self) -> Result<Option<Found>> {
         loop {
             let offer = || Ok(((), Vec::new()));
@@ -245,7 +237,6 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Takes the publisher's answer. Returns the value if it has arrived.
     fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Found>> {
         Pattern::Publish.fits(hello.pattern)?;
         let source = qualify(&owner_of(&called.stream, called.credentials.as_ref()), hello.source());

@@ -1,8 +1,7 @@
 //! Publishing to and reading from a store: a file or a journal.
 //!
-//! Publisher and subscriber need not run at the same time, so there is no handshake: each value names its writer, and
-//! schemas are kept in the store's directory. The transport implements the traits of `transport::store`; this module
-//! translates options.
+//! There is no handshake: each value names its writer, and schemas are kept in the store's directory. The transport
+//! implements the traits of `transport::store`; this module translates options.
 
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
@@ -82,7 +81,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store of an endpoint; `None` for other transports.
     pub fn open(endpoint: &Endpoint, options: &Options) -> Result<Option<Store>> {
         if !is_store(endpoint.transport()) {
             return Ok(None);
@@ -98,8 +96,8 @@ impl Store {
         Ok(Some(Store { writer, sender, options: options.clone(), turns: Turns::default() }))
     }
 
-    /// Writes one value and returns its number. A journal assigns number and time, and joins the writes of several
-    /// threads into one sync. Waits for the turn and the store's lock within the option `timeout`.
+    /// Writes one value and returns its number. A journal assigns number and time, and joins writes of several threads
+    /// into one sync. Waits for turn and lock within the option `timeout`.
     pub fn write(&self, payload: &Payload) -> Result<u64> {
         self.admit(payload)?;
         let mut waiting = self.options.start(Wait::default());
@@ -131,7 +129,6 @@ impl Store {
         (payloads.len(), refused)
     }
 
-    /// Admits a value. The store numbers it.
     fn admit(&self, payload: &Payload) -> Result<()> {
         let (limit, length) = (self.options.max_message_size, payload.len());
         let is_allowed = admission::content(limit, Kind::Data, 0, length).is_allowed;
@@ -139,13 +136,11 @@ impl Store {
     }
 }
 
-/// Returns a reader of the store, which may not exist yet.
 pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Rx> {
     let store = driver(endpoint)?;
     drive::stored(|| store.reader(endpoint, &store_options(options)))
 }
 
-/// Returns the newest value after checking its schema.
 pub fn newest(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Incoming> {
     let store = driver(endpoint)?;
     let frame = drive::stored(|| store.newest(endpoint, &store_options(options), waiting))?;

@@ -10,7 +10,6 @@ use crate::sys::poll::Interest;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::{Sent, Tx};
 
-/// Where a subscriber on a stream begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Begin {
     /// After this number: it was connected before, or waited for the publisher.
@@ -35,7 +34,6 @@ pub struct Out {
     retained: bool,
     /// Whether its queue was full. Its watcher is called when there is room.
     full: bool,
-    /// The registration at the acceptor.
     pub watched: Option<WatchedSocket>,
 }
 
@@ -61,8 +59,8 @@ impl Out {
         }
     }
 
-    /// Sends the next messages until the queue is full. The others stay in the history; after the history has dropped
-    /// them, the subscriber sees a gap in the numbers.
+    /// Sends the next messages until the queue is full. The others stay in the history until it drops them; then the
+    /// subscriber sees a gap in the numbers.
     pub fn send_pending(&mut self, history: &History) -> Result<()> {
         if self.full {
             return Ok(());
@@ -100,11 +98,9 @@ impl Out {
         }
     }
 
-    /// Sends the last frame if there is room.
     pub fn say_farewell(&mut self, bye: &Outgoing<'_>) {
         // A program without Linkspan gets no frames.
         if !self.tx.is_plain() {
-            // The connection ends now in any case.
             let _ = self.tx.try_send(bye);
         }
     }

@@ -71,7 +71,6 @@ use crate::value::{Limits, Value};
 /// same time each need their own subscriber. Any thread may close a subscriber, which ends the wait of the receiving
 /// thread.
 pub struct Subscriber {
-    /// The endpoint, or all endpoints, for errors.
     shown: String,
     origin: OfProcess<MessageSource>,
     options: Options,
@@ -87,7 +86,6 @@ pub struct Subscriber {
     closed: AtomicBool,
     /// The receiving thread, to recognise a close in a callback of its wait.
     receiving_thread: HolderMark,
-    /// Ends the wait of the receiving thread.
     wake: EventFd,
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     fork_generation: u64,
@@ -280,7 +278,6 @@ impl Subscriber {
         self.receive_one(wait).map_err(|e| self.explained(e, waits).on(&self.shown))
     }
 
-    /// [`Subscriber::recv`] without the endpoint in its errors.
     fn receive_one(&self, wait: Wait<'_>) -> Result<Message> {
         if let Some(message) = self.receive_at_once(deadline::may_wait(&wait, self.options.timeout), |_| true)
         {
@@ -289,8 +286,8 @@ impl Subscriber {
         self.receive_within(&mut self.options.start(wait))
     }
 
-    /// Returns the error of a call that received nothing. After an earlier connection, "no listener" means that the
-    /// publisher has ended. A call that does not wait cannot tell.
+    /// After an earlier connection, "no listener" means that the publisher has ended. A call that does not wait cannot
+    /// tell.
     fn explained(&self, error: Error, waits: bool) -> Error {
         if waits && error.kind() == ErrorKind::NotFound && self.event_log.was_connected() {
             let text = "the publisher ended and did not start again within the time given; try again, or see why it ended";
@@ -305,7 +302,6 @@ impl Subscriber {
         if self.names.is_some() { error } else { open_names::named(error, &self.shown) }
     }
 
-    /// [`Subscriber::recv`] with a wait that has begun.
     pub(super) fn receive_within(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         self.receive(waiting, false)?.ok_or_else(|| self.closed_error())
     }
@@ -357,7 +353,6 @@ impl Subscriber {
         done.map_err(|e| e.on(&self.shown))
     }
 
-    /// Runs a receiving call with the state. The call may wait.
     fn with_state<R>(
         &self,
         mut receive_state: MutexGuard<'_, ReceiveState>,
@@ -488,7 +483,6 @@ impl Subscriber {
         })
     }
 
-    /// Calls `what` with the names of a subscriber to several, in the process that made it.
     fn of_names<T: Default>(&self, what: impl FnOnce(&SubscribedNames<Subscriber>) -> T) -> T {
         match &self.names {
             Some(names) if fork::check(self.fork_generation).is_ok() => {

@@ -14,7 +14,6 @@ use crate::transport::acceptor::{IncomingHandshake, RawConnection, WatchedSocket
 use crate::transport::plain::{self, Division};
 use crate::transport::stream::Stream;
 
-/// A subscriber on a stream whose hello is being answered.
 pub struct Unadmitted(Arc<Fanout>);
 
 impl Drop for Unadmitted {
@@ -26,8 +25,8 @@ impl Drop for Unadmitted {
 
 impl Fanout {
     /// Admits a subscriber of this session to the ring. It continues after the number `after` if it was connected or
-    /// waiting before. Returns its descriptors, the newest number, and the id for [`Fanout::answered`]. With `once`,
-    /// the subscriber reads only the newest value and is not kept.
+    /// waiting before. Returns its descriptors, the newest number, and the id for [`Fanout::answered`]. With `once`, it
+    /// reads only the newest value and is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         handshake: &mut IncomingHandshake,
@@ -73,7 +72,6 @@ impl Fanout {
         Ok((descriptors, newest, id))
     }
 
-    /// Marks the hello of this subscriber as answered. From now on it counts.
     pub fn answered(&self, id: u64) {
         if let Outlet::Shared { tx, subscribers, .. } = &mut self.state().outlet {
             tx.readers().into_iter().for_each(|readers| readers.answered(id));
@@ -126,7 +124,6 @@ impl Fanout {
                     .try_send(&Outgoing::new(Header::new(Kind::Ack, crate::codec::Encoding::Raw), &[]))
                     .map(drop),
             };
-            // The rest is sent while the connection is kept.
             if out.tx.flush().unwrap_or(true) {
                 return;
             }
@@ -146,7 +143,6 @@ impl Fanout {
         self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
     }
 
-    /// Registers a subscriber and sends its first messages.
     fn keep(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, FanoutState>,
@@ -171,7 +167,6 @@ impl Fanout {
     }
 }
 
-/// Removes a subscriber of the ring when its connection ends.
 struct DisconnectWatcher {
     fanout: Weak<Fanout>,
     id: u64,
@@ -186,7 +181,6 @@ impl Watcher for DisconnectWatcher {
     }
 }
 
-/// Sends more after a slow subscriber has room again.
 struct RoomWatcher {
     fanout: Weak<Fanout>,
     subscriber: Weak<StreamSubscriber>,

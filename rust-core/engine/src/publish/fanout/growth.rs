@@ -1,8 +1,7 @@
-//! A relay's ring, which begins small and grows when needed. A bridge has thousands of relays, most of them without
-//! subscribers.
+//! A relay's ring begins small, because a bridge has thousands of relays, most of them without subscribers.
 //!
-//! The ring grows with the first subscriber. It also grows if messages come so fast that a connecting subscriber could
-//! find its first messages overwritten. The larger ring takes over the messages.
+//! The ring grows with the first subscriber, and if messages come so fast that a connecting subscriber could find its
+//! first messages overwritten. The larger ring takes over the messages.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,6 @@ const SOON: Duration = Duration::from_secs(10);
 
 pub struct Growth {
     full: usize,
-    /// Bytes of the messages since this time.
     bytes: usize,
     since: Instant,
 }

@@ -8,7 +8,6 @@ use crate::message::Lender;
 use crate::transport::WritableSlot;
 
 impl Fanout {
-    /// Lends memory for an array that subscribers view in place. `None` if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         self.slots.as_ref()?.lend_writable(length)
     }
@@ -18,7 +17,6 @@ impl Fanout {
         self.slots.as_ref()?.lend_with_margins(length)
     }
 
-    /// Returns the lender of slots for long arrays, `None` for a transport without slots.
     pub fn lender(&self) -> Option<&dyn Lender> {
         self.slots.as_ref().map(|_| self as &dyn Lender)
     }
@@ -51,13 +49,12 @@ impl Lender for Fanout {
     }
 
     fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
-        // The ring's writer copies the body into a slot at publication. A body that is encoded early would occupy a
-        // slot while it waits.
+        // The ring's writer copies the body into a slot at publication. An earlier copy would occupy a slot while it
+        // waits.
         None
     }
 }
 
-/// The lender for a value that is published right after encoding.
 pub struct AtOnce<'a>(&'a Fanout);
 
 impl Lender for AtOnce<'_> {
@@ -78,7 +75,6 @@ impl Lender for AtOnce<'_> {
     }
 
     fn lend_body(&self, body: &[u8]) -> Option<Bytes> {
-        // The ring's writer copies and counts it.
         self.0.lend_body(body)
     }
 }

@@ -12,7 +12,6 @@ use crate::session::{Acknowledge, Connection};
 pub struct PublisherSession {
     connection: Connection<u64, NoPage>,
     has_newest: bool,
-    /// The longest message in bytes.
     limit: u64,
 }
 
@@ -31,12 +30,10 @@ impl PublisherSession {
         self.connection.outbox.last()
     }
 
-    /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
         if self.has_newest { self.last() } else { 0 }
     }
 
-    /// Admits a message. `TooLarge`; `InvalidState` after the numbers have run out.
     #[inline]
     pub fn admit(&mut self, payload: &Payload) -> Result<Ticket> {
         let length = payload.len();
@@ -44,8 +41,8 @@ impl PublisherSession {
         admitted.map_err(|obstacle| refused(obstacle, length, self.limit))
     }
 
-    /// Admits the first of several messages, at least one. Returns the first ticket and their count. Fails as
-    /// [`PublisherSession::admit`] for the first message.
+    /// Admits the first of several messages, at least one. Returns the first ticket and their count, or the first
+    /// message's error.
     pub fn admit_run(&mut self, payloads: &[Payload]) -> Result<(Ticket, usize)> {
         let lengths = payloads.iter().map(Payload::len);
         let first = lengths.clone().next().unwrap_or(0);

@@ -12,7 +12,6 @@ use crate::error::{Error, ErrorKind, Result, counted};
 use crate::planted;
 use crate::sys::timer::Timer;
 
-/// The messages that each subscriber must have before the wait ends.
 #[derive(Clone, Copy, Debug)]
 enum DrainGoal {
     /// Those that are lost with the publisher: the ring itself, or all messages of its stream.
@@ -21,7 +20,6 @@ enum DrainGoal {
     UpTo(u64),
 }
 
-/// The pause after the first poll of the ring. It doubles with each poll.
 const FIRST_LOOK: Duration = Duration::from_micros(100);
 const LAST_LOOK: Duration = Duration::from_millis(5);
 
@@ -40,8 +38,8 @@ impl Fanout {
         })
     }
 
-    /// Waits until each connected subscriber has been given all earlier messages. `Timeout` with the number of messages
-    /// left for the slowest subscriber; the error of `check` (is the publisher open?) has that number as well.
+    /// Waits until each connected subscriber has been given all earlier messages. `Timeout`, or the error of `check`
+    /// (is the publisher open?), with the number of messages left for the slowest subscriber.
     pub fn flush(&self, waiting: &mut Waiting<'_>, check: impl Fn() -> Result<()>) -> Result<()> {
         let given = DrainGoal::UpTo(self.newest());
         // Readers of a ring do not wake the publisher: their pages tell their positions.
@@ -62,13 +60,12 @@ impl Fanout {
         })
     }
 
-    /// Sends as much as possible. Returns the number of subscribers that do not meet the goal, and the number of
-    /// messages that the slowest of them lacks.
+    /// Sends as much as possible. Returns how many subscribers miss the goal, and how many messages the slowest one
+    /// lacks.
     fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
         let state = &mut *self.state();
-        // An ended publisher has no subscribers.
         if let (Some(first), DrainGoal::UpTo(last)) = (state.first_left, given)
             && first <= last
         {
@@ -86,7 +83,6 @@ impl Fanout {
             (Outlet::Each { history, subscribers, .. }, given) => {
                 for subscriber in &*subscribers {
                     let mut out = subscriber.out();
-                    // The acceptor also sees the end of a connection.
                     if out.send_pending(history).is_err() {
                         continue;
                     }
@@ -111,8 +107,8 @@ impl Fanout {
         (lagging, left)
     }
 
-    /// Waits until `count` subscribers are connected. `Timeout` with the number of connected ones, or the error of
-    /// `check` (is the publisher open?).
+    /// Waits until `count` subscribers are connected. Fails with `Timeout` or the error of `check` (is the publisher
+    /// open?).
     pub fn wait_for_subscribers(
         &self,
         count: usize,
@@ -131,24 +127,21 @@ impl Fanout {
         })
     }
 
-    /// Makes waiting calls check again whether their publisher is open.
     pub fn wake_waiting(&self) {
         self.changed.wake();
     }
 
-    /// Ends the publisher's calls with this error: no more subscribers can connect.
     pub fn fail(&self, error: &Error) {
         let _ = self.failed.set(error.clone());
         self.wake_waiting();
     }
 
-    /// Fails if no more subscribers can connect.
     pub fn check(&self) -> Result<()> {
         self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits until `missing` returns `None`. Fails with the error in its result at the deadline, and with its own error
-    /// at once. Without wake-ups (`wakes` is false) polls with a growing pause.
+    /// Waits until `missing` returns `None`. The error in its result is for the deadline; its own error ends the wait.
+    /// Without wake-ups (`wakes` is false) polls with a growing pause.
     pub fn wait_until(
         &self,
         waiting: &mut Waiting<'_>,

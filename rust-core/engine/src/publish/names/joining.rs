@@ -54,7 +54,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Continues the connections under way, without waiting. Returns whether all listeners have answered.
     pub fn connect_some(&mut self, log: &EventLog) -> bool {
         let mut have_all = true;
         for (token, member) in &mut self.members {
@@ -71,9 +70,8 @@ impl<R: Receiver> SubscribedNames<R> {
         have_all
     }
 
-    /// Subscribes to the name. Does nothing if already subscribed or if the name has no publisher. `resume` is the
-    /// start of a name without an earlier position. Fails only for a name that the program gave; other failures are
-    /// noted as refusals.
+    /// Subscribes to the name, unless it is subscribed. `resume` is the start of a name without an earlier position.
+    /// Fails only for a name that the program gave; other failures are noted as refusals.
     pub(super) fn join(
         &mut self,
         endpoint: &Endpoint,
@@ -146,7 +144,7 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that a name cannot be received from. A name of a pattern is tried again after a pause. A given name has
+    /// Notes that a name cannot be received from. A name of a pattern is tried again after a pause; a given name has
     /// its own event that ends the wait.
     pub(super) fn refuse(
         &mut self,
@@ -177,18 +175,17 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Sets the timer to the first due name.
     pub(super) fn arm(&self) {
         let refused = self.refused.values().map(|refused| refused.due);
         let paused = (!self.without_descriptor.is_empty()).then(|| Instant::now() + PAUSE);
-        // The timer is open, so the kernel has no reason to refuse.
+        // The timer is open, so the kernel accepts this.
         let _ = match refused.chain(paused).min() {
             Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
             None => self.timer.disarm(),
         };
     }
 
-    /// Asks the names again for which this process had no descriptor left.
+    /// Asks names again after a lack of descriptors.
     pub(super) fn look_for_descriptors(&mut self, epoll: &Epoll) -> Result<()> {
         for token in std::mem::take(&mut self.without_descriptor) {
             let Some(member) = self.members.get_mut(&token) else { continue };
@@ -204,7 +201,7 @@ impl<R: Receiver> SubscribedNames<R> {
         let now = Instant::now();
         let mut due = Vec::new();
         for refused in self.refused.values_mut().filter(|refused| refused.due <= now) {
-            // Joined in this round; a failure sets the next time.
+            // It is joined in a later round; until then it is not due again.
             refused.due = now + redial::LONGEST;
             due.push(refused.endpoint.clone());
         }
@@ -212,7 +209,6 @@ impl<R: Receiver> SubscribedNames<R> {
         self.arm();
     }
 
-    /// Notes why a name is not connected. Fails for a name that the program gave.
     pub(super) fn note_unconnected(
         &mut self,
         token: u64,
@@ -226,7 +222,6 @@ impl<R: Receiver> SubscribedNames<R> {
         match why.kind() {
             // The listener has not answered yet, or the next attempt is not due.
             ErrorKind::Timeout => return Ok(()),
-            // Its successor is a new name in the directory.
             ErrorKind::NotFound => {
                 // A name of a pattern has appeared and vanished.
                 let has_vanished = !is_given && member.is_later && tried.last.is_none();
@@ -248,7 +243,6 @@ impl<R: Receiver> SubscribedNames<R> {
                     self.lives.forget(&name);
                 }
             }
-            // It is not a publisher.
             ErrorKind::InvalidState if !is_given => {
                 self.lives.forget(&name);
                 let has_reappeared = member.has_reappeared;
@@ -308,8 +302,8 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Reports publishers of a name that came and went unmet, if `is_known` holds for the name's current listener: then
-    /// all earlier ones are known.
+    /// Reports publishers of a name that came and went unmet, if `is_known` holds for the current listener: then all
+    /// earlier ones are known.
     fn settle(
         &mut self,
         name: &Arc<str>,

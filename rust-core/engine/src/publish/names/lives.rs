@@ -11,7 +11,6 @@ use crate::transport::place::Listener;
 #[derive(Debug, Default)]
 pub struct Lives {
     names: HashMap<Arc<str>, OfName>,
-    /// Names with news since the last look.
     due: Vec<Arc<str>>,
 }
 
@@ -50,12 +49,12 @@ impl Lives {
         }
     }
 
-    /// Returns whether some were neither met nor told, unless they come next.
+    /// Returns whether some were neither met nor told. They may still come next.
     pub fn is_open(&self, name: &str) -> bool {
         self.names.get(name).is_some_and(OfName::is_open)
     }
 
-    /// Returns how many were neither met nor told. None of them can come later.
+    /// Returns how many were neither met nor told and cannot come later.
     pub fn settle(&mut self, name: &str) -> u64 {
         self.names.get_mut(name).map_or(0, OfName::settle)
     }

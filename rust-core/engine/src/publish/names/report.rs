@@ -13,7 +13,6 @@ use crate::value::{Map, Value};
 /// The most names that have a publisher at a time, and the most names that are kept.
 pub const MAX_NAMES: usize = 4096;
 
-/// The next attempt at a refused name.
 pub struct Refused {
     pub endpoint: Endpoint,
     pub redial: Redial,
@@ -23,7 +22,6 @@ pub struct Refused {
 #[derive(Default)]
 pub struct Report {
     counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
-    /// Why matching names cannot be received from.
     refused: Mutex<BTreeMap<Arc<str>, String>>,
     pub gaps: Gaps,
 }
@@ -35,7 +33,6 @@ pub(super) struct Counters {
 }
 
 impl Report {
-    /// Adds each name's counters, and the reasons of refused names.
     pub fn add_to(&self, stats: &mut Map) {
         let count = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);

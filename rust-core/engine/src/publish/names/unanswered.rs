@@ -1,4 +1,4 @@
-//! The names of a subscriber that ends before their listeners have answered: no later connection can tell the missed
+//! The names of a subscriber that ends before their listeners have answered. No later connection tells their missed
 //! messages.
 
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::{Receiver, SubscribedNames};
 use crate::publish::gaps::Silent;
 
-/// The reason for such a gap.
 const UNANSWERED: &str = "the program that has the name has not answered until then";
 
 impl<R: Receiver> SubscribedNames<R> {
@@ -22,7 +21,6 @@ impl<R: Receiver> SubscribedNames<R> {
         connecting.saturating_add(self.appeared.len()).saturating_add(usize::from(self.is_search_due))
     }
 
-    /// Notes gaps for these names.
     pub fn doubt(&self) {
         for member in self.members.values().filter(|member| member.receiver.is_connecting()) {
             let tried = member.receiver.tried();

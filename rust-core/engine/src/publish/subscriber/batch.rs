@@ -29,7 +29,6 @@ impl Subscriber {
     }
 
     fn take_ready(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
-        /// The number of polls in a row without a message that ends the call.
         const MAX_EMPTY_POLLS: u32 = 64;
         let mut at_once = Waiting::at_once();
         let mut empty_polls = 0;

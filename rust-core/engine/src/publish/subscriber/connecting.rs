@@ -151,7 +151,6 @@ impl Subscriber {
         connected
     }
 
-    /// Notes the outcome of an attempt to connect: for the name's publishers, and for their count.
     fn note_attempt(&self, dialler: &Dialler, state: &mut ReceiveState, connected: &Result<Option<()>>) {
         let (failed, log) = (connected.as_ref().err(), &self.event_log);
         match failed.map(Error::kind) {
@@ -185,7 +184,7 @@ impl Subscriber {
         }
     }
 
-    /// Reports that a publisher has not answered. A later call connects; nothing else reports the messages before that.
+    /// Reports that a publisher has not answered: messages before a later connection are lost uncounted.
     fn note_silence(&self, state: &mut ReceiveState, error: &Error) {
         if error.kind() == ErrorKind::Stalled && std::mem::take(&mut state.is_silence_untold) {
             self.event_log.disconnected(format!(

@@ -23,7 +23,6 @@ impl Subscriber {
         self.newest_within(&mut self.options.start(wait)).map_err(|e| self.named(e).on(&self.shown))
     }
 
-    /// [`Subscriber::newest`] with a wait that has begun, without the endpoint in its errors.
     pub(in crate::publish) fn newest_within(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.fork_generation)
             .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))

@@ -11,7 +11,6 @@ use crate::message::Message;
 use crate::publish::feed::{Feed, FeedEnd, Polled};
 use crate::publish::receive_state::ReceiveState;
 
-/// The event for a publisher over `tcp:` that did not end in order.
 const UNKNOWN_END: &str =
     "it did not say which message was its last, so those that it published last may be missing";
 
@@ -37,7 +36,6 @@ impl Subscriber {
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
-            // Messages were missed before the first one.
             if let Some(error) = receive_state.deferred_error.take() {
                 return Err(error);
             }
@@ -48,7 +46,6 @@ impl Subscriber {
         self.poll_frame(receive_state, waiting)
     }
 
-    /// Does [`Subscriber::poll_next`] for a frame that does not take the fast path.
     fn poll_frame(
         &self,
         receive_state: &mut ReceiveState,
@@ -142,7 +139,6 @@ impl Subscriber {
         lost
     }
 
-    /// Takes a message on the fast path: see [`Feed::take_fast`](crate::publish::feed::Feed::take_fast).
     #[inline]
     pub(super) fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
         let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;

@@ -15,14 +15,12 @@ use crate::sys::fork;
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
 
-/// The number of polls in a row without a message after which the deadline is checked.
 const MAX_EMPTY_POLLS: u32 = 64;
 
 impl Subscriber {
-    /// Returns the next message on the fast path. Otherwise, or if `allowed` returns false, returns `None` and changes
-    /// nothing; the caller then uses [`Subscriber::receive`]. A call that may wait spins here for a message, and the
-    /// general path begins with the next stage of the wait. No callback runs here, so a close by another thread waits
-    /// for the lock and disconnects.
+    /// Returns the next message on the fast path, or `None` with an unchanged state for [`Subscriber::receive`], also
+    /// if `allowed` returns false. A call that may wait spins here for a message; the general path then begins with the
+    /// next stage of the wait. No callback runs here, so a close by another thread waits for the lock and disconnects.
     pub(super) fn receive_at_once(
         &self,
         spins: bool,
@@ -183,14 +181,12 @@ impl Subscriber {
     }
 
     fn deliver(&self, receive_state: &mut ReceiveState, message: Message) -> Message {
-        // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         receive_state.set_delivered(message.sequence());
         receive_state.update_readiness();
         message
     }
 
-    /// Counts the missed messages of a `Lagged` error and returns their number.
     fn count_missed(&self, error: &Error) -> u64 {
         let count = error.missed().unwrap_or(0);
         self.event_log.lagged(count);

@@ -24,7 +24,6 @@ use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::Listener;
 
 impl Subscriber {
-    /// Does [`Subscriber::poll_next`] for several names: returns a message of a ready name, or waits for one.
     pub(super) fn poll_names(
         &self,
         names: &Mutex<SubscribedNames<Subscriber>>,
@@ -81,7 +80,6 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Returns a subscriber to this endpoint that has not tried to connect.
     pub(in crate::publish) fn to_one(
         endpoint: Endpoint,
         options: &Options,
@@ -129,8 +127,8 @@ impl Subscriber {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
     }
 
-    /// Connects before any receiving call if there is a publisher. With patience, a silent publisher gets the usual
-    /// time, which later calls then save.
+    /// Connects before any receiving call if there is a publisher. With patience, waits the usual time for an answer,
+    /// so later calls lose no time.
     pub(super) fn connect_first(&self, patience: Patience) -> Result<()> {
         if let MessageSource::Store(..) = *self.origin {
             return Ok(());
@@ -174,7 +172,6 @@ impl Subscriber {
                 }
                 None => {
                     if receive_state.connecting.is_some() {
-                        // The receiving call reports the error.
                         let _ = self.connect(&mut receive_state, &mut Waiting::at_once());
                     }
                     receive_state.connecting.is_none()

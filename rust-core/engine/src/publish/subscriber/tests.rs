@@ -13,7 +13,6 @@ use crate::{Delivery, Options, StartAt};
 
 const SENT: u64 = 50_000;
 
-/// Returns a publisher that has overwritten messages before its subscriber received them.
 fn lagging(name: &str) -> (Publisher, Subscriber) {
     let endpoint = format!("shm:gap-{name}-{}", std::process::id());
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -24,7 +23,6 @@ fn lagging(name: &str) -> (Publisher, Subscriber) {
     (publisher, subscriber)
 }
 
-/// Asserts that the next message tells the missed messages before it.
 fn assert_gap_is_reported(subscriber: &Subscriber) {
     let message = subscriber.next(Timeout::Default).unwrap().unwrap();
     assert!(message.missed() > 0);
@@ -84,7 +82,6 @@ fn gap_before_a_kept_message_is_reported_with_that_message() {
     assert_eq!(subscriber.next(Timeout::Default).unwrap().unwrap().missed(), 0);
 }
 
-/// Overwrites the last byte of each occurrence of this text in the files of a directory.
 fn damage(directory: &std::path::Path, text: &str) {
     let mut found = 0;
     for entry in std::fs::read_dir(directory).unwrap() {
