@@ -1,10 +1,9 @@
 //! Compares blocks of `docs/` with text that tests produce from the code, byte for byte.
 //!
-//! In a document, `<!-- checked: NAME -->` begins a block and `<!-- end -->` ends it. Tests call [`check`] with the
-//! name and the expected text, so an unintended change of the wire format fails a test.
-//!
-//! With `LINKSPAN_WRITE_DOCS=1` the tests called `documents` of all crates below `linkspan` write the blocks (the
-//! command is in ARCHITECTURE.md). Review such a change as a change of the wire.
+//! In a document, `<!-- checked: NAME -->` begins a block and `<!-- end -->` ends it. Tests call [`check`], so an
+//! unintended change of the wire format fails a test. With `LINKSPAN_WRITE_DOCS=1` the tests called `documents` of all
+//! crates below `linkspan` write the blocks (the command is in ARCHITECTURE.md). Review such a change as a change of
+//! the wire.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -114,7 +114,6 @@ pub fn ended(tx: &mut Tx, until: Deadline) {
 
 pub fn thread_ended(thread: JoinHandle<()>) {
     let _driven = Driven::new();
-    // The panic hook of the process has reported a panic of this thread.
     let _ = thread.join();
 }
 

@@ -32,7 +32,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 trait Awaited: Sync {
     fn descriptor(&self) -> BorrowedFd<'_>;
     fn watch(&self) -> Result<()>;
-    /// Changes when an attempt may have received data for another future.
     fn received(&self) -> u64 {
         0
     }

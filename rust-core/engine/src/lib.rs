@@ -6,6 +6,7 @@
 //! The engine delivers each message at most once and in order. It delivers or counts every message that a promise of
 //! delivery covers, and each request gets an answer or an error. It knows nothing of services, controllers, listings,
 //! pages and languages.
+//!
 //! | subject | module |
 //! |---|---|
 //! | a received message, a payload to be sent | `message` |

@@ -7,9 +7,7 @@ use crate::sys::sleeping::sleep;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
-    /// Every link refuses a message of this length as too long.
     RefusedLength(usize),
-    /// The loops of receiving, sending, serving and waiting for subscribers sleep outside the driver.
     SleepInLoop,
 }
 

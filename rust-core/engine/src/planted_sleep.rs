@@ -32,7 +32,6 @@ fn sleep_outside_of_the_driver_is_found_in_each_call_that_comes_by_it() {
         assert!(is_found(|| near.flush(BRIEF)), "{transport}: flush");
         assert!(is_found(|| near.call_payload(&request, BRIEF)), "{transport}: call");
         far.recv(SOON).unwrap();
-        // The request, if it was sent before the sleep.
         let next = far.recv(BRIEF).and_then(|_| far.recv(BRIEF));
         assert_eq!(next.unwrap_err().kind(), ErrorKind::Timeout, "{transport}");
         near.flush(SOON).unwrap();

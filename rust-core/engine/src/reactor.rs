@@ -1,8 +1,7 @@
 //! Wakes futures: a set of descriptors, and a thread or loop that turns it.
 //!
-//! A pending future leaves its waker at the descriptor of its object, which is armed for one event. A turn takes the
-//! events and wakes all futures that wait at those descriptors; each repeats its attempt. No future depends on a
-//! runtime.
+//! A pending future leaves its waker at the descriptor of its object, which is armed for one event. A turn wakes all
+//! futures at the ready descriptors; each repeats its attempt.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -46,9 +45,9 @@ struct Shared {
 
 /// The futures that wait at one descriptor.
 ///
-/// The lock is held from an attempt until the waker is left. An attempt may take data for another future from the
-/// object. That future has either left its waker before, and is woken, or makes its own attempt later. A waker runs
-/// code of the runtime, which may drop a future of this line, so wakers are cloned, woken and dropped without the lock.
+/// The lock is held from an attempt until the waker is left. An attempt may take data for another future, which has
+/// either left its waker, and is woken, or makes its own attempt later. A waker runs code of the runtime, which may
+/// drop a future of this line, so wakers are cloned, woken and dropped without the lock.
 #[derive(Default)]
 struct Line(Mutex<Vec<(u64, Waker)>>);
 

@@ -1,8 +1,7 @@
 //! Received messages and payloads to be sent: a header, a body, and the value in it.
 //!
-//! Transports deliver an [`Incoming`]; the channel layer turns it into a [`Message`]. The value is decoded on demand
-//! and kept. Messages are recycled (`recycled`), so a loop that receives small messages allocates nothing. A
-//! [`Payload`] is an encoded value to be sent once or more: for replay, or to several peers.
+//! Transports deliver an [`Incoming`]; the channel layer turns it into a [`Message`]. Messages are recycled
+//! (`recycled`), so a loop that receives small messages allocates nothing.
 
 mod copy;
 pub(crate) mod failure;
@@ -77,10 +76,8 @@ struct MessageInner {
     origin: Option<Origin>,
     limits: Limits,
     missed: u64,
-    /// The sender's incarnation, 0 for none.
     session: u64,
     schemas: SchemaIds,
-    /// The decoded value, after the first access.
     value: OnceLock<Value>,
     /// The first array that was looked up in a body with parts before the value was decoded.
     array: Once<Value>,
@@ -96,7 +93,6 @@ struct MessageInner {
 
 #[derive(Clone)]
 enum Origin {
-    /// The endpoint, for a subscriber to several names.
     Name(Arc<str>),
     /// A recording, which gives number and sender. The header has the numbers of the connection.
     Recording(Arc<RecordedNumber>),
@@ -110,7 +106,6 @@ struct RecordedNumber {
 #[derive(Clone, Copy)]
 pub(crate) struct ReceivedFrom<'a> {
     pub source: &'a Arc<str>,
-    /// The sender's session, 0 for none.
     pub session: u64,
     pub schemas: SchemaIds,
 }

@@ -20,7 +20,6 @@ use crate::schema::PreparedSchema;
 use crate::transport::WritableSlot;
 use crate::value::{Limits, Source};
 
-/// Provides memory that the receiver maps, for long arrays.
 pub(crate) trait Lender {
     /// Returns these elements in mapped memory: in place if they are already there, else a copy.
     ///
@@ -52,10 +51,8 @@ const LONGEST_HINT: usize = 4096;
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
     parts: OneOrMany<Part>,
-    /// The byte string and its place, and how many arrays are before it.
     loan: Option<(Part, usize)>,
     announced: usize,
-    /// The beginning of a long rest, and its length.
     spilled: Option<(WritableSlot, usize)>,
 }
 
@@ -215,7 +212,6 @@ impl Placer for Placed<'_> {
     }
 }
 
-/// The long array of a value, left in its place.
 struct InPlace(OneOrMany<Part>);
 
 impl Placer for InPlace {
@@ -247,7 +243,6 @@ impl Payload {
         Payload::with_schema(None, value, encoding, limits, None)
     }
 
-    /// Encodes a value, checked against a schema, with a lender for long arrays.
     pub(crate) fn with_schema<T: Source + ?Sized>(
         schema: Option<&Arc<PreparedSchema>>,
         value: &T,
@@ -277,7 +272,6 @@ impl Payload {
         Some(Payload { encoding: Encoding::Cbor, body: Body::of_parts(rest, parts.0) })
     }
 
-    /// [`Payload::with_schema`] for a value that [`Payload::around_array`] did not take.
     pub(crate) fn of_other<T: Source + ?Sized>(
         value: &T,
         limits: &Limits,
@@ -370,7 +364,6 @@ enum StoredBody {
 pub struct Recorded {
     pub payload: Payload,
     pub sent: i64,
-    /// The recorded number and sender, as in the extension map of a frame.
     pub extension: Vec<u8>,
 }
 

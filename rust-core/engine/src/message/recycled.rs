@@ -1,8 +1,7 @@
 //! Recycles dropped messages for the next messages of the same thread.
 //!
-//! The last owner of a message leaves its allocation here, with the memory of a short body. Messages of one kind often
-//! have equal lengths, so the next body is written to the same memory. A program that receives short messages in a loop
-//! therefore allocates nothing.
+//! The last owner of a message leaves its allocation here, with the memory of a short body. The next body often has an
+//! equal length and is written to the same memory.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU8;
@@ -286,7 +285,6 @@ thread_local! {
     static EARLIER: RefCell<Vec<triomphe::Arc<MessageInner>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The most messages that a thread keeps: as many as arrive together.
 const BATCH: usize = 64;
 
 fn take_recycled() -> Option<triomphe::Arc<MessageInner>> {

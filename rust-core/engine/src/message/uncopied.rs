@@ -1,9 +1,8 @@
 //! Messages whose long body may still lie in the sender's slot.
 //!
-//! A binding copies long byte strings from the slot directly into objects of its language, once, wherever they are in
-//! the value. The bytes around them are copied before they are parsed (`codec::outline`). The byte strings are not
-//! parsed, because any content is valid. All other bodies are copied in one piece before parsing, as
-//! [`Channel::recv`](crate::Channel::recv) does.
+//! A binding copies long byte strings once, from the slot into objects of its language. The bytes around them are
+//! copied before they are parsed (`codec::outline`); the byte strings are not parsed, because any content is valid. All
+//! other bodies are copied in one piece before parsing, as [`Channel::recv`](crate::Channel::recv) does.
 
 use std::fmt;
 use std::mem::MaybeUninit;

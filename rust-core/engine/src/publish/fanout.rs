@@ -46,13 +46,11 @@ pub struct Fanout {
     is_shared: bool,
     slots: Option<Arc<PublishedSlots>>,
     pub event_log: EventLog,
-    /// Ids are not reused.
     next_id: AtomicU64,
     /// Whether each body is sent with a checksum, because the transport's connections can break.
     checked: bool,
     /// The most bytes that the kernel queues for one subscriber, if the option is given.
     buffer: Option<usize>,
-    /// Signalled when a subscriber connects, disconnects or has received more.
     changed: Waiters,
     failed: OnceLock<Error>,
     unadmitted: AtomicUsize,
@@ -61,7 +59,6 @@ pub struct Fanout {
 struct FanoutState {
     outlet: Outlet,
     session: PublisherSession,
-    /// The first message that a subscriber had not got at the publisher's end.
     first_left: Option<u64>,
 }
 
@@ -96,7 +93,6 @@ struct Reader {
     id: u64,
     /// Whether its hello was answered. Before that it has no ring, and a close need not wait for it.
     answered: bool,
-    /// The number before its first message, if this side knows that.
     before: u64,
     watched: WatchedSocket,
 }
@@ -362,7 +358,6 @@ impl Fanout {
         if closes {
             state.first_left = state.outlet.first_left(state.session.newest());
         }
-        // Dropped after the lock, as the module's doc requires.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.outlet {
             Outlet::Shared { tx, subscribers, without_slots, .. } => {

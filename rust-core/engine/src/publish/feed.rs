@@ -35,11 +35,9 @@ pub struct Feed {
     pub session: u64,
     /// The schemas of the publisher and of this side. Each record of a store names its writer's schema.
     schema_ids: SchemaIds,
-    /// The publisher's source. Empty for a store, whose records name their sources.
     pub source: std::sync::Arc<str>,
     /// The last number from a stream or file. `None` if the first message begins the count.
     sequence: Option<u64>,
-    /// The source of the publisher's last number, over a stream.
     last: PeerLast,
     /// The number before the first delivered message. `None` if the publisher did not tell its newest number.
     pub before: Option<u64>,
@@ -66,7 +64,6 @@ impl PendingFeed {
     }
 }
 
-/// The start of [`Feed::begin`]: the last feed's position, or a connection under way.
 #[allow(clippy::large_enum_variant, reason = "one a step, and taken apart at once")]
 pub enum FeedStart {
     Anew(Option<After>),
@@ -92,9 +89,7 @@ fn hello(transport: Transport, options: &Options, resume: Option<After>) -> Resu
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedEnd {
     Whole,
-    /// The messages after `read` up to `last` are missing.
     Lacks { read: u64, last: u64 },
-    /// It is unknown whether messages followed.
     Unknown { read: u64 },
 }
 
@@ -102,7 +97,6 @@ pub enum Polled {
     Frame(Incoming),
     Empty,
     Ignored,
-    /// The publisher continues elsewhere: connect again.
     Moved,
 }
 
@@ -355,7 +349,6 @@ impl Feed {
     pub fn resume_point(&self) -> Option<After> {
         let number = match self.rx.counts_missed() {
             true => self.rx.counted_to()?,
-            // A file is read anew.
             false if self.is_store => return None,
             false => self.sequence.unwrap_or(0),
         };

@@ -37,9 +37,7 @@ pub struct Gap {
     pub is_seen: bool,
 }
 
-/// The most gaps that are kept, and the most open ones.
 const KEPT: usize = 4096;
-/// How long an ending or slow listener may be silent.
 const SETTLES: Duration = Duration::from_secs(2);
 
 pub const GONE_UNMET: &str = "a publisher came, and had ended when this subscriber tried to connect: what it published was neither received nor counted";
@@ -49,7 +47,6 @@ const POLLED: &str = "no program listened when this subscriber tried to connect;
 #[derive(Default)]
 pub struct Gaps {
     state: Mutex<State>,
-    /// Whether a gap is open. Read for each message.
     lasts: AtomicBool,
 }
 
@@ -59,7 +56,6 @@ struct State {
     ended: VecDeque<Gap>,
 }
 
-/// An open gap, or the suspicion of one.
 struct Lasting {
     since: Timestamp,
     noticed: Instant,
@@ -75,7 +71,6 @@ struct Lasting {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Silent {
-    /// The last connected one.
     Last,
     Other(Listener),
     Unknown,

@@ -43,7 +43,6 @@ impl HandshakeHandler for PublisherHandler {
         check_allowed(&self.options, who)
     }
 
-    /// Refuses a frame that is not a hello before its descriptors are taken.
     fn check_hello(&self, hello: &Incoming) -> Result<()> {
         Hello::from_frame(hello).map(drop)
     }
@@ -106,7 +105,6 @@ impl HandshakeHandler for PublisherHandler {
         Ok(HandshakeAnswer { frame: own_hello.to_frame()?, descriptors, admitted })
     }
 
-    /// With plain framing, programs without Linkspan subscribe by connecting.
     fn expects_hello(&self) -> bool {
         self.options.framing == Framing::Linkspan
     }

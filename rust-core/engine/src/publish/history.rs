@@ -31,7 +31,6 @@ pub struct History {
     kept: VecDeque<HistoryEntry>,
     bytes: usize,
     limit: usize,
-    /// The number of the last dropped message; 0 for none.
     forgotten: u64,
 }
 

@@ -12,9 +12,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
-/// One page of the smallest size. Only the first word is used.
 const BYTES: usize = 4096;
-/// A page of the largest size.
 const MOST: usize = 64 << 10;
 
 /// The publisher's page, made for the first subscriber that takes it.

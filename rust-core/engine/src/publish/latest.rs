@@ -23,7 +23,6 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::name_pattern::NamePattern;
 
-/// The timeout of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 
 const MAY_COME: [ErrorKind; 4] =
@@ -88,7 +87,6 @@ fn newest_of(
         })),
         None => {
             if failed.is_some_and(|e| matches!(e.kind(), ErrorKind::Stalled | ErrorKind::Timeout)) {
-                // A silent publisher may have taken all the time of the call.
                 waiting.sleep()?;
             }
             first(text, options, waiting)

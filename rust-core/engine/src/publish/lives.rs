@@ -1,9 +1,9 @@
 //! How many publishers a name has had, and how many of them a subscriber met.
 //!
-//! inotify reports one rename per publisher, even for a publisher that ends at once: a publisher makes a socket and
-//! renames it to its name, or over `tcp:` on this machine its owner record. All publishers are accounted for when the
-//! subscriber is connected to the current listener, or has found that nobody listens. Each earlier publisher was met,
-//! was reported as a gap, or came and went between two looks.
+//! inotify reports one rename per publisher, even for a publisher that ends at once: of its socket, or over `tcp:` on
+//! this machine of its owner record. All publishers are accounted for when the subscriber is connected to the current
+//! listener, or has found that nobody listens. Each earlier one was met, was reported as a gap, or came and went
+//! between two looks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -51,36 +51,28 @@ const NAMES_PER_ROUND: u32 = 16;
 const EVENTS_PER_ROUND: usize = 256;
 const ASKED_PER_ROUND: u32 = 64;
 const RETRY: u64 = 15;
-/// The epoll token of the first name, above the subscriber's own tokens.
 const FIRST_TOKEN: u64 = 16;
 
 pub trait Receiver: Sized {
     /// Returns a receiver that continues at `resume` and has not tried to connect. `watches`: it watches for its name.
     fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>, watches: bool) -> Result<Self>;
-    /// Connects without waiting. `Timeout` while the listener has not answered.
     fn connect(&self) -> Result<()>;
     fn is_connecting(&self) -> bool;
     fn name_appeared(&self);
-    /// Arms the descriptor with the next call that receives.
     fn set_watched(&self) -> Result<()>;
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Returns a message without waiting. With `iterates`, missed messages are not errors.
     fn receive_now(&self, iterates: bool) -> Result<Option<Message>>;
     fn acknowledge(&self) -> Result<()>;
     fn take_events(&self) -> Vec<Event>;
-    /// Returns the ends of publishers since the last call that left messages missing.
     fn take_ends(&self) -> Vec<End>;
-    /// Takes the number of missed messages that the next message would have told.
     fn take_missed(&self) -> u64;
     fn is_connected(&self) -> bool;
     fn tried(&self) -> Tried;
-    /// Tells the receiver the listener of its predecessor's connection.
     fn was_connected_to(&self, listener: Option<Listener>);
-    /// Returns its position; the beginning if it was never connected.
     fn resume_point(&self) -> After;
 }
 
-/// Returns whether each publisher makes its own socket and renames it to its name.
 fn has_sockets(transport: Transport) -> bool {
     !store::is_store(transport) && transport.names() == NameDirectory::Runtime
 }
@@ -105,13 +97,11 @@ pub struct SubscribedNames<R> {
     /// The options of each name: it acknowledges when the whole subscriber does.
     options: Options,
     watch: Option<Watch>,
-    /// Tells which given names were taken. Does not wake anybody.
     taken: Vec<Arrivals>,
     lives: Lives,
     members: BTreeMap<u64, Member<R>>,
     tokens: HashMap<Arc<str>, u64>,
     next_token: u64,
-    /// Names that may have a message, in the order of asking.
     ready: VecDeque<u64>,
     delivered: Vec<u64>,
     left: BTreeMap<Arc<str>, Left>,
@@ -119,14 +109,12 @@ pub struct SubscribedNames<R> {
     /// Matching names that are refused, with their next attempts: no directory event reports a listener that changes
     /// its mind.
     refused: BTreeMap<Arc<str>, Refused>,
-    /// Names that have appeared and are not joined yet, with their start.
     appeared: VecDeque<(Endpoint, Option<After>)>,
     /// Whether too many have appeared, so the directories must be read.
     is_search_due: bool,
     /// Names whose publishers sent a descriptor while this process had none left. Each wait would end at once, so they
     /// are asked again later.
     without_descriptor: Vec<u64>,
-    /// Expires when the first of those, or of the refused names, is due.
     timer: Timer,
     report: Arc<Report>,
 }
@@ -147,9 +135,7 @@ struct Member<R> {
     is_given: bool,
     is_ready: bool,
     has_delivered: bool,
-    /// Counted missed messages of an earlier publisher that the next message tells.
     untold: u64,
-    /// The error of an attempt to connect that no call has reported.
     failed: Option<Error>,
     /// Whether the next publisher is read from its first message: no program listened before, or the name appeared
     /// while watched.
@@ -465,7 +451,6 @@ impl<R: Receiver> Member<R> {
             && !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Lagged)
     }
 
-    /// Continues the connection under way. Returns whether its listener has answered.
     fn go_on(&mut self) -> bool {
         let failed = self.receiver.connect().err();
         if self.receiver.is_connecting() {

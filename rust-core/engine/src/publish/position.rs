@@ -19,7 +19,6 @@ use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 use crate::sys::memory::KeptPage;
 
-/// `LKSPLACE`, at offset 0.
 const MAGIC: [u8; 8] = *b"LKSPLACE";
 /// The offsets of the words and of the key text. The session is 0 without a position.
 const SESSION: usize = 8;

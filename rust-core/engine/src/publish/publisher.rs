@@ -33,13 +33,10 @@ pub struct Publisher {
     shown: String,
     options: Options,
     fanout: OfProcess<Arc<Fanout>>,
-    /// Set for a file or a journal, which stores values.
     store: Option<OfProcess<Store>>,
     /// The turn to send. Not needed for a store, nor for a single message while no thread has the turn.
     turns: OfProcess<Turns>,
-    /// The place where subscribers mark that they wait for a publisher.
     waiting_place: OfProcess<Option<Place>>,
-    /// How long a closing publisher waits for such subscribers.
     awaited_until: OfProcess<OnceLock<Deadline>>,
     /// Holds the name; a publisher with the option `replace` takes it away.
     held: OfProcess<Arc<Mutex<NameGuard>>>,
@@ -145,7 +142,6 @@ impl Publisher {
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
-        // Subscribers that have ended do not come back.
         let mut connecting = Waiting::until(Deadline::after(options.within(CONNECT_TIMEOUT)));
         let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting, || publisher.check());
         Ok(publisher)
@@ -275,7 +271,6 @@ impl Publisher {
         }
     }
 
-    /// Fails in another process, after the close, and after the acceptor has ended.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         if self.open.is_open() { self.fanout.check() } else { Err(self.open.refusal()) }
@@ -455,7 +450,6 @@ impl fmt::Debug for Publisher {
 mod tests {
     use super::*;
 
-    /// A signal handler may interrupt a call that has the state.
     #[test]
     fn publishing_within_a_call_that_publishes_is_refused() {
         let endpoint = format!("unix:publish-again-{}", std::process::id());

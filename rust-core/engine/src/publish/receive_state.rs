@@ -29,7 +29,6 @@ pub(super) const STOP: u64 = 4;
 pub struct Tried {
     pub last: Option<Listener>,
     pub connected: Option<Listener>,
-    /// The listener that had the name when nobody listened.
     pub dead: Option<Listener>,
     /// Whether the last connection is to that listener: it had the name before and after the attempt.
     pub is_certain: bool,
@@ -47,20 +46,16 @@ impl Tried {
     }
 }
 
-/// How long a new subscriber waits for existing publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     None,
-    /// As long as a listener has to answer.
     OfAnAnswer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The only name: the subscriber counts its publishers.
     Alone,
     Given,
-    /// A name that matches a pattern, whose watch reports it.
     Fitting,
 }
 
@@ -75,9 +70,7 @@ pub struct ReceiveState {
     /// The publishers of the name. `None` for a store, and for several names, which are counted together.
     pub(super) lives: Option<OneName>,
     pub(super) views: ViewCount,
-    /// Whether one of several names may have a message.
     pub(super) has_ready_names: bool,
-    /// Whether this call has checked the epoll set of several names.
     pub(super) has_looked: bool,
     /// Whether the publisher has a new ring; connecting to it is not a new connection.
     pub(super) moved: bool,
@@ -96,15 +89,12 @@ pub struct ReceiveState {
     /// An error for the next call, before `pending`: it followed messages that were delivered together.
     pub(super) deferred_error: Option<Error>,
     pub(super) missed: u64,
-    /// The number of the last delivered message.
     pub(super) delivered: u64,
-    /// Keeps that number for the next incarnation of a subscriber with a `client_id`.
     pub(super) position: Option<PositionFile>,
     /// Whether the next connection is the first one, which opens the position of a `client_id`.
     pub(super) is_position_due: bool,
     pub(super) parked: bool,
     pub(super) watched: bool,
-    /// Exists while SIGINT and SIGTERM end the wait.
     pub(super) signal_watch: Option<stop::Watch>,
     pub(super) ready: Vec<Ready>,
 }
@@ -194,7 +184,6 @@ impl ReceiveState {
         self.parked = false;
     }
 
-    /// Keeps the descriptor readable exactly while something can be received.
     pub(super) fn update_readiness(&mut self) {
         if !self.watched {
             return;

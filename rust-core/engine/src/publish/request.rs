@@ -31,7 +31,6 @@ use crate::transport::hello::{AnsweredCall, MIN_ANSWER_TIME};
 /// The most attempts at a publisher whose answer was out of date when it was read.
 const MAX_ATTEMPTS: u32 = 8;
 
-/// The token of a failed attempt's events.
 const NONE: u64 = u64::MAX;
 
 /// Returns the newest value of a publisher, without waiting for one to start. `Stalled` if it does not answer in time;
@@ -77,7 +76,6 @@ pub fn newest_of_each(
 
 enum Found {
     Newest(Message),
-    /// The publisher published more in each attempt before its newest message was copied.
     Overtaken,
 }
 
@@ -140,7 +138,6 @@ struct Request<'a> {
     own_hello: Hello,
     stage: Stage,
     attempts: u32,
-    /// The deadline of the awaited step.
     ends: Deadline,
     limit: Deadline,
 }
@@ -148,7 +145,6 @@ struct Request<'a> {
 enum Stage {
     New,
     Asked(Pending<()>),
-    /// The publisher's single frame after its hello is on its way.
     Delivering(Rx, String, SchemaIds),
 }
 
@@ -231,7 +227,6 @@ impl<'a> Request<'a> {
                 if self.attempts == MAX_ATTEMPTS {
                     return Ok(Some(Found::Overtaken));
                 }
-                // It has answered, and has the full time again.
                 self.ends = Deadline::after(MIN_ANSWER_TIME).sooner(self.limit);
             }
         }

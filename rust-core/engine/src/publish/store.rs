@@ -74,7 +74,6 @@ pub struct Store {
     pub writer: Box<dyn StoreWriter>,
     /// The extension of each value's header: the publisher's source and session.
     sender: Vec<u8>,
-    /// For the timeout of a write, which may wait for the lock.
     options: Options,
     /// The turn to write, if only one thread may write at a time.
     turns: Turns,
@@ -113,7 +112,6 @@ impl Store {
     /// Writes several values in order. Returns their count, and the error that stopped the rest. A journal syncs once
     /// for all; a file keeps the last value.
     pub fn write_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
-        // The first refused value ends the batch.
         let admitted = payloads.iter().take_while(|payload| self.admit(payload).is_ok()).count();
         let refused = payloads.get(admitted).map_or(Ok(()), |payload| self.admit(payload));
         let payloads = &payloads[..admitted];

@@ -12,21 +12,17 @@ use crate::transport::{Sent, Tx};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Begin {
-    /// After this number: it was connected before, or waited for the publisher.
     After(u64),
-    /// With this number, the newest one at its hello.
     With(u64),
 }
 
 pub struct StreamSubscriber {
     pub id: u64,
-    /// The publishing thread and the acceptor's thread lock it.
     pub out: Mutex<Out>,
 }
 
 pub struct Out {
     pub tx: Tx,
-    /// The event for the subscriber's end, besides an error or a full hang-up.
     hangup_interest: Interest,
     /// The last message that the kernel has taken, or begun to take.
     pub sequence: u64,

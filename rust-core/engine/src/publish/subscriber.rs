@@ -81,7 +81,6 @@ pub struct Subscriber {
     /// The names of a subscriber to several. The call that holds `receive_state` locks them.
     names: Option<OfProcess<Mutex<SubscribedNames<Subscriber>>>>,
     report: Option<OfProcess<Arc<Report>>>,
-    /// Whether it is one of several names, and so never waits for its publisher.
     is_member: bool,
     closed: AtomicBool,
     /// The receiving thread, to recognise a close in a callback of its wait.
@@ -109,7 +108,6 @@ impl MessageSource {
     }
 }
 
-/// The most frames that a call without waiting reads.
 const MAX_FRAMES_AT_ONCE: u32 = 1 << 16;
 
 impl Subscriber {
@@ -212,7 +210,6 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Returns a subscriber without a feed. The event of `origin` is in the set.
     fn unconnected(
         shown: String,
         origin: MessageSource,
@@ -407,7 +404,6 @@ impl Subscriber {
         if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(receive_state) }
     }
 
-    /// [`Subscriber::poll`] with the state locked. Keeps a message that it finds.
     fn find_next(&self, receive_state: &mut ReceiveState) -> Result<bool> {
         if !receive_state.pending.is_empty() {
             return Ok(true);
@@ -530,7 +526,6 @@ impl Subscriber {
         self.wake.wake();
         // In a callback of this thread's own wait, the waiting call closes the state.
         if !self.receiving_thread.is_this_thread() {
-            // A waiting thread was woken and releases the lock.
             let mut receive_state = self.receive_state.lock().unwrap_or_else(PoisonError::into_inner);
             self.disconnect(&mut receive_state);
         }

@@ -107,7 +107,6 @@ impl Client {
         let frame = match next {
             Ok(Some(frame)) => frame,
             got => {
-                // Before the release of the link and its session.
                 self.consume(consume);
                 self.had_nothing = got.is_ok();
                 return got.map(|_| None);

@@ -1,9 +1,9 @@
 //! The answers of a server to one client, and the client's counters.
 //!
-//! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread
-//! sends it later (`pending`). At most `max_message_size` bytes wait for one client, and four times as many for all
-//! clients ([`WaitingAnswers`]). A client that sends requests without reading answers is disconnected, and its answers
-//! are counted as dropped.
+//! If the link has no room for an answer, it waits in the link's queue, and the serving thread sends it later
+//! (`pending`). At most `max_message_size` bytes wait for one client, and four times as many for all clients
+//! ([`WaitingAnswers`]). A client that sends requests without reading answers is disconnected, and its answers are
+//! counted as dropped.
 //!
 //! A link that cannot carry answers any more does not receive requests either: [`ClientTx::give_up`] tells both sides.
 
@@ -50,20 +50,17 @@ pub struct ClientTx {
     peer_session: u64,
     /// The longest message that both sides accept, in bytes.
     limit: u64,
-    /// Requests that need an answer. Only the serving thread writes it.
     requests: AtomicU64,
     /// Requests that were answered or never will be. Written with `sending` locked, read without it.
     answers: AtomicU64,
     half_closed: AtomicBool,
     closed: AtomicBool,
-    /// Requests that the client withdrew after the program had received them, newest last.
     withdrawn: Mutex<VecDeque<u64>>,
     options: Options,
     pub(super) shown: Arc<str>,
 }
 
 pub struct ClientLink {
-    /// The client's session. Without a hello, only its numbers are used.
     pub session_state: Arc<SessionState>,
     /// Whether answers wait. Written with the sending state locked; the serving thread reads it without.
     pub pending: AtomicBool,
@@ -161,7 +158,6 @@ impl ClientTx {
         sent
     }
 
-    /// Makes the first attempt under the session's lock. [`ClientTx::send_on`] continues from the error.
     #[inline]
     fn send_step(
         &self,
@@ -274,7 +270,6 @@ impl ClientTx {
         match Sending::keep(draft, (self.peer_session, self.limit), &self.conn.links.session_state) {
             Ok(true) => {
                 self.conn.event_log.count(sent);
-                // The client may have reconnected.
                 self.conn.links.server_waker.add_pending(KEPT);
             }
             Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.limit)),

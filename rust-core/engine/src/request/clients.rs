@@ -1,12 +1,11 @@
 //! The clients of a server, and the order in which they are served.
 //!
 //! One thread at a time serves. It makes steps ([`Clients::step`]), and after a step without a request it prepares the
-//! next one ([`Clients::clear`]). Clients that may have frames are in `ready_queue`. A step looks at one frame of each
-//! in turn, so a busy client does not delay the others. Other clients are parked: their links wake the epoll set. After
-//! [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers and the deadline are checked.
+//! next one ([`Clients::clear`]). A step looks at one frame of each client in `ready_queue` in turn, so a busy client
+//! does not delay the others. Other clients are parked: their links wake the epoll set. After [`FRAMES_PER_ROUND`]
+//! frames, parked clients, waiting answers and the deadline are checked.
 //!
-//! A wait ends for a frame, room for an answer, a new connection, `wake` (an answer of another thread, or close) or a
-//! signal. A client is disconnected if it violates the protocol or its link ends. Its session and guard then go to the
+//! A client is disconnected if it violates the protocol or its link ends. Its session and guard then go to the
 //! acceptor's registry.
 
 mod clearing;
@@ -61,11 +60,9 @@ impl Hasher for TokenHasher {
 pub struct Clients {
     epoll: Epoll,
     clients: ByToken<Client>,
-    /// Tokens of clients that may have frames, in the order of service.
     ready_queue: VecDeque<u64>,
     /// Tokens of clients without a frame since the last [`Clients::park_served`], newest last.
     served: Vec<u64>,
-    /// Tokens of clients that may have waiting answers, or wait for room.
     unflushed: Vec<u64>,
     /// Tokens of clients that closed their sending side and wait for answers.
     half_closed: Vec<u64>,
@@ -82,11 +79,9 @@ pub struct Clients {
     options: Options,
     event_log: Arc<EventLog>,
     shown: Arc<str>,
-    /// Exists while SIGINT and SIGTERM end the wait.
     signal_watch: Option<stop::Watch>,
     rounds_after_stop: u32,
     ready: Vec<Ready>,
-    /// Whether the program's event loop watches the epoll set.
     pub watched: bool,
 }
 
@@ -237,7 +232,6 @@ mod tests {
         let hasher = BuildHasherDefault::<TokenHasher>::default();
         let hashes: Vec<u64> = (1..=1024u64).map(|token| hasher.hash_one(token)).collect();
         assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), 1024);
-        // Low bits choose the bucket; the highest seven distinguish the entries of a bucket.
         let low: HashSet<u64> = hashes.iter().map(|hash| hash & 1023).collect();
         let high: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
         assert!(low.len() > 512 && high.len() == 128, "{} {}", low.len(), high.len());

@@ -1,7 +1,7 @@
 //! The server: receives the requests of many clients, one after the other.
 //!
-//! [`Server`] is the public part of [`Clients`]. It ensures that only one thread serves at a time and that any thread
-//! may close. A close in a callback of the serving thread does not wait for that thread. Signals end the loop.
+//! [`Server`] ensures that only one thread serves at a time and that any thread may close. A close in a callback of the
+//! serving thread does not wait for that thread.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -38,7 +38,6 @@ pub struct Server {
     closed: AtomicBool,
     /// The thread that serves or closes, to recognise a close in a callback of its wait.
     serving_thread: HolderMark,
-    /// Whether such a close happened in `next`, which then completes it.
     closed_in_callback: AtomicBool,
     fork_generation: u64,
 }
@@ -210,7 +209,6 @@ impl Server {
             return Ok(());
         }
         self.closed.store(true, Ordering::Release);
-        // A thread that waits in `next` returns and releases the lock.
         self.wake.wake();
         if self.serving_thread.is_this_thread() {
             self.closed_in_callback.store(true, Ordering::Release);

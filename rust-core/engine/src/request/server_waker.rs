@@ -1,10 +1,8 @@
 //! Wakes the serving thread if it is parked. An answer from the serving thread takes no system call.
 //!
-//! The parking protocol: the serving thread sets `parked`, then checks for work once more. Another thread stores work,
-//! then reads `parked`. A sequentially consistent fence between the two steps on each side ensures that at least one
-//! thread sees the other's store.
-//!
-//! The work is a list of clients with waiting answers, so the serving thread need not visit every client.
+//! The serving thread sets `parked`, then checks for work once more. Another thread stores work, then reads `parked`. A
+//! sequentially consistent fence between the two steps on each side ensures that at least one thread sees the other's
+//! store. The work is a list of clients with waiting answers.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -43,7 +43,6 @@ fn polled(server: &Server) -> Request {
 #[test]
 fn server_that_polls_in_vain_gets_the_requests_that_follow() {
     let short = payload(&Value::from("x"));
-    // A server over fifo: has one client.
     for (transport, clients) in [("shm", 3), ("unix", 3), ("tcp", 3), ("fifo", 1)] {
         let endpoint = match transport {
             "tcp" => "tcp://127.0.0.1:0".to_owned(),

@@ -1,9 +1,9 @@
-//! A common bound for the waiting answers of all clients, including the rest of a started answer. With it, many
-//! connections cannot make a server hold more than a few answers.
+//! A common bound for the waiting answers of all clients, so that many connections cannot make a server hold more than
+//! a few answers.
 //!
-//! Above the bound, one client is disconnected: it belongs to the owner with the most waiting bytes, and has the
-//! largest product of waiting bytes and the time since the first began to wait. Clients that receive nothing therefore
-//! go before a client that is receiving a long answer, and before one with few waiting bytes.
+//! Above the bound, one client of the owner with the most waiting bytes is disconnected: the one with the largest
+//! product of waiting bytes and waiting time. Clients that receive nothing therefore go before a client that is
+//! receiving a long answer, and before one with few waiting bytes.
 //!
 //! Locks: a thread that locks the list holds no other lock, and a thread locks at most one client's sending state.
 
@@ -15,7 +15,6 @@ use std::time::Instant;
 use crate::session::Owner;
 
 const MESSAGES: u64 = 4;
-/// The bound is at least this number of bytes.
 const LEAST: u64 = 256 << 20;
 
 pub trait WaitingClient: Send + Sync {
@@ -23,7 +22,6 @@ pub trait WaitingClient: Send + Sync {
 
     fn waiting_bytes(&self) -> u64;
 
-    /// Returns the [moment](WaitingAnswers::moment) since which the first answer waits.
     fn waits_since(&self) -> u64;
 
     /// Disconnects the client, which has the most waiting bytes while all clients together exceed `limit`.
@@ -74,7 +72,6 @@ impl WaitingAnswers {
         }
     }
 
-    /// Returns the heaviest client of the owner with the most waiting bytes.
     fn heaviest(&self) -> Option<Arc<dyn WaitingClient>> {
         let now = self.moment(Instant::now());
         let all: Vec<_> = self.clients().iter().filter_map(Weak::upgrade).collect();

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::transport::Tx;
 
 pub const SMALL: usize = 32 << 10;
-/// Bytes of a message besides its body, roughly.
 const OVERHEAD: usize = 64;
 /// A waiting subscriber connects in much less time.
 const SOON: Duration = Duration::from_secs(10);

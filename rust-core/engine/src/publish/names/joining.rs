@@ -20,7 +20,6 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::Listener;
 
-/// The pause while this process has too few descriptors for the publishers' files.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl<R: Receiver> SubscribedNames<R> {
@@ -178,14 +177,12 @@ impl<R: Receiver> SubscribedNames<R> {
     pub(super) fn arm(&self) {
         let refused = self.refused.values().map(|refused| refused.due);
         let paused = (!self.without_descriptor.is_empty()).then(|| Instant::now() + PAUSE);
-        // The timer is open, so the kernel accepts this.
         let _ = match refused.chain(paused).min() {
             Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
             None => self.timer.disarm(),
         };
     }
 
-    /// Asks names again after a lack of descriptors.
     pub(super) fn look_for_descriptors(&mut self, epoll: &Epoll) -> Result<()> {
         for token in std::mem::take(&mut self.without_descriptor) {
             let Some(member) = self.members.get_mut(&token) else { continue };
@@ -220,10 +217,8 @@ impl<R: Receiver> SubscribedNames<R> {
         let tried = member.receiver.tried();
         let (endpoint, name, is_given) = (member.endpoint.clone(), member.name.clone(), member.is_given);
         match why.kind() {
-            // The listener has not answered yet, or the next attempt is not due.
             ErrorKind::Timeout => return Ok(()),
             ErrorKind::NotFound => {
-                // A name of a pattern has appeared and vanished.
                 let has_vanished = !is_given && member.is_later && tried.last.is_none();
                 if has_vanished && !member.was_connected && !self.refused.contains_key(&name) {
                     if self.report.gaps.missed(&name, tried.last) {
@@ -282,7 +277,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Checks the names with news: whether all their publishers are known.
     pub(super) fn settle_due(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let due = self.lives.take_due();
         if !due.is_empty() && !self.taken.is_empty() {

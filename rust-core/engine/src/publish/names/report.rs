@@ -46,7 +46,6 @@ impl Report {
         stats.insert("refused".into(), Value::Map(refused.collect()));
     }
 
-    /// Returns the counters of a name, which continue earlier ones.
     pub(super) fn counters_of(&self, name: &Arc<str>) -> Arc<Counters> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         if counters.len() >= 2 * MAX_NAMES && !counters.contains_key(name) {
@@ -56,7 +55,6 @@ impl Report {
         counters.entry(name.clone()).or_default().clone()
     }
 
-    /// Keeps the reason for a refusal. Returns false if it is known.
     pub(super) fn refuse(&self, name: &Arc<str>, why: &str) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.get(name).is_some_and(|known| known == why) {

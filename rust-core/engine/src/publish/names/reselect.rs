@@ -21,7 +21,6 @@ impl<R: Receiver> SubscribedNames<R> {
             self.lives.forget(&name);
             self.report.accept(&name, &mut self.refused);
         }
-        // A name that is selected again later begins with its newest message.
         let selection = &self.selection;
         let fits = |name: &str| name.parse().is_ok_and(|endpoint| selection.fits(&endpoint));
         self.left.retain(|name, _| fits(name));

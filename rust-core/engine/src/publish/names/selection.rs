@@ -26,7 +26,6 @@ impl Selection {
         }
     }
 
-    /// Returns the directories that can hold matching names.
     pub(super) fn directories(&self) -> Result<Vec<Directory>> {
         let is_of = |folder: NameDirectory| match self {
             Selection::Patterns(patterns) => patterns.iter().any(|pattern| {

@@ -33,7 +33,6 @@ impl Subscriber {
             }
         };
         match connected {
-            // A waker ended the wait. The caller checks which one.
             Ok(None) => Ok(()),
             Ok(Some(())) => {
                 if !std::mem::take(&mut receive_state.moved)
@@ -179,7 +178,6 @@ impl Subscriber {
             }
             Some(ErrorKind::NotFound) => lives.settle(tried.last, log),
             Some(ErrorKind::OutOfMemory) => {}
-            // The program gets the error of this publisher.
             Some(_) => drop(lives.of.met(0, tried.last)),
         }
     }
@@ -193,7 +191,6 @@ impl Subscriber {
         }
     }
 
-    /// Connects within the wait. `None` if a waker ended it.
     fn connect_within(
         &self,
         dialler: &Dialler,

@@ -67,7 +67,6 @@ impl Subscriber {
                     self.event_log.disconnected_from(e.to_string(), Some(feed.session));
                     receive_state.feed_failed(&e, self.origin.retry());
                 }
-                // The store does not exist yet.
                 Err(e) if e.kind() == ErrorKind::NotFound => {
                     receive_state.wait_for_frame(&self.wake, waiting).map_err(at_timeout(e))?;
                 }
@@ -96,7 +95,6 @@ impl Subscriber {
                 Ok(Some(message)) => {
                     receive_state.newest = Some(message);
                     read = read.saturating_add(1);
-                    // The publisher may send faster than this side reads.
                     if read >= MAX_FRAMES_AT_ONCE {
                         return Ok(receive_state.newest.clone());
                     }

@@ -67,7 +67,6 @@ impl Subscriber {
             Ok(Polled::Empty) => {
                 let waited = receive_state.wait_for_frame(&self.wake, waiting);
                 waited.map_err(|e| receive_state.explain(e))?;
-                // The callback of the wait may have closed the subscriber.
                 let closed = self.closed.load(Ordering::Acquire);
                 Ok(if closed { None } else { self.take_ready_plain(receive_state) })
             }

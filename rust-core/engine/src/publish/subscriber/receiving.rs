@@ -46,7 +46,6 @@ impl Subscriber {
         Some(message)
     }
 
-    /// Receives one message. `iterates` is true for [`Subscriber::next`].
     pub(super) fn receive(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
         fork::check(self.fork_generation)?;
         let receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
@@ -124,7 +123,6 @@ impl Subscriber {
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged && self.names.is_none() => {
                     let count = self.count_missed(&e);
-                    // In a loop, the next message carries the number.
                     if !iterates && !is_latest {
                         return Err(e);
                     }
@@ -137,7 +135,6 @@ impl Subscriber {
         }
     }
 
-    /// Returns the newest arrived message, and counts the others as missed.
     fn skip_to_newest(&self, receive_state: &mut ReceiveState, mut message: Message) -> Message {
         let mut at_once = Waiting::at_once();
         for _ in 0..MAX_FRAMES_AT_ONCE {

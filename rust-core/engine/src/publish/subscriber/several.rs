@@ -53,7 +53,6 @@ impl Subscriber {
                 if !names.has_ready() && ready.len() < MAX_EVENTS && is_over(waiting) {
                     return Err(waiting.timed_out());
                 }
-                // A round may join names, which takes longer than asking them.
                 next_round(waiting)?;
             }
             epoll.sleep(Some(Duration::ZERO), ready)?;
@@ -150,7 +149,6 @@ impl Subscriber {
                 }
             }
         }
-        // Several names report silence in other ways.
         receive_state.is_silence_untold &= !self.is_member;
         connected
     }

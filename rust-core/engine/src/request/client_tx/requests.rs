@@ -11,7 +11,6 @@ impl ClientTx {
         self.requests.store(self.requests.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// Counts an answer. The caller has locked the state.
     pub(super) fn count_answer(&self) {
         self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
     }

@@ -75,7 +75,6 @@ impl ClientTx {
         match waiting {
             Ok(None) => self.conn.links.pending.store(false, Ordering::Release),
             Ok(room) => return room,
-            // The next round tries again.
             Err(error) if error.kind() == ErrorKind::OutOfMemory => {}
             Err(error) => self.give_up(&mut sending, error),
         }

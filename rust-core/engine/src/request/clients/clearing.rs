@@ -101,7 +101,6 @@ impl Clients {
         waited.map(|()| true)
     }
 
-    /// Handles the events of a wait. `of_client` handles the events of client links.
     pub(super) fn handle_events(&mut self, of_client: fn(&mut Clients, u64)) {
         let mut ready = std::mem::take(&mut self.ready);
         for Ready { token, .. } in ready.drain(..) {

@@ -39,7 +39,6 @@ impl Clients {
     fn disconnect_given_up(&mut self, token: u64) -> Result<()> {
         let Some(client) = self.clients.get(&token) else { return Ok(()) };
         let Some(error) = client.client_tx.given_up().cloned() else { return Ok(()) };
-        // All clients share a link without a guard.
         let is_shared = client.part.guard.is_none();
         self.disconnect(token);
         if is_shared { Err(error) } else { Ok(()) }

@@ -30,13 +30,11 @@ impl Clients {
                 return next;
             }
             match next {
-                // The wait for the next step parks it.
                 Ok(_) if client.had_nothing => {
                     self.ready_queue.pop_front();
                     client.queued = false;
                     self.served.push(token);
                     if !self.ready_queue.is_empty() {
-                        // For the only client, a short wait comes first.
                         client.send_ack(AckTrigger::Park);
                     }
                 }
