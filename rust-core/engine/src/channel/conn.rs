@@ -1,7 +1,7 @@
 //! The connection of a channel to its peer, or of a server to one client.
 //!
-//! One thread at a time uses the sending direction. A receiving thread borrows it to send acknowledgements and
-//! replays. If another thread has it, that thread sends them when it gives the direction back ([`Seat::on_left`]).
+//! A receiving thread borrows the sending direction for acknowledgements and replays. If another thread has it, that
+//! thread sends them when it gives the direction back ([`Seat::on_left`]).
 //!
 //! [`Seat::on_left`]: crate::sys::seat::Seat::on_left
 
@@ -19,7 +19,6 @@ use crate::session::inbox::AckTrigger;
 pub(crate) use self::receive::Received;
 
 pub struct Conn<L = Reconnector> {
-    /// Threads take turns. The gate is the session's lock.
     pub(crate) sending: Direction<Sending>,
     pub(crate) links: L,
     pub(crate) event_log: Arc<EventLog>,
@@ -58,7 +57,6 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
         taken.finish(session_state, &self.event_log, |trigger| self.send_ack_now(trigger))
     }
 
-    /// Records that the program receives again, and acknowledges if necessary.
     pub(crate) fn consumed(&self, trigger: AckTrigger) {
         if self.links.session_state().consumed(trigger) {
             self.send_ack_now(trigger);
@@ -73,7 +71,6 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
         }
     }
 
-    /// Sends what was left to the thread that has just given the direction back.
     #[cold]
     fn send_left(&self) {
         // The closing thread has sent everything.

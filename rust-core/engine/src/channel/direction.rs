@@ -3,13 +3,13 @@
 //! Exclusive use has two parts (`sys::seat`):
 //!
 //! - The *permit* keeps the messages of different calls in order. A program's thread has it for its whole call.
-//! - The *state* keeps memory safe. The thread may release it during a wait, so that another thread can send an
-//!   acknowledgement, for example.
+//! - The *state* keeps memory safe. The thread may release it during a wait, for example for another thread's
+//!   acknowledgement.
 //!
-//! A call whose message or room is ready takes neither, only the session's lock.
+//! A call whose message or room is ready takes only the session's lock.
 //!
-//! Senders take turns ([`Direction::take_in_turn`]). Calls wait in line for the receiving direction (`ends/call`). A
-//! second thread that receives gets `InvalidState` at once.
+//! Senders take turns ([`Direction::take_in_turn`]), and so do calls that need the receiving direction (`ends/call`).
+//! A second thread that receives gets `InvalidState` at once.
 
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -22,21 +22,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::seat::{self, Seat};
 
-/// A direction with its state `T`. Its gate is the lock of the session's halves.
+/// Has the lock of the session's halves as its gate.
 ///
-/// A call that does not wait takes only that lock ([`Seat::enter`]). The library borrows the state with
-/// [`Direction::borrow`] and [`Seat::try_borrow`].
+/// A call that does not wait needs only that lock ([`Seat::enter`]).
 pub struct Direction<T> {
     seat: Seat<T, SessionHalves>,
     /// Wakes a thread that has the state on long loan, when a call of the program wants it.
     wanted: LazyWaker,
 }
 
-/// Permit and state of a direction, for a call that does not hold the session's lock.
+/// Permit and state, for a call without the session's lock.
 pub type Lease<'a, T> = seat::Lease<'a, T, SessionHalves>;
-/// Only the state.
 pub type ValueGuard<'a, T> = seat::ValueGuard<'a, T, SessionHalves>;
-/// Only the permit.
 pub type Permit<'a, T> = seat::Permit<'a, T, SessionHalves>;
 /// The state and the session's halves, for a call that does not wait.
 pub type SeatGuard<'a, T> = seat::SeatGuard<'a, T, SessionHalves>;
@@ -47,9 +44,6 @@ impl<T> Direction<T> {
     }
 
     /// Acquires permit and state for a call of the program; ends a loan of the state.
-    ///
-    /// # Errors
-    /// `InvalidState` if another thread is in such a call.
     #[inline]
     pub fn take(&self, operation: Operation) -> Result<Lease<'_, T>> {
         match self.seat.try_take() {
@@ -76,9 +70,6 @@ impl<T> Direction<T> {
     /// Returns a descriptor that is readable once a call wants the lent state.
     ///
     /// The borrowing thread checks [`Seat::is_acquired`] before it sleeps.
-    ///
-    /// # Errors
-    /// `OutOfMemory` if the process has no descriptors left.
     pub fn wanted(&self) -> Result<&EventFd> {
         self.wanted.arm()
     }
@@ -91,7 +82,7 @@ impl<T> Direction<T> {
         take_in_turn(&self.seat, operation.verb(), waiting)
     }
 
-    /// Takes the state once the library has given it back, whichever call has the permit.
+    /// Takes the state after the library's use, whichever call has the permit.
     pub fn borrow(&self) -> ValueGuard<'_, T> {
         drive::value(&self.seat)
     }
@@ -105,10 +96,7 @@ impl<T> Deref for Direction<T> {
     }
 }
 
-/// Locks a state that one thread at a time may use, in an object without permits.
-///
-/// # Errors
-/// `InvalidState` if another thread holds it.
+/// Locks a state in an object without permits; `InvalidState` if another thread holds it.
 pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Result<MutexGuard<'a, T>> {
     seat::note_locked();
     match state.try_lock() {
@@ -119,7 +107,6 @@ pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Resul
     }
 }
 
-/// An operation that only one thread at a time may perform on an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Send,
@@ -140,7 +127,6 @@ impl Operation {
         }
     }
 
-    /// Returns what the other thread can do instead, for error texts.
     const fn advice(self) -> &'static str {
         match self {
             Operation::Send | Operation::Call => "try again once that call has ended",

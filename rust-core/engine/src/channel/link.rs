@@ -1,11 +1,10 @@
 //! A connected link, and the properties of its peer.
 //!
-//! Every way to connect ends in a [`Link`]. The acceptor makes one from an accepted hello, the reconnector from an
-//! answered hello, and `plain` from a connection without a hello. The sending direction takes [`Link::tx`], the
-//! receiving direction [`Link::rx`].
+//! Every way to connect ends in a [`Link`]. The sending direction takes [`Link::tx`], the receiving direction
+//! [`Link::rx`].
 //!
 //! A peer's claims (name, session) are separate from the proof of the kernel or a TLS key ([`Owner`]). The source of
-//! a message carries the proven part after an `@`. So no program can send under the name of another user's program.
+//! a message carries the proven part after an `@`, so no program can send under the name of another user's program.
 //!
 //! A [`ConnectionGuard`] lives as long as the link. Its drop runs a function of the acceptor, which moves the session
 //! to the disconnected clients. The guard has no reference to the registry, so the two do not depend on each other.
@@ -66,7 +65,6 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Returns the peer that sent this hello over a connection of this owner.
     pub(crate) fn new(hello: &Hello, options: &Options, owner: Owner) -> Peer {
         Peer {
             source: qualify(&owner, hello.source()).into(),
@@ -82,9 +80,7 @@ impl Peer {
         }
     }
 
-    /// Returns a peer without a hello, such as the many programs of a connectionless link.
-    ///
-    /// Its source is empty, because each frame names its sender.
+    /// Returns a peer without a hello. Its source is empty, because each frame names its sender.
     pub(crate) fn unknown(pattern: Pattern, options: &Options) -> Peer {
         Peer {
             source: "".into(),
@@ -102,14 +98,13 @@ impl Peer {
 }
 
 impl Peer {
-    /// Returns the origin of a message of this kind and session.
     fn origin(&self, kind: Kind, session: u64) -> ReceivedFrom<'_> {
         let schemas = if kind == Kind::Reply { self.reply_schemas } else { self.schemas };
         ReceivedFrom { source: &self.source, session, schemas }
     }
 }
 
-/// Returns the owner of a connection: the name of the TLS key, or the user that the kernel reports.
+/// Returns the name of the TLS key, or the user that the kernel reports.
 pub fn owner_of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
     match (stream.key_name(), credentials) {
         (Some(key), _) => Owner::Key(key.into()),
@@ -118,7 +113,7 @@ pub fn owner_of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
     }
 }
 
-/// Returns the source of a peer's messages: its own name with `@key` or `@user`, see [`Peer::source`].
+/// Returns the peer's own name with `@key` or `@user`, see [`Peer::source`].
 pub fn qualify(owner: &Owner, name: String) -> String {
     match owner {
         Owner::Key(key) => format!("{name}@{key}"),
@@ -129,19 +124,16 @@ pub fn qualify(owner: &Owner, name: String) -> String {
     }
 }
 
-/// A connected pair of sending and receiving halves, and the peer at the other end.
 pub struct Link {
     pub tx: Tx,
     pub rx: Rx,
     pub peer: Peer,
     /// None on a connectionless link.
     pub guard: Option<Arc<ConnectionGuard>>,
-    /// The session's result of the two hellos; none without a hello.
     pub negotiated: Option<Negotiated>,
 }
 
 impl Link {
-    /// Returns the halves, with this queue in the sending half.
     pub fn split(self, queue: Option<Queue>) -> (TxPart, RxPart) {
         let Link { tx, rx, peer, guard, negotiated } = self;
         let tx = TxPart { tx, peer: peer.clone(), negotiated: negotiated.clone(), queue };
@@ -152,7 +144,7 @@ impl Link {
     }
 }
 
-/// The receiving half of a link. For the acceptor, the link ends when this half drops its guard.
+/// The link ends for the acceptor when this half drops its guard.
 pub struct RxPart {
     pub rx: Rx,
     pub peer: Peer,
@@ -161,7 +153,6 @@ pub struct RxPart {
     pub guard: Option<Arc<ConnectionGuard>>,
     /// Frames that were read before their turn.
     pub read_ahead: ReadAhead,
-    /// The sender that the last frame named, on a link without a hello.
     last_sender: LastSender,
     /// Whether the link must wake this side.
     pub parked: bool,
@@ -171,9 +162,6 @@ pub struct RxPart {
 
 impl RxPart {
     /// Announces a sleep. Returns whether a frame has come; then this side does not sleep.
-    ///
-    /// # Errors
-    /// Errors of the transport.
     pub fn park(&mut self) -> Result<bool> {
         let has_come = self.rx.park();
         self.parked = matches!(has_come, Ok(false));
@@ -187,7 +175,6 @@ impl RxPart {
         self.parked = false;
     }
 
-    /// Returns the occasion on which a program that receives again has consumed the delivered messages.
     pub fn trigger(&self) -> AckTrigger {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
     }
@@ -220,22 +207,18 @@ impl TxPart {
         self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
-    /// Returns whether messages or the rest of a begun frame wait for room.
     pub fn is_waiting(&self) -> bool {
         self.has_queue() || self.tx.has_rest()
     }
 
-    /// Returns the bytes that wait for room.
     pub fn waiting_bytes(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.bytes).saturating_add(self.tx.rest_bytes() as u64)
     }
 
-    /// Returns since when the first message waits.
     pub fn waits_since(&self) -> Option<Instant> {
         self.queue.as_ref()?.waits_since(&self.tx)
     }
 
-    /// Sends what waits for room. Returns whether nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         match &mut self.queue {
             Some(queue) => queue.flush(&mut self.tx),
@@ -270,29 +253,27 @@ impl Drop for RxPart {
     }
 }
 
-/// The function that a dropped guard runs. Its argument is the guard's address.
+/// Takes the address of the dropped guard.
 ///
-/// A registry compares the address to tell a peer's last connection from its replacement.
+/// A registry compares it to tell a peer's last connection from its replacement.
 pub type OnDisconnect = Box<dyn Fn(*const ConnectionGuard) + Send + Sync>;
 
-/// Exists while a link is in use. Its drop ends the link for the acceptor that admitted it.
+/// A guard, whose drop ends the link for the acceptor that admitted it.
 pub struct ConnectionGuard {
     stream: Stream,
     on_disconnect: Option<OnDisconnect>,
 }
 
 impl ConnectionGuard {
-    /// Returns a guard for a connection that no registry lists.
     pub fn new(stream: Stream) -> ConnectionGuard {
         ConnectionGuard { stream, on_disconnect: None }
     }
 
-    /// Returns a guard that calls `on_disconnect` once, on the thread that drops the last reference.
+    /// Calls `on_disconnect` once, on the thread that drops the last reference.
     pub fn with_on_disconnect(stream: Stream, on_disconnect: OnDisconnect) -> ConnectionGuard {
         ConnectionGuard { stream, on_disconnect: Some(on_disconnect) }
     }
 
-    /// Shuts the connection down in both directions; the peer sees its end.
     pub fn disconnect(&self) {
         self.stream.disconnect();
     }

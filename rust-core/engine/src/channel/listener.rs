@@ -28,9 +28,7 @@ use crate::value::Value;
 pub struct Listener {
     endpoint: Endpoint,
     options: Options,
-    /// Holds the name and the queue of links.
     acceptor: OfProcess<ChannelAcceptor>,
-    /// Counts messages lost for disconnected clients.
     event_log: OfProcess<Arc<EventLog>>,
     /// The process that made the listener, as a count of forks.
     fork_generation: u64,

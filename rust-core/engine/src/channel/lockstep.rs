@@ -1,16 +1,15 @@
 //! Channels in lockstep: the listener sends each message after the previous one is consumed.
 //!
 //! The listener announces this in its hello (`Options::with_lockstep`). A program of several inputs gets a message
-//! from one input and asks another input next. If only a call on the first input consumed the message, the program
-//! would wait without end.
+//! from one input and asks another next. If only a call on the first input consumed the message, the program would
+//! wait without end.
 //!
-//! So a thread consumes the messages that it was given over all channels when it asks any of them again. It asks by a
-//! call that receives, by `fileno` and `poll`, or by its end. The calls of one thread consume nothing for another
-//! thread.
+//! So a thread that asks any of its channels consumes the messages that it was given over all of them. It asks by a
+//! call that receives, by `fileno` and `poll`, or by its end. Other threads' calls consume nothing for it.
 //!
-//! Messages that arrived but were not given stay unconsumed, so that a program that looks at all inputs gets messages
-//! in the order of sending. A thread that keeps asking one input would block that order forever. After [`PATIENCE`]
-//! looks it therefore consumes the messages of its other channels, and gets them later.
+//! Messages that were not given stay unconsumed, so that a program that looks at all inputs gets messages in the
+//! order of sending. A thread that asks only one input would block that order. After [`PATIENCE`] looks it therefore
+//! consumes the messages of its other channels, and gets them later.
 //!
 //! Every call that receives from such a channel takes the general path (`Receiving::is_lockstep`).
 
@@ -21,19 +20,15 @@ use std::thread::{self, ThreadId};
 use super::session_state::SessionState;
 use crate::sys::fork;
 
-/// How often a thread looks at its other channels before it consumes their messages unasked.
-///
-/// Each look follows a pause of some milliseconds. This is a count, because a stopped program looks at nothing while
-/// time passes.
+/// Looks, some milliseconds apart. Not a time, which would also pass while the program is stopped.
 const PATIENCE: u32 = 50;
 
 pub trait Paced: Send + Sync {
     fn session_state(&self) -> &SessionState;
 
-    /// Records the given messages as consumed, and tells the listener.
     fn consume_given(&self);
 
-    /// Records all sent messages as consumed, including those that the program has not been given.
+    /// Also consumes messages that the program has not been given.
     fn consume_what_was_sent(&self);
 }
 
@@ -43,7 +38,7 @@ struct Entry {
     thread: ThreadId,
     /// Whether that thread was given the channel's last message, and has asked nothing since.
     given: bool,
-    /// How often that thread has looked for other messages since it asked this channel.
+    /// That thread's looks for other messages since it asked this channel.
     looks: u32,
 }
 
@@ -55,7 +50,7 @@ impl Entry {
 
 static CHANNELS: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
-/// A thread that was given messages. The end of the thread consumes them.
+/// The end of the thread consumes the messages that it was given.
 struct Given {
     thread: ThreadId,
     generation: u64,
@@ -81,12 +76,10 @@ fn channels() -> MutexGuard<'static, Vec<Entry>> {
     CHANNELS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds a channel of this thread.
 pub fn connected<C: Paced + 'static>(channel: &Arc<C>) {
     entry(channel, |_| {});
 }
 
-/// Records that this thread is given a message of this channel.
 pub fn gives<C: Paced + 'static>(channel: &Arc<C>) {
     // If the thread's variables are gone, `Given` has been dropped already.
     let _ = GIVEN.try_with(|given| given.thread);
@@ -108,9 +101,7 @@ fn entry<C: Paced + 'static>(channel: &Arc<C>, change: impl FnOnce(&mut Entry)) 
     change(&mut channels[at]);
 }
 
-/// Consumes what this thread was given over its other channels.
-///
-/// The caller itself consumes the messages of this session.
+/// Consumes what this thread was given over its other channels; the caller consumes its own.
 pub fn asks(session_state: &SessionState) {
     consume_given_to(thread::current().id(), Some(session_state));
 }
@@ -129,13 +120,12 @@ fn consume_given_to(thread: ThreadId, asked: Option<&SessionState>) {
 
 /// Looks at the other channels of this thread, which waits for a message of this session.
 ///
-/// Consumes the messages of channels that were not asked for long. Returns whether other channels exist, which the
-/// caller then looks at again.
+/// Consumes the messages of channels that were not asked for long. Returns whether the caller must look again.
 pub fn waits(session_state: &SessionState) -> bool {
     if READS_OTHERS.replace(true) {
         return false;
     }
-    // The first call on a channel makes the link, and could not know before that the channel is in lockstep.
+    // The first call on a channel makes the link, and only then knows of lockstep.
     asks(session_state);
     let here = thread::current().id();
     let (mut has_others, mut unasked) = (false, Vec::new());

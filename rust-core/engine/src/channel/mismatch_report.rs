@@ -14,7 +14,6 @@ use crate::transport::place::Listener;
 pub const STALE_REFUSAL: Duration = Duration::from_millis(100);
 
 pub struct MismatchReport {
-    /// The outcome for this side.
     pub error: Error,
     pub hello: Hello,
     /// The listener, if it can be identified.
@@ -24,7 +23,6 @@ pub struct MismatchReport {
 }
 
 impl MismatchReport {
-    /// Returns whether the report is sent again after this refusal.
     pub fn is_due_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::Stalled => !self.ends.has_passed(),

@@ -7,9 +7,8 @@ use crate::transport::kind::{NameDirectory, Naming};
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
-/// The number of names that an error proposes, at most.
 const SHOWN: usize = 3;
-/// The number of names to compare, at most. A call that fails repeatedly must stay cheap.
+/// Bounded, because a call that fails repeatedly must stay cheap.
 const MAX_COMPARED: usize = 512;
 
 /// Adds the nearest open names to the error of an endpoint without a listener.
@@ -60,8 +59,6 @@ pub fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
     (open.take(SHOWN).collect(), count)
 }
 
-/// Returns the difference of two endpoints.
-///
 /// Another transport counts as one letter. The last part of a name counts more than the parts before it.
 fn difference(one: &str, other: &str) -> usize {
     let parts = |text: &str| {

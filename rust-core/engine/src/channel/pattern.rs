@@ -1,7 +1,7 @@
 //! The pattern of a name: its use, and the callers that it admits.
 //!
-//! A name has one pattern while it exists. Hellos, listings and owner records hold its [`Pattern::name`]. The
-//! listener refuses a caller of an unsuitable pattern with `InvalidState` and a text with the alternative.
+//! Hellos, listings and owner records hold its [`Pattern::name`]. The listener refuses a caller of an unsuitable
+//! pattern with `InvalidState` and the alternative.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -41,7 +41,7 @@ impl Pattern {
         Pattern::ALL.into_iter().find(|pattern| pattern.name() == name)
     }
 
-    /// Returns the text of a refusal: the pattern of the name, and the alternative for the caller.
+    /// Returns a refusal's text with the alternative for the caller.
     pub(super) const fn advice(self) -> &'static str {
         match self {
             Pattern::Channel => "is a channel, connect to it",
@@ -70,7 +70,7 @@ impl Pattern {
         if fits { Ok(()) } else { Err(Error::new(ErrorKind::InvalidState, self.advice())) }
     }
 
-    /// Makes the same check for a caller that has learned the name's pattern.
+    /// The same check for a caller that has learned the name's pattern.
     pub(crate) fn fits(self, name: Pattern) -> Result<()> {
         name.admits(self)
     }

@@ -1,7 +1,7 @@
 //! Objects that outlive the call that made them, for programs such as PHP-FPM's workers.
 //!
-//! Such a worker starts anew with every request and would connect each time. The process keeps its connections here
-//! by thread, endpoint and options, until it ends or an object becomes unusable.
+//! Such a worker starts anew with every request and would connect each time. Connections stay here by thread,
+//! endpoint and options, until the process ends or they become unusable.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,6 @@ use crate::deadline::Wait;
 use crate::error::Result;
 use crate::sys::fork::Own;
 
-/// The properties that a call shares with the call that made the object.
 #[derive(PartialEq, Eq, Hash)]
 struct ObjectKey {
     thread: ThreadId,

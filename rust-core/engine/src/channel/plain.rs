@@ -1,7 +1,7 @@
 //! Links to programs without Linkspan (`framing="lines"` or `"raw"`).
 //!
-//! The stream has neither hello nor header, so only the kernel's report about the peer is known. Without a session,
-//! this side acknowledges and replays nothing. The source of a message comes from the kernel's credentials.
+//! Without a hello, only the kernel's report about the peer is known, which gives the source of messages. Without a
+//! session, nothing is acknowledged or replayed.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -22,8 +22,6 @@ use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 use crate::value::{Map, Value};
 
-/// Returns how the bytes of a link are divided into messages.
-///
 /// Successive links share `numbers`, so an answer cannot match a request of an earlier link.
 pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -> Division {
     match options.framing {
@@ -35,7 +33,6 @@ pub fn division(pattern: Pattern, options: &Options, numbers: &Arc<AtomicU64>) -
     }
 }
 
-/// Makes a link over a connected stream that this side `dialled` or accepted.
 pub fn link(
     stream: Stream,
     pattern: Pattern,
@@ -57,7 +54,7 @@ pub fn link(
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, guard: Some(guard), negotiated: None })
 }
 
-/// Returns the peer's name and process number in the form of a hello.
+/// Returns the peer's name and process number as a hello has them.
 ///
 /// The result is "process" if the peer's container hides its process number.
 fn program_name(credentials: &Credentials) -> String {
@@ -69,8 +66,8 @@ fn program_name(credentials: &Credentials) -> String {
 
 /// Writes the record that describes a name without a hello to listings.
 ///
-/// The caller holds the lock of the name. Dropping the returned value removes the record. Returns none for a name
-/// that answers queries itself, and for a path outside the runtime directory.
+/// The caller holds the lock of the name. Dropping the returned value removes the record. None for a name that
+/// answers queries, and for a path outside the runtime directory.
 pub fn owner_record(
     endpoint: &Endpoint,
     place: &Place,

@@ -2,16 +2,15 @@
 //!
 //! One loop (`pump`) turns frames into messages, acknowledgements and byes ([`Turn`]). A thread that waits for an
 //! answer or acknowledgement puts other messages into the inbox, which the next call empties first. A broken link is
-//! read to its end before a newer link, so the peer's last messages are not lost.
+//! read to its end before a newer one, so the peer's last messages are not lost.
 //!
 //! Consuming: a program that receives again has consumed the messages delivered before. A call records that under one
-//! lock together with the next message, if one is ready; otherwise before the wait.
+//! lock together with the next ready message, otherwise before the wait.
 //!
-//! Waiting: the transport's short wait comes first (a spin over shared memory, a poll of a socket). Then the thread
-//! sleeps on the epoll set, which holds the link, `waker` and [`Reconnector::wake`]. Before it parks, it sends the
-//! pending acknowledgement. A receiver that is killed during the wait has thus acknowledged the messages that its
-//! program consumed. A program's event loop may watch the set (`fileno`). From then on the set is readable exactly
-//! while a message or an event can be received.
+//! Waiting: after the transport's short wait (a spin or a poll), the thread sends the pending acknowledgement and
+//! parks on the epoll set. A receiver that is killed during the wait has thus acknowledged its program's consumption.
+//! The set holds the link, `waker` and [`Reconnector::wake`]. A program's event loop may watch it (`fileno`). From
+//! then on it is readable exactly while a message or an event can be received.
 //!
 //! One thread at a time holds the direction (`direction`). The library borrows it to collect acknowledgements while a
 //! program only sends.
@@ -50,7 +49,6 @@ pub use pump::receive;
 pub use reads::{First, Reads};
 use wait_set::WaitSet;
 
-/// The state of the receiving direction. Its `Direction` ensures that only one thread uses it.
 pub struct Receiving {
     /// The receiving half; none before the first link and after a link ended.
     part: Option<RxPart>,
@@ -62,7 +60,6 @@ pub struct Receiving {
     empty_polls: u32,
     /// Whether the program's event loop watches the descriptor.
     watched: bool,
-    /// Whether the peer sends each message after the previous one is consumed.
     lockstep: bool,
     /// Whether an answer waits for another call. The descriptor becomes readable once for it.
     has_filed: bool,
@@ -71,26 +68,21 @@ pub struct Receiving {
     limits: Limits,
     /// Messages and requests are checked against this schema during decoding.
     schema: Option<Arc<PreparedSchema>>,
-    /// The schema of replies.
     reply_schema: Option<Arc<PreparedSchema>>,
-    /// Which bodies stay in the peer's slots.
     body_views: BodyViews,
     /// Whether the call copies whole bodies that stay in the slots.
     takes_whole: bool,
     set: WaitSet,
-    /// Whether the link's connection is in the set.
-    ///
-    /// In a dialogue over a stream no thread sleeps on the set, and the kernel would enter each message there also.
+    /// False in a dialogue over a stream: no thread sleeps on the set, which would cost the kernel an entry per
+    /// message.
     link_in_set: bool,
     /// Whether the set has the descriptor that ends the sleep of a borrowing thread.
     is_lent: bool,
-    /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
 }
 
-/// A turn of the loop that receives.
 pub enum Turn {
-    /// Before a look for the next frame: the event that the caller waits for may have happened.
+    /// Before a look for the next frame: the awaited event may have happened.
     Look,
     Message(Message),
     /// The peer closes; the acknowledgement that it waits for is sent.
@@ -139,7 +131,6 @@ impl Receiving {
         })
     }
 
-    /// Returns whether the peer sends each message after the previous one is consumed (`lockstep`).
     pub fn is_lockstep(&self) -> bool {
         self.lockstep
     }
@@ -158,13 +149,11 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds a message that the caller did not wait for to the inbox.
     pub fn keep(&mut self, message: Message) {
         self.inbox.push_back(message);
         self.update_readiness(false);
     }
 
-    /// Puts a message in front of the inbox.
     pub fn keep_first(&mut self, message: Message) {
         self.inbox.push_front(message);
         self.update_readiness(false);
@@ -182,7 +171,6 @@ impl Receiving {
         Ok(if let Some(Turn::Message(message)) = turn { Some(message) } else { None })
     }
 
-    /// Returns whether the message is a request that its caller has withdrawn by now.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
         message.is_request() && self.part.as_mut().is_some_and(|part| part.is_withdrawn(message.number()))
@@ -208,7 +196,6 @@ impl Receiving {
         }
     }
 
-    /// Returns whether the link has a session and may hold more.
     fn may_hold_more(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.may_hold_more())
     }
@@ -228,7 +215,6 @@ impl Receiving {
         None
     }
 
-    /// Records delivered messages as consumed, and acknowledges if necessary.
     fn consume(&mut self, trigger: AckTrigger, conn: &Conn) {
         match &mut self.part {
             // Messages of the inbox are copies, so the ring keeps nothing for them.

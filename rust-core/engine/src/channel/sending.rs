@@ -1,16 +1,16 @@
 //! The sending direction of a channel: new messages over a link that may break.
 //!
-//! For the session, a frame goes over a link whole or not at all. Once the link has taken a part of a frame, the half
-//! of the link owns the rest. The next user of the half, or a thread (`ends/rest`), writes that rest, even if this
-//! call times out. A frame that the link has not begun stays with the caller, and goes over the next link.
+//! For the session, a frame goes over a link whole or not at all. After the link has taken a part, the half of the
+//! link owns the rest. The next user of the half or a thread (`ends/rest`) writes it, even if this call times out. A
+//! frame that the link has not begun stays with the caller, and goes over the next link.
 //!
 //! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. If a link in memory
-//! takes the message whole, [`Sending::send_step`] does all three under one lock. Otherwise it returns the ticket of
-//! the admission. [`Sending::put`] then passes the message without the lock and waits for room, and
-//! [`Sending::record`] takes the lock again. If `put` meets an obstacle, `ends/send` clears it and tries again.
+//! takes it whole, [`Sending::send_step`] does all three under one lock. Otherwise [`Sending::put`] passes the
+//! admitted message without the lock and waits for room, and [`Sending::record`] takes the lock again. `ends/send`
+//! clears obstacles.
 //!
-//! One thread at a time holds the direction (`direction`). A receiving thread borrows it to send an acknowledgement.
-//! If another thread holds it, that thread sends the acknowledgement when it gives the direction back (`conn`).
+//! One thread at a time holds the direction (`direction`). A receiving thread borrows it to send an acknowledgement,
+//! or leaves that to the thread that holds it (`conn`).
 
 mod content;
 mod control;
@@ -44,18 +44,15 @@ pub use self::draft::{Draft, Until};
 pub use self::links::Links;
 pub use self::push::MAY_BE_STOPPED;
 
-/// The state of the sending direction. [`Direction`] ensures that only one thread uses it.
 pub struct Sending {
     /// The sending half; none before the first link and after a link broke.
     pub part: Option<TxPart>,
-    /// The generation of that link. The session compares it to find out whether a newer link exists.
+    /// The session compares it to find out whether a newer link exists.
     pub generation: u64,
     pub sent: Arc<AtomicU64>,
 }
 
-/// The state of a message when its call leaves the session's lock.
 pub enum Put {
-    /// The link has the message, under this number.
     Sent(u64),
     /// Admitted; [`Sending::put`] passes the message to the link without the lock.
     Admitted(Ticket),
@@ -63,7 +60,6 @@ pub enum Put {
     Blocked,
 }
 
-/// An admitted message, and the direction for the rest of its call.
 pub type Admitted<'a> = (Lease<'a, Sending>, Ticket);
 
 /// An admitted message, and the time at which the link took it.
@@ -86,15 +82,15 @@ impl Sending {
         Sending { part: None, generation: 0, sent: event_log.add_sender() }
     }
 
-    /// Counts sent messages. Only the thread that uses this state writes the counter.
+    /// Only the thread that uses this state writes the counter.
     fn count(&self, messages: u64) {
         self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
     }
 
     /// Admits a message for the link; with `in_session`, only for a peer with a session.
     ///
-    /// Records a request whose answer is kept now, because the answer may come before the request is recorded as
-    /// sent. This may drop the oldest kept answer.
+    /// Records a request whose answer is kept now, because the answer may precede the record of sending. This may
+    /// drop the oldest kept answer.
     fn admit<'s>(
         &'s mut self,
         draft: &Draft<'_>,
@@ -126,7 +122,7 @@ impl Sending {
         Ok((part, Terms { link, session, looked }, limit))
     }
 
-    /// Admits a message. A link in memory takes it here; [`Sending::put`] continues for other links.
+    /// Admits a message, and sends it whole if the link is in memory.
     pub fn send_step(&mut self, draft: &Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
         let mut refused = None;
         match (self.put_at_once(draft, halves, event_log, &mut refused), refused) {
@@ -153,10 +149,9 @@ impl Sending {
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
     }
 
-    /// Admits a message of one block, writes it whole into a link in memory, and keeps it.
+    /// Sends a message of one block whole into a link in memory, and keeps it.
     ///
-    /// Returns `None` at an obstacle, or for another link or message. `refused` then holds the ticket if the message
-    /// was admitted.
+    /// `None` for others and at an obstacle, with a ticket in `refused` if the message was admitted.
     fn put_at_once(
         &mut self,
         draft: &Draft<'_>,
@@ -240,8 +235,8 @@ impl Sending {
 
     /// Passes a message to the link and waits for room, without the session's lock.
     ///
-    /// Without a ticket of an earlier step, this admits the message first. `looked`: the caller has received the
-    /// available acknowledgements.
+    /// Admits the message first if it has no ticket. `looked`: the caller has received the available
+    /// acknowledgements.
     ///
     /// # Errors
     /// The obstacle; the caller then still owns the message.
@@ -275,7 +270,6 @@ impl Sending {
         Ok((ticket, sent))
     }
 
-    /// Records that the link has the message, and keeps the message. Returns its number.
     #[inline(always)]
     pub fn record(
         &mut self,
@@ -301,10 +295,7 @@ impl Sending {
         number
     }
 
-    /// Keeps an answer for the newest link of the session if its class requires that. Returns whether it is kept.
-    ///
-    /// # Errors
-    /// The obstacle.
+    /// Keeps an answer for the newest link of the session, if its class requires that. Returns whether it is kept.
     pub fn keep(
         draft: &Draft<'_>,
         (session, limit): (u64, u64),
@@ -323,8 +314,7 @@ impl Sending {
 
     /// Releases a broken link. Returns whether the message must not go over another link.
     ///
-    /// An answer belongs to the client that sent the request, and that client ended with the link. The client of an
-    /// idempotent request sends the request again.
+    /// An answer is bound to the client of its link, unless the client repeats its idempotent request.
     pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
         let part = self.part.take();
         let is_once =
@@ -332,10 +322,7 @@ impl Sending {
         is_once && draft.kind.is_answer()
     }
 
-    /// Ends the link if the peer has violated the protocol. The transport reports the violation to the peer.
-    ///
-    /// # Errors
-    /// The violation.
+    /// Ends the link with the peer's violation of the protocol, if any.
     pub fn end_violated(&mut self, session_state: &SessionState) -> Result<()> {
         let Some(violation) = session_state.halves().violation() else { return Ok(()) };
         if let Some(part) = &mut self.part {
@@ -348,14 +335,13 @@ impl Sending {
         draft.content.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
     }
 
-    /// Releases the link at the end of the channel, after the peer's side has what was sent.
     pub fn finish(&mut self, until: Deadline) {
         if let Some(mut part) = self.part.take() {
             drive::ended(&mut part.tx, until);
         }
     }
 
-    /// Releases the link after a defect. If only the peer has gone, the next attempt to send releases the link.
+    /// Releases a defective link. If only the peer has gone, the next attempt to send releases the link.
     pub fn drop_defect(&mut self) {
         if self.part.as_ref().is_some_and(|part| part.tx.has_defect()) {
             self.drop_part();

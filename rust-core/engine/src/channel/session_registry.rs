@@ -1,9 +1,8 @@
 //! The sessions of a listener's connected clients, and of clients that may reconnect.
 //!
-//! A session outlives its connection. The state of a disconnected client moves to
-//! [`DisconnectedPeers`](crate::session::peers), within `absent_clients` and `replay_bytes`. If the client connects
-//! again under its identity, it gets that state and the unacknowledged messages. The session number identifies a
-//! client without a `client_id`: a broken link resumes, but a restarted program does not.
+//! The state of a disconnected client moves to [`DisconnectedPeers`](crate::session::peers), within `absent_clients`
+//! and `replay_bytes`. A client that returns under its identity gets that state and the unacknowledged messages. The
+//! session number identifies a client without a `client_id`: a broken link resumes, but a restarted program does not.
 //!
 //! Calls come in this order: `recall` while a hello is answered, `connected` once the link exists, and `disconnected`
 //! from the drop of its [`ConnectionGuard`]. A hello without a link leaves the registry unchanged.
@@ -21,7 +20,7 @@ use crate::session::Identity;
 use crate::session::peers::{DisconnectedPeers, KeptSize, PeerLimits};
 use crate::sys::random;
 
-/// Shared by the handshake handler on the acceptor thread, and by the guards of links on any thread.
+/// Shared by the acceptor thread, and by the guards of links on any thread.
 pub struct SessionRegistry {
     options: Options,
     sessions: Mutex<Sessions>,

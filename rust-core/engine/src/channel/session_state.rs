@@ -1,9 +1,9 @@
 //! The session with one peer: outbox, inbox, and the state that its threads and the acceptor share.
 //!
-//! A [`SessionState`] lives as long as its peer may return. A channel has one, a server has one per client. It has
-//! one link after the other. The sending half announces a link with [`SessionState::link_up`], the receiving half
-//! with [`SessionState::begin_receiving`], because they change links at different moments.
-//! [`Connection`](crate::session::Connection), pure state under this lock, decides the fate of messages.
+//! A [`SessionState`] lives as long as its peer may return, and has one link after the other. The sending half
+//! announces a link with [`SessionState::link_up`], the receiving half with [`SessionState::begin_receiving`],
+//! because they change links at different moments. [`Connection`](crate::session::Connection), pure state under this
+//! lock, decides the fate of messages.
 //!
 //! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction,
 //! because taking one passes through this lock (`sys::seat`).
@@ -38,7 +38,6 @@ pub use self::lender::SlotLender;
 /// The result of the hellos of a link.
 #[derive(Clone)]
 pub struct Negotiated {
-    /// The session in the peer's hello.
     pub hello: SessionHello,
     /// Recognises the peer when it connects again.
     pub identity: Identity,
@@ -62,11 +61,11 @@ impl Reuse for StoredMessage {
 }
 
 pub struct SessionState {
-    /// Shared with the directions of the channel, as their gate.
+    /// The gate of the channel's directions.
     halves: Arc<seat::Mutex<SessionHalves>>,
-    /// Signalled at every acknowledgement, for a thread that waits for room while another one receives.
+    /// For a thread that waits for room while another one receives.
     pub acknowledgements: LazyWaker,
-    /// The fork generation. In a forked child, a thread of the parent may hold the lock forever.
+    /// In a forked child, a thread of the parent may hold the lock forever.
     generation: u64,
 }
 
@@ -89,7 +88,7 @@ impl SessionState {
         })
     }
 
-    /// Locks the halves, for a few operations without a wait.
+    /// For a few operations, without a wait.
     pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
         debug_assert_eq!(
             self.generation,
@@ -107,7 +106,6 @@ impl SessionState {
         self.halves().is_newer(than)
     }
 
-    /// Returns this side's part of a hello to write now.
     pub fn hello(&self) -> SessionHello {
         self.halves().hello()
     }
@@ -140,9 +138,7 @@ impl SessionState {
         self.halves().begin_receiving(link, &negotiated.hello, negotiated.page());
     }
 
-    /// Ends sending over a link: reads the last number in its page, then releases page and slots.
-    ///
-    /// Does nothing for a replaced link.
+    /// Reads the last number in the page, then releases page and slots, unless the link was replaced.
     pub fn sending_ended(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
         if halves.sending_ended(negotiated.page().as_ref()) {
@@ -150,14 +146,12 @@ impl SessionState {
         }
     }
 
-    /// Ends receiving over a link. Does nothing for a replaced link.
+    /// Does nothing for a replaced link.
     pub fn receiving_ended(&self, negotiated: &Negotiated) {
         self.halves().receiving_ended(negotiated.page().as_ref());
     }
 
-    /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed).
-    ///
-    /// Returns whether this occasion requires a frame.
+    /// See [`Inbox::consumed`](crate::session::Inbox::consumed). Returns whether this occasion requires a frame.
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         self.halves().consumed(trigger)
     }
@@ -180,7 +174,7 @@ impl SessionState {
 
     /// Asks a peer that acknowledges in its page for a frame once there is room for such a message.
     ///
-    /// The caller then checks for room once more, because the peer may have consumed in between.
+    /// The caller then checks once more, because the peer may have consumed in between.
     pub fn want_room(&self, class: RetransmitClass, bytes: usize) {
         let mut halves = self.halves();
         if !halves.outbox.has_room(class, bytes) {
@@ -189,16 +183,13 @@ impl SessionState {
         }
     }
 
-    /// Asks a peer that acknowledges in its page for a frame once everything sent is consumed.
-    ///
-    /// The caller then checks once more.
+    /// Asks such a peer for a frame once everything sent is consumed. The caller then checks once more.
     pub fn want_consumed(&self) {
         let mut halves = self.halves();
         let number = halves.outbox.unacknowledged().last;
         halves.want(number);
     }
 
-    /// Withdraws the request for a frame: no thread waits.
     pub fn clear_wanted(&self) {
         self.halves().want(0);
     }
@@ -209,7 +200,7 @@ impl SessionState {
         self.acknowledgements.wake();
     }
 
-    /// Takes an acknowledgement from a frame over, and wakes threads that wait for room.
+    /// Takes an acknowledgement over, and wakes threads that wait for room.
     ///
     /// # Errors
     /// `Malformed` for an impossible number: the caller ends the link.

@@ -46,10 +46,6 @@ impl Turns {
     }
 }
 
-/// Takes a seat after earlier threads.
-///
-/// # Errors
-/// `Timeout` at the deadline; `InvalidState` if this very thread has it.
 pub(super) fn take_in_turn<'a, T, G>(
     seat: &'a Seat<T, G>,
     operation: &str,
@@ -86,7 +82,6 @@ pub fn reentrant_call(operation: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// Returns the error of a wait for the turn. A time-out names the operation of the other thread.
 fn turn_error(error: Error, operation: &str, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout || waiting.is_none() {
         return error;
@@ -103,7 +98,6 @@ fn turn_error(error: Error, operation: &str, waiting: &Waiting<'_>) -> Error {
 pub struct HolderMark(AtomicU64);
 
 impl HolderMark {
-    /// Marks the calling thread until the guard is dropped.
     pub fn mark(&self) -> MarkGuard<'_> {
         // Relaxed here and below: a thread compares only with its own mark, which it stored itself.
         self.0.store(this_thread(), Ordering::Relaxed);

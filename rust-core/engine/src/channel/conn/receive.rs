@@ -1,4 +1,4 @@
-//! Receiving over the link of a connection: the program's consumption, and the meaning of frames.
+//! Receiving over the link of a connection.
 
 use super::Conn;
 use crate::channel::link::{Checks, RxPart, Want};
@@ -9,7 +9,6 @@ use crate::message::Message;
 use crate::session::inbox::AckTrigger;
 use crate::transport::Losses;
 
-/// The meaning of a frame for its receiver.
 pub(crate) enum Received {
     Message(Message),
     /// The peer closes; the acknowledgement that it waits for is sent.
@@ -57,9 +56,7 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
         part.rx.skip_if(may)?.ok_or(error)
     }
 
-    /// Receives a frame.
-    ///
-    /// A message or a bye also records the consumption that `want` postpones. Other frames leave it to the caller.
+    /// Receives a frame. A message or a bye also records the consumption that `want` postpones.
     ///
     /// # Errors
     /// `Malformed` for a protocol violation: the caller ends the link.

@@ -1,7 +1,4 @@
 //! The next frames of a link, for channels and for the clients of a server.
-//!
-//! Frames that were read ahead come first. The session records messages, takes acknowledgements over, and drops
-//! duplicates.
 
 use std::sync::Arc;
 
@@ -16,18 +13,16 @@ use crate::session::inbox::Fate;
 use crate::transport::{Rx, extension};
 use crate::value::Limits;
 
-/// How the values of received messages are checked.
 #[derive(Clone, Copy)]
 pub struct Checks<'a> {
     pub limits: Limits,
-    /// The schema of messages and requests.
+    /// For messages and requests.
     pub schema: Option<&'a Arc<PreparedSchema>>,
-    /// The schema of replies.
     pub reply_schema: Option<&'a Arc<PreparedSchema>>,
 }
 
 impl RxPart {
-    /// Returns the next frame, from the read-ahead or from the link; none if no frame has come.
+    /// Returns the next frame, first of the read-ahead.
     pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
         if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
     }
@@ -38,8 +33,6 @@ impl RxPart {
         !self.read_ahead.is_empty() || self.rx.may_hold_more()
     }
 
-    /// Returns whether the caller of the last received request has withdrawn it by now.
-    ///
     /// Reads the following frames to find out, without waiting.
     #[inline]
     pub fn is_withdrawn(&mut self, request: u64) -> bool {
@@ -54,8 +47,8 @@ impl RxPart {
 
     /// Returns the message of this frame; none for a duplicate.
     ///
-    /// Calls `first` under the session's lock before the message is recorded. Reports messages lost before this one
-    /// as an event.
+    /// Calls `first` under the session's lock before the message is recorded. Reports earlier lost messages as an
+    /// event.
     ///
     /// # Errors
     /// Errors of `first`, and `Malformed` for an impossible number: the caller ends the link.

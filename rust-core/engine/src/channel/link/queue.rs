@@ -11,12 +11,10 @@ use crate::frame::{Header, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, Tx};
 
-/// Messages that wait for room, in order. A drop of the queue counts them as dropped.
+/// A drop of the queue counts them as dropped.
 pub struct Queue {
     event_log: Arc<EventLog>,
-    /// Each with the start of its wait.
     waiting: VecDeque<(Header, Payload, Instant)>,
-    /// Bytes of the waiting bodies.
     pub bytes: u64,
     /// Since when the partly sent message waits.
     begun: Option<Instant>,
@@ -33,8 +31,7 @@ impl Queue {
 
     /// Puts a message to the link after the waiting ones, or lets it wait.
     ///
-    /// # Errors
-    /// The error of the link; then the link has nothing of the message.
+    /// After an error, the link has nothing of the message.
     pub fn put(&mut self, tx: &mut Tx, header: Header, payload: &Payload) -> Result<()> {
         let frame = Outgoing::of(header, payload.memory());
         if self.is_empty() && send_while_read(tx, &frame)? {
@@ -46,7 +43,6 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns since when the first waiting or partly sent message waits.
     pub fn waits_since(&self, tx: &Tx) -> Option<Instant> {
         if tx.has_rest() { self.begun } else { self.waiting.front().map(|(_, _, since)| *since) }
     }
@@ -55,7 +51,6 @@ impl Queue {
         self.event_log.dropped.fetch_add(messages, Ordering::Relaxed);
     }
 
-    /// Sends the waiting messages and the rest of a begun frame. Returns whether nothing is left.
     pub fn flush(&mut self, tx: &mut Tx) -> Result<bool> {
         while let Some((header, payload, since)) = self.waiting.front() {
             if !send_while_read(tx, &Outgoing::of(*header, payload.memory()))? {
@@ -75,9 +70,9 @@ impl Drop for Queue {
     }
 }
 
-/// Sends a frame, and its rest while the peer makes room within a spin.
+/// Sends a frame, and its rest while the peer makes room within a spin, so a slow peer delays no other.
 ///
-/// A slow peer thus delays no other peer. Returns false if the link has nothing of the frame.
+/// False if the link has nothing of the frame.
 fn send_while_read(tx: &mut Tx, frame: &Outgoing<'_>) -> Result<bool> {
     let sent = tx.try_send(frame)?;
     while tx.has_rest() && tx.spin() && !tx.flush()? {}

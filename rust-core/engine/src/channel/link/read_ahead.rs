@@ -1,8 +1,7 @@
 //! Frames of a link that were read before their turn, to find withdrawals.
 //!
 //! A peer that gives up a request sends a withdrawal after it. This side reads the following frames before the
-//! program gets a request. If they contain its withdrawal, the request is not started. A bounded number of frames is
-//! kept here in order, and comes before the link's next frame.
+//! program gets a request, and does not start a withdrawn one. A bounded number of frames is kept here in order.
 
 use std::collections::VecDeque;
 
@@ -11,7 +10,6 @@ use crate::frame::{Incoming, Kind};
 use crate::message::withdrawal;
 use crate::transport::Rx;
 
-/// The most frames that are read ahead.
 const MAX_FRAMES: usize = 256;
 /// After this many bytes of bodies, no further frame is read.
 const MAX_BYTES: usize = 256 << 10;
@@ -20,9 +18,7 @@ const MAX_BYTES: usize = 256 << 10;
 pub struct ReadAhead {
     /// Each with the number of the request that it withdraws. An error is the last entry.
     frames: VecDeque<Result<(Incoming, Option<u64>)>>,
-    /// Bytes of the bodies of `frames`.
     bytes: usize,
-    /// How many of `frames` are withdrawals.
     withdrawals: usize,
 }
 
@@ -40,7 +36,6 @@ impl ReadAhead {
         Ok(Some(frame))
     }
 
-    /// Reads until the link has no more frames or a bound is reached.
     #[inline(never)]
     pub fn read(&mut self, rx: &mut Rx) {
         while !matches!(self.frames.back(), Some(Err(_)))

@@ -1,7 +1,7 @@
 //! Takes the next message of a link from a record, or from the data of a read, under the session's lock.
 //!
-//! The message is one copy, or views its slots. The session records it. This path serves messages without a schema
-//! check, an extension or a violation. For other messages nothing changes, and the caller reads the frame with
+//! The message is one copy, or views its slots. This path serves messages without a schema check, an extension or a
+//! violation. For other messages nothing changes, and the caller reads the frame with
 //! [`Rx::try_recv`](crate::transport::Rx::try_recv).
 
 use super::RxPart;
@@ -12,7 +12,6 @@ use crate::message::{BodyMemory, Message, ReusedMessage};
 use crate::session::inbox::{AckTrigger, Fate};
 use crate::value::Limits;
 
-/// Which messages of a link a call takes.
 #[derive(Clone, Copy)]
 pub struct Want {
     pub data: bool,
@@ -20,7 +19,7 @@ pub struct Want {
     pub replies: bool,
     /// The fate of messages other than the answer.
     pub fate: Fate,
-    /// The occasion to record the messages delivered before as consumed.
+    /// When to record the messages delivered before as consumed.
     pub consume: Option<AckTrigger>,
     /// The number of the request whose answer the call consumes with its receipt; 0 for none.
     pub answer_to: u64,
@@ -40,7 +39,7 @@ impl Want {
         }
     }
 
-    /// [`Want::takes`] for a message in a frame of any kind except an acknowledgement.
+    /// For any frame except an acknowledgement.
     pub fn takes_frame(self, kind: Kind) -> bool {
         match kind {
             Kind::Error | Kind::Command | Kind::Event => self.replies,
@@ -58,19 +57,15 @@ pub fn is_answer_to(header: &Header, number: u64) -> bool {
     header.kind.is_answer() && header.correlation == number && number != 0
 }
 
-/// A taken message, and the work left after the session's lock is released: nearly always none.
+/// A taken message, and the work left after the session's lock: nearly always none.
 pub struct Taken<M = Message> {
     pub message: M,
-    /// The occasion of a pending acknowledgement frame.
     pub is_ack_due: Option<AckTrigger>,
-    /// How many messages before it were lost.
     pub missed: u64,
-    /// Whether it acknowledges messages of this side.
     pub acknowledges: bool,
 }
 
 impl<M> Taken<M> {
-    /// Returns the message if no work is left.
     pub fn done(self) -> Result<M, Taken<M>> {
         if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
             Ok(self.message)
@@ -108,7 +103,7 @@ impl<M> Taken<M> {
 impl RxPart {
     /// Delivers the next record's data without flags and acknowledgement into memory of `place`.
     ///
-    /// Returns none for everything else, and if `place` gives none.
+    /// None for everything else, and if `place` gives none.
     #[inline]
     pub fn take_fast<P: BodyMemory>(
         &mut self,
@@ -139,7 +134,7 @@ impl RxPart {
 
     /// Returns the fast-path reply to request `number` from the next record. Its receipt consumes it.
     ///
-    /// Returns none for everything else. Then only the room of earlier messages was freed.
+    /// None for everything else. Then only the room of earlier messages was freed.
     #[inline]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
         // The earlier messages are copies. Their room is freed while the peer works.
@@ -181,7 +176,7 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges })
     }
 
-    /// [`RxPart::take`] for a longer message. Data in slots is viewed there.
+    /// Data in slots is viewed there.
     #[inline(never)]
     fn take_long(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let long = self.rx.long()?;
@@ -195,7 +190,6 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges })
     }
 
-    /// Returns whether a message may be taken: its sender is known, and no frame waits before it.
     fn takes_at_once(&self) -> bool {
         self.negotiated.is_some() && !self.peer.source.is_empty() && self.read_ahead.is_empty()
     }

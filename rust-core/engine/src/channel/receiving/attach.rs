@@ -1,4 +1,4 @@
-//! Attaches a link to the receiving direction and its epoll set, and releases the link after its end.
+//! Attaches a link to the receiving direction and its epoll set, and releases it.
 
 use super::{LINK, Receiving};
 use crate::channel::conn::Conn;
@@ -10,7 +10,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::Interest;
 
 impl Receiving {
-    /// Takes the receiving half of the newest link if the direction has none. May wait.
+    /// Takes the receiving half of the newest link if needed. May wait.
     pub fn join(&mut self, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.part.is_some() {
             return Ok(());
@@ -18,7 +18,6 @@ impl Receiving {
         self.connect(&conn.links, &conn.event_log, waiting)
     }
 
-    /// Releases the link and takes the receiving half of the next one.
     pub(super) fn connect(
         &mut self,
         reconnector: &Reconnector,
@@ -64,7 +63,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Records that the link has ended with this error, and releases it.
+    /// Releases a link that ended with this error.
     ///
     /// If the peer is still connected, this side hangs up: it receives nothing more, so nothing may be sent either.
     pub(super) fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {

@@ -17,7 +17,7 @@ const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 impl Receiving {
     /// Counts a poll without a message; checks deadline and signals after many such polls.
     ///
-    /// A peer can therefore not hold the caller with frames that carry no message, or with parts of a frame.
+    /// A peer therefore cannot hold the caller with frames without messages, or with parts of a frame.
     pub fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.empty_polls += 1;
         if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
@@ -36,7 +36,7 @@ impl Receiving {
         self.empty_polls
     }
 
-    /// Returns a message to the caller, and keeps an answer to another request for that request's call.
+    /// Returns a message to the caller, or keeps an answer for another call.
     ///
     /// An answer that no call will take is counted as dropped.
     pub fn route(
@@ -67,7 +67,7 @@ impl Receiving {
         Ok(Turn::Ack)
     }
 
-    /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
+    /// Handles one frame; none for example for a duplicate.
     pub(super) fn dispatch(
         &mut self,
         frame: Incoming,
@@ -99,7 +99,7 @@ impl Receiving {
         })
     }
 
-    /// Keeps the descriptor readable while answers are kept: an event loop may take one at each wake-up.
+    /// An event loop may take one kept answer at each wake-up.
     #[cold]
     fn keep_readable_for_filed(&mut self, conn: &Conn) {
         if conn.links.session_state.halves().calls.has_answers() {
@@ -107,7 +107,6 @@ impl Receiving {
         }
     }
 
-    /// Drops a request in the inbox that its caller has withdrawn.
     fn withdraw(&mut self, request: u64, conn: &Conn) {
         let session_state = &conn.links.session_state;
         let session = session_state.halves().inbox.session();

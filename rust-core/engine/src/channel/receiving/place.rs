@@ -1,7 +1,6 @@
-//! Two differences between the users of the loop (`pump`); [`Reads`] has the others.
+//! How the users of the loop (`pump`) differ, besides [`Reads`].
 //!
-//! A [`Place`] handles the messages. A [`DirectionGuard`] is the way in which the call holds the
-//! direction.
+//! A [`Place`] handles the messages. A [`DirectionGuard`] is the way in which the call holds the direction.
 
 use std::ops::DerefMut;
 
@@ -13,14 +12,12 @@ use crate::channel::link::Taken;
 use crate::channel::session_state::SessionHalves;
 use crate::error::Result;
 
-/// The state that a call uses under the session's lock.
 pub struct Locked<'a> {
     pub receiving: &'a mut Receiving,
     pub halves: &'a mut SessionHalves,
     pub event_log: &'a EventLog,
 }
 
-/// The result of a step under that lock.
 pub enum Step<T> {
     /// The call's return value.
     Done(Taken<T>),
@@ -30,17 +27,13 @@ pub enum Step<T> {
     Nothing,
 }
 
-/// The destination of received messages.
 pub trait Place {
     type Output;
 
     /// Takes a complete message of the link, under the session's lock.
     fn take(&mut self, at: &mut Locked<'_>, reads: &Reads) -> Step<Self::Output>;
 
-    /// Handles a turn of the loop without the lock. Returns the call's return value once it is known.
-    ///
-    /// # Errors
-    /// The reason to end the call.
+    /// Handles a turn of the loop without the lock. Returns the call's result, or the error that ends it.
     fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Self::Output>>;
 }
 
@@ -59,7 +52,6 @@ impl<T, F: FnMut(&mut Receiving, Turn) -> Result<Option<T>>> Place for Turns<F> 
     }
 }
 
-/// The receiving direction as a call holds it, without the session's lock.
 pub trait DirectionGuard: DerefMut<Target = Receiving> + Sized {
     /// Makes a step under the session's lock. Unless it is [`Step::Done`], the call keeps the direction.
     fn step<T>(

@@ -1,11 +1,11 @@
 //! The single loop that receives the messages and frames of a channel's link, and replaces broken links.
 //!
-//! It serves calls that receive, calls that await an answer, and threads that wait for acknowledgements. [`Reads`]
-//! states their differences; the [`Place`] handles messages and frames.
+//! It serves calls that receive or await an answer, and threads that wait for acknowledgements. [`Reads`] states
+//! their differences; the [`Place`] handles messages and frames.
 //!
-//! The first part, [`receive`], takes complete messages under the session's lock. A call that gets its
-//! message there gives the direction back under that lock. If the link is empty, `receive` polls for a microsecond if
-//! earlier polls succeeded. The second part, `pump_frames`, does everything else without the lock.
+//! The first part, [`receive`], takes complete messages under the session's lock, and polls an empty link for a
+//! microsecond if earlier polls succeeded. A call that gets its message there gives the direction back under that
+//! lock. The second part, `pump_frames`, does everything else without the lock.
 
 use super::place::{DirectionGuard, Place, Turns};
 use super::reads::{First, Reads};
@@ -21,10 +21,9 @@ use crate::session::inbox::{AckTrigger, Fate};
 /// The most messages in the inbox while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
 
-/// The caller's action in each turn of the loop; `true` ends the loop.
+/// Ends the loop by `true`.
 type Turned<'a> = dyn FnMut(&mut Receiving, Turn) -> Result<bool> + 'a;
 
-/// The position in the loop.
 enum At {
     /// Before a look for the next frame.
     Look,
@@ -34,7 +33,6 @@ enum At {
     Frame,
 }
 
-/// Why [`Receiving::pump_frames`] returns.
 enum Pumped {
     /// A message may be taken under the lock.
     Ready,
@@ -113,9 +111,6 @@ pub fn receive<H: DirectionGuard, P: Place>(
 
 impl Receiving {
     /// Passes each received message and frame to `turn`, until that returns a result.
-    ///
-    /// # Errors
-    /// As of [`receive`].
     pub fn pump<T>(
         &mut self,
         conn: &Conn,
@@ -126,7 +121,7 @@ impl Receiving {
         receive(self, &mut Turns(turn), conn, (reads, None), waiting).0
     }
 
-    /// Receives for the library until `enough` is true; messages go to the inbox.
+    /// Receives into the inbox for the library, until `enough` is true.
     ///
     /// # Errors
     /// As of [`Receiving::pump`]; `Full` if the inbox holds [`MAX_INBOX`] messages.
@@ -160,7 +155,6 @@ impl Receiving {
         let _ = self.read(conn, Reads::of_library(), &mut Waiting::at_once(), || false);
     }
 
-    /// Runs the loop of [`receive`] without the lock, until a message may be taken or a turn ends it.
     #[inline(never)]
     fn pump_frames(
         &mut self,
@@ -192,11 +186,11 @@ impl Receiving {
                     return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
                 }
                 self.connect(reconnector, event_log, waiting)?;
-                // The call's earlier look does not hold for this link, over which messages may have to be replayed.
+                // The earlier look does not hold for this link, over which messages may have to be replayed.
                 reads.first = First::Look;
                 if reads.is_lent {
-                    // The sending half must join the new link also. The end of the last link may have brought the
-                    // acknowledgement that the caller waits for. The new link need not bring another.
+                    // The sending half must join the new link also. The last link's end may have brought the awaited
+                    // acknowledgement, and the new link need not bring another.
                     conn.send_ack(AckTrigger::Park);
                     *at = At::Look;
                     continue;
@@ -272,7 +266,7 @@ impl Receiving {
         }
     }
 
-    /// Passes the first message of the inbox on. Copies a body out of its slot, unless this call does that.
+    /// Passes the first message of the inbox on, copied out of its slot unless this call does that.
     fn give_kept(&mut self, reads: &Reads, conn: &Conn, turn: &mut Turned<'_>) -> Result<bool> {
         if !self.takes_whole
             && let Some(first) = self.inbox.front_mut()
@@ -289,7 +283,7 @@ impl Receiving {
         turn(self, Turn::Message(message))
     }
 
-    /// Prepares the look for the next frame: frees the room of delivered messages, and waits if useful.
+    /// Frees the room of delivered messages, and waits if useful.
     fn begin_look(&mut self, reads: &mut Reads, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if reads.of_program
             && let Some(error) = self.deferred_error.take()
@@ -320,7 +314,6 @@ impl Receiving {
         Ok(())
     }
 
-    /// Fails if the program receives from a server.
     fn check_sends(&self, reads: &Reads) -> Result<()> {
         match &self.part {
             Some(part) if reads.of_program => check_pattern(part),
@@ -328,7 +321,7 @@ impl Receiving {
         }
     }
 
-    /// Leaves the descriptor in the state that a waiting event loop needs, also for a server as peer.
+    /// Leaves the descriptor as a waiting event loop needs it, also for a server as peer.
     fn leave_to_event_loop(&mut self, reads: &Reads, conn: &Conn) {
         if self.part.as_ref().is_some_and(|part| !part.parked) {
             self.update_readiness(true);
@@ -344,7 +337,6 @@ impl Receiving {
         }
     }
 
-    /// Records the consumption that the call has postponed.
     pub(super) fn apply_consume(&mut self, reads: &mut Reads, conn: &Conn) {
         if let Some(trigger) = reads.consume.take() {
             self.consume(trigger, conn);

@@ -3,7 +3,6 @@
 use crate::channel::link::Want;
 use crate::session::inbox::{AckTrigger, Fate};
 
-/// How a call receives.
 #[derive(Clone, Copy, Default)]
 pub struct Reads {
     /// A receiving call of the program. It gets kept messages first, and fails if the peer is a server.
@@ -12,35 +11,34 @@ pub struct Reads {
     pub fate: Fate,
     /// Whether delivered messages stay unconsumed in a store: the program may not have handled them.
     pub spares: bool,
-    /// The occasion to record delivered messages as consumed.
-    ///
-    /// Recording together with the next ready message saves a lock and a fence. Otherwise it happens before a wait.
+    /// When to record delivered messages as consumed: with the next ready message, which saves a lock and a fence, or
+    /// before a wait.
     pub consume: Option<AckTrigger>,
     /// The number of the request whose answer the call awaits; 0 for none.
     pub answer_to: u64,
-    /// Whether the call makes a new link after the end of a link. Otherwise it takes only an existing one.
+    /// Whether the call makes a new link after the end of one.
     pub makes_links: bool,
-    /// Whether the direction is on loan to a long sleeper, which gives it up to a call of the program.
+    /// Whether the direction is on loan to a long sleeper, which gives it up to a call.
     pub is_lent: bool,
-    /// Whether each look first checks that the peer lives. A parked link over shared memory asks the kernel.
+    /// Whether each look first asks whether the peer lives: a parked link in shared memory asks the kernel.
     pub asks_for_peer: bool,
     pub first: First,
 }
 
-/// The action before the first frame, which skips what the call has already seen under its last lock.
+/// The action before the first frame. It saves a look that the last lock has made.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum First {
     /// Looks, as before each frame.
     #[default]
     Look,
-    /// The link was empty: reads the data of a stream.
+    /// Reads the data of a stream: the link was empty.
     Read,
-    /// The link was empty and nothing must be sent before a wait: waits.
+    /// Waits: the link was empty, and nothing must be sent before.
     Wait,
 }
 
 impl Reads {
-    /// How a receiving call of the program reads after it has recorded the consumption.
+    /// After the call has recorded the consumption.
     pub const OF_PROGRAM: Reads = Reads {
         of_program: true,
         makes_links: true,
@@ -52,7 +50,7 @@ impl Reads {
         asks_for_peer: false,
         first: First::Look,
     };
-    /// [`Reads::OF_PROGRAM`] with delivery in the receiving step.
+    /// With delivery in the receiving step.
     pub const DELIVERED: Reads = Reads { fate: Fate::Delivered, ..Reads::OF_PROGRAM };
 
     pub fn want(&self) -> Want {

@@ -12,14 +12,14 @@ use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 use crate::session::inbox::{AckTrigger, Fate};
 use crate::transport::BodyViews;
 
-/// Data for a program whose call has already recorded that it receives again.
+/// For a program whose call has already recorded that it receives again.
 const MORE: Want = Want { requests: false, replies: false, fate: Fate::Delivered, ..Want::ANY };
 
 impl Receiving {
-    /// Returns the usual result of a receiving program: data in memory that `place` gives for its length.
+    /// Returns the usual result: data in memory that `place` gives for its length.
     ///
-    /// Returns none for everything else, and if anything else is pending; then nothing has changed. `consume` is as
-    /// in [`Want`].
+    /// None for everything else, and if anything else is pending; then nothing has changed. `consume` is as in
+    /// [`Want`].
     #[inline]
     pub fn take_next<P: BodyMemory>(
         &mut self,
@@ -36,7 +36,7 @@ impl Receiving {
 
     /// Delivers data without flags and acknowledgement from the link's memory into memory of `place`.
     ///
-    /// Returns none for everything else, and if `place` gives none; then nothing has changed.
+    /// None for everything else, and if `place` gives none; then nothing has changed.
     fn take_data<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
@@ -51,15 +51,13 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Counts a taken message. [`Receiving::route`] handles an answer to a request of another call.
     fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
     }
 
     /// Records that the program receives again, after a look that found no message.
     ///
-    /// Returns false if something must be sent before a wait. The caller has checked that
-    /// [nothing](Receiving::is_program_kept_waiting) else is pending.
+    /// False if something must be sent before a wait. [Nothing](Receiving::is_program_kept_waiting) else is pending.
     #[inline(always)]
     pub fn begin_wait(&mut self, halves: &mut SessionHalves) -> bool {
         let may_wait = |part: &&mut RxPart| part.read_ahead.is_empty() && !part.rx.may_take_at_once();
@@ -68,9 +66,7 @@ impl Receiving {
         !is_due && !halves.has_to_say(AckTrigger::Pause)
     }
 
-    /// Takes the complete message of the link for a call of the program.
-    ///
-    /// Data ends the call. In lockstep the message gets a turn, which tells the listener.
+    /// Takes the complete message for a call of the program. Data ends the call, except in lockstep.
     #[inline(always)]
     pub fn take_for_program(
         &mut self,
@@ -87,9 +83,7 @@ impl Receiving {
         }
     }
 
-    /// Takes the complete message of the link for a call that copies it.
-    ///
-    /// Bodies stay in slots only after [`Receiving::view_bodies`] was called.
+    /// Takes the complete message for a call that copies it, once [`Receiving::view_bodies`] was called.
     pub fn take_copied<T>(
         &mut self,
         halves: &mut SessionHalves,
@@ -114,9 +108,7 @@ impl Receiving {
         }
     }
 
-    /// Takes the complete message of the link for the caller of request `number`.
-    ///
-    /// The receipt of the answer consumes it.
+    /// Takes the complete message for the caller of request `number`. The answer's receipt consumes it.
     #[inline(never)]
     pub fn take_for_caller(
         &mut self,
@@ -132,7 +124,7 @@ impl Receiving {
 
     /// Returns the fast-path reply in the link's memory to request `number`. Its receipt consumes it.
     ///
-    /// Returns none for everything else. Then only the room of earlier messages was freed.
+    /// None for everything else. Then only the room of earlier messages was freed.
     #[inline]
     pub fn take_reply(
         &mut self,
@@ -149,7 +141,6 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns whether a receiving program has anything pending besides the link's next messages.
     pub fn is_program_kept_waiting(&self) -> bool {
         // One expression without early returns: nearly always each condition is false.
         !self.inbox.is_empty()
@@ -162,9 +153,9 @@ impl Receiving {
                 .is_none_or(|part| part.parked | part.bye_received | (part.peer.pattern == Pattern::Request))
     }
 
-    /// Delivers up to `max` data messages of the link's memory, each as [`Receiving::take_next`] does.
+    /// Delivers up to `max` data messages of the link's memory, as [`Receiving::take_next`] does.
     ///
-    /// Stops at anything else, and if a dropped message has another length. Returns none if no message was taken.
+    /// Stops at anything else, and if a dropped message has another length.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
@@ -206,10 +197,9 @@ impl Receiving {
         missed
     }
 
-    /// Adds complete data messages that follow the program's message, until there are `max`.
+    /// Adds the complete data messages that follow, up to `max`, under one lock.
     ///
-    /// Serves a call that returns several messages, under one lock. Stops at anything else. Only the next call
-    /// consumes them.
+    /// Stops at anything else. Only the next call consumes them.
     pub fn take_ready_run(
         &mut self,
         session_state: &SessionState,
@@ -248,15 +238,14 @@ impl Receiving {
         self.readable_part().is_some_and(|part| part.rx.may_take_at_once())
     }
 
-    /// Returns the link of a session, unless an event loop watches it. Watched looks begin with the descriptors.
+    /// An event loop's looks begin with the descriptors, so a watched link is none.
     pub(super) fn readable_part(&mut self) -> Option<&mut RxPart> {
         self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched)
     }
 
-    /// Returns the complete message of the link if the call wants it, and records it in the session.
+    /// Returns a copy of the complete message if the call wants it, and records it in the session.
     ///
-    /// The message is a copy from the link's memory or from the data of a read. Returns none in all other cases; then
-    /// nothing has changed.
+    /// In all other cases nothing has changed.
     #[inline(always)]
     pub(super) fn take_complete(
         &mut self,
@@ -279,7 +268,6 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Removes the kinds that are checked against a schema during decoding.
     fn without_checked(&self, want: Want) -> Want {
         let is_unchecked = self.schema.is_none();
         Want {

@@ -1,7 +1,7 @@
 //! How a receiving thread waits: first a short wait of the transport or the epoll set, then the set.
 //!
-//! The thread sends the pending acknowledgement first. Parking asks the transport to wake this side. Every wait
-//! undoes it, unless the program itself waits on the descriptor.
+//! Parking asks the transport to wake this side. Every wait undoes it, unless the program itself waits on the
+//! descriptor.
 
 use super::{First, Reads, Receiving};
 use crate::channel::conn::Conn;
@@ -17,9 +17,8 @@ impl Receiving {
     /// Waits until the link may have a frame.
     ///
     /// A due acknowledgement is sent before the spin. Otherwise a receiver that is killed in a stream of messages
-    /// would have consumed some without acknowledgement, and its next incarnation would receive them again. In a
-    /// dialogue only one message is at risk. Its acknowledgement follows after a short wait, because the program's
-    /// answer can carry it.
+    /// would receive consumed messages again. In a dialogue only one message is at risk. Its acknowledgement follows
+    /// after a short wait, because the program's answer can carry it.
     pub(super) fn wait_for_frame(
         &mut self,
         reads: &mut Reads,
@@ -65,18 +64,14 @@ impl Receiving {
         self.check_open(conn)
     }
 
-    /// Fails if another thread has closed the channel in the meantime.
     fn check_open(&self, conn: &Conn) -> Result<()> {
         if self.closing { Ok(()) } else { conn.links.check_open() }
     }
 
     /// Makes the first wait of a call. Returns whether a message may have come.
     ///
-    /// Polls for about a microsecond if earlier polls of the shared memory succeeded; the room of earlier messages is
-    /// free meanwhile. Over a stream whose last polls found nothing, waits a few milliseconds.
-    ///
-    /// # Errors
-    /// Errors of the tick.
+    /// Polls for about a microsecond if earlier polls of the shared memory succeeded. Over a stream whose last polls
+    /// found nothing, waits a few milliseconds.
     #[inline(always)]
     pub(super) fn wait_first(
         &mut self,
@@ -92,9 +87,7 @@ impl Receiving {
         }
     }
 
-    /// Reads the data that has arrived over a stream, for a call that must send before it waits.
-    ///
-    /// Returns whether a message may have come.
+    /// Reads the arrived data of a stream, for a call that must send before it waits.
     pub(super) fn read_first(&mut self) -> bool {
         let part = self.readable_part().filter(|part| !part.parked && part.read_ahead.is_empty());
         part.is_some_and(|part| part.rx.poll_once() == Polled::Found)
@@ -119,7 +112,7 @@ impl Receiving {
 
     /// Waits at most a few milliseconds, if the transport or a dialogue makes that worthwhile.
     ///
-    /// Runs without the lock. A call over a stream takes the lock once before and once after it.
+    /// Runs without the lock, which a call over a stream takes once before and once after it.
     #[inline(always)]
     fn wait_soon(&mut self, reads: &Reads, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) else {
@@ -148,9 +141,9 @@ impl Receiving {
         Ok(waited)
     }
 
-    /// Waits in the epoll set.
+    /// Waits in the epoll set, after a short wait unless `waited` was one.
     ///
-    /// An acknowledgement that waits for the program's answer is sent after a short wait, unless `waited` was one.
+    /// An acknowledgement that waits for the program's answer is sent after the short wait.
     fn wait_in_epoll(
         &mut self,
         waited: Waited,
@@ -187,8 +180,7 @@ impl Receiving {
 
     /// Leaves the descriptor to a sender for which no thread waits.
     ///
-    /// Returns false if a frame has come, or if the descriptor is readable for something that an event loop has not
-    /// received.
+    /// False if a frame has come, or if the descriptor is readable for an event loop.
     pub fn leave_to_sender(&mut self) -> Result<bool> {
         if self.watched && (!self.inbox.is_empty() || self.deferred_error.is_some()) {
             return Ok(false);
@@ -205,8 +197,6 @@ impl Receiving {
         }
     }
 
-    /// Keeps the descriptor readable while the inbox holds something.
-    ///
     /// With `link`, also polls the link, and parks it if it is empty.
     pub(super) fn update_readiness(&mut self, link: bool) {
         if !self.watched {

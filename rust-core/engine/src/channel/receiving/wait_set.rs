@@ -1,13 +1,12 @@
 //! The epoll set of a receiving direction, and its timer, which ends the short wait of a dialogue.
 //!
 //! A sleep with a time-out sets and cancels a timer of the kernel, about 0.4 µs each time. In a dialogue every
-//! receive sleeps. So one timer stays armed while messages come, and expires once in 4.5 ms instead of once per
-//! message.
+//! receive sleeps. So one timer stays armed while messages come, and expires every 4.5 ms.
 //!
 //! A sleep without a time-out is correct only while the timer is armed. [`WaitSet::sleep`] and [`WaitSet::sleep_on`]
-//! are therefore the only sleeps, and only they read the timer. They disarm it in the step that sees it expire. Two
-//! functions change `armed`. The timer is level-triggered, so an unseen expiry ends the next sleep. A forked child
-//! cannot call this (`sys::fork`). The clock is monotonic.
+//! are therefore the only sleeps. They disarm the timer in the step that sees it expire. Two functions change
+//! `armed`. The timer is level-triggered, so an unseen expiry ends the next sleep. A forked child cannot call this
+//! (`sys::fork`). The clock is monotonic.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -23,22 +22,19 @@ use crate::transport::Waited;
 
 /// How long a receiver waits for its program's answer before it sends an acknowledgement.
 ///
-/// This is longer than a tick of the kernel's clock (4 ms), because the kernel must program an earlier timer into the
-/// hardware.
+/// Longer than a tick of the kernel's clock (4 ms): an earlier timer must be programmed into the hardware.
 const PAUSE: Duration = Duration::from_micros(4500);
 
-/// The messages that must come before the timer is used, and again after an empty short wait.
+/// The messages that must come before the timer is used, also after an empty short wait.
 ///
-/// A connection for a few calls then needs no descriptor for the timer. A slow connection has at most one needless
-/// wake-up per this many messages.
+/// A connection for a few calls then needs no descriptor for it. A slow one has at most one needless wake-up per this
+/// many messages.
 const FIRST: u32 = 16;
 
 /// Token of the timer; other descriptors have smaller tokens.
 const TIMER: u64 = u64::MAX;
 
-/// Why a sleep ended.
 struct Woken {
-    /// A descriptor other than the timer is ready.
     ready: bool,
     /// The timer has expired, and is disarmed now.
     expired: bool,
@@ -48,13 +44,11 @@ struct Woken {
 #[derive(Debug)]
 pub struct WaitSet {
     epoll: Epoll,
-    /// Reused for each sleep.
     ready: Vec<Ready>,
-    /// Made when it is first armed.
     timer: Option<Timer>,
     /// Whether the timer ends the next sleep: it is armed, or has expired unseen.
     armed: bool,
-    /// Messages since the set was made or since an empty short wait, up to [`FIRST`].
+    /// Since the set was made or since an empty short wait, up to [`FIRST`].
     messages: u32,
 }
 
@@ -63,7 +57,6 @@ impl WaitSet {
         WaitSet { epoll, ready: Vec::new(), timer: None, armed: false, messages: 0 }
     }
 
-    /// Returns the descriptor of the set, for a program's event loop.
     pub fn descriptor(&self) -> Arc<Descriptor> {
         self.epoll.shared()
     }
@@ -86,12 +79,11 @@ impl WaitSet {
         self.messages = 0;
     }
 
-    /// Returns whether messages follow each other fast enough for short waits.
     pub fn is_in_dialogue(&self) -> bool {
         self.messages == FIRST
     }
 
-    /// Disarms the timer. A program waits on the descriptor, which must not become readable for the timer.
+    /// A program waits on the descriptor, which must not become readable for the timer.
     pub fn disarm(&mut self) -> Result<()> {
         if let Some(timer) = self.timer.as_ref().filter(|_| self.armed) {
             timer.disarm()?;
@@ -100,7 +92,6 @@ impl WaitSet {
         Ok(())
     }
 
-    /// Arms the timer again. Fails if the process has no descriptors left.
     fn arm(&mut self) -> Result<()> {
         let timer = match &self.timer {
             Some(timer) => timer,
@@ -143,9 +134,6 @@ impl WaitSet {
     }
 
     /// Sleeps until something is ready, a signal comes, the deadline or a tick.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; errors of the tick.
     pub fn wait(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_at_most(None, waiting).map(drop)
     }
@@ -155,7 +143,6 @@ impl WaitSet {
         self.wait_at_most(Some(PAUSE), waiting)
     }
 
-    /// Sleeps at most this long. Returns whether something is ready or a signal came.
     fn wait_at_most(&mut self, most: Option<Duration>, waiting: &mut Waiting<'_>) -> Result<bool> {
         loop {
             let left = waiting.sleep()?;

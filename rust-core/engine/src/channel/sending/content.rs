@@ -8,15 +8,12 @@ use crate::codec::Encoding;
 use crate::error::{Error, over_message_limit};
 use crate::message::{Payload, Recorded, StoredMessage};
 
-/// The content of a draft.
-///
-/// Borrowed bytes are copied in two cases: they are not short and are kept for a replay, or the link takes them in
-/// parts.
+/// Borrowed bytes are copied only if they are long and kept, or if the link takes them in parts.
 #[derive(Clone, Copy)]
 pub enum DraftContent<'a> {
     Payload(&'a Payload),
     Borrowed(Encoding, &'a [u8]),
-    /// From a recording, which sets number, time and sender.
+    /// With recorded number, time and sender.
     Recorded(&'a Arc<Recorded>),
 }
 
@@ -61,7 +58,6 @@ impl<'a> DraftContent<'a> {
         if let DraftContent::Recorded(recorded) = self { Some(recorded) } else { None }
     }
 
-    /// Keeps the content for a replay, as data sent at this time. `block` holds the content's bytes.
     pub fn keep(self, block: &[u8], place: &mut StoredMessage, sent: i64) {
         place.become_data(self.encoding(), block, sent, || self.payload());
     }

@@ -15,9 +15,7 @@ use crate::session::connection::{Control, Tried};
 use crate::session::inbox::AckTrigger;
 
 impl Sending {
-    /// Sends the messages that this link still needs.
-    ///
-    /// The lock is free while a frame is written, so each round looks the next message up again.
+    /// Replays messages. Each round looks the next one up, because the lock is free during a frame.
     pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
         let session_state = links.session_state();
         let Some(part) = &mut self.part else { return Ok(()) };
@@ -36,7 +34,6 @@ impl Sending {
         }
     }
 
-    /// Takes the sending half of the newest link, and waits if no link exists.
     pub fn join(
         &mut self,
         links: &impl Links,
@@ -58,9 +55,9 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what is pending: replays, withdrawals, and the acknowledgement if `trigger` makes it due.
+    /// Sends replays, withdrawals, and the acknowledgement if `trigger` makes it due, without waiting.
     ///
-    /// Does not wait. A later call sends the frames that the link does not take now.
+    /// A later call sends the frames that the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
         let (mut at_once, session_state) = (Waiting::at_once(), links.session_state());
         let mut tried = Tried::default();
@@ -99,7 +96,7 @@ impl Sending {
         push(part, &Outgoing::new(Header::new(Kind::Bye, Encoding::Raw), &[]), reconnector, waiting)
     }
 
-    /// Waits until the kernel has taken everything, on a link without a session and acknowledgements.
+    /// Waits until the kernel has taken everything, on a link without a session.
     pub fn flush_plain(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
         let bye = Outgoing::new(Header::new(Kind::Bye, Encoding::Raw), &[]);
@@ -112,7 +109,7 @@ impl Sending {
         })
     }
 
-    /// Withdraws requests whose callers gave up, from the transport or by a frame to the peer.
+    /// Withdraws requests of callers that gave up, from the transport or by a frame to the peer.
     ///
     /// Keeps those for later that the link does not take now.
     pub fn send_withdrawals(&mut self, mut requests: Vec<u64>, links: &impl Links) {

@@ -10,8 +10,6 @@ use crate::frame::{Header, Kind, flags};
 use crate::message::{Message, Payload, StoredMessage};
 use crate::sys::clock::since_boot;
 
-/// A message before it has a number.
-///
 /// Functions that are not inlined take it by value. Inlined callers can then keep it in registers.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
@@ -22,18 +20,16 @@ pub struct Draft<'a> {
     /// The peer's session that an answer is for; 0 for any. The request's number is unique only within it.
     pub to: u64,
     pub content: DraftContent<'a>,
-    /// When the outcome is needed, if known. A bridge passes this time to the other machine's server.
+    /// When the outcome is needed. A bridge passes this time to the other machine's server.
     pub until: Until,
     /// Whether the answer is kept for a later call, whichever call receives it.
     pub is_filed: bool,
 }
 
-/// When the outcome of a message is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// No known end.
     Never,
-    /// The end of the wait that sends the message. The clock is read only if the time is needed.
+    /// The end of the sending wait. The clock is read only if the time is needed.
     Wait,
     At(Deadline),
 }
@@ -51,7 +47,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns the answer of this kind to a request.
     #[inline]
     pub fn answer(kind: Kind, request: &Message, payload: &'a Payload) -> Draft<'a> {
         let flags = request.header().flags & flags::IDEMPOTENT;
@@ -66,9 +61,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Copies field by field, for functions that are not inlined.
-    ///
-    /// A whole copy would put the draft into memory on the short path also.
+    /// Copies field by field. A whole copy would put the draft into memory on the short path also.
     pub fn copied(&self) -> Draft<'a> {
         let Draft { kind, correlation, flags, to, content, until, is_filed } = *self;
         Draft { kind, correlation, flags, to, content, until, is_filed }
@@ -84,7 +77,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns the message to keep for a replay.
     #[inline(never)]
     pub(super) fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
         if let Some(recorded) = self.content.recorded() {
@@ -95,7 +87,6 @@ impl<'a> Draft<'a> {
         StoredMessage::new(&header, &self.content.payload()).with_until(self.until(waiting))
     }
 
-    /// Writes the message to keep for a replay into this place.
     pub(super) fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
         match self.content.block() {
             Some(body) if self.kind == Kind::Data => self.content.keep(body, place, sent),

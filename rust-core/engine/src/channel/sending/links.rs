@@ -1,4 +1,4 @@
-//! The links of a session, as its sending direction uses them.
+//! The links of a session, as its sending direction uses them: several of a channel, or one of a client.
 
 use crate::channel::event_log::EventLog;
 use crate::channel::link::TxPart;
@@ -8,7 +8,6 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::Result;
 
-/// The links of a session: a channel has several, a server's client has one.
 pub trait Links {
     /// Whether a sending state continues with the newest link; otherwise it belongs to one link.
     const JOINS: bool = false;
@@ -23,15 +22,10 @@ pub trait Links {
         Err(waiting.timed_out())
     }
 
-    /// Waits until the link has room.
-    ///
-    /// # Errors
-    /// `Timeout`, `Disconnected`, and `InvalidState` once the object is closed.
     fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
         drive::space(&mut part.tx, waiting)
     }
 
-    /// Returns whether the object of these links is closed.
     fn are_closed(&self) -> bool {
         false
     }

@@ -13,7 +13,6 @@ use crate::transport::{Sent, extension};
 /// Why a connected peer may take nothing, for error texts.
 pub const MAY_BE_STOPPED: &str = "its process may be stopped or busy";
 
-/// Sends a frame of only a kind and a number; false if the link has no room now.
 pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
     try_send_frame(
         part,
@@ -22,7 +21,7 @@ pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
     )
 }
 
-/// Sends a frame without waiting; false if the link has no room now.
+/// Sends a frame without waiting; false without room.
 pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
     if part.has_queue() {
         return false;
@@ -30,7 +29,7 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
     matches!(part.tx.try_send(&Outgoing::new(header, body)), Ok(Sent::Whole | Sent::Started))
 }
 
-/// Passes a message with this extension map to the transport, or to the queue of the link.
+/// Passes a message to the transport, or to the queue of the link.
 #[inline(always)]
 pub(super) fn push_with(
     part: &mut TxPart,
@@ -54,7 +53,6 @@ pub(super) fn push_with(
     push(part, &frame, links, waiting)
 }
 
-/// Returns the extension map of a request whose outcome is needed at this time since boot.
 pub(super) fn with_until(until: Option<Duration>) -> Result<Vec<u8>> {
     until.map_or(Ok(Vec::new()), extension::write_until)
 }
@@ -86,7 +84,6 @@ pub(super) fn push(
     }
 }
 
-/// Returns the error of a wait for room. A time-out names the unsent message and the reason.
 #[cold]
 fn without_room(error: Error, header: &Header, waiting: &Waiting<'_>) -> Error {
     if error.kind() != ErrorKind::Timeout {
@@ -105,18 +102,13 @@ fn without_room(error: Error, header: &Header, waiting: &Waiting<'_>) -> Error {
     Error::new(ErrorKind::Timeout, text)
 }
 
-/// How long a call waits for a peer that takes nothing of a frame's rest.
-///
-/// A thread needs much less time to take the rest over.
+/// How long a call waits for a stalled peer: much longer than a thread needs to take the rest over.
 const STALLED: Duration = Duration::from_millis(20);
 
 /// Writes the rest of the last begun frame while the peer takes it.
 ///
-/// If the peer stalls or the program's tick is due, the thread of the links takes the rest over. Without such a
-/// thread, the call stays until its deadline and leaves the rest to the next user of the half.
-///
-/// # Errors
-/// Why the link ended.
+/// If the peer stalls or the program's tick is due, the thread of the links takes the rest over. Without a thread,
+/// the call stays until its deadline and leaves the rest to the next user of the half.
 pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
     let (mut has_thread, mut stalled) = (true, None);
     while part.tx.has_rest() {
@@ -143,7 +135,7 @@ pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Wa
     Ok(())
 }
 
-/// Leaves pending output to the thread of the links. Returns whether output is pending and a thread exists.
+/// Leaves pending output to the thread of the links. Returns whether both exist.
 ///
 /// The thread announces its sleep again after a sleep of the caller.
 pub(super) fn leave(part: &TxPart, links: &impl Links) -> bool {

@@ -30,7 +30,7 @@ impl Sending {
         Ok(Some((own, what)))
     }
 
-    /// Sends pending output without waiting. Returns the report of room for the remainder; none if all is sent.
+    /// Sends pending output without waiting. Returns the report of room for the remainder, if any.
     ///
     /// # Errors
     /// Why the link has ended; `OutOfMemory` if the process has no descriptors left.
@@ -51,7 +51,6 @@ impl Sending {
         drive::taken_over(&part.tx, waiting.deadline())
     }
 
-    /// Leaves pending output to a thread.
     pub fn leave_rest(&self, links: &impl Links) {
         if let Some(part) = &self.part {
             leave(part, links);

@@ -12,7 +12,7 @@ use crate::sys::clock;
 impl Sending {
     /// Writes the leading short messages into shared memory with one fence and one wake-up, and keeps them.
     ///
-    /// Returns their count. At an obstacle it returns 0, and nothing was sent.
+    /// Returns their count; 0 at an obstacle.
     pub fn send_run_step(&mut self, payloads: &[Payload], halves: &mut SessionHalves) -> usize {
         let Ok((part, terms, limit)) = self.terms(false) else { return 0 };
         if !part.tx.is_in_memory() {
@@ -48,7 +48,7 @@ impl Sending {
 
     /// Sends the leading messages that the link takes now, with one fence and wake-up, or one system call.
     ///
-    /// Returns their count; 0 at any obstacle. Completes a partly taken last message within `waiting`.
+    /// Returns their count; 0 at an obstacle. Completes a partly taken message within `waiting`.
     pub fn send_run(&mut self, payloads: &[Payload], links: &impl Links, waiting: &mut Waiting<'_>) -> usize {
         let Ok((part, terms, limit)) = self.terms(true) else { return 0 };
         if terms.session == 0 {

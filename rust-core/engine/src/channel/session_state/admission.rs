@@ -1,8 +1,7 @@
 //! The admission of a frame: its class by kind and flags, and the length limit of the link.
 //!
-//! Every message passes here: data, requests and replies, single and in batches, and what publishers send and store.
-//! The connection (`linkspan-session`) decides whether a message may be sent now. A rule about the content of frames
-//! is a line in [`allows`] or in [`content`].
+//! Every message passes here, also batches and what publishers send and store. The connection (`linkspan-session`)
+//! decides whether it may be sent now. A rule about frames is a line in [`allows`] or in [`content`].
 
 use super::class;
 use crate::frame::Kind;
@@ -27,9 +26,9 @@ pub fn content(limit: u64, kind: Kind, flags: u16, length: usize) -> Content {
     }
 }
 
-/// Admits the leading data messages of these lengths, at least one and at most `most`.
+/// Admits the leading data messages of these lengths, at most `most`. Returns the first ticket and the count.
 ///
-/// Returns the ticket of the first message and the count. The following messages have the next numbers.
+/// The following messages have the next numbers.
 pub fn admit_data<M: Reuse, P: Page>(
     connection: &mut Connection<M, P>,
     (terms, limit): (&Terms, u64),

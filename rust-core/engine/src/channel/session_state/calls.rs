@@ -1,8 +1,8 @@
 //! Requests whose answers any call may receive, the received answers, and the waiting calls.
 //!
-//! An answer belongs to its request, not to the thread that receives it. One call *leads*: it has the receiving
-//! direction, and files the answers to other requests here. The others *follow*: each waits in line until its answer
-//! is filed or it leads. Filing consumes the answer, so an answer that no call takes delays no acknowledgement.
+//! One call *leads*: it has the receiving direction, and files the answers to other requests here. The others
+//! *follow*: each waits in line until its answer is filed or it leads. Filing consumes the answer, so an answer that
+//! no call takes delays no acknowledgement.
 
 use std::collections::BTreeMap;
 use std::thread::{self, Thread};
@@ -14,24 +14,21 @@ use crate::session::places::Places;
 const MOST: usize = 1024;
 /// The most bytes of kept answers that no thread waits for, apart from the newest.
 ///
-/// Further answers drop those of the oldest requests, because the peer determines how long its answers are.
+/// Further answers drop those of the oldest requests: the peer determines how long its answers are.
 const MOST_BYTES: u64 = 256 << 20;
 
 pub struct Calls {
     /// Their numbers, in order.
     open: Places<u64>,
     answers: BTreeMap<u64, Filed>,
-    /// Bytes of the answers that no thread waits for.
     unawaited: u64,
-    /// Threads that wait for an answer.
     followers: Vec<(u64, Thread)>,
-    /// Calls that lead or follow.
     callers: usize,
 }
 
 struct Filed {
     answer: Message,
-    /// Whether a thread waited for it, which takes it as soon as it runs.
+    /// A waiting thread takes it as soon as it runs.
     is_awaited: bool,
 }
 
@@ -96,7 +93,7 @@ impl Calls {
 
     /// Keeps an answer for its call. Returns the dropped answers.
     ///
-    /// These are the given answer, if no call will take it, or unawaited answers of other requests, which end.
+    /// That is this one if no call will take it, or unawaited ones, whose requests end.
     pub fn file(&mut self, answer: Message) -> Vec<Message> {
         let number = answer.header().correlation;
         if !self.is_open(number) || self.answers.contains_key(&number) {
@@ -134,7 +131,6 @@ impl Calls {
         !self.answers.is_empty()
     }
 
-    /// Returns the answer if it is here, and then ends the request.
     pub fn take(&mut self, number: u64) -> Option<Message> {
         if self.answers.contains_key(&number) { self.remove(number) } else { None }
     }

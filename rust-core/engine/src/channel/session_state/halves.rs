@@ -8,15 +8,12 @@ use crate::message::StoredMessage;
 use crate::session::{Connection, connection};
 use crate::transport::{AckWords, Slots};
 
-/// The connection with the peer, which this dereferences to, and its state in this process.
 pub struct SessionHalves {
     pub(super) connection: Connection<StoredMessage, Page>,
-    /// The slots of the current link, for long arrays.
     pub(super) slots: Option<Arc<Slots>>,
     pub calls: Calls,
 }
 
-/// A link's pages in shared memory.
 #[derive(Clone)]
 pub struct Page(pub Arc<AckWords>);
 

@@ -11,14 +11,13 @@ use crate::message::Lender;
 use crate::sys::{fork, seat};
 use crate::transport::{Slots, WritableSlot};
 
-/// Access to the slots of a session's link. Only a message with long arrays takes the lock, once for each.
+/// Only a message with long arrays takes the lock, once for each.
 pub struct SlotLender<'a> {
     session_state: &'a SessionState,
     event_log: &'a EventLog,
 }
 
 impl SlotLender<'_> {
-    /// Returns memory of a free slot to write; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let mut halves = self.halves()?;
         let slots = read_progress(&mut halves)?;
@@ -37,7 +36,6 @@ impl SlotLender<'_> {
         slots.lend_with_margins(length)
     }
 
-    /// Returns the slots without a search for free ones.
     fn slots(&self) -> Option<Arc<Slots>> {
         self.halves()?.slots.clone()
     }
@@ -47,7 +45,6 @@ impl SlotLender<'_> {
         (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }
 
-    /// Returns these elements in a slot, in place or as a copy.
     fn in_place_or_copied(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Option<Bytes>> {
         let mut halves = self.halves()?;
         let slots = halves.slots.as_ref()?;
@@ -105,7 +102,6 @@ impl Lender for SlotLender<'_> {
 }
 
 impl SessionState {
-    /// Returns access to the slots; `event_log` counts the lent arrays.
     pub fn lender<'a>(&'a self, event_log: &'a EventLog) -> SlotLender<'a> {
         SlotLender { session_state: self, event_log }
     }
