@@ -70,6 +70,7 @@ enum Outlet {
         without_slots: Vec<(u64, WatchedSocket)>,
         growth: Option<Growth>,
     },
+    /// A stream for each subscriber, and one history.
     Each { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
 }
 

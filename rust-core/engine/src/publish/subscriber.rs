@@ -91,9 +91,11 @@ pub struct Subscriber {
 }
 
 enum MessageSource {
+    /// A publisher, and the connection to it.
     Publisher { transport: Transport, dialler: Dialler },
     /// A store, which is read without a publisher, and the end of the wait while it cannot be opened.
     Store(Endpoint, Retry),
+    /// Several names.
     Names,
 }
 
