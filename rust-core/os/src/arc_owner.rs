@@ -17,7 +17,6 @@ use loom::sync::atomic::AtomicU8;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU8;
 
-/// The owner has the uncounted reference.
 const HOME: u8 = 0;
 const OUT: u8 = 1;
 /// A borrower has it, and the owner is gone.
@@ -56,7 +55,6 @@ fn order_of_lending() -> Ordering {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// Whether the mutant on this system thread omits the order; all threads of a model run on one.
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -165,7 +163,6 @@ mod tests {
     fn value_is_dropped_once_with_its_last_reference() {
         let inside = Arc::new(());
         let owner = || ArcOwner::new(inside.clone());
-        // Each order of drops: the owner between borrowers, first and last.
         for drops in [[0, 1, 2], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1], [2, 1, 0]] {
             let mut owner = owner();
             let (first, second) = (owner.lend(), owner.lend());
@@ -185,7 +182,6 @@ mod tests {
             drop(lent);
             assert!(owner.is_home());
         }
-        // A counted reference may outlive the other.
         let (first, second) = (owner.lend(), owner.lend());
         drop(first);
         assert!(!owner.is_home() && second.is_counted);
@@ -205,7 +201,6 @@ mod loom_tests {
 
     use super::*;
 
-    /// A value that its drop writes, read before.
     struct Read(UnsafeCell<u64>, std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
     // SAFETY: the model finds accesses without order.
@@ -252,7 +247,6 @@ mod loom_tests {
         });
     }
 
-    /// A value that a borrower writes, but not its drop.
     struct Written(UnsafeCell<u64>);
 
     // SAFETY: the model finds accesses without order.

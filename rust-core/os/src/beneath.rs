@@ -241,7 +241,6 @@ impl<'a> Beneath<'a> {
         if size > limit {
             return Err(too_large());
         }
-        // One byte more than expected, to find the end by this call.
         let mut bytes = Vec::with_capacity(size + 1);
         let doing = || format!("reading {}", self.shown(name).display());
         while rustix::io::read(&opened.fd, rustix::buffer::spare_capacity(&mut bytes)).doing(doing())? > 0 {
@@ -292,7 +291,6 @@ impl<'a> Beneath<'a> {
         let file = self.create(&new, mode, group)?;
         let written = write_all(&file, bytes).doing(format_args!("writing {}", self.shown(name).display()));
         written.and_then(|()| self.rename(*self, &new, name)).inspect_err(|_| {
-            // The first error is returned; a file that cannot be removed now is swept.
             let _ = rustix::fs::unlinkat(self.fd, &new, AtFlags::empty());
         })
     }
@@ -343,7 +341,6 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::empty())
     }
 
-    /// Removes an empty directory of this user; returns false if there is nothing.
     pub(crate) fn remove_empty_directory(&self, name: &str) -> Result<bool> {
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if !is_ours(&facts) {
@@ -372,7 +369,6 @@ impl<'a> Beneath<'a> {
     }
 
     fn remove_tree_at(&self, name: &str, depth: usize) -> Result<bool> {
-        /// This program creates no deeper directories.
         const MAX_DEPTH: usize = 16;
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if kind_of(&facts) != FileType::Directory {
@@ -477,7 +473,6 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
 
 /// Sets the mode of a new file only if it differs: a change would wake every watch of the directory.
 fn set_mode(file: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
-    // The file was created with only the owner's bits.
     if mode & !0o600 == 0 && rustix::fs::fstat(file)?.st_mode & 0o7777 == mode {
         return Ok(());
     }
@@ -567,10 +562,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The prefix of a name until the file is complete.
 const TEMPORARY: &str = ".new.";
 const MARK: char = '~';
-/// The number of digits that make a temporary name unique.
 const DIGITS: usize = 16;
 
 /// Returns an unpredictable name for a file before it gets its own: `.new.NAME~0123456789abcdef`.

@@ -117,7 +117,6 @@ mod tests {
 
     use super::*;
 
-    /// Returns how often the kernel has put this thread to sleep in a system call.
     fn times_asleep() -> u64 {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
@@ -161,7 +160,6 @@ mod tests {
         allow(&near).unwrap();
         let other = near.try_clone().unwrap();
         let ender = std::thread::spawn(move || crate::socket::disconnect(&other));
-        // Passes until the other thread has run.
         while receive(&near, &mut [0; 8]).unwrap() == Brief::Passed {}
         assert_eq!(receive(&near, &mut [0; 8]).unwrap(), Brief::Came(0));
         ender.join().unwrap();

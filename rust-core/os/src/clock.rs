@@ -56,7 +56,6 @@ fn read(clock: libc::clockid_t) -> Option<i64> {
 ///
 /// Steps of the wall clock do not change it.
 pub fn since_boot() -> Duration {
-    // Neither part is negative.
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
 }
 
@@ -66,12 +65,9 @@ mod tests {
 
     #[test]
     fn clock_is_that_of_timestamps() {
-        /// More than the counter may make it lag, also on a slow machine.
         const LAG: i64 = 100_000;
         let start = std::time::Instant::now();
-        // Long enough that the counter is used; no result shows whether it is.
         while start.elapsed() < Duration::from_millis(30) {
-            // A step of the clock during the test is noticed a millisecond later.
             let between = (0..3).any(|turn| {
                 std::thread::sleep(Duration::from_millis(2 * turn));
                 let (before, now, after) = (Timestamp::now().0, now(), Timestamp::now().0);

@@ -79,7 +79,6 @@ mod tests {
         let mut lingering = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut other, _) = listener.accept().unwrap();
         lingering.set_nonblocking(true).unwrap();
-        // Nothing reads, so the kernel has something to linger for.
         while lingering.write(&[7; 65_536]).is_ok() {}
         rustix::net::sockopt::set_socket_linger(&lingering, Some(Duration::from_secs(3_600))).unwrap();
         let (mut end, closed) = UnixStream::pair().unwrap();

@@ -19,7 +19,6 @@ use super::{brief, closing, rights, socket};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// Creates a non-blocking socket that takes no descriptors.
 fn socket() -> Result<Guarded> {
     let flags = SocketFlags::NONBLOCK;
     let fd = descriptor::socket(AddressFamily::UNIX, SocketType::DGRAM, flags, None)

@@ -53,7 +53,6 @@ impl Timeout {
     /// # Errors
     /// `OutOfRange` for NaN and below zero.
     pub fn from_seconds(seconds: f64) -> Result<Timeout> {
-        // A `Duration` holds less than 2^64 seconds.
         if seconds >= 18_446_744_073_709_551_616.0 {
             return Ok(Timeout::Forever);
         }
@@ -114,7 +113,6 @@ pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 pub struct Wait<'a> {
     timeout: Timeout,
     tick: Option<&'a mut Tick<'a>>,
-    /// The wait of an event loop that the call is a part of.
     part_of: Option<Timeout>,
 }
 
@@ -155,7 +153,6 @@ impl<'a> Wait<'a> {
 
 // Users see `Wait`, so functions for objects are outside the type.
 
-/// The time-out of a call; `default` applies if the caller gave none.
 fn timeout_of(wait: &Wait<'_>, default: Timeout) -> Timeout {
     if wait.timeout == Timeout::Default { default } else { wait.timeout }
 }
@@ -199,17 +196,12 @@ impl From<Timeout> for Wait<'_> {
 pub struct Waiting<'a> {
     /// Computed when first needed: most calls do not wait, and two clock readings cost a message's time.
     deadline: Cell<Option<Deadline>>,
-    /// The time-out; none without end.
     duration: Option<Duration>,
-    /// The wait of an event loop that the call is a part of.
     part_of: Option<Timeout>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
-    /// The next tick; none before the first sleep.
     next: Option<Instant>,
-    /// A descriptor that ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// A descriptor that ends the wait with `Cancelled`.
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
     /// The first round of a loop that a peer can prolong.
     first_round: Option<Instant>,
@@ -217,7 +209,6 @@ pub struct Waiting<'a> {
     defers_tick: bool,
     /// Whether such a tick is due, and whether it is for a signal.
     deferred: Option<bool>,
-    /// Exists in a wait of a whole call.
     _call: Option<InCall>,
 }
 
@@ -330,7 +321,6 @@ impl<'a> Waiting<'a> {
         self.duration.is_none() || self.part_of == Some(Timeout::Forever)
     }
 
-    /// The time-out that errors state.
     fn stated(&self) -> Option<Duration> {
         match self.part_of {
             Some(Timeout::After(whole)) => Some(whole),
@@ -370,7 +360,6 @@ impl<'a> Waiting<'a> {
         if self.next.is_some() {
             return self.sleep().map(|left| left.is_none_or(|left| left >= time));
         }
-        // No tick is due before it has slept once.
         let left = match self.deadline.get() {
             Some(deadline) => deadline.remaining(),
             None => {

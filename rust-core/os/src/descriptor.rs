@@ -19,7 +19,6 @@ use rustix::time::{TimerfdClockId, TimerfdFlags};
 
 use crate::kernel_entry;
 
-/// The lowest number of a descriptor of the library.
 const LOWEST: i32 = 3;
 
 /// Returns whether a descriptor has the number of a standard stream.

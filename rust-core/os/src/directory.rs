@@ -24,7 +24,6 @@ pub struct Directory {
     handle: Descriptor,
     /// The mode of files in it: 0600 in a user's directory, 0660 in a shared one.
     file_mode: u32,
-    /// Whether users other than its owner may create names in it.
     is_open: bool,
 }
 
@@ -101,7 +100,6 @@ impl Directory {
         rustix::fs::accessat(&self.handle, name, access, AtFlags::EACCESS).is_ok()
     }
 
-    /// Creates and opens the runtime or the state directory.
     fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
         if why == DirectoryReason::Environment {
@@ -210,17 +208,13 @@ impl Directory {
     }
 }
 
-/// The mode of new files: a group's, if the directory is set-group-ID and group-writable.
 fn mode_in(directory: &Stat) -> u32 {
     if directory.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
 }
 
-/// Why a path could not be opened.
 enum Refused {
     Errno(Errno),
-    /// A symbolic link of another user, or one too many.
     Link(PathBuf, u32),
-    /// Something else than a directory.
     Other(PathBuf, FileType, u32),
 }
 
@@ -259,10 +253,8 @@ impl Refused {
 /// The most symbolic links on the way to a directory, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// Opens a directory: in one system call if no link is on the way, otherwise with [`resolve`].
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Most paths contain no link: one call is enough.
     if let Ok(opened) = descriptor::open_resolved(
         CWD,
         path,
@@ -360,10 +352,8 @@ impl AsFd for Directory {
     }
 }
 
-/// The purpose of a directory, for texts.
 struct DirectoryPurpose {
     name: &'static str,
-    /// Whether its parents may be missing as well.
     deep: bool,
 }
 
@@ -371,7 +361,6 @@ const RUNTIME: DirectoryPurpose = DirectoryPurpose { name: "runtime directory", 
 const STATE: DirectoryPurpose = DirectoryPurpose { name: "state directory", deep: true };
 
 impl DirectoryPurpose {
-    /// Advice for having another directory, for the end of an error.
     fn advice(&self) -> &'static str {
         if self.deep {
             environment::advice(

@@ -35,10 +35,6 @@ pub fn folder(name: &str, what: &str) -> Result<Option<PathBuf>> {
     Ok(Some(path))
 }
 
-/// Checks the path of a folder that the environment names.
-///
-/// # Errors
-/// `InvalidEndpoint` for a relative path.
 pub(crate) fn check_whole(what: &str, path: &Path) -> Result<()> {
     if path.is_absolute() {
         return Ok(());

@@ -138,7 +138,6 @@ impl Drop for Armed<'_> {
 #[derive(Debug)]
 pub struct ReadinessFlag {
     waker: EventFd,
-    /// Whether it is readable now.
     set: bool,
 }
 

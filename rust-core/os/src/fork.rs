@@ -55,7 +55,6 @@ fn begin() -> u64 {
     while PAGE.0[BEGINNING].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         std::thread::yield_now();
     }
-    // Another thread may have been faster.
     if PAGE.0[GENERATION].load(Ordering::Relaxed) == 0 {
         let last = LAST.load(Ordering::Relaxed);
         if last == 0 {
@@ -322,7 +321,6 @@ where
 /// nothing, because the number may belong to another file.
 #[derive(Debug)]
 pub struct Guarded {
-    /// Taken only in the drop.
     descriptor: ManuallyDrop<OwnedFd>,
     close: fn(OwnedFd),
     born: Born,
@@ -450,7 +448,6 @@ mod tests {
         libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
     }
 
-    /// Checks that a child has its own generation and state, and not the parent's socket.
     fn check_child(fork: impl FnOnce() -> libc::pid_t) {
         let (mine, state) = (generation(), STATE.get().0);
         let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -90,7 +90,6 @@ mod tests {
                     }
                 });
             }
-            // Not all sleep at every moment; at some moment they do.
             let deadline = Instant::now() + Duration::from_secs(20);
             while most < SLEEPERS && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(10));
@@ -107,7 +106,6 @@ mod tests {
         let peer = PeerMemory::open(&own.sent(), 4096, 4096).unwrap();
         std::thread::scope(|s| {
             let sleeping = s.spawn(|| peer.wait_while(AT, 0, Duration::from_secs(60)).unwrap());
-            // Either ends the wait: the change of the word, or the call.
             while !sleeping.is_finished() {
                 own.word(AT).fetch_add(1 << 32, Ordering::Release);
                 own.wake(AT, 1);

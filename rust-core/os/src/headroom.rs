@@ -38,7 +38,6 @@ fn check_loan_in(bytes: u64, available: Option<u64>) -> Result<()> {
     check_group(bytes.saturating_mul(2), available, what)
 }
 
-/// Checks that the control groups have `needed` bytes. `what` needs them, for the error.
 fn check_group(needed: u64, available: Option<u64>, what: fmt::Arguments<'_>) -> Result<()> {
     let Some(available) = available.filter(|available| *available < needed) else { return Ok(()) };
     let text = format!(
@@ -70,7 +69,6 @@ pub fn check_file(bytes: u64) -> Result<()> {
     Err(Error::new(ErrorKind::NoSpace, text))
 }
 
-/// The files of a version of control groups: the limit on memory, and its use.
 #[derive(Clone, Copy)]
 struct Files {
     limit: &'static str,
@@ -91,7 +89,6 @@ fn available_in_groups(needed: u64) -> Option<u64> {
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()
 }
 
-/// [`available_in_groups`] for one line of `/proc/self/cgroup`: number, controllers, path.
 fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);
@@ -108,7 +105,6 @@ fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     groups.filter_map(|group| available_in(group, files, needed)).min()
 }
 
-/// How many bytes one group leaves, or a smaller number of at least `needed`; `None` without a limit.
 fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     let text = |file: &str| std::fs::read_to_string(group.join(file)).ok();
     let number = |file: &str| -> Option<u64> { text(file)?.trim().parse().ok() };
@@ -123,7 +119,6 @@ fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     Some(limit.saturating_sub(used.saturating_sub(reclaimable(&text("memory.stat")?))))
 }
 
-/// The bytes that the kernel can reclaim, from the text of `memory.stat`.
 fn reclaimable(stat: &str) -> u64 {
     let of = |line: &str| -> Option<u64> {
         let (name, value) = line.split_once(' ')?;

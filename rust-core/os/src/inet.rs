@@ -17,7 +17,6 @@ use super::poll;
 use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The most connections that wait for accept.
 const BACKLOG: i32 = 128;
 
 /// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart.
@@ -27,10 +26,8 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;
 
-/// The meaning of `EACCES` and `EPERM` if no program has answered.
 const REFUSED_BY_NETWORK: &str = "this machine refuses it: a firewall or a route that prohibits the address, a security module, or a filter of system calls (seccomp); the other program has not been reached";
 
-/// Creates a non-blocking socket with the options of every connection.
 fn stream(address: SocketAddr) -> Result<Guarded> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK;
@@ -163,7 +160,6 @@ fn failed(address: SocketAddr, errno: Errno) -> Error {
 
 /// Limits the queue of written bytes, which the kernel would let grow to megabytes.
 pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
-    // The kernel doubles the number for its own bookkeeping.
     sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
 }
 
@@ -182,7 +178,6 @@ pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
 /// # Errors
 /// The kernel's.
 pub fn not_acknowledged(socket: BorrowedFd<'_>) -> Result<usize> {
-    // `SIOCOUTQ` of linux/sockios.h has this number.
     queued(socket, libc::TIOCOUTQ)
 }
 
@@ -284,7 +279,6 @@ fn row(line: &str) -> Option<Row<'_>> {
     })
 }
 
-/// Parses an address: hexadecimal, in words of the machine's byte order.
 fn read_ip(hex: &str) -> Option<IpAddr> {
     let mut bytes = Vec::with_capacity(16);
     for at in (0..hex.len()).step_by(8) {
@@ -329,7 +323,6 @@ mod tests {
         assert!(is_over(&caller).unwrap() && !is_peer_closed(&caller).unwrap());
         outcome(&caller, address).unwrap();
         assert_eq!(own_address(&accepted).unwrap(), address);
-        // Our side ends first: the port then has a connection in TIME_WAIT.
         drop((accepted, first));
         assert!(is_peer_closed(&caller).unwrap());
         drop(caller);
@@ -369,7 +362,6 @@ mod tests {
     #[test]
     fn unused_address_is_distinguished_from_our_own() {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
-        // From the range reserved for documentation.
         assert!(!is_of_this_machine("198.51.100.77".parse().unwrap()));
         let error = listen("198.51.100.77:0".parse().unwrap(), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");

@@ -49,7 +49,6 @@ pub struct Watch {
     numbers: Mutex<Vec<i32>>,
 }
 
-/// Names that are created, renamed into the directory, or changed in their attributes.
 const DIRECTORY: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
 
@@ -57,7 +56,6 @@ enum KeptNames {
     Nothing,
     Only(String),
     Names,
-    /// These names, for an owner that sleeps on something else.
     Some(HashSet<String>),
 }
 
@@ -96,7 +94,6 @@ impl Watch {
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
         match self.begin_watching(&directory.short_path(name), what, format_args!("watching {name}")) {
-            // The directory's watch signals when the file appears.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             begun => begun,
         }
@@ -160,7 +157,6 @@ impl Watch {
         self.begin_watching(path, what, doing).map(drop)
     }
 
-    /// [`Watch::also`]; returns false if this watch had that object with these events already.
     fn begin_watching(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<bool> {
         let Table { watches, .. } = &mut *self.shared.table();
         // Another watch of this process may have this object: the kernel has one number for both.
@@ -174,7 +170,6 @@ impl Watch {
         }
         all.push((what, Arc::downgrade(&self.state)));
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Numbers of objects that are gone have left the table.
         numbers.retain(|number| watches.contains_key(number));
         numbers.push(number);
         Ok(true)
@@ -261,7 +256,6 @@ impl Drop for Watch {
             all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.state)));
             if all.is_empty() {
                 watches.remove(&number);
-                // The kernel itself drops the watch of a removed file.
                 let _ = inotify::remove_watch(&self.shared.fd, number);
             }
         }

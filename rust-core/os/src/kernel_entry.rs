@@ -8,11 +8,9 @@ thread_local! {
     static HELD: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-/// Exists while the gate is held.
 pub struct NoKernelEntry(());
 
 impl NoKernelEntry {
-    /// Records that this thread has taken a gate.
     pub fn new() -> NoKernelEntry {
         #[cfg(all(debug_assertions, not(loom)))]
         HELD.set(HELD.get() + 1);

@@ -87,7 +87,6 @@ use std::mem::MaybeUninit;
 
 use linkspan_value::error;
 
-/// Reads at most `most` bytes into a list's spare capacity, and returns how many came.
 fn append<E>(
     into: &mut Vec<u8>,
     most: usize,

@@ -24,7 +24,6 @@ use super::fork::Guarded;
 use super::record_lock::{self, RecordLock, Span};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// The prefix of the files that only one user can open; the user's number follows.
 const OWN: &str = ".lock.";
 
 /// Milliseconds of waiting for a sweep to release a lock.
@@ -33,7 +32,6 @@ const SWEEP: u32 = 50;
 /// A held lock, released by the drop and by the end of the process.
 #[derive(Debug)]
 pub struct Lock {
-    /// The locked bytes, of the user's own files and of the common file.
     held: Vec<RecordLock>,
     is_visible: bool,
 }
@@ -127,9 +125,6 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
     Ok(())
 }
 
-/// Explains a refusal of the kernel: the owner of the file, and the remedy.
-///
-/// Returns other errors unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
     match error.errno() {
         Some(libc::EACCES) if !directory.allows(NAME, Access::READ_OK | Access::WRITE_OK) => {}
@@ -179,7 +174,6 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     Ok(Some(Lock { held, is_visible }))
 }
 
-/// Takes this byte of a name in all of this user's own files; `None` if a living process prevents that.
 fn try_own_files(
     directory: &Directory,
     name: &str,
@@ -199,7 +193,6 @@ fn try_own_files(
     Ok(Some(held))
 }
 
-/// Whether a living process has the byte of a name in this user's own files. Takes nothing.
 fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     for file in existing_own_files(directory)? {
         let opened = directory.beneath().file(&file, OFlags::RDONLY, RequiredOwner::Ours)?;
@@ -277,7 +270,6 @@ pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> 
 
 /// One open file, through which the locks of many names are taken and released. All end with it.
 pub struct Many {
-    /// The common file, opened only for this purpose.
     file: Arc<Guarded>,
 }
 

@@ -36,7 +36,6 @@ use crate::kernel_entry;
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
-/// The length in bytes of the shortest memory file: a page.
 const LEAST: usize = 4096;
 
 /// A peer's file of at most this length is mapped with its pages present.
@@ -51,24 +50,19 @@ enum Access {
     Write,
 }
 
-/// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Children {
     /// A program's views must stay readable.
     With,
-    /// Only the library uses it.
     Without,
 }
 
 #[derive(Debug)]
 struct Mapping {
-    /// The drop unmaps it, except in a forked child, which may lack it.
     pages: ManuallyDrop<MmapRaw>,
     start: NonNull<u8>,
     length: usize,
-    /// Whole words.
     words: usize,
-    /// The fork generation that mapped it.
     born: u64,
 }
 
@@ -79,7 +73,6 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a whole memory file, with pages present if it is written here or at most [`PRESENT`] long.
     fn map(fd: BorrowedFd<'_>, length: usize, access: Access, children: Children) -> Result<Mapping> {
         kernel_entry::assert_allowed();
         if length < LEAST {
@@ -117,7 +110,6 @@ impl Mapping {
         unsafe { self.start.as_ptr().add(at) }
     }
 
-    /// `count` words from offset `at` on, a multiple of 8.
     #[inline]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
@@ -126,7 +118,6 @@ impl Mapping {
         unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
     }
 
-    /// The word at offset `at`, a multiple of 8.
     fn word(&self, at: usize) -> &AtomicU64 {
         // SAFETY: `map` refuses shorter files. Words of the page before a ring have constant places, so no comparison
         // is needed.

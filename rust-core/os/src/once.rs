@@ -12,9 +12,7 @@ use loom::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU8;
 
 const EMPTY: u8 = 0;
-/// A thread is writing the value.
 const TAKEN: u8 = 1;
-/// The value is there, for as long as the place is shared.
 const FULL: u8 = 2;
 
 /// A place for one value. While it is empty the value has no meaning; its memory is reused.
@@ -37,7 +35,6 @@ fn order() -> Ordering {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// Whether the mutant on this system thread omits the order; all threads of a model run on one.
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -136,7 +133,6 @@ mod loom_tests {
     // SAFETY: the model finds accesses without order.
     unsafe impl Sync for Written {}
 
-    /// Two threads put a value there, and a third one reads.
     fn two_writers_and_reader() {
         loom::model(|| {
             let place = Arc::new(Once::new(Written(UnsafeCell::new(0))));

@@ -71,7 +71,6 @@ impl Epoll {
     /// `Timeout` at the deadline; `Cancelled` if the caller has ended the wait; the tick's error.
     pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
         if waiting.stop().is_some() {
-            // The set does not contain the descriptor that ends the wait.
             into.clear();
             wait_readable(waiting, &[self.0.as_fd()])?;
             return self.sleep(Some(Duration::ZERO), into).map(drop);
@@ -149,7 +148,6 @@ pub fn happens_within(fd: BorrowedFd<'_>, what: PollFlags, time: Duration) -> Re
     }
 }
 
-/// Converts a duration for the kernel, limited to the longest one.
 pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
@@ -204,7 +202,6 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
 /// `InvalidState` for a closed descriptor; `Timeout`.
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    // The first poll does not block: a call without waiting reports ready descriptors.
     let mut first = Some(());
     loop {
         let ready = match first.take() {
@@ -241,7 +238,6 @@ fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags
     enders.iter().flatten().map(|fd| ((**fd).as_fd(), PollFlags::IN))
 }
 
-/// Polls once; returns false if a signal ended the sleep.
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     kernel_entry::assert_allowed();
     let sleep = waiting.sleep()?.map(timespec);

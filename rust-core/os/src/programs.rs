@@ -69,7 +69,6 @@ fn is_socket(addresses: &OsStr) -> bool {
     addresses.as_bytes().split(|byte| *byte == b';').all(|one| one.starts_with(b"unix:"))
 }
 
-/// Whether a folder is this user's, and no other user can write it.
 fn is_own(folder: &Path) -> bool {
     let own = rustix::process::geteuid().as_raw();
     let is_private =

@@ -56,7 +56,6 @@ impl Span {
     }
 }
 
-/// Makes one fcntl call; returns 0 or the error's number.
 fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
     // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to it.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(what)) };
@@ -97,7 +96,6 @@ impl Drop for RecordLock {
     }
 }
 
-/// Releases a lock. If that fails, the end of the file releases it.
 fn release(file: BorrowedFd<'_>, span: Span) {
     set(file, libc::F_OFD_SETLK, &mut Span { how: libc::F_UNLCK, ..span }.request());
 }
@@ -175,7 +173,6 @@ pub struct Queued {
     turn: Arc<Mutex<Turn>>,
 }
 
-/// Which file, which process of a family of forks, and which lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LockKey {
     file: (u64, u64),
@@ -186,9 +183,7 @@ struct LockKey {
 
 #[derive(Debug)]
 struct Turn {
-    /// The kernel's answer; `None` while the thread sleeps.
     errno: Option<i32>,
-    /// The present caller's waker, signalled at its turn.
     waker: Arc<EventFd>,
 }
 
@@ -267,7 +262,6 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        // The thread does not exist in a forked child.
         if self.key.born != fork::generation() {
             return;
         }
@@ -308,7 +302,6 @@ mod tests {
             let error = take(open(&folder), Span::WRITE, &mut short).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Stalled);
         }
-        // Twenty calls have timed out, and one thread is in the queue for all.
         let facts = rustix::fs::fstat(&*holder).unwrap();
         let places =
             || ABANDONED.lock().iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();

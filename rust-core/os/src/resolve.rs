@@ -54,7 +54,6 @@ pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     })
 }
 
-/// The answer of a name server, after it came.
 type Answer = Mutex<Option<std::io::Result<Vec<SocketAddr>>>>;
 
 /// A query to a name server under way. Its descriptor is readable when the result is there.
@@ -121,7 +120,6 @@ mod tests {
     #[test]
     fn unknown_name_is_not_found() {
         let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
-        // A label may have 63 characters, so no name server is queried.
         let error = resolve(&"x".repeat(64), 7, &[], &mut waiting).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }

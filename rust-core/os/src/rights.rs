@@ -140,7 +140,6 @@ fn receive(
 /// Takes all descriptors that wait in a socket, which is then empty.
 pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
     let (mut taken, mut bytes) = (Vec::new(), vec![0; 64 << 10]);
-    // After any error nothing more can be taken.
     while matches!(receive_with(socket.as_fd(), &mut bytes, &mut taken), Ok(Some(1..))) {}
     taken
 }
@@ -175,7 +174,6 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(peek(&local, &mut bytes).unwrap(), Some((4, true)));
         }
-        // The kernel decides whether it reports later descriptors.
         assert!(matches!(peek(&local, &mut bytes[..2]).unwrap(), Some((2, _))));
         let mut taken = Vec::new();
         assert_eq!(receive_with(&local, &mut bytes[..2], &mut taken).unwrap(), Some(2));
@@ -221,7 +219,6 @@ mod tests {
     fn refusing_socket_gets_bytes_alone() {
         let (local, peer) = UnixStream::pair().unwrap();
         if !refuse_descriptors(&local) {
-            // An older kernel: the reader takes them and closes them.
             return;
         }
         assert!(send(&peer, b"a", &[&peer]).is_err());

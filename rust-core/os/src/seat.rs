@@ -73,7 +73,6 @@ struct Left<G> {
     run: Box<dyn Fn() + Send + Sync>,
 }
 
-/// The waiting threads, in order of arrival.
 #[derive(Default)]
 struct Line {
     last: u64,
@@ -150,24 +149,20 @@ impl<T, G> Seat<T, G> {
         self.is_free().then(|| SeatGuard { gate, seat: self })
     }
 
-    /// Returns whether no thread has or awaits the seat. The caller has the gate.
     fn is_free(&self) -> bool {
         self.seems_free() || left_out(ProtocolStep::SeeTaken)
     }
 
-    /// Notes that this thread has the permit. The caller has the gate, and the permit is free.
     fn grant(&self) -> Permit<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | this_thread(), Relaxed);
         Permit { seat: self, no_send: PhantomData }
     }
 
-    /// Notes that this thread has the value. The caller has the gate, and the value is free.
     fn take_value(&self) -> ValueGuard<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | TAKEN, Relaxed);
         ValueGuard { seat: self, no_send: PhantomData }
     }
 
-    /// Notes that this thread has permit and value. The caller has the gate, and the seat is free.
     fn lease(&self) -> Lease<'_, T, G> {
         self.word.store(this_thread() | TAKEN, Relaxed);
         Lease { seat: self, no_send: PhantomData }
@@ -223,7 +218,6 @@ impl<T, G> Seat<T, G> {
         self.acquire_by(waiting, is_done)
     }
 
-    /// As [`Seat::acquire_unless`]; sleeps in `wait` until it is woken or gives up.
     fn acquire_by(
         &self,
         wait: &mut impl InLine,
@@ -248,7 +242,6 @@ impl<T, G> Seat<T, G> {
         self.await_permit(id, wait.park(), wait, is_done)
     }
 
-    /// Waits in line, as the waiter of this number, whose last sleep had this result.
     fn await_permit(
         &self,
         id: u64,
@@ -485,7 +478,6 @@ impl Line {
         self.acquiring.iter().find(|waiter| !waiter.is_away || left_out(ProtocolStep::PassAway))
     }
 
-    /// Wakes the first thread in line that runs no callback.
     fn wake_first(&self) {
         if let Some(first) = self.first() {
             first.thread.unpark();

@@ -111,7 +111,6 @@ mod tests {
 
     const BRIEF: Duration = Duration::from_millis(1);
 
-    /// Each way to sleep panics inside a call that does not drive it.
     #[test]
     #[cfg_attr(not(debug_assertions), ignore = "a release build does not check")]
     fn sleep_inside_a_call_panics_unless_the_call_drives_it() {
@@ -137,7 +136,6 @@ mod tests {
             let driven = Driven::new();
             assert!(!panics(), "{what}: where the call drives it");
             drop(driven);
-            // A callback of the program may wait as it likes.
             let mut called = false;
             let mut tick = || {
                 called = !panics();
@@ -151,7 +149,6 @@ mod tests {
             drop(call);
             assert!(!panics(), "{what}: after the call");
         }
-        // A look does not sleep.
         let _call = InCall::new();
         set.sleep(Some(Duration::ZERO), &mut Vec::new()).unwrap();
     }

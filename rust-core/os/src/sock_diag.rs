@@ -22,7 +22,6 @@ const HEADER: usize = 16;
 const QUESTION: usize = 56;
 const ANSWER: usize = 72;
 
-/// The kernel's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ConnectionOwner {
     /// A process of this user has the connection open.
@@ -41,7 +40,6 @@ pub fn owner(own: SocketAddr, other: SocketAddr) -> ConnectionOwner {
     }
 }
 
-/// Sends one request and reads its answer. Does not block.
 fn query(own: SocketAddr, other: SocketAddr) -> Result<ConnectionOwner, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = crate::descriptor::socket(
@@ -78,7 +76,6 @@ fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     bytes
 }
 
-/// Decodes an answer; anything invalid counts as [`ConnectionOwner::Unsupported`].
 fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     let four = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     let kind = bytes.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);

@@ -265,7 +265,6 @@ static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::ref
 
 /// Closes a Unix socket, on another thread if unread descriptors may close with it.
 fn close(socket: OwnedFd) {
-    // After this nothing more arrives.
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
     if shut.is_ok() && may_hold_descriptors(&socket) {
         closing::close_aside([socket]);
@@ -287,7 +286,6 @@ fn may_hold_descriptors(socket: impl AsFd) -> bool {
     }
 }
 
-/// Closes a listening socket with the connections that were not accepted.
 fn close_listening(socket: OwnedFd) {
     // The kernel refuses new connections from now on. In a forked child the descriptor is `/dev/null`.
     if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
@@ -318,14 +316,12 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
 /// Sent bytes are still delivered.
 pub fn disconnect(socket: impl AsFd) {
     kernel_entry::assert_allowed();
-    // A socket that is not connected any more has already ended.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
 }
 
 /// Ends writing to this connection; the other side sees that, and may continue to write.
 pub fn end_writing(socket: impl AsFd) {
     kernel_entry::assert_allowed();
-    // A socket that is not connected any more reports that itself.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
 }
 

@@ -23,7 +23,6 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 pub struct Staging {
     parent: Descriptor,
     inside: Directory,
-    /// A [`staged`](beneath::staged) name.
     name: String,
     born: u64,
 }
@@ -49,7 +48,6 @@ impl Staging {
             }
         });
         let opened = opened.inspect_err(|_| {
-            // It is empty, if it is still this directory; the first error is returned.
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
         let inside = Directory::opened(path, opened.fd, &opened.facts);
@@ -102,16 +100,13 @@ fn removed(shown: &Path) -> Error {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // In a forked child it is the parent's.
         if self.born == fork::generation() {
-            // The next owner of the name sweeps files that cannot be removed now.
             let _ = clear(self.inside.beneath(), &self.name);
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
     }
 }
 
-/// Removes the files created in a private directory; anything else in it stays.
 fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
     let Some((_, digits)) = beneath::of_staged(name).filter(|(_, digits)| !digits.is_empty()) else {
         return Ok(());
@@ -184,7 +179,6 @@ pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Removes a private directory of this user, if nothing else is in it.
 fn remove_directory(beneath: Beneath<'_>, name: &str) -> Result<bool> {
     let Some(opened) = beneath.directory(name, RequiredOwner::Ours)? else { return Ok(false) };
     let path = beneath.shown(name);

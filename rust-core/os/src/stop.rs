@@ -49,16 +49,13 @@ impl Default for Signalled {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Watched {
-    /// The number of signals before it began.
     began: u32,
-    /// How many signals it passes to the program.
     patience: u32,
 }
 
 /// Keeps the handlers installed. The drop of the last watch restores the default actions.
 #[derive(Debug)]
 pub struct Watch {
-    /// The fork generation that installed them.
     born: u64,
     watched: Watched,
     /// The number of signals that came before them, or have ended a loop of this watch.
@@ -112,7 +109,6 @@ impl Drop for Watch {
     }
 }
 
-/// The signals that ask a program to stop.
 const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
 /// Installs the handlers, from an object's first iteration until it is closed or dropped.
@@ -202,7 +198,6 @@ fn install(patience: u32) -> Result<Watch> {
     Ok(Watch { born: fork::generation(), watched, before: began })
 }
 
-/// Installs the handler of a signal. Async-signal-safe if it succeeds.
 fn handle(signal: libc::c_int) -> Result<()> {
     // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls async-signal-safe
     // functions.
@@ -218,7 +213,6 @@ fn handle(signal: libc::c_int) -> Result<()> {
     Err(Error::os(format_args!("watching for signal {signal}"), errno))
 }
 
-/// Restores the default action of a signal whose handler is ours. Async-signal-safe.
 fn restore(signal: libc::c_int) {
     if disposition(signal) == Some(handler()) {
         // SAFETY: signal is async-signal-safe, and removes a handler of this file, which replaced no other handler.
@@ -239,7 +233,6 @@ fn this_process() -> libc::pid_t {
     unsafe { libc::getpid() }
 }
 
-/// The handler as the kernel stores it.
 fn handler() -> libc::sighandler_t {
     on_signal as *const () as libc::sighandler_t
 }
@@ -248,7 +241,6 @@ fn is_default(signal: libc::c_int) -> bool {
     disposition(signal) == Some(libc::SIG_DFL)
 }
 
-/// The present action of a signal; `None` if the kernel does not report it.
 fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `old` is a sigaction that lives through the call, and nothing is changed.
     unsafe {
@@ -264,7 +256,6 @@ extern "C" fn on_signal(signal: libc::c_int) {
     let before = *errno;
     match SIGNALLED.existing().filter(|signalled| signalled.process == this_process()) {
         Some(signalled) => signalled.received(signal),
-        // A child that has inherited the handler.
         None => {
             restore(signal);
             raise(signal);
@@ -298,7 +289,6 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::poll::{Epoll, Interest};
 
-    /// Runs as a separate program: prints the number of signals each time the waker is signalled.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
     fn program() {
@@ -313,9 +303,7 @@ mod tests {
                 "watch" => std::mem::forget(watch().unwrap()),
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
-                // A signal ends the loop, and the object is then closed.
                 "ended" => watch_until_a_signal(),
-                // With another watch, which begins after the signal.
                 "passed" => {
                     let mut watch = watch().unwrap();
                     raise(libc::SIGTERM);
@@ -328,7 +316,6 @@ mod tests {
                 "alone" => SIGNALLED.get().make_waker(&SIGNALLED.get().lock()).unwrap(),
                 // SAFETY: no handler of this file is installed yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
-                // Continues after a signal.
                 "counts" => wait_for_signals(1),
                 // SAFETY: the child raises a signal and ends.
                 "forks" => child_ends_by_its_signal(|| unsafe { libc::fork() }),
@@ -357,7 +344,6 @@ mod tests {
         }
     }
 
-    /// Creates a child, sends it SIGTERM, and checks that this ends the child and is not counted here.
     fn child_ends_by_its_signal(fork: impl FnOnce() -> libc::pid_t) {
         let child = fork();
         if child == 0 {
@@ -376,7 +362,6 @@ mod tests {
         assert_eq!(count(), 0);
     }
 
-    /// The handler's write fails, because the waker is full.
     fn handler_keeps_errno() {
         rustix::io::write(waker(), &(u64::MAX - 1).to_le_bytes()).unwrap();
         // SAFETY: the address of this thread's errno; the signal has a handler, which returns.
@@ -388,7 +373,6 @@ mod tests {
         assert_eq!((errno, count()), (libc::EDOM, 1));
     }
 
-    /// A signal between the installation of the handlers and the first look at the count.
     fn late_signal_is_counted() {
         let watch = watch_patiently().unwrap();
         // SAFETY: the signal has a handler, which returns.
@@ -415,7 +399,6 @@ mod tests {
     }
 
     fn print(word: &str) {
-        // The test's own name may be in front, if the harness has not ended its line.
         let mut out = std::io::stdout().lock();
         writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
     }
@@ -462,13 +445,11 @@ mod tests {
 
     impl Drop for Program {
         fn drop(&mut self) {
-            // A process that has ended, and been waited for, cannot be killed.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
 
-    /// Starts it, sends it each signal, and waits for the printed count after each.
     fn signalled(parts: &str, signals: &[libc::c_int]) -> Program {
         let mut program = Program::start(parts);
         program.expect("ready");
@@ -501,7 +482,6 @@ mod tests {
         program.expect("1");
         program.expect("ready");
         program.expect("counts");
-        // A signalled waker is readable to a thread that begins to wait for it.
         program.expect("1");
         program.signal(libc::SIGTERM);
         program.expect("2");
@@ -533,7 +513,6 @@ mod tests {
 
     #[test]
     fn watch_that_ends_takes_its_signals_with_it() {
-        // Two were passed to loops that have ended.
         let mut program = Program::start("ended ended watch");
         program.expect("ready");
         program.expect("counts");
@@ -550,7 +529,6 @@ mod tests {
         program.signal(libc::SIGTERM);
         program.expect("4");
         program.ends_by(libc::SIGTERM);
-        // Without a watch.
         let mut program = Program::start("alone ended");
         program.expect("ready");
         program.ends_by(libc::SIGTERM);

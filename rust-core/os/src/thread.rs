@@ -37,7 +37,6 @@ pub fn check_room(name: &str, count: usize) -> Result<()> {
     drop(closed);
     let mut checked = Ok(());
     for thread in started {
-        // A thread that waits for a lock and ends does not panic.
         checked = checked.and(thread.map(|thread| drop(thread.join())));
     }
     checked
@@ -64,12 +63,10 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.map_err(|error| not_started(name, &error))
 }
 
-/// Runs `start` with every signal blocked, because a thread inherits its starter's mask.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     with_mask(libc::sigfillset, start)
 }
 
-/// Runs `start` with the signals blocked that `fill` puts into a set.
 fn with_mask<T>(
     fill: unsafe extern "C" fn(*mut libc::sigset_t) -> libc::c_int,
     start: impl FnOnce() -> T,
@@ -204,14 +201,12 @@ mod tests {
     fn child_ends_with_the_thread_that_started_it() {
         let start = || {
             let mut command = Command::new("sh");
-            // The shell executes the program in its own process.
             command.args(["-c", "exec sleep 1000"]).stdout(Stdio::piped());
             end_with_us(&mut command);
             command.spawn().unwrap()
         };
         let mut child = std::thread::spawn(start).join().unwrap();
         let mut nothing = Vec::new();
-        // The pipe ends when the program does.
         child.stdout.take().unwrap().read_to_end(&mut nothing).unwrap();
         use std::os::unix::process::ExitStatusExt;
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));

@@ -23,7 +23,6 @@ impl Timer {
     /// Makes the timer readable after this time, and replaces an earlier time.
     pub fn arm(&self, after: Duration) -> Result<()> {
         kernel_entry::assert_allowed();
-        // Zero would disarm it.
         let after = after.max(Duration::from_nanos(1));
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
         let value = Timespec { tv_sec: seconds, tv_nsec: after.subsec_nanos().into() };
@@ -46,7 +45,6 @@ impl Timer {
     pub fn drain(&self) {
         kernel_entry::assert_allowed();
         let mut times = [0; 8];
-        // An empty read means that its time has not passed.
         let _ = rustix::io::read(&self.0, &mut times);
     }
 }

@@ -74,13 +74,11 @@ pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Resul
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     const NAME: &str = "system.posix_acl_access";
     const VERSION: u32 = 2;
-    // Tags of entries: the user or group that an entry is for.
     const OWNER: u16 = 1;
     const USER: u16 = 2;
     const GROUP: u16 = 4;
     const MASK: u16 = 16;
     const OTHERS: u16 = 32;
-    // The number in an entry whose tag already determines its user or group.
     const NO_ID: u32 = u32::MAX;
     const READ: u16 = 4;
     const WRITE: u16 = 2;
@@ -134,7 +132,6 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
         file.set_permissions(PermissionsExt::from_mode(0o666)).unwrap();
-        // With a list, the group bits of the mode show the list's mask.
         let expected = if admit(&file, 12_345).unwrap() { 0o640 } else { 0o666 };
         assert_eq!(mode(), expected);
     }

@@ -16,7 +16,6 @@ fn folder() -> (tempfile::TempDir, Directory) {
 #[test]
 fn reading_in_the_place_of_a_file_is_refused_without_waiting() {
     let (folder, directory) = folder();
-    // If other users can create names, a second name may be theirs.
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o770)).unwrap();
     let beneath = directory.beneath();
     let path = |name: &str| folder.path().join(name);

@@ -29,7 +29,6 @@ thread_local! {
 #[inline]
 pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> i64 {
     let reading = READING.get();
-    // A thread without a reading does not read the counter in vain.
     if reading.valid != 0
         && let Some(now) = reading.at(cycles())
     {
@@ -38,7 +37,6 @@ pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> 
     renew()
 }
 
-/// The slow path of [`now`], once in a millisecond.
 #[cold]
 pub(super) fn renew(clocks: Clocks) -> i64 {
     if !is_reliable() {
@@ -59,7 +57,6 @@ fn is_reliable() -> bool {
     *RELIABLE.get_or_init(|| std::fs::read(SOURCE).is_ok_and(|source| source.trim_ascii() == b"tsc"))
 }
 
-/// The last reading of the clock by a thread, and the counter's rate.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     /// The counter right after the clock was read.
@@ -85,7 +82,6 @@ impl Reading {
     /// If reading the clocks took more cycles, another program ran in between.
     const INTERRUPTED: u64 = 5_000;
 
-    /// The time of the counter `cycles`; `None` for a reading that is too old.
     fn at(&self, cycles: u64) -> Option<i64> {
         let since = cycles.wrapping_sub(self.cycles);
         // Fewer than 2^24 cycles and a rate below 2^33: nothing overflows.
@@ -93,7 +89,6 @@ impl Reading {
         (since < self.valid).then_some(self.wall.wrapping_add(nanos))
     }
 
-    /// Reads the clock, measures the rate of the counter, and returns the time.
     fn renew(&mut self, clocks: Clocks) -> i64 {
         self.valid = 0;
         let cycles = (clocks.cycles)();
@@ -115,7 +110,6 @@ impl Reading {
             (self.rate, self.measured) = (if agrees { rate } else { 0 }, rate);
             self.from = (cycles, steady);
         }
-        // None without a rate.
         if let Some(valid) = (Reading::VALID << 32).checked_div(self.rate) {
             (self.cycles, self.wall, self.valid) = (after, wall, valid);
         }

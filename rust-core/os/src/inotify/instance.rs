@@ -22,7 +22,6 @@ use crate::{descriptor, poll, sleeping, thread};
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) fd: Descriptor,
-    /// The fork generation that created it: a child creates its own.
     pub(super) born: u64,
     pub(super) table: Mutex<Table>,
 }
@@ -31,19 +30,15 @@ pub(super) struct Instance {
 pub(super) struct Table {
     /// By the kernel's number: the wanted events of each watch.
     pub(super) watches: HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>,
-    /// How many watches sleep on the instance, and how many the thread wakes.
     direct: usize,
     indirect: usize,
-    /// Ends the thread, while it runs.
     reader: Option<Arc<EventFd>>,
 }
 
-/// The shared instance, while a watch exists.
 static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
 
 /// Watches whose owners sleep on the instance, within the kernel's limit at any depth of nested sets.
 pub(super) const DIRECT: usize = 8;
-/// How long the thread waits if the kernel lacks memory for its sleep.
 const SHORTAGE: Duration = Duration::from_millis(10);
 
 impl Instance {
@@ -67,7 +62,6 @@ impl Instance {
         is_direct
     }
 
-    /// The thread: reads for the watches that do not sleep on the instance, until all are gone.
     fn read(&self, end: &EventFd) {
         loop {
             match poll::sleep_on_two(self.fd.as_fd(), end.as_fd()) {
@@ -92,7 +86,6 @@ impl Instance {
             reader.waker.drain();
         }
         let notify = |state: &Arc<WatchState>| {
-            // Once per read.
             if !reader.is_some_and(|reader| Arc::ptr_eq(reader, state)) {
                 state.wake();
             }
@@ -127,7 +120,6 @@ impl Instance {
 }
 
 impl Table {
-    /// Returns whether the thread runs, after starting it if necessary.
     fn is_read(&mut self, instance: &Arc<Instance>) -> bool {
         if self.reader.is_none() {
             let started = EventFd::new().and_then(|end| {
@@ -140,7 +132,6 @@ impl Table {
         self.reader.is_some()
     }
 
-    /// Counts a watch that is gone, and ends the thread if no other watch needs it.
     pub(super) fn leave(&mut self, is_direct: bool) {
         *(if is_direct { &mut self.direct } else { &mut self.indirect }) -= 1;
         if self.indirect == 0
@@ -199,7 +190,6 @@ pub fn try_kernel() -> Result<()> {
     add(&instance, Path::new("/"), WatchFlags::CREATE, "watching a directory (inotify_add_watch)").map(drop)
 }
 
-/// Returns the shared instance of this process, which the first watch creates.
 pub(super) fn instance() -> Result<Arc<Instance>> {
     let mut current = CURRENT.lock();
     if let Some(instance) = current.upgrade() {

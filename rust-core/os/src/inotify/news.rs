@@ -25,7 +25,6 @@ pub struct News {
 
 #[derive(Debug)]
 pub(super) struct WatchState {
-    /// Another watch, or the thread, signals it after reading an event for this watch.
     pub(super) waker: EventFd,
     /// Whether its owner sleeps on the instance; otherwise the thread reads the instance.
     pub(super) is_direct: bool,
@@ -34,9 +33,7 @@ pub(super) struct WatchState {
     /// Whether the eventfd was signalled since the last read.
     pub(super) woken: AtomicBool,
     pub(super) keeps_names: bool,
-    /// The only names in the directory whose events count; `None` for all.
     pub(super) only: Option<HashSet<String>>,
-    /// The events since the last `take` or `drain`.
     pub(super) news: Mutex<News>,
 }
 
@@ -48,14 +45,12 @@ impl WatchState {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the eventfd readable. The caller has the lock of the table of watches.
     pub(super) fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// Records an event, if the watch wants it; returns whether it does.
     pub(super) fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
         let gone = what.intersects(
             ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,

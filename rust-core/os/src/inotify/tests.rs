@@ -8,7 +8,6 @@ use super::instance::DIRECT;
 use super::*;
 use crate::poll;
 
-/// Enough to find a wake-up lost between two steps of another thread.
 const ROUNDS: u32 = 5000;
 
 #[test]
@@ -32,7 +31,6 @@ fn each_watch_gets_its_events_whichever_reads() {
     std::fs::rename(second.path().join("x"), second.path().join("y")).unwrap();
     assert_eq!(made.take_all().names, ["y"]);
     assert_eq!(in_second.take_all().names, ["x"]);
-    // One watch is dropped; the other continues.
     drop(removed);
     std::fs::write(folder.path().join("c"), "").unwrap();
     assert_eq!(made.take_all().names, ["c"]);
@@ -57,7 +55,6 @@ fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
     }
     assert_eq!(taken, made);
     assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
-    // A look at everything finds lost events, so nothing is left to take.
     std::fs::write(folder.path().join("last"), "").unwrap();
     other.take_all();
     one.state.news().overflown = true;
@@ -127,7 +124,6 @@ fn one_descriptor_tells_of_events_whoever_reads_them() {
     assert_eq!(set.take().names, ["a"]);
 }
 
-/// The thread wakes only watches beyond the first ones, each by its own names.
 #[test]
 fn thread_reads_for_watches_that_do_not_sleep_on_the_instance() {
     let folder = tempfile::tempdir().unwrap();

@@ -15,7 +15,6 @@ pub struct KeptFile(pub(super) Option<LockFile>);
 
 pub(super) struct LockFile {
     file: Arc<Guarded>,
-    /// Its device and inode.
     node: (u64, u64),
     /// The fork generation: a forked child has another descriptor, on which every lock succeeds.
     born: u64,
@@ -66,7 +65,6 @@ impl LockFile {
         Ok(LockFile { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
     }
 
-    /// Whether it is still the common file of this directory, in the process that opened it.
     fn is_at(&self, directory: &Directory) -> Result<bool> {
         let facts = directory.beneath().facts(NAME)?;
         let is_same = facts.is_some_and(|facts| (facts.st_dev, facts.st_ino) == self.node);

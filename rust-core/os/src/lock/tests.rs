@@ -24,7 +24,6 @@ fn kept_file_is_used_again_while_it_is_the_common_one_and_nothing_waited() {
     let third = kept.take(&directory, "a", &mut waiting).unwrap();
     assert!(!Arc::ptr_eq(third.file(), &file));
     drop(third);
-    // The common file was removed, and other processes lock the new one.
     std::fs::remove_file(folder.path().join(NAME)).unwrap();
     let other = try_lock(&directory, "a").unwrap().unwrap();
     assert_eq!(kept.take(&directory, "a", &mut at_once).unwrap_err().kind(), ErrorKind::Stalled);
@@ -42,7 +41,6 @@ fn claim_waits_for_sweep_and_not_for_owner() {
     let waits = std::thread::scope(|scope| {
         let claims = scope.spawn(|| {
             begun.send(()).unwrap();
-            // `claim` does not wait for a lock that is held longer than a sweep: then try again.
             std::iter::from_fn(|| Some(claim(&directory, "a").unwrap())).flatten().next()
         });
         sweeps.recv().unwrap();
@@ -78,7 +76,6 @@ fn own_lock_has_one_holder_under_contention() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
         let directory = Directory::existing(folder.path()).unwrap();
-        // A member of the group can hold every byte of the common file.
         let hostile = Arc::new(open(&directory).unwrap());
         let _hostile =
             (round % 2 == 0).then(|| record_lock::try_take(&hostile, Span::WRITE).unwrap().unwrap());

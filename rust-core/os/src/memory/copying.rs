@@ -56,7 +56,6 @@ unsafe fn copy_long(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-/// Whether the processor is AMD's, or a licensee's, and has the instructions of the loop.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn has_slow_movsb() -> bool {
     let maker = std::arch::x86_64::__cpuid(0);
@@ -137,7 +136,6 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
-        /// The bytes of a cache line, which is written whole.
         const LINE: usize = 64;
         assert_eq!(from.len(), to.len(), "a copy to memory of another length");
         let head = to.as_ptr().align_offset(LINE).min(to.len());
@@ -172,7 +170,6 @@ mod tests {
 
     type Way = fn(&[u8], &mut [u8]);
 
-    /// A copy in the loop, also in debug builds.
     fn in_a_loop(from: &[u8], to: &mut [u8]) {
         assert_eq!(from.len(), to.len());
         #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -184,7 +181,6 @@ mod tests {
         copy(from, to);
     }
 
-    /// Each way copies exactly, for each length around the steps and for various places.
     #[test]
     fn copies_are_exact_at_every_length_and_offset() {
         let from: Vec<u8> = (0..9000_u32).map(|i| (i * 7 + i / 256) as u8).collect();

@@ -58,7 +58,6 @@ impl MemoryFile {
         let file = descriptor::memory_file("forged").doing("making a memory file (memfd_create)")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
         let access = Access::Write;
-        // The kernel maps whole pages.
         let mapping = Mapping::map(file.as_fd(), bytes.max(super::LEAST), access, Children::Without)?;
         if lacks_last_page {
             let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
@@ -104,7 +103,6 @@ impl MemoryFile {
 
     /// Stores these words from offset `at` on, a multiple of 8.
     pub fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
-        // One check for all of them.
         for (place, word) in self.mapping.words(at, N).iter().zip(words) {
             place.store(word, Ordering::Relaxed);
         }
@@ -163,7 +161,6 @@ impl MemoryFile {
         prefix: [u64; N],
         from: &[u8],
     ) -> &AtomicU64 {
-        // One check for all of them.
         let words = self.mapping.words(at, (size / 8).saturating_add(1));
         let [place, content @ .., behind] = words else { unreachable!("a record without a word") };
         let content = content.first_chunk::<N>().filter(|_| from.len() <= size.saturating_sub(8 + 8 * N));

@@ -59,7 +59,6 @@ impl PeerMemory {
 
     /// Loads `N` words from offset `at` on, a multiple of 8.
     pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
-        // One check for all.
         let mut words = [0; N];
         for (word, place) in words.iter_mut().zip(self.mapping.words(at, N)) {
             *word = place.load(Ordering::Relaxed);
@@ -89,7 +88,6 @@ impl PeerMemory {
     /// Loads the word at `at`, a multiple of 8, and copies the bytes after it, which the peer has finished.
     #[inline]
     pub fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
-        // One check for both.
         let words = self.mapping.words(at, into.len().wrapping_add(15) / 8);
         // SAFETY: the bytes after the word were checked to be inside the mapping; the rest is as for `copy_out`.
         unsafe {

@@ -24,7 +24,6 @@ pub struct PeerFile {
     examined: Examined,
 }
 
-/// How far the pages of a file are known to exist.
 #[derive(Clone, Copy, Debug, Default)]
 struct Examined {
     /// Whether the file is sealed; checked before everything else.
@@ -57,7 +56,6 @@ impl PeerFile {
         self.examined.advance(self.fd.as_fd(), PeerFile::SLICE)
     }
 
-    /// Examines the rest of a file whose size is between the two limits; returns the size.
     pub(super) fn examine_all(&self, min: usize, max: usize) -> Result<usize> {
         examine_rest(self.fd.as_fd(), self.examined, min, max)
     }
@@ -82,7 +80,6 @@ fn examine_rest(fd: BorrowedFd<'_>, mut examined: Examined, min: usize, max: usi
 }
 
 impl Examined {
-    /// Checks the seals and the file system, which must be tmpfs.
     fn check_seals(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
         if self.sealed {
             return Ok(());
@@ -103,7 +100,6 @@ impl Examined {
         Ok(())
     }
 
-    /// Examines at most so many bytes more; returns whether those were the rest.
     fn advance(&mut self, fd: BorrowedFd<'_>, most: u64) -> Result<bool> {
         self.check_seals(fd)?;
         let size = size_of(fd)?;

@@ -79,9 +79,6 @@ fn foreign_descriptor_is_refused_with_its_kind() {
     assert_eq!(refused(socket.as_fd()).kind(), ErrorKind::Malformed);
 }
 
-/// A sealed file whose missing pages are balanced by pages after its end.
-///
-/// Only the first of `pages` exists; the total is that of a file without holes.
 fn balanced(pages: usize) -> OwnedFd {
     let file = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     let (length, page) = (pages as u64 * 4096, 4096);
@@ -119,7 +116,6 @@ fn long_file_is_examined_in_slices() {
     let steps: Vec<bool> = (0..3).map(|_| sent.examine().unwrap()).collect();
     assert_eq!(steps, [false, false, true]);
     assert_eq!(PeerMemory::open(&sent, 4096, length).unwrap().length(), length);
-    // A hole in a later slice is found with that slice.
     let mut holed: PeerFile = balanced(length / 4096).into();
     assert!(holed.examine().is_err_and(|e| e.kind() == ErrorKind::Malformed));
 }

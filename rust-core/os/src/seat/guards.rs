@@ -49,7 +49,6 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
 /// Permit and value, outside the gate.
 pub struct Lease<'a, T, G> {
     pub(super) seat: &'a Seat<T, G>,
-    /// The seat names the thread that created the guard.
     pub(super) no_send: PhantomData<*const ()>,
 }
 

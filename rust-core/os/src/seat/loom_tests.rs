@@ -20,14 +20,12 @@ fn seat_of(value: u64) -> SharedSeat {
     SharedSeat::new(Seat::new(value, Arc::new(Mutex::new(()))))
 }
 
-/// Tries every interleaving, perhaps with a limit on preemptions.
 fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
     builder.check(run);
 }
 
-/// Asserts that the model fails without this step of the protocol.
 fn finds(step: ProtocolStep, run: impl Fn()) {
     LEFT_OUT.set(Some(step));
     let found = catch_unwind(AssertUnwindSafe(run)).is_err();
@@ -42,7 +40,6 @@ fn take_in_turn(seat: &Seat<u64, ()>) -> Lease<'_, u64, ()> {
     })
 }
 
-/// A wait without a deadline, a tick or a callback.
 struct Parked;
 
 impl InLine for Parked {
@@ -84,7 +81,6 @@ impl InLine for GivesUp {
         if self.sleeps == 1 {
             sync::park();
         }
-        // It wakes at its deadline, and so takes nothing.
         Err(Error::new(ErrorKind::Timeout, "the deadline has passed"))
     }
 
@@ -98,13 +94,11 @@ fn started(seat: &SharedSeat, run: impl FnOnce(&Seat<u64, ()>) + 'static) -> thr
     thread::spawn(move || run(&seat))
 }
 
-/// Asserts that no thread has the seat, no bit of a waiter is set, and every thread has counted.
 fn ends_with<G>(seat: &Seat<u64, G>, count: u64) {
     let value = seat.try_take().expect("no thread has or awaits the seat");
     assert_eq!(*value, count);
 }
 
-/// Calls that acquire the seat concurrently: each has its turn.
 fn calls(preemptions: Option<usize>, others: u64) {
     model(preemptions, move || {
         let seat = seat_of(0);
@@ -131,7 +125,6 @@ fn call_and_borrower() {
     });
 }
 
-/// [`call_and_borrower`], and another call that waits for its turn.
 fn two_calls_and_borrower() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -155,7 +148,6 @@ fn one_gives_up() {
             if let Ok(Some(permit)) = seat.acquire_by(&mut GivesUp { sleeps: 0 }, |_| false) {
                 *permit.take() += 1;
             } else {
-                // Counts as well, without the permit's turn.
                 *take_in_turn(seat) += 1;
             }
         });
@@ -167,7 +159,6 @@ fn one_gives_up() {
     });
 }
 
-/// A thread waits for the end of a call: no call has the permit, or the descriptor is signalled.
 fn end_of_a_call() {
     model(None, || {
         let seat = seat_of(0);
@@ -215,7 +206,6 @@ fn call_that_holds(beside: fn(&Seat<u64, ()>) -> bool) {
     });
 }
 
-/// Holds `seat` and counts twice, outside the gate and under it. Returns whether it could.
 fn hold_and_count(first: &Seat<u64, ()>, seat: &Seat<u64, ()>) -> bool {
     let held = {
         let entered = first.enter().expect("no other thread uses this seat");
@@ -223,7 +213,6 @@ fn hold_and_count(first: &Seat<u64, ()>, seat: &Seat<u64, ()>) -> bool {
     };
     let Some(mut held) = held else { return false };
     assert!(seat.is_acquired_here());
-    // The first change undoes itself; the count then says how many threads have had the seat.
     *held += 1;
     let mut ending = held.enter();
     *ending.parts().0 -= 1;
@@ -232,7 +221,6 @@ fn hold_and_count(first: &Seat<u64, ()>, seat: &Seat<u64, ()>) -> bool {
     true
 }
 
-/// A call that holds the seat, and a call that waits for it, or for the value.
 fn waits_for_a_call_that_holds(waits: fn(&Seat<u64, ()>)) {
     model(None, move || {
         let gate = Arc::new(Mutex::new(()));
@@ -244,7 +232,6 @@ fn waits_for_a_call_that_holds(waits: fn(&Seat<u64, ()>)) {
     });
 }
 
-/// A call holds the seat, a second call waits for it, and a third tries to take it.
 fn waits_beside_one_that_tries(tries: fn(&Seat<u64, ()>) -> bool) {
     model(Some(2), move || {
         let gate = Arc::new(Mutex::new(()));
@@ -260,7 +247,6 @@ fn waits_beside_one_that_tries(tries: fn(&Seat<u64, ()>) -> bool) {
     });
 }
 
-/// A thread waits for the end of a call that holds the seat.
 fn end_of_a_call_that_holds() {
     model(None, || {
         let gate = Arc::new(Mutex::new(()));
@@ -317,7 +303,6 @@ fn leader_and_follower(stays: bool) {
     });
 }
 
-/// A thread leaves work to the call with the value, which does it once, when it gives the value back.
 fn left_to_the_call() {
     model(None, || {
         let seat: Arc<Seat<u64, u64>> = Arc::new(Seat::new(0, Arc::new(Mutex::new(0))));
@@ -383,7 +368,6 @@ fn call_that_steps_aside() {
     });
 }
 
-/// A call in line runs a callback, which waits for a later call.
 fn call_in_line_that_calls_back() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -393,7 +377,6 @@ fn call_in_line_that_calls_back() {
             let mut wait = CallsBack(Some(behind));
             let permit = seat.acquire_by(&mut wait, |_| false).unwrap();
             *permit.expect("it is never done").take() += 1;
-            // It may have come to the seat without a callback.
             wait.call_back().unwrap();
         });
         drop(leads);
@@ -415,7 +398,6 @@ fn mutants_of_stepping_aside_are_found() {
     finds(ProtocolStep::PassAway, call_in_line_that_calls_back);
 }
 
-/// The other thread's possible steps, and whether it counted.
 const BESIDE: [fn(&Seat<u64, ()>) -> bool; 3] = [
     |seat| seat.enter().map(|mut entered| *entered.parts().0 += 1).is_some(),
     |seat| seat.try_take().map(|mut taken| *taken += 1).is_some(),

@@ -47,7 +47,6 @@ pub fn this_thread() -> u64 {
 
 #[cfg(debug_assertions)]
 std::thread_local! {
-    /// How often this thread has taken a lock or exchanged a word that other threads may, for tests.
     static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
@@ -141,7 +140,6 @@ pub const fn left_out(_: ProtocolStep) -> bool {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// The step that the mutant on this system thread omits; all threads of a model run on one.
     pub static LEFT_OUT: std::cell::Cell<Option<ProtocolStep>> = const { std::cell::Cell::new(None) };
 }
 

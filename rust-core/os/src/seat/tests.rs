@@ -25,7 +25,6 @@ fn take_in_turn<T>(seat: &Seat<T, ()>) -> Lease<'_, T, ()> {
     seat.try_take().unwrap_or_else(|| seat.acquire(&mut patiently(PATIENCE)).unwrap().take())
 }
 
-/// Callers and borrowers count in two steps, so interleaving would show.
 #[test]
 fn seat_has_one_holder_at_a_time_and_loses_no_waiter() {
     const EACH: u64 = 2000;
@@ -44,7 +43,6 @@ fn seat_has_one_holder_at_a_time_and_loses_no_waiter() {
                     let mut taken = take_in_turn(seat);
                     step(&mut taken);
                     if (turn + caller) % 3 == 0 {
-                        // A call that waits in between releases the value and keeps the permit.
                         let (permit, value) = taken.split();
                         drop(value);
                         assert!(seat.is_acquired_here());
@@ -219,7 +217,6 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
         ending.end();
     });
     assert_eq!(*one.try_take().expect("no thread has it any more"), 3);
-    // Dropped, or continued and dropped.
     drop(hold().unwrap().enter().go_on());
     assert!(one.enter().is_some());
     let held = one.enter().unwrap().hold();
@@ -228,7 +225,6 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
     assert!(one.try_take().is_some());
 }
 
-/// A thread leaves the line when its condition is true, and the next one has the permit.
 #[test]
 fn waiter_leaves_the_line_when_it_is_done() {
     let seat = Seat::new((), Arc::new(Mutex::new(None::<thread::Thread>)));

@@ -38,7 +38,6 @@ impl Machine {
         });
     }
 
-    /// Time passes before and after the value is taken.
     fn read<T>(value: impl FnOnce(Machine) -> T) -> T {
         let Machine { reading, interruption, .. } = MACHINE.get();
         Machine::pass(reading);
@@ -63,7 +62,6 @@ const CLOCKS: Clocks = Clocks {
     },
 };
 
-/// The time by this reading, or by a new one; and whether the clock was read.
 fn time(reading: &mut Reading) -> (i64, bool) {
     let by_counter = (reading.valid != 0).then(|| reading.at((CLOCKS.cycles)())).flatten();
     by_counter.map_or_else(|| (reading.renew(CLOCKS), true), |now| (now, false))
@@ -86,7 +84,6 @@ enum Event {
     Pass(u32),
     Interrupt(u32),
     Set(i64),
-    /// Suspended for this long; the counter continues, or stands still.
     Suspend(u32, bool),
 }
 
@@ -112,7 +109,6 @@ proptest! {
     ) {
         machine(rate);
         let mut reading = Reading::NONE;
-        // Until this steady time the reading may be from before a change.
         let mut changed = 0;
         for event in events {
             let until = MACHINE.get().steady + u128::from(Reading::VALID) * 1000 * 10;
@@ -154,9 +150,7 @@ fn clock_is_read_once_a_millisecond() {
             })
             .count()
     };
-    // The rate is measured twice, for 20 ms.
     (0..6).for_each(|_| _ = count());
-    // 100,000 times 105 ns.
     let read = count();
     assert!((8..=12).contains(&read), "{read}");
 }
