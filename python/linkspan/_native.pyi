@@ -1,12 +1,14 @@
 """The types of the native module; a test compares names and signatures with the module."""
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Sequence, ValuesView
+from io import BufferedIOBase, TextIOWrapper
 from os import PathLike
-from typing import Any, NoReturn, Self, SupportsIndex, TypeAlias, TypeVar, Unpack, final
+from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypeVar, Unpack, final, overload
 
 from typing_extensions import Buffer
 
 from .event import Event
+from .files import FileOptions, TextOptions
 from .options import Options, Seconds, ServiceOptions
 from .timestamp import Timestamp
 from .words import Command, Outcome, State
@@ -285,6 +287,10 @@ class Channel:
     ) -> None: ...
     def events(self) -> list[Event]: ...
     def stats(self) -> dict[str, Any]: ...
+    @overload
+    def makefile(self, mode: Literal["r", "w"], **how: Unpack[TextOptions]) -> TextIOWrapper: ...
+    @overload
+    def makefile(self, mode: Literal["rb", "wb"] = "rb", **how: Unpack[FileOptions]) -> BufferedIOBase: ...
     def fileno(self) -> int: ...
     def flush(self, *, timeout: Seconds = ..., on_wait: _OnWait | None = None) -> None: ...
     def close(self, *, timeout: Seconds = ...) -> None: ...

@@ -314,6 +314,21 @@ impl Channel {
         object(&self.link.stats(), Builder::copying(py))
     }
 
+    /// Returns a file that reads (`rb`, `r`) or writes (`wb`, `w`) a stream of bytes over this channel.
+    ///
+    /// `close` of the writer is the end of the stream for the reader. A writer that dies, or leaves its `with` block by an
+    /// exception, makes the reader's next call fail with `Disconnected`. A call waits for `timeout`, as `recv` and `send` do.
+    /// A read or a write that fails with `Timeout` has lost nothing, and can be repeated; the modes for text refuse that.
+    /// `fileno()` gives a pipe, for `subprocess`.
+    #[pyo3(signature = (mode="rb", **how))]
+    fn makefile<'py>(
+        slf: Bound<'py, Self>,
+        mode: &str,
+        how: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("linkspan.files")?.getattr("makefile")?.call((slf, mode), how)
+    }
+
     /// Returns a file descriptor for event loops, readable if `recv` would not wait.
     fn fileno(&self, py: Python<'_>) -> Outcome<i32> {
         Ok(py.detach(|| self.link.fileno())?)
