@@ -316,9 +316,9 @@ impl Channel {
 
     /// Returns a file that reads (`rb`, `r`) or writes (`wb`, `w`) a stream of bytes over this channel.
     ///
-    /// `close` of the writer is the end of the stream for the reader. A writer that dies, or leaves its `with` block by an
-    /// exception, makes the reader's next call fail with `Disconnected`. A call waits for `timeout`, as `recv` and `send` do.
-    /// A read or a write that fails with `Timeout` has lost nothing, and can be repeated; the modes for text refuse that.
+    /// `close` of the writer is the end of the stream for the reader. If the writer dies, or leaves its `with` block
+    /// by an exception, the next call of the reader fails with `Disconnected`. A call waits for `timeout`, as `recv`
+    /// and `send` do. A call that fails with `Timeout` has lost nothing and can be repeated, except with text.
     /// `fileno()` gives a pipe, for `subprocess`.
     #[pyo3(signature = (mode="rb", **how))]
     fn makefile<'py>(

@@ -1,4 +1,4 @@
-//! A journal that repeats the journal of another machine (decision 56).
+//! A journal that repeats the journal of another machine.
 //!
 //! Each record keeps its number, time, source and incarnation, and segments begin with equal numbers. The
 //! file `.origin` has the machine and the identity of the original journal. It keeps publishers of this

@@ -165,7 +165,7 @@ impl Broadcast {
     /// Wakes all threads that sleep in the futex on the ring's wake word.
     ///
     /// A hostile subscriber can slow the kernel's walk with many sleeping threads. If far more threads woke than there
-    /// are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in poll (decision 20).
+    /// are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in poll.
     fn wake_futex(&mut self, subscribers: u32) {
         /// Threads of just removed subscribers that may wake in addition.
         const SLACK: u32 = 64;

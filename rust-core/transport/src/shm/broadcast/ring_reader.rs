@@ -48,7 +48,8 @@ pub struct RingReader<P> {
     sequence: Option<u64>,
     /// The numbers up to this one may come once more: this side read them in an earlier ring.
     before: u64,
-    /// The number of the last message, if that was in slots: the publisher may write it again for readers without slots.
+    /// The number of the last message, if it was in slots. The publisher may write it again for readers without
+    /// slots.
     rewritable: Option<u64>,
 }
 

@@ -129,7 +129,7 @@ impl ShmTx {
     /// Checks a peer that its park word shows as sleeping.
     ///
     /// A peer in the futex stage with traffic during the last [`SHORT`] has just fallen asleep: asking the kernel would
-    /// cost more than waking it. The peer claims these times; a false one harms only the peer (decision 20).
+    /// cost more than waking it. The peer claims these times; a false one harms only the peer.
     #[cold]
     fn check_parked(&mut self, park: u64, now: i64) -> Result<()> {
         /// If the peer died in that sleep, the kernel is asked before the second frame from here.
