@@ -1,8 +1,7 @@
 //! The queue of admitted links that wait for `accept`.
 //!
-//! The acceptor's thread pushes, the program's threads pop. The eventfd is readable exactly while the queue holds a
-//! link or an error, for use with `poll`. Signals and drains happen under the lock of `links`, so that a drain cannot
-//! swallow the wake-up of a new link.
+//! The eventfd is readable exactly while the queue holds a link or an error. Signals and drains happen under the lock
+//! of `links`, so that a drain cannot swallow the wake-up of a new link.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -15,22 +14,18 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 
-/// Links in the order of their admission, or other connected objects.
 pub struct AcceptQueue<L = Link> {
     links: Mutex<VecDeque<L>>,
-    /// Whether `links` has some. Written under its lock; a server reads it before every request without the lock.
+    /// Written under the lock of `links`; a server reads it before every request without the lock.
     has_links: AtomicBool,
     waker: EventFd,
-    /// Set once, when the acceptor closes.
     closed: AtomicBool,
-    /// Why the acceptor has ended the listener.
     failure: OnceLock<Error>,
     /// Why a channel's single peer was refused, until the program has taken the error.
     refusal: Mutex<Option<Error>>,
 }
 
 impl<L> AcceptQueue<L> {
-    /// Returns an empty queue; `OutOfMemory` if the process has no descriptor for its eventfd.
     pub fn new() -> Result<AcceptQueue<L>> {
         Ok(AcceptQueue {
             links: Mutex::default(),
@@ -114,10 +109,6 @@ impl<L> AcceptQueue<L> {
         }
     }
 
-    /// Waits for the next link.
-    ///
-    /// # Errors
-    /// `InvalidState` once the queue is closed; `Timeout` or `Cancelled` as of `waiting`.
     pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<L> {
         loop {
             if self.closed.load(Ordering::Acquire) {

@@ -38,7 +38,6 @@ pub struct ChannelAcceptor {
     pub queue: Arc<AcceptQueue>,
     /// The bound endpoint, with the port that the kernel chose for port 0.
     pub endpoint: Endpoint,
-    /// Set once, by the object that owns the acceptor.
     logs: Arc<OwnerLogs>,
     /// The lock of a connectionless name, or the owner record of a name without a hello.
     ///
@@ -51,8 +50,8 @@ pub struct ChannelAcceptor {
 impl ChannelAcceptor {
     /// Binds an endpoint.
     ///
-    /// With `single_peer`, it admits one peer at a time, for a channel made by `open`, and uses that session.
-    /// Otherwise each peer has its own session, which a registry keeps while the peer is disconnected.
+    /// With `single_peer`, it admits one peer at a time, with that session (a channel made by `open`). Otherwise a
+    /// registry keeps each peer's session while the peer is disconnected.
     ///
     /// # Errors
     /// `AddressInUse` if another program holds the name; `Unsupported` if the transport cannot fulfil the options;
@@ -110,19 +109,16 @@ impl ChannelAcceptor {
         Ok(acceptor)
     }
 
-    /// Removes the name, drops unaccepted links, and wakes threads that wait for one.
     pub fn close(&self) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.queue.close();
     }
 
-    /// Sets the log for lost messages of disconnected clients.
     pub fn report_losses_to(&self, event_log: &Arc<EventLog>) {
         let _ = self.logs.losses.set(event_log.clone());
     }
 
-    /// Sets the log for losses and for the counters in answers to listings.
     pub fn answer_with(&self, event_log: &Arc<EventLog>) {
         // An acceptor belongs to one object, so a second call would set the same log.
         let _ = self.logs.counters.set(event_log.clone());
@@ -153,7 +149,7 @@ pub fn bind(
     drive::link(|| driver.listen(endpoint, &request))
 }
 
-/// Requests the listening socket from a process that shares the name; none if that process is ending.
+/// Requests the listening socket from a process that shares the name; none if it is ending.
 ///
 /// Waits at most 5 s, and at most as long as the options allow.
 fn request_listening_socket(place: &Place, pattern: Pattern, options: &Options) -> Result<Option<OwnedFd>> {
@@ -169,8 +165,6 @@ fn request_listening_socket(place: &Place, pattern: Pattern, options: &Options) 
     Ok(reply.descriptors.pop())
 }
 
-/// Returns the options of a connectionless transport.
-///
 /// Without a hello, each written frame or file carries this source and session.
 pub fn connect_options(options: &Options, pattern: Pattern) -> Result<ConnectOptions> {
     let hello = Hello::new(pattern, options.client_id.clone(), options.max_message_size)?;

@@ -1,12 +1,12 @@
-//! Decides who may connect to a channel, listener or server, and with which session.
+//! Admits callers to a channel, listener or server, and finds their sessions.
 //!
-//! The process's acceptor thread (`transport::acceptor`) calls the [`HandshakeHandler`] here in this order:
-//! `check_user` before it reads a byte, `check_hello` before it takes the peer's descriptors, then `answer`. None of
-//! them waits or runs the program's code, because that thread serves every listener of the process.
+//! The process's acceptor thread (`transport::acceptor`) calls `check_user` before it reads a byte, `check_hello`
+//! before it takes the peer's descriptors, then `answer`. No step waits or runs the program's code, because that
+//! thread serves every listener of the process.
 //!
-//! `answer` compares patterns and schemas, and refuses with `Full` or `AddressInUse` without room. It finds the
-//! session of the single peer, or of the client's last connection in the [`SessionRegistry`]. The closure `admitted`
-//! queues the link after the answer was sent, because nothing may precede the answer on the socket.
+//! `answer` refuses with `Full` or `AddressInUse` without room. It finds the session of the single peer, or of the
+//! client's last connection in the [`SessionRegistry`]. The closure `admitted` queues the link after the answer was
+//! sent, because nothing may precede the answer on the socket.
 //!
 //! A hello with `ask` is a query from a listing, or from a process that wants to share the name. Its answer has
 //! counters and admits no peer.
@@ -35,16 +35,14 @@ use crate::transport::acceptor::{HandshakeAnswer, HandshakeHandler, IncomingHand
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 
-/// The logs of the object that owns a name; empty until it exists.
+/// Empty until the object that owns the name exists.
 #[derive(Default)]
 pub struct OwnerLogs {
-    /// The counters that a listing shows.
     pub counters: OnceLock<Arc<EventLog>>,
     /// For lost messages of disconnected clients, and for schema mismatches.
     pub losses: OnceLock<Arc<EventLog>>,
 }
 
-/// The handshakes of one name.
 pub struct ListenerHandler {
     endpoint: Endpoint,
     pattern: Pattern,
@@ -52,9 +50,8 @@ pub struct ListenerHandler {
     queue: Arc<AcceptQueue>,
     logs: Arc<OwnerLogs>,
     single_peer: Option<SinglePeer>,
-    /// The sessions of all other peers.
     session_registry: Arc<SessionRegistry>,
-    /// Numbers the messages of a single peer without a hello, across its connections.
+    /// Continues across connections of a single peer without a hello.
     numbers: Arc<AtomicU64>,
     /// The listening socket, if other processes may share it (option `shared`).
     shared_socket: Option<Arc<Guarded>>,
@@ -92,7 +89,6 @@ impl ListenerHandler {
         }
     }
 
-    /// Returns the counters in the answer to a query.
     fn state(&self) -> Map {
         let mut state = described(&self.options);
         state.insert("waiting".into(), (self.queue.len() as u64).into());
@@ -112,9 +108,7 @@ impl ListenerHandler {
         state
     }
 
-    /// Reports to the program that a peer found a schema mismatch.
-    ///
-    /// Peers compare schemas themselves (`schema_negotiation`), and send the result with a query.
+    /// Reports to the program that a peer found a schema mismatch, which its query contains.
     fn report_mismatch(&self, peer_hello: &Hello, handshake: &IncomingHandshake) {
         let owner = owner_of(&handshake.stream, handshake.credentials.as_ref());
         let source = qualify(&owner, peer_hello.source());
@@ -130,7 +124,6 @@ impl ListenerHandler {
         }
     }
 
-    /// Returns a copy of the listening socket for another process of this user.
     fn socket_for(&self, credentials: Option<&Credentials>) -> Result<OwnedFd> {
         let is_same_user = credentials.is_some_and(|peer| peer.uid == rustix::process::geteuid().as_raw());
         match &self.shared_socket {
@@ -161,8 +154,8 @@ impl ListenerHandler {
 
     /// Fails with `AddressInUse` if the single peer is connected.
     ///
-    /// A newcomer with that peer's identity and session is the same peer. It noticed the broken connection first, so
-    /// this shuts the old connection down.
+    /// A newcomer with its identity and session is that peer, which noticed a broken connection first. This shuts the
+    /// old connection down.
     fn check_unoccupied(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         let Some(single_peer) = &self.single_peer else { return Ok(()) };
         let guard = single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
@@ -174,7 +167,6 @@ impl ListenerHandler {
         Err(Error::new(ErrorKind::AddressInUse, "this channel has its peer; it takes one"))
     }
 
-    /// Answers a query with counters, the schema or the listening socket, as requested.
     fn answer_query(&self, peer_hello: &Hello, handshake: &IncomingHandshake) -> Result<HandshakeAnswer> {
         let mut hello =
             Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
@@ -190,7 +182,7 @@ impl ListenerHandler {
 
     /// Returns the function that runs at the end of this client's link.
     ///
-    /// It moves the session to the disconnected clients, and reports messages that this loses.
+    /// It moves the session to the disconnected clients, and reports lost messages.
     fn on_disconnect(&self, identity: &Identity) -> OnDisconnect {
         let registry = Arc::downgrade(&self.session_registry);
         let (identity, logs) = (identity.clone(), self.logs.clone());
@@ -293,15 +285,10 @@ impl HandshakeHandler for ListenerHandler {
         self.options.framing == Framing::Linkspan
     }
 
-    /// Delays accepting, so that an idle process accepts a new client before a busy one.
-    ///
-    /// Processes with a common name share its socket. The delay grows with the number of clients and during a
-    /// request.
+    /// Delays accepting at a shared socket. An idle process thus accepts a new client before a busy one.
     fn accept_delay(&self) -> Option<Duration> {
         const PER_CLIENT: Duration = Duration::from_micros(250);
-        /// Further clients add no delay.
         const MAX_CLIENTS: u64 = 8;
-        /// While the program handles a request.
         const BUSY: Duration = Duration::from_millis(3);
         self.shared_socket.as_ref()?;
         let (present, busy) = match self.logs.counters.get() {
@@ -350,7 +337,6 @@ pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Re
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Returns the options' part of an answer to a query.
 pub fn described(options: &Options) -> Map {
     let mut state = Map::new();
     state.insert("encoding".into(), options.encoding().name().into());

@@ -1,9 +1,8 @@
 //! Connecting: an attempt sends a hello, and takes the answer when its descriptor is readable.
 //!
-//! A silent listener takes no time beyond that of the call itself. The attempt stays pending for later calls.
+//! A silent listener does not prolong a call. The attempt stays pending for later calls.
 //!
-//! Each query of a schema comparison is also such a hello. Each answer restarts the comparison from its beginning,
-//! until an answer is missing.
+//! Each query of a schema comparison is also such a hello. Each answer restarts the comparison from its beginning.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -17,8 +16,6 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::hello::{AnsweredCall, Asked, Call, MIN_ANSWER_TIME};
 
-/// The listener's time to answer in all.
-///
 /// Acceptors answer within microseconds, but a stopped process may continue.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
@@ -28,15 +25,15 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// The most queries about the schemas of one listener: more than the parts of the longest schema.
 const MAX_QUERIES: usize = 64;
 
-/// An attempt without an answer yet. `T` is the state that the object made for its hello.
+/// An attempt without an answer yet. `T` is the object's state for its hello.
 pub struct Pending<T> {
     asked: Asked,
     /// None during a query.
     own: Option<T>,
     comparison: Option<Comparison>,
-    /// The mismatch is the outcome after the listener has answered its report.
+    /// The outcome, after the listener has answered its report.
     mismatch: Option<Box<MismatchReport>>,
-    /// The count of answered hellos that had another schema.
+    /// Answered hellos with another schema.
     compared: usize,
     began: Instant,
     ends: Deadline,
@@ -45,43 +42,35 @@ pub struct Pending<T> {
 enum Next {
     Query(Hello),
     Fits,
-    /// The schemas do not fit; the hello reports it to the listener.
+    /// With the hello that reports it to the listener.
     Mismatch(Error, Option<Hello>),
 }
 
-/// The listener's hello, and its answers to queries about its schemas.
 struct Comparison {
     peer_hello: Hello,
     answers: Vec<Hello>,
 }
 
-/// The state of an attempt.
 #[allow(clippy::large_enum_variant, reason = "one a connection, and taken apart at once")]
 pub enum Progress<T> {
-    /// The listener has admitted this side.
     Connected(AnsweredCall, Hello, T),
     Pending(Pending<T>),
 }
 
 impl<T> Pending<T> {
-    /// Returns the descriptor that is readable once the listener may have answered.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.asked.descriptor()
     }
 
-    /// Returns when a silent listener is late.
     pub fn late(&self) -> Deadline {
         Deadline::after(MIN_ANSWER_TIME.saturating_sub(self.began.elapsed()))
     }
 
-    /// Returns the error of a silent listener.
     pub fn stalled(&self) -> Error {
         self.mismatch.as_ref().map_or_else(|| self.asked.stalled(), |report| report.error.clone())
     }
 
     /// Returns the error of a call that ran out of time; `over` while the listener is not late.
-    ///
-    /// A call that does not wait learns that the answer is pending.
     pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
         let had_its_time = self.began.elapsed() >= MIN_ANSWER_TIME;
         if had_its_time || !(waiting.is_none() || self.asked.is_reached()) {
@@ -109,13 +98,11 @@ impl<T> Attempt<T> {
         std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), pending)
     }
 
-    /// Ends the attempt, so that the listener sees the end of the connection.
     pub fn give_up(&self) {
         drop(self.replace(None));
     }
 }
 
-/// A listener that has admitted this side, both hellos, and this side's state for the hello.
 pub struct Admitted<T> {
     pub called: AnsweredCall,
     pub peer_hello: Hello,
@@ -126,7 +113,7 @@ pub struct Admitted<T> {
 impl Dialler {
     /// Connects: continues the attempt of an earlier call or begins one, and others within the wait.
     ///
-    /// `hello` and `offer` make the content of each attempt. Returns none if one of `wakers` ended the wait.
+    /// Returns none if a waker ended the wait.
     ///
     /// # Errors
     /// `NotFound` if no program listened until the deadline; `Stalled` for a late listener; `Timeout` before it is
@@ -200,7 +187,7 @@ impl Dialler {
         connected.map_err(|error| error.on(self.endpoint()))
     }
 
-    /// Returns the error of a call whose time is over: of the pending attempt, or the `last` error.
+    /// Returns the error of a call without time: of the pending attempt, or the `last` error.
     pub fn without_outcome<T>(
         &self,
         under_way: Option<&Pending<T>>,
@@ -334,10 +321,7 @@ impl Dialling<'_> {
         }
     }
 
-    /// Reports a mismatch to the listener.
-    ///
-    /// # Errors
-    /// The mismatch, if the report cannot be sent now.
+    /// Reports a mismatch to the listener, or returns it if the report cannot be sent now.
     fn send_report(&self, report: Box<MismatchReport>) -> Result<(Asked, Box<MismatchReport>)> {
         match self.ask(&report.hello, &[]) {
             Ok(asked) => Ok((asked, report)),
@@ -415,7 +399,6 @@ mod tests {
     use crate::transport::stream::Stream;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Only guards against a hang.
     const SOON: Duration = Duration::from_secs(60);
 
     /// A listener that is busy for the first reports of a mismatch.

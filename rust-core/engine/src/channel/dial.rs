@@ -1,12 +1,12 @@
 //! The side that connects: calls a listener until it answers, and connects again after each broken link.
 //!
-//! An attempt has one of four outcomes: an answer, no listener, a busy listener, or none yet. No call waits for an
-//! answer beyond its own time. Later calls continue the pending attempt (`asking`). If no program listens, an inotify
-//! watch reports a name that appears in the runtime directory. Over TCP, a timer with growing intervals replaces the
-//! watch. The listener is tried once more after the watch is set up, so no appearance is missed.
+//! The outcome of an attempt is an answer, no listener, a busy listener, or nothing yet. No call waits for an answer
+//! beyond its own time. Later calls continue the pending attempt (`asking`). If no program listens, an inotify watch
+//! of the runtime directory reports the name; over TCP, a timer with growing intervals replaces it. The listener is
+//! tried once more after the watch is set up, so no appearance is missed.
 //!
-//! Only a [`Dialling`] calls a listener, and only [`Dialler::attempt`] makes one. Every attempt that ends without a
-//! connection leaves an event in the object's epoll set ([`Retry`]).
+//! Only a [`Dialling`] calls a listener, and only [`Dialler::attempt`] makes one. Every attempt without a connection
+//! leaves an event in the object's epoll set ([`Retry`]).
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,31 +31,29 @@ use crate::transport::kind::Naming;
 use crate::transport::place::{Listener, Place};
 use crate::transport::stream::Stream;
 
-/// The address to connect to, and the event that reports that another attempt may succeed.
 pub struct Dialler {
     endpoint: Endpoint,
     target: Box<dyn Target>,
     retry: Retry,
     /// When a listener without a hello was last reached.
     reached: Mutex<Option<Instant>>,
-    /// Which schemas of listeners fit; none if the program has none.
+    /// None without a schema.
     schema_negotiation: Option<SchemaNegotiation>,
-    /// Whether the last attempt met a listener that prolongs it. A call does not try such a listener again.
+    /// Whether the last attempt met a listener with ever new schemas. A call does not try it again.
     is_prolonged: AtomicBool,
     /// The report that the next attempt delivers to the listener.
     report: Mutex<Option<Box<MismatchReport>>>,
 }
 
-/// An attempt to connect: [`Dialler::attempt`].
 pub struct Dialling<'a>(&'a Dialler);
 
 /// The shortest time between two connections to a listener without a hello.
 const REACHED_AGAIN: Duration = Duration::from_millis(20);
-/// The most schema comparisons in one call. Processes that share a name may have different schemas.
+/// Bounded, because processes that share a name may have different schemas.
 pub const MAX_COMPARISONS: usize = 8;
 
 impl Dialler {
-    /// Returns a dialler that has not tried its endpoint. Its events come from `set`, under `token`.
+    /// Returns a dialler whose events come from `set`, under `token`.
     pub fn new(endpoint: &Endpoint, options: &Options, set: &Epoll, token: u64) -> Result<Dialler> {
         Dialler::with(endpoint, options, Retry::new(set, token)?)
     }
@@ -84,18 +82,17 @@ impl Dialler {
         })
     }
 
-    /// Makes one attempt to connect. It succeeds if `attempt` returns a connection.
     pub fn attempt<T>(&self, attempt: impl FnOnce(&Dialling<'_>) -> Result<Option<T>>) -> Result<Option<T>> {
         self.is_prolonged.store(false, Ordering::Relaxed);
         self.retry.attempt(Some(self.target.appears()), || attempt(&Dialling(self)))
     }
 
-    /// Returns whether another attempt of the same call may end in another way than this error.
+    /// Returns whether a call that got this error may try again.
     pub fn may_succeed_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::NotFound => true,
             ErrorKind::Stalled => !self.is_prolonged.load(Ordering::Relaxed),
-            // The outcome stays the same, but the listener gets the report.
+            // The next attempt fails also, but delivers the report.
             ErrorKind::SchemaMismatch => self.report().is_some(),
             _ => false,
         }
@@ -126,7 +123,7 @@ impl Dialler {
 
     /// Returns whether only polling finds a listener: over TCP without a record in the runtime directory.
     ///
-    /// `has_record`: the last connected listener has written such a record.
+    /// `has_record`: the last connected listener has written a record.
     pub fn is_polled(&self, has_record: bool) -> bool {
         match self.target.appears() {
             Appears::Polled(record) => record.is_none() || !has_record,
@@ -138,9 +135,9 @@ impl Dialler {
         &self.endpoint
     }
 
-    /// Notes beside the name that this process waits for a publisher, until the lock is dropped.
+    /// Marks the name: this process waits for a publisher, until the lock is dropped.
     ///
-    /// A publisher that closes waits for this process to connect.
+    /// A closing publisher waits for this process to connect.
     pub fn mark(&self) -> Option<Lock> {
         self.target.mark()
     }
@@ -189,7 +186,6 @@ impl Dialling<'_> {
         self.shown(self.0.not_found(&Waiting::at_once()))
     }
 
-    /// Returns the error of a listener that did not take the connection.
     pub fn busy(&self) -> Error {
         self.shown(busy())
     }
@@ -201,7 +197,7 @@ impl Dialling<'_> {
         self.shown(Error::new(ErrorKind::Stalled, text))
     }
 
-    /// Connects to a listener without a hello, once it exists; none if one of `wakers` ended the wait.
+    /// Connects to a listener without a hello, once it exists; none if a waker ended the wait.
     ///
     /// # Errors
     /// `NotFound` if no program listened until the deadline; `Stalled` if a listener was busy.
@@ -245,7 +241,6 @@ impl Dialling<'_> {
     }
 }
 
-/// Returns advice on how two programs can meet at this endpoint.
 pub fn same_place(endpoint: &Endpoint) -> &'static str {
     match endpoint.transport().naming() {
         Naming::Address => "see that both use the same port",

@@ -8,8 +8,8 @@
 //!
 //! A call whose message or room is ready takes only the session's lock.
 //!
-//! Senders take turns ([`Direction::take_in_turn`]), and so do calls that need the receiving direction (`ends/call`).
-//! A second thread that receives gets `InvalidState` at once.
+//! Senders take turns ([`Direction::take_in_turn`]). Calls take turns for the receiving direction (`ends/call`). A
+//! second thread that receives gets `InvalidState` at once.
 
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -43,7 +43,7 @@ impl<T> Direction<T> {
         Direction { seat: Seat::new(state, session_state.gate()), wanted: LazyWaker::default() }
     }
 
-    /// Acquires permit and state for a call of the program; ends a loan of the state.
+    /// Acquires permit and state for a call of the program, also from a borrowing thread.
     #[inline]
     pub fn take(&self, operation: Operation) -> Result<Lease<'_, T>> {
         match self.seat.try_take() {
@@ -54,7 +54,7 @@ impl<T> Direction<T> {
         }
     }
 
-    /// Takes the state with this permit; ends a loan of it.
+    /// Takes the state with this permit, also from a borrowing thread.
     #[cold]
     pub fn take_back<'a>(&'a self, permit: Permit<'a, T>) -> Lease<'a, T> {
         if !permit.is_borrowed() {
@@ -82,7 +82,7 @@ impl<T> Direction<T> {
         take_in_turn(&self.seat, operation.verb(), waiting)
     }
 
-    /// Takes the state after the library's use, whichever call has the permit.
+    /// Takes the state after the library's use, without the permit.
     pub fn borrow(&self) -> ValueGuard<'_, T> {
         drive::value(&self.seat)
     }

@@ -1,24 +1,20 @@
 //! The channel: two ends, messages both ways, requests and replies.
 //!
-//! A [`Channel`] joins its neighbour modules: `reconnector` makes links, `sending` and `receiving` use their halves,
-//! `session_state` numbers and acknowledges messages. This file and its modules decide the order of the steps: which
-//! lock or direction a call takes, when it leaves the fast path, and what an error means to the caller.
+//! A [`Channel`] joins its neighbour modules. These modules decide the order of the steps: which lock or direction a
+//! call takes, when it leaves the fast path, and what an error means to the caller.
 //!
 //! | subject | module |
 //! |---|---|
 //! | the parts of a channel, its checks and directions | here |
 //! | opening and closing a channel | `open`, `close` |
 //! | receiving, for every call; into memory of the program | `recv`, `recv_into` |
-//! | encoding a value; sending one message | `encode`, `send` |
-//! | several messages in one call | `batch` |
-//! | calls and replies | `call` |
-//! | the first turn of a call, and the place of its answer | `call_steps` |
+//! | encoding a value; sending one message or several | `encode`, `send`, `batch` |
+//! | calls: all turns, and the first turn with its answer's place | `call`, `call_steps` |
 //! | a request under way, which its drop withdraws | `pending_reply` |
 //! | several channels in lockstep | `paced` |
 //! | the rest of a frame whose sender has returned | `rest` |
-//! | the wait for the peer's consumption, also at the end | `linger` |
+//! | waits for the peer's consumption, and for room | `linger`, `room` |
 //! | event loops, and threads that serve many channels | `event_loop` |
-//! | the wait for room | `room` |
 //!
 //! Every public method first checks the process (a channel does not survive `fork`) and that the channel is open,
 //! then takes a direction.
@@ -103,13 +99,10 @@ pub struct Inner {
     role: Role,
     pub(crate) conn: OfProcess<Conn>,
     receiving: OfProcess<Direction<Receiving>>,
-    /// For `fileno`.
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the channel. No other process may use it.
     fork_generation: u64,
-    /// The thread that writes the rest of a frame whose sender has returned.
     rests: OfProcess<rest::Rests>,
-    /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
     /// The unconsumed messages that a failed `flush` has reported for good, and the next message's number.
     told: AtomicU64,

@@ -1,8 +1,7 @@
 //! The events and counters of an object, for its program.
 //!
-//! Every channel, server, publisher and subscriber has one [`EventLog`], which its threads and the acceptor share.
-//! Counters are relaxed atomics: each is correct, but two are not a snapshot. Events wait until the program reads
-//! them. The feature `log` also writes them to the log.
+//! The object's threads and the acceptor share its [`EventLog`]. Counters are relaxed atomics: each is correct, but
+//! two are not a snapshot. The feature `log` also writes events to the log.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -93,11 +92,9 @@ const KEPT: usize = 256;
 pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
     ends: Mutex<VecDeque<End>>,
-    /// Dropped since the last call that took this number.
     dropped_ends: AtomicU64,
-    /// The counters of threads and locks that count their own sent messages.
+    /// For threads and locks that count their own sent messages.
     senders: Mutex<Vec<Arc<AtomicU64>>>,
-    /// How often a peer connected.
     connected: AtomicU64,
     pub sent: AtomicU64,
     pub received: AtomicU64,
@@ -115,10 +112,8 @@ pub struct EventLog {
     pub bodies_without_slot: AtomicU64,
     /// Peers connected now, for objects with several.
     pub present: AtomicU64,
-    /// The last report of a schema mismatch, and the number of reports.
     mismatch: Mutex<Option<String>>,
     pub mismatches: AtomicU64,
-    /// Whether a server's program handles a request.
     pub busy: AtomicBool,
     #[cfg(feature = "log")]
     endpoint: String,
@@ -172,7 +167,6 @@ impl EventLog {
         ends.push_back(end);
     }
 
-    /// Returns the ends since the last call, oldest first.
     pub fn take_ends(&self) -> Vec<End> {
         if !self.born.is_here() {
             return Vec::new();
@@ -194,7 +188,7 @@ impl EventLog {
         self.push(EventKind::Lagged, missed, format!("{name}: {missed} messages missed"));
     }
 
-    /// Records an event of one of several names. [`EventLog::lagged_at`] records missed messages.
+    /// Records an event of a name. [`EventLog::lagged_at`] records missed messages.
     pub fn pass_on(&self, name: &str, event: Event) {
         match event.kind {
             EventKind::Lagged => return,
@@ -222,14 +216,13 @@ impl EventLog {
         self.push(EventKind::SchemaMismatch, 0, text);
     }
 
-    /// Adds the last mismatch to the state that listings show.
     pub fn add_mismatch(&self, state: &mut Map) {
         if let Some(text) = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             state.insert("mismatch".into(), text.into());
         }
     }
 
-    /// Counts messages for a peer that cannot return, and records those with a promise of delivery as lost.
+    /// Counts messages for a peer that cannot return. Records promised messages as lost.
     pub fn dropped_for_peer(&self, dropped: u64, messages: u64) {
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         if messages == 0 {
@@ -286,7 +279,6 @@ impl EventLog {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Returns a counter of sent messages for one of several threads or locks.
     pub fn add_sender(&self) -> Arc<AtomicU64> {
         let counter = Arc::default();
         self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counter));
@@ -312,7 +304,6 @@ impl EventLog {
         each.fold(self.sent.load(Ordering::Relaxed), u64::saturating_add)
     }
 
-    /// [`EventLog::count_exclusive`] for several messages.
     pub fn add_exclusive(&self, counter: &AtomicU64, count: u64) {
         counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
@@ -344,7 +335,6 @@ impl EventLog {
         }
     }
 
-    /// Returns the counters that every object has.
     pub fn stats(&self) -> Map {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         Map::from_iter([

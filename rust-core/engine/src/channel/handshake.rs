@@ -1,9 +1,9 @@
 //! The hello, which each side of a new connection sends first, and the refusal that may answer it.
 //!
-//! The connecting side sends its hello first. The listener answers with its own, or with an error frame before it
-//! closes. A hello is a frame whose body is a CBOR map; `docs/wire-format.md` lists the keys, and a test here
-//! compares its examples. Readers skip unknown keys, so later versions can add keys. `versions` has the lowest and
-//! highest protocol version of the sender. A reader with another version refuses with `VersionMismatch`.
+//! The listener answers the connecting side's hello with its own, or with an error frame before it closes. The body
+//! is a CBOR map; `docs/wire-format.md` lists the keys, and a test here compares its examples. Readers skip unknown
+//! keys, so later versions can add keys. A reader whose version is outside the sender's `versions` refuses with
+//! `VersionMismatch`.
 //!
 //! The sender is not trusted yet. Decoding is limited to 16 KiB, lists are cut, and texts lose characters that could
 //! imitate another peer. A hello with `ask` is a query: it is answered without a connection.
@@ -22,17 +22,15 @@ use crate::value::{Limits, Map, Value};
 /// The last message that a subscriber received; zeros if it only waited for the publisher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct After {
-    /// The publisher's session.
     pub session: u64,
-    /// The message's number in that session.
     pub number: u64,
 }
 
 impl After {
-    /// Returns the number after which the subscriber continues in this session of the publisher.
+    /// Returns the number before the next message for the subscriber in this session of the publisher.
     ///
-    /// This is its last number in an equal session, the number before `first` if it has met no publisher, and 0 (the
-    /// beginning) after a restart of the publisher.
+    /// This is its last number in an equal session. It is the number before `first` if it has met no publisher, and 0
+    /// (the beginning) after the publisher's restart.
     pub fn in_session(self, session: u64, first: u64) -> u64 {
         match self.session {
             last if last == session => self.number,
@@ -42,10 +40,9 @@ impl After {
     }
 }
 
-/// A part of a schema's canonical form, in the answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaPart {
-    /// Offset of the part in the canonical form, in bytes.
+    /// Offset in the canonical form, in bytes.
     pub at: u64,
     /// Bytes of the whole canonical form.
     pub size: u64,
@@ -55,7 +52,7 @@ pub struct SchemaPart {
 /// SHA-256 of a schema's canonical form.
 pub type Fingerprint = [u8; 32];
 
-/// The most fingerprints that are read from one hello; further ones are skipped.
+/// Further fingerprints of a hello are skipped.
 const SCHEMAS: usize = 16;
 
 /// The hello of one side. The public fields are the keys of the map; differing wire names are noted.
@@ -147,7 +144,7 @@ impl Hello {
 
     /// Returns the maximum message size in bytes of both sides, if both have slots for long arrays.
     ///
-    /// A hello of another machine came through a bridge, which relays no shared memory.
+    /// A bridge, which relays the hello of another machine, relays no shared memory.
     pub(crate) fn slots_with(&self, other: &Hello) -> Option<u64> {
         let both = self.slots > 0 && other.slots >= self.slots;
         (both && self.machine.is_none() && other.machine.is_none())
@@ -164,7 +161,7 @@ impl Hello {
         self.on_machine(name)
     }
 
-    /// Returns the `client_id` that identifies the sender. It is unique within its machine.
+    /// Returns the `client_id`, which is unique within its machine.
     pub(crate) fn stable_name(&self) -> Option<String> {
         self.client_id.clone().map(|name| self.on_machine(name))
     }
@@ -245,8 +242,7 @@ impl Hello {
     /// Reads a hello.
     ///
     /// # Errors
-    /// `VersionMismatch`, with both ranges, if the sender does not use this protocol version. `Malformed` and the
-    /// other errors of decoding for another body.
+    /// `VersionMismatch`, with both ranges, if the sender does not use this protocol version; errors of decoding.
     pub fn from_frame(hello: &Incoming) -> Result<Hello> {
         let value =
             codec::decode_shared(hello.body.whole(), hello.header.encoding, &Limits::for_message(16 << 10))?;
@@ -322,7 +318,7 @@ impl Hello {
     }
 }
 
-/// Reads a list of fingerprints, and keeps only the first ones.
+/// Keeps only the first fingerprints.
 fn fingerprints(all: Option<&Value>) -> Result<Vec<Fingerprint>> {
     let Some(all) = all else { return Ok(Vec::new()) };
     all.as_array()?.iter().take(SCHEMAS).map(fingerprint).collect()
@@ -343,7 +339,7 @@ fn cut(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// Reads a count. A count beyond `usize` is capped, because no side keeps that much.
+/// Reads a count. Caps it at `usize`, because no side keeps that much.
 fn number(value: &Value) -> Result<usize> {
     Ok(usize::try_from(value.as_u64()?).unwrap_or(usize::MAX))
 }
@@ -359,7 +355,7 @@ fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {
 /// Returns the error frame that refuses a caller.
 pub fn refusal(error: &Error) -> Vec<u8> {
     let value = Value::map([("code", Value::from(error.kind().code())), ("text", Value::from(error.text()))]);
-    // Encoding a number and a text cannot fail. An empty answer would close the connection.
+    // Encoding a number and a text cannot fail.
     to_frame(Kind::Error, &value).unwrap_or_default()
 }
 
@@ -400,9 +396,9 @@ pub fn title() -> String {
 /// Name prefixes of the interpreters that have a binding.
 const INTERPRETERS: [&str; 3] = ["python", "pypy", "php"];
 
-/// Returns the interpreter's script: the first argument that is not an option, or the module of `-m`.
+/// Returns the first argument that is not an option, or the module of `-m`.
 ///
-/// Returns none for code on the command line, and for an interactive interpreter.
+/// None for code on the command line, and for an interactive interpreter.
 fn script(arguments: &[u8]) -> Option<String> {
     let mut arguments = arguments.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy);
     loop {
@@ -428,7 +424,6 @@ fn plain_title(name: &str) -> String {
     if name.is_empty() { "process".into() } else { name }
 }
 
-/// [`plain_title`] for a machine's name of at most 64 characters.
 fn plain_machine(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(64).collect()
 }

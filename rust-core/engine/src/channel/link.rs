@@ -179,7 +179,7 @@ impl RxPart {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
     }
 
-    /// Sets which bodies stay in the peer's slots: of data, of requests unless whole, and of replies.
+    /// Sets which bodies stay in the peer's slots. Requests follow `data`, but are never whole.
     pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
         self.rx.view_bodies(data, replies);
     }

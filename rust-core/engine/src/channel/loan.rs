@@ -1,8 +1,8 @@
 //! Memory lent for the elements of an array or for opaque bytes: over shared memory, the receiver's slot.
 //!
-//! A program that writes into a loan and sends it saves the copy of a send. If no slot is free, the loan is ordinary
-//! memory, and sending copies it; the program is unchanged. An unfilled slot contains earlier bytes. Booleans have
-//! only two valid byte values, so they are never lent from shared memory.
+//! Writing into a loan saves the copy of a send. If no slot is free, the loan is ordinary memory, and sending copies
+//! it. An unfilled slot contains earlier bytes. Booleans have only two valid byte values, so they are never lent from
+//! shared memory.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -40,7 +40,6 @@ enum Storage {
 }
 
 impl Storage {
-    /// Lends `length` bytes from `lend` if they may be shared, otherwise memory of this process.
     fn new(
         length: u64,
         limit: u64,
@@ -94,10 +93,6 @@ pub struct LoanMemory {
 }
 
 impl LoanMemory {
-    /// Lends memory for an array of at most `limit` bytes, preferably from `lend`.
-    ///
-    /// # Errors
-    /// `TooLarge` above the limit or 15 dimensions; `OutOfMemory`.
     pub(crate) fn new(
         dtype: DType,
         shape: &[u64],
@@ -151,10 +146,6 @@ pub struct BytesLoan {
 }
 
 impl BytesLoan {
-    /// Lends memory for `length` bytes, preferably from `lend`.
-    ///
-    /// # Errors
-    /// `TooLarge` above `limit`; `OutOfMemory`.
     pub(crate) fn new(
         length: usize,
         limit: u64,

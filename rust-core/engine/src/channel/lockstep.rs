@@ -4,12 +4,12 @@
 //! from one input and asks another next. If only a call on the first input consumed the message, the program would
 //! wait without end.
 //!
-//! So a thread that asks any of its channels consumes the messages that it was given over all of them. It asks by a
-//! call that receives, by `fileno` and `poll`, or by its end. Other threads' calls consume nothing for it.
+//! So a thread that asks any of its channels consumes the given messages of all its channels. It asks by a call that
+//! receives, by `fileno` and `poll`, or by its end. Other threads' calls consume nothing for it.
 //!
-//! Messages that were not given stay unconsumed, so that a program that looks at all inputs gets messages in the
-//! order of sending. A thread that asks only one input would block that order. After [`PATIENCE`] looks it therefore
-//! consumes the messages of its other channels, and gets them later.
+//! Other messages stay unconsumed. A program that looks at all inputs thus gets messages in the order of sending. A
+//! thread that asks only one input would block that order. After [`PATIENCE`] looks it therefore consumes the
+//! messages of its other channels, and gets them later.
 //!
 //! Every call that receives from such a channel takes the general path (`Receiving::is_lockstep`).
 
@@ -101,7 +101,7 @@ fn entry<C: Paced + 'static>(channel: &Arc<C>, change: impl FnOnce(&mut Entry)) 
     change(&mut channels[at]);
 }
 
-/// Consumes what this thread was given over its other channels; the caller consumes its own.
+/// Consumes this thread's given messages of other channels; the caller consumes its own.
 pub fn asks(session_state: &SessionState) {
     consume_given_to(thread::current().id(), Some(session_state));
 }

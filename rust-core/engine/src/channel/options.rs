@@ -1,10 +1,9 @@
 //! The options of channels, listeners, servers, publishers and subscribers: the same names in every language.
 //!
-//! Bindings pass options by name ([`Options::set`]), Rust programs use builders (`builder`). A value is checked when
-//! it is set by name. When an object is made ([`Options::check`]), all values are checked together with the
-//! transport's capabilities. A promise that the transport cannot keep, such as `durable`, is refused at once. A
-//! setting without a meaning there, such as `replay_count` without a session, has no effect, so that a program may
-//! use another endpoint. `effects` lists both.
+//! Bindings pass options by name ([`Options::set`]), Rust programs use builders (`builder`). [`Options::check`]
+//! checks all values and the transport's capabilities when an object is made. A promise that the transport cannot
+//! keep, such as `durable`, is refused. A setting without a meaning there, such as `replay_count` without a session,
+//! is ignored: a program may use another endpoint. `effects` lists both.
 
 mod builder;
 mod check;
@@ -129,9 +128,7 @@ pub struct Options {
     pub allow_uids: Vec<u32>,
     /// The groups that may connect; empty for all whom the mode admits.
     pub allow_gids: Vec<u32>,
-    /// How long a receiver polls shared memory before it parks: at most 20 µs.
-    ///
-    /// The limit is [`Options::MAX_SPIN`].
+    /// How long a receiver polls shared memory before it parks: 20 µs; at most [`Options::MAX_SPIN`].
     pub spin: Duration,
     /// How long a channel that ends without `close` waits for the peer's consumption.
     ///
@@ -176,7 +173,7 @@ pub struct Options {
     pub retain_seconds: Option<Duration>,
     /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     pub retain_consumed: bool,
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use fcntl locks.
+    /// Whether a `file:` is written in place under its own lock, for programs that use fcntl locks.
     pub locked: bool,
     /// Whether several processes may serve a name, each with this option: they share its requests.
     pub shared: bool,
@@ -200,7 +197,6 @@ pub struct Options {
     pub on_wait: Option<OnWait>,
     /// The most connections that wait to be accepted: 128. Layers above may set more.
     pub(crate) queue: usize,
-    /// Layers above set it.
     pub(crate) pattern: Pattern,
     /// See [`Options::with_lockstep`].
     pub(crate) lockstep: bool,
@@ -313,7 +309,6 @@ impl Options {
         self.binds_briefly = true;
     }
 
-    /// Returns which bodies stay in the sender's slots.
     pub(crate) fn body_views(&self) -> BodyViews {
         match (self.view_bytes, self.views_bodies) {
             (true, _) => BodyViews::Bytes,
@@ -323,9 +318,6 @@ impl Options {
     }
 
     /// Refuses `ack()` for an object that acknowledges by itself, because its program believes otherwise.
-    ///
-    /// # Errors
-    /// `InvalidState`.
     pub(crate) fn check_manual(&self) -> Result<()> {
         match self.ack {
             Acknowledge::Manual => Ok(()),
@@ -337,7 +329,6 @@ impl Options {
         }
     }
 
-    /// Starts the wait of a call, with the default time-out and the callback.
     pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         drive::begin(wait.into(), self.timeout).on_wait(&self.on_wait)
     }

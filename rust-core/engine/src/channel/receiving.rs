@@ -225,12 +225,10 @@ impl Receiving {
         }
     }
 
-    /// Returns whether the link of this generation brings nothing more.
     pub fn is_behind(&self, generation: u64) -> bool {
         self.generation > generation || self.generation == generation && self.part.is_none()
     }
 
-    /// Returns whether the peer is a server, which sends only answers.
     pub fn is_of_server(&self) -> bool {
         self.part.as_ref().is_some_and(|part| check_pattern(part).is_err())
     }

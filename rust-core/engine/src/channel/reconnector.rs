@@ -1,11 +1,11 @@
 //! Makes a new link when the old one breaks, for two threads that use its halves independently.
 //!
-//! A link has a generation number. Each direction holds its half and this number. It takes a half of the newest link
-//! if the session knows a higher number ([`Reconnector::is_newer`]), or after its own half ended. So the sending half
-//! may be newer than the receiving half, which first reads the older link to its end.
+//! Each direction holds its half and the link's generation number. It takes a half of the newest link if the session
+//! knows a higher number ([`Reconnector::is_newer`]), or after its own half ended. So the sending half may be newer
+//! than the receiving half, which first reads the older link to its end.
 //!
 //! The first thread that needs a link makes it, with the permit of the seat (`new_link`) that holds the newest
-//! halves. Others wait in line. The [`LinkSource`] decides how a link is made.
+//! halves. Others wait in line.
 //!
 //! Closing has three steps:
 //!
@@ -46,7 +46,7 @@ pub enum LinkSource {
     Acceptor(ChannelAcceptor),
     /// A listener accepted the link; it is not replaced.
     Accepted,
-    /// A connectionless transport: the link leads to a place in the file system, whichever programs use it.
+    /// A connectionless transport, whose links lead to a place in the file system.
     ///
     /// The event ends the wait while the place cannot be opened.
     Place(Retry),
@@ -62,7 +62,6 @@ impl LinkSource {
         }
     }
 
-    /// Returns whether an event ends the wait for a link.
     pub fn is_armed(&self) -> bool {
         match self {
             LinkSource::Dial(dialler) => dialler.retry().is_armed(),
@@ -90,7 +89,6 @@ impl LinkSource {
     }
 }
 
-/// Provides a channel's two directions with the halves of the newest link. All threads share it.
 pub struct Reconnector {
     pub origin: LinkSource,
     pub session_state: Arc<SessionState>,
@@ -100,17 +98,13 @@ pub struct Reconnector {
     new_link: Direction<NewLink>,
     /// The unanswered attempt to connect, for the thread with that permit.
     under_way: Attempt<Offer>,
-    /// Set once, by [`Reconnector::close`].
     closed: AtomicBool,
     /// Numbers the messages received on links without a header.
     numbers: Arc<AtomicU64>,
     /// Whether the closing thread still makes links, to get its messages acknowledged.
     closing: AtomicBool,
-    /// Whether the program's event loop watches the descriptor of the receiving direction.
     pub watched: AtomicBool,
-    /// Signalled on close: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
-    /// The channel's function for the rest of a frame in the sending half.
     on_rest: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
@@ -150,18 +144,15 @@ impl Reconnector {
         let _ = self.on_rest.set(Box::new(left));
     }
 
-    /// Reports a frame's rest in the caller's sending half. Returns whether a thread writes it.
     pub fn rest_is_left(&self) -> bool {
         self.on_rest.get().is_some_and(|left| left())
     }
 
-    /// Ends all waits in the channel and refuses further calls.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake.wake();
     }
 
-    /// Lets the closing thread make links, once it has both directions.
     pub fn begin_close(&self) {
         self.closing.store(true, Ordering::Release);
         // The wake-up was for other threads, which have left the channel by now.
@@ -180,7 +171,6 @@ impl Reconnector {
         self.under_way.give_up();
     }
 
-    /// Returns whether a disconnected peer may return as another incarnation.
     pub fn may_reconnect(&self) -> bool {
         let is_lasting =
             |halves: &SessionHalves| halves.outbox.peer().is_some_and(|(identity, _)| identity.is_lasting());
@@ -211,7 +201,6 @@ impl Reconnector {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Makes a link the newest, with the next generation.
     pub fn put(&self, link: Link) {
         let has_session = link.negotiated.is_some();
         // Over TCP or through a bridge, a link may break while both sides live.
@@ -233,8 +222,8 @@ impl Reconnector {
     /// Returns the sending half of a link newer than `held`, and updates `held`. May make a link.
     ///
     /// # Errors
-    /// `NotFound` or `Timeout` if no peer came until the deadline, `Disconnected` if a peer was there before,
-    /// `InvalidState` once the channel is closed, and errors of the connection.
+    /// `NotFound` or `Timeout` if no peer came until the deadline; `Disconnected` if a peer was there before;
+    /// `InvalidState` once the channel is closed; errors of the connection.
     pub fn reconnect_tx(
         &self,
         held: &mut u64,
@@ -244,7 +233,6 @@ impl Reconnector {
         self.reconnect(held, event_log, waiting, |new_link| new_link.tx.take())
     }
 
-    /// [`Reconnector::reconnect_tx`] for the receiving half.
     pub fn reconnect_rx(
         &self,
         held: &mut u64,
@@ -375,7 +363,6 @@ impl Reconnector {
         })
     }
 
-    /// Connects without a hello, for plain framing. None as for [`Reconnector::connect`].
     fn reach(
         &self,
         dialling: &Dialling<'_>,
@@ -388,7 +375,6 @@ impl Reconnector {
         plain::link(stream, self.options.pattern, &self.options, &self.numbers, true).map(Some)
     }
 
-    /// Connects and exchanges hellos. None as for [`Reconnector::connect`].
     fn dial(
         &self,
         dialler: &Dialler,

@@ -9,11 +9,10 @@
 //! | a busy, silent or ending listener; a refusal; a kernel error | a timer with growing pauses, and the watch |
 //! | a lost connection | the timer at once |
 //!
-//! The second row needs the timer, because a listener that later answers differently changes nothing in its
-//! directory.
+//! The second row needs the timer, because a changed answer of a listener changes nothing in its directory.
 //!
-//! The timer exists while there is no connection. The loss of a connection frees descriptors first. If the process
-//! has none all the same, [`Retry::is_armed`] returns false, and the object keeps itself readable.
+//! The timer exists only without a connection. If the process lacks a descriptor for it, [`Retry::is_armed`] returns
+//! false, and the object keeps itself readable.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,34 +29,28 @@ use crate::sys::timer::Timer;
 use crate::transport::driver::Appears;
 use crate::transport::place::Place;
 
-/// The pause between two attempts while the process has no descriptors for a timer.
+/// The pause without a descriptor for the timer.
 const UNARMED: Duration = Duration::from_millis(100);
 
-/// The purpose of the armed timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Armed {
-    /// Another attempt.
     Pause,
-    /// The listener's time to answer. Its end affects only the wait of a pending attempt.
+    /// The listener's time to answer, which matters only to a pending attempt.
     Answer,
 }
 
 pub struct Retry {
-    /// The object's set, which holds the watch and the timer.
     set: Epoll,
     token: u64,
-    /// Whether the object itself watches for its name. Otherwise it has only the timer.
+    /// Whether the object itself watches for its name.
     watches: bool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// In the set without a connection, if the process has descriptors.
     timer: Option<Arc<Timer>>,
-    /// Reports the name. Exists only without a connection.
     watch: Option<Arc<Watch>>,
-    /// Failed attempts in a row.
     redial: Redial,
     /// Whether the watch ends the wait: it existed when no program listened.
     is_name_awaited: bool,
@@ -65,25 +58,19 @@ struct State {
 }
 
 impl Retry {
-    /// Returns the retry state of an object with this set.
-    ///
-    /// # Errors
-    /// `OutOfMemory` if the process has no descriptors left.
     pub fn new(set: &Epoll, token: u64) -> Result<Retry> {
         let retry = Retry { set: set.clone(), token, watches: true, state: Mutex::default() };
         retry.make_timer(&mut retry.state())?;
         Ok(retry)
     }
 
-    /// Leaves the watch of the name to the caller, which calls [`Retry::is_due`] when the name appears.
+    /// Leaves the watch to the caller, which calls [`Retry::is_due`] when the name appears.
     #[must_use]
     pub fn without_watch(self) -> Retry {
         Retry { watches: false, ..self }
     }
 
     /// Makes one attempt, which may wait. Without a connection, an event is left in the set.
-    ///
-    /// `appears` is the signal of the name.
     pub fn attempt<T>(
         &self,
         appears: Option<Appears<'_>>,
@@ -151,10 +138,8 @@ impl Retry {
 
     /// Notes that no program listens, and watches for one. Returns true if the watch is new.
     ///
-    /// The caller then tries once more before it waits, because the listener may just have appeared.
-    ///
-    /// # Errors
-    /// Errors of the watch; the timer is then armed.
+    /// The caller then tries once more, because the listener may just have appeared. After an error of the watch, the
+    /// timer is armed.
     pub fn not_listening(&self, appears: Appears<'_>) -> Result<bool> {
         let mut state = self.state();
         match appears {
@@ -178,7 +163,6 @@ impl Retry {
         }
     }
 
-    /// Waits for the name, or for the timer if `watch` fails.
     fn watch_or_arm(
         &self,
         state: &mut State,
@@ -198,25 +182,21 @@ impl Retry {
         self.arm(&mut state, pause, Armed::Pause);
     }
 
-    /// Notes the listener's deadline for its answer.
     pub fn awaits_answer(&self, until: Deadline) {
         let left = until.remaining().unwrap_or(Duration::MAX);
         self.arm(&mut self.state(), left, Armed::Answer);
     }
 
-    /// Adds the descriptor that reports the answer to an attempt that no call waits for.
+    /// Adds the descriptor that reports the answer to an attempt without a waiting call.
     pub fn watch_answer(&self, descriptor: BorrowedFd<'_>) -> Result<()> {
         self.set.add(descriptor, self.token, Interest::IN | Interest::RDHUP)
     }
 
-    /// Removes that descriptor: a call continues the attempt.
     pub fn forget_answer(&self, descriptor: BorrowedFd<'_>) {
         self.set.remove(descriptor);
     }
 
-    /// Returns whether another attempt may differ: its pause is over, or the name may have changed.
-    ///
-    /// The watch reports every name in its directory.
+    /// Returns whether another attempt may differ: its pause is over, or a name in the directory has changed.
     pub fn may_succeed(&self) -> bool {
         let state = self.state();
         let is_over = state.timer.as_ref().is_some_and(|timer| is_readable(timer.as_fd()));
@@ -226,7 +206,7 @@ impl Retry {
         is_over || has_changed || !is_armed
     }
 
-    /// Waits until an attempt is due or has an `answer`; false if one of `wakers` ended the wait.
+    /// Waits until an attempt is due or has an `answer`; false if a waker ended the wait.
     pub fn wait(
         &self,
         wakers: &[BorrowedFd<'_>],
@@ -265,7 +245,6 @@ impl Retry {
         }
     }
 
-    /// Makes the watch. Returns true if it is new.
     fn watch(&self, state: &mut State, place: &Place) -> Result<bool> {
         if state.watch.is_some() {
             return Ok(false);
@@ -280,7 +259,6 @@ impl Retry {
         Ok(true)
     }
 
-    /// Returns whether an event ends the wait.
     pub fn is_armed(&self) -> bool {
         let state = self.state();
         state.armed.is_some() || state.is_name_awaited
@@ -318,7 +296,7 @@ impl Retry {
     }
 }
 
-/// Spreads the attempts of clients that lost the same listener, if the kernel gives a number.
+/// Spreads the attempts of clients after the loss of a listener, if the kernel gives a number.
 fn random_number() -> u64 {
     random::number().unwrap_or_default()
 }
@@ -331,7 +309,6 @@ mod tests {
     use crate::transport::owner::OwnerRecord;
     use crate::value::Map;
 
-    /// Only guards against a hang.
     const SOON: Duration = Duration::from_secs(60);
 
     #[test]

@@ -1,10 +1,10 @@
 //! Schemas at connect: each side sends its fingerprint, and the caller compares before it is admitted.
 //!
-//! A caller sends the fingerprints of its schema and of other schemas that it found to fit. A listener with another
-//! schema answers with its own fingerprint and does not admit the caller. The caller then queries that schema in
-//! parts, compares, and calls again. After a mismatch it reports the difference to the listener, and its program gets
-//! `SchemaMismatch`. So the single thread that answers all connections of a process never parses a peer's schema. A
-//! side without a schema, or of an older version, sends no fingerprint and is admitted without a comparison.
+//! A caller sends the fingerprints of its schema and of others that it found to fit. A listener with another schema
+//! answers with its own fingerprint. The caller then queries that schema in parts, compares, and calls again. After a
+//! mismatch it reports the difference to the listener, and its program gets `SchemaMismatch`. So the single thread
+//! that answers all connections of a process never parses a peer's schema. A side without a schema, or of an older
+//! version, sends no fingerprint and is admitted without a comparison.
 //!
 //! [`negotiate`] is the listener's part, [`SchemaNegotiation`] the caller's. If no program answers, `stored` replaces
 //! both.
@@ -25,7 +25,6 @@ use crate::transport::attached;
 use crate::transport::kind::Transport;
 use crate::value::Map;
 
-/// The most comparisons that a caller remembers.
 const MAX_KNOWN: usize = 8;
 
 /// The values at a name that a schema describes.
@@ -61,7 +60,6 @@ impl Describes {
         }
     }
 
-    /// Returns the field of a query with the requested offset in the canonical form.
     fn wanted(self, query: &mut Hello) -> &mut Option<u64> {
         match self {
             Describes::Messages => &mut query.schema_at,
@@ -77,7 +75,6 @@ impl Describes {
         }
     }
 
-    /// Returns the file of the schema in the directory of a spool or a journal.
     fn file(self) -> &'static str {
         match self {
             Describes::Messages => attached::SCHEMA,
@@ -98,9 +95,7 @@ impl Describes {
     }
 }
 
-/// A caller's memory of the schemas of its listeners.
 pub struct SchemaNegotiation {
-    /// The name under which it reports a mismatch.
     client_id: Option<String>,
     sides: Vec<ProgramSchema>,
 }
@@ -132,7 +127,6 @@ impl ProgramSchema {
 }
 
 impl SchemaNegotiation {
-    /// Returns the negotiation for these options; none without a schema.
     pub fn of(options: &Options) -> Option<SchemaNegotiation> {
         let side = |describes: Describes| {
             Some(ProgramSchema { describes, own: describes.of(options)?.clone(), compared: Mutex::default() })
@@ -141,7 +135,7 @@ impl SchemaNegotiation {
         (!sides.is_empty()).then(|| SchemaNegotiation { client_id: options.client_id.clone(), sides })
     }
 
-    /// Returns the hello with its own fingerprint first, then those that fit.
+    /// Returns the hello with its own fingerprint first, then the fitting ones.
     pub fn with_fingerprints(&self, hello: &Hello) -> Hello {
         let mut hello = hello.clone();
         for side in &self.sides {
@@ -279,7 +273,6 @@ pub fn negotiate(options: &Options, transport: Transport, peer_hello: &Hello, ow
     fits
 }
 
-/// Adds the names and versions of the schemas to the state that listings show.
 pub fn add_titles(options: &Options, state: &mut Map) {
     for (describes, key) in Describes::ALL.into_iter().zip(["schema", "reply_schema"]) {
         if let Some(held) = describes.of(options) {
@@ -297,7 +290,6 @@ fn part(held: &PreparedSchema, at: u64, transport: Transport) -> Option<SchemaPa
     Some(SchemaPart { at, size: form.len() as u64, bytes })
 }
 
-/// Returns the answer that makes a caller compare first; it admits no peer.
 pub fn answer(hello: &Hello) -> Result<HandshakeAnswer> {
     Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }
@@ -310,7 +302,6 @@ pub fn reported_mismatch(peer_hello: &Hello, source: &str) -> Option<String> {
     Some(format!("{}: {}", quoted(source), one_line(&reported[..end])))
 }
 
-/// Returns the error of a channel whose single peer called with an unsuitable schema.
 pub fn refused(reported: &str) -> Error {
     mismatch(&format!("the peer connected and its schema does not fit; it reports of ours: {reported}"))
 }

@@ -62,11 +62,11 @@ pub enum Put {
 
 pub type Admitted<'a> = (Lease<'a, Sending>, Ticket);
 
-/// An admitted message, and the time at which the link took it.
+/// An admitted message, and its time of sending.
 pub type Passed = (Ticket, i64);
 
 impl Put {
-    /// Leaves the session's lock. Returns the number of a sent message, or what the call needs to continue.
+    /// Leaves the session's lock. Returns the number of a sent message, or the admission.
     #[inline(always)]
     pub fn leave(self, entered: SeatGuard<'_, Sending>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         match self {
@@ -89,8 +89,7 @@ impl Sending {
 
     /// Admits a message for the link; with `in_session`, only for a peer with a session.
     ///
-    /// Records a request whose answer is kept now, because the answer may precede the record of sending. This may
-    /// drop the oldest kept answer.
+    /// A request whose answer is kept is recorded here, because the answer may precede the record of sending.
     fn admit<'s>(
         &'s mut self,
         draft: &Draft<'_>,
@@ -314,7 +313,7 @@ impl Sending {
 
     /// Releases a broken link. Returns whether the message must not go over another link.
     ///
-    /// An answer is bound to the client of its link, unless the client repeats its idempotent request.
+    /// An answer is bound to the client of its link, except if the request is idempotent: the client repeats it.
     pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
         let part = self.part.take();
         let is_once =

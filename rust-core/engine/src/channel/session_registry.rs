@@ -99,7 +99,7 @@ impl SessionRegistry {
         sessions.connected.insert(identity.clone(), client);
     }
 
-    /// Records the end of the link with this guard, unless a newer link has replaced it.
+    /// Records the end of the link with this guard, if no newer link has replaced it.
     ///
     /// Returns the clients whose kept messages exceed the bounds and are lost, with their counts.
     pub fn disconnected(&self, identity: &Identity, guard: *const ConnectionGuard) -> Vec<(Identity, u64)> {

@@ -35,14 +35,13 @@ use self::halves::Page;
 pub use self::halves::SessionHalves;
 pub use self::lender::SlotLender;
 
-/// The result of the hellos of a link.
 #[derive(Clone)]
 pub struct Negotiated {
     pub hello: SessionHello,
     /// Recognises the peer when it connects again.
     pub identity: Identity,
     pub session_state: Arc<SessionState>,
-    /// Shared pages in which each side publishes its consumption; none if frames carry acknowledgements.
+    /// Shared pages of both sides' consumption; none if frames carry acknowledgements.
     pub ack_words: Option<Arc<AckWords>>,
     /// The slots for this side's long arrays; none if the link shares no memory.
     pub slots: Option<Arc<Slots>>,

@@ -74,7 +74,6 @@ fn wait_in_line<'a, T, G>(
     }
 }
 
-/// Returns the error for a thread that would wait for itself.
 pub fn reentrant_call(operation: &str) -> Error {
     let text = format!(
         "this thread {operation} on this object already, and called it again from a callback or a signal handler; try again once that call has ended"
@@ -157,7 +156,6 @@ mod tests {
         assert!(shared.0.are_free(), "no thread waits any more");
     }
 
-    /// A thread that calls again at once queues after the waiting threads.
     #[test]
     fn turn_goes_to_the_waiter_before_a_returning_thread() {
         let turns = Arc::new(Turns::default());

@@ -69,7 +69,7 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
     ) -> Result<Received> {
         Ok(match frame.header.kind {
             Kind::Bye => {
-                // The acknowledgement below includes what this call consumes.
+                // The acknowledgement below includes this call's consumption.
                 if let Some(trigger) = want.consume.take() {
                     self.consume(part, trigger);
                 }

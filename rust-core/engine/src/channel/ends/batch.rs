@@ -1,7 +1,7 @@
-//! Several messages in one call: one wake-up or system call sends many, and one call receives all that have arrived.
+//! Several messages in one call.
 //!
 //! Values are encoded in runs of at most [`RUN`] values and [`RUN_BYTES`], then sent together. At an obstacle, the
-//! messages of a run are sent one by one, as [`Channel::send`] sends them.
+//! messages of a run are sent one by one.
 
 use super::recv::NextPlace;
 use super::{Channel, is_not_ready};
@@ -70,7 +70,6 @@ impl Channel {
         Ok(payloads.len() as u64)
     }
 
-    /// Sends a run. An error has the number of messages that were sent before it.
     fn send_run(
         &self,
         payloads: &[Payload],
@@ -81,7 +80,6 @@ impl Channel {
         put.map_err(|error| (sent as u64, error.on(&self.shown)))
     }
 
-    /// Sends a run, together if possible, and counts the sent messages in `sent`.
     fn send_each(&self, payloads: &[Payload], waiting: &mut Waiting<'_>, sent: &mut usize) -> Result<()> {
         while *sent < payloads.len() {
             let rest = &payloads[*sent..];
@@ -100,7 +98,7 @@ impl Channel {
 
     /// Writes the leading short messages into a link in memory under one lock, and keeps them.
     ///
-    /// Returns their count. At any obstacle it sends none and returns 0.
+    /// Returns their count; 0 at an obstacle.
     fn send_run_step(&self, payloads: &[Payload]) -> usize {
         let run = &payloads[..payloads.len().min(RUN)];
         if run.len() < 2 {
@@ -111,9 +109,7 @@ impl Channel {
         sending.send_run_step(run, halves)
     }
 
-    /// Sends as many messages as possible without waiting, and returns how many; 0 at any obstacle.
     fn send_run_at_once(&self, payloads: &[Payload], waiting: &mut Waiting<'_>) -> Result<usize> {
-        // The general path sends a single message.
         if payloads.len() < 2 {
             return Ok(0);
         }
@@ -134,8 +130,8 @@ impl Channel {
     ///
     /// The next call returns an error that is found after the first message.
     ///
-    /// The messages count as consumed together at the next receiving call. If this program ends before it, its next
-    /// incarnation gets all of them. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
+    /// The messages count as consumed together at the next receiving call. If this program ends first, its next
+    /// incarnation gets all. With `ack="manual"`, [`Channel::ack`] acknowledges all.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         check_max(max).map_err(|e| e.on(&self.shown))?;
         let mut run = Run { channel: self, max, messages: Vec::new(), is_all: false };
@@ -149,7 +145,6 @@ impl Channel {
     }
 
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
-        // The next call consumes all of them.
         let reads = Reads { spares: true, ..Reads::DELIVERED };
         let more = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |receiving, turn| {
             if let Turn::Look = turn {
@@ -174,7 +169,6 @@ impl Channel {
     }
 }
 
-/// The messages that are available in the step that takes the first one.
 struct Run<'a> {
     channel: &'a Channel,
     max: usize,
@@ -233,8 +227,8 @@ pub(crate) fn check_max(max: usize) -> Result<()> {
 
 /// Sends payloads of an iterator in runs with `send`, and returns how many were sent.
 ///
-/// An error of `send` has the number of messages that its run sent before. An error of the iterator ends the batch
-/// after the earlier payloads were sent.
+/// An error of `send` has the messages that its run sent before. An error of the iterator ends the batch after the
+/// earlier payloads.
 pub(crate) fn in_runs(
     payloads: impl IntoIterator<Item = Result<Payload>>,
     mut send: impl FnMut(&[Payload]) -> std::result::Result<(), (u64, Error)>,
@@ -256,7 +250,7 @@ pub(crate) fn in_runs(
                 None => ended = true,
             }
         }
-        // Values before one that cannot be encoded are sent anyway.
+        // The values before a failed value are sent anyway.
         send(&run).map_err(|(of_run, error)| error.with_sent(sent + of_run))?;
         sent += run.len() as u64;
         run.clear();

@@ -1,9 +1,9 @@
 //! Calls over a channel: sends a request and waits for its answer.
 //!
-//! Of the calling threads, one leads: it holds the receiving direction until its answer arrives. It puts received
-//! data and requests into the inbox, and keeps answers to other calls for them (`session_state/calls`). It drops and
-//! counts answers to ended calls. The other threads follow: they send their requests, and wait until their answers
-//! are kept or they can lead. A leading call steps aside while its program's callback runs (`on_wait`).
+//! One calling thread leads: it holds the receiving direction until its answer arrives. It puts received data and
+//! requests into the inbox, keeps answers for other calls (`session_state/calls`), and drops and counts answers to
+//! ended calls. The other threads follow: they wait until their answers are kept or they can lead. A leading call
+//! steps aside while its program's callback runs (`on_wait`).
 //!
 //! A request goes over the next link if the peer's page shows that no incarnation has taken it, or if the option
 //! `idempotent` allows it. Otherwise it is unknown whether the disconnected peer has carried it out, and the call
@@ -36,8 +36,8 @@ impl Channel {
     /// # Errors
     /// - `Remote` if the peer's handler failed.
     /// - `Disconnected` if the peer ended before it answered, and `Timeout` if no answer came in time. Whether the
-    ///   request was carried out is then unknown, and only the option `idempotent` makes the error retryable. A
-    ///   `Timeout` before the request was sent is retryable, and so is `Disconnected` if no peer took the request.
+    ///   request was carried out is then unknown, and only the option `idempotent` makes the error retryable. Both
+    ///   are retryable if the request was not sent, or no peer took it.
     /// - `InvalidState` if another thread receives.
     ///
     /// Over `shm:`, a request that no peer has taken goes to the next incarnation, and the call waits for it.
@@ -112,7 +112,7 @@ impl Channel {
         }
     }
 
-    /// Fails in a callback or signal handler of a call of this thread that holds the receiving direction.
+    /// Fails in a callback or signal handler of this thread's call.
     fn check_reentrancy(&self, operation: Operation) -> Result<()> {
         if self.receiving.is_acquired_here() { Err(reentrant_call(operation.verb())) } else { Ok(()) }
     }
@@ -132,7 +132,6 @@ impl Channel {
         Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY))
     }
 
-    /// Waits until the answer to this request is kept, or leads after the earlier calls.
     fn follow(
         &self,
         pending: SentRequest,
@@ -149,7 +148,7 @@ impl Channel {
         }
     }
 
-    /// Records a leading call's request for another call that receives its answer. Returns whether it is new.
+    /// Records a leading call's request, for another call that receives its answer. Returns whether it is new.
     fn keep_answer_to(&self, number: u64) -> bool {
         let mut halves = self.conn.links.session_state.halves();
         let is_new = !halves.calls.is_open(number);
@@ -159,13 +158,13 @@ impl Channel {
         is_new
     }
 
-    /// Returns the answer that another call has received. It is kept until this call ends.
+    /// The answer is kept until this call ends.
     fn take_filed(&self, number: u64) -> Result<Message> {
         let answer = self.conn.links.session_state.halves().calls.take(number);
         answer.ok_or_else(answer_lost).and_then(read_answer)
     }
 
-    /// Withdraws a request that this error ends, unless the peer has answered or the link has ended.
+    /// Withdraws a request that ends with this error, unless the peer has answered or the link has ended.
     fn withdraw_after(&self, pending: SentRequest, error: &Error) {
         if error.remote_failure().is_none() && error.kind() != ErrorKind::Disconnected {
             self.withdraw(pending.number);
@@ -211,7 +210,6 @@ impl Channel {
         sent.map(|sent| PendingReply::new(sent, &self.inner)).map_err(|e| e.on(&self.shown))
     }
 
-    /// Fails if no call could receive the answer now, as [`Channel::lead_or_follow`].
     fn check_starts(&self) -> Result<()> {
         self.check_receives()?;
         let halves = self.conn.links.session_state.halves();
@@ -229,7 +227,7 @@ impl Channel {
     ///   passes withdraws the request.
     /// - `OutOfMemory` leaves the request unchanged, and the answer can still be received.
     /// - `InvalidState` in a callback of another call of this thread leaves the request unchanged. The error also
-    ///   reports a request that is no longer under way on this channel.
+    ///   reports a request that has ended, or is of another channel.
     pub fn finish_call<'a>(&self, pending: &PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         if !pending.is_of(&self.inner) {
             let text = "this request was sent over another channel, which gets its answer";
@@ -244,7 +242,6 @@ impl Channel {
         }
     }
 
-    /// [`Channel::finish_call`] for a reply that has not arrived.
     #[inline(never)]
     fn finish_waiting<'a>(
         &'a self,
@@ -376,10 +373,10 @@ impl Channel {
         found
     }
 
-    /// Returns the answer to this request if another call has received it.
+    /// Returns the answer that another call has received, if any.
     ///
     /// # Errors
-    /// `InvalidState` for a request that is no longer under way.
+    /// `InvalidState` for an ended request.
     fn take_shared(&self, SentRequest { number, is_filed, .. }: SentRequest) -> Result<Option<Message>> {
         let mut halves = self.conn.links.session_state.halves();
         let filed = halves.calls.take(number);
@@ -391,14 +388,14 @@ impl Channel {
 
     /// Returns whether a request is still under way after this error of a finishing call.
     ///
-    /// This holds for a call that only looked, that lacked memory, or that this thread may not make now.
+    /// The call only looked, lacked memory, or was not allowed to this thread now.
     fn goes_on_after(&self, error: &Error, waiting: &Waiting<'_>) -> bool {
         let is_refused = error.kind() == ErrorKind::InvalidState && !self.is_closed();
         // An answer that found no memory stays the next message.
         waiting.is_none() && is_not_ready(error) || is_refused || error.kind() == ErrorKind::OutOfMemory
     }
 
-    /// Receives and drops a server's late answers while no call waits, and records the server's end.
+    /// Drops a server's late answers while no call waits, and records the server's end.
     pub(super) fn drop_late_answers(&self) {
         let Ok(mut receiving) = self.receiving() else { return };
         if !receiving.is_of_server() {
@@ -406,8 +403,7 @@ impl Channel {
         }
         let mut frames = 0;
         let reads = Reads { makes_links: true, ..Reads::of_library() };
-        // An error means that no answer is left, or that the recorded end came. With more answers, the descriptor
-        // stays readable.
+        // If more answers come, the descriptor stays readable. The server's end was recorded as an event.
         let _ = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |_, turn| {
             match turn {
                 Turn::Look => return Ok((frames >= LATE_ANSWERS).then_some(())),
@@ -419,7 +415,7 @@ impl Channel {
         });
     }
 
-    /// Describes an error after sending: the peer may have carried the request out, or may do so later.
+    /// The peer may have carried the request out, or may do so later.
     fn after_sending(&self, error: Error, waiting: &Waiting<'_>) -> Error {
         let error = match error.kind() {
             ErrorKind::Timeout => {

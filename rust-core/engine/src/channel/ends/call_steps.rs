@@ -1,8 +1,8 @@
 //! The first turn of a call: one lock of the session admits the request and takes the receiving direction.
 //!
 //! A link in memory takes the request whole under that lock. The call holds the direction until its reply arrives,
-//! and releases it under the lock that takes the reply ([`Answer`]). If another call holds the direction, this one
-//! follows (`session_state/calls`). An obstacle leaves the state unchanged; `call` determines the obstacle.
+//! and releases it under the lock that takes the reply ([`Answer`]). An obstacle leaves the state unchanged; `call`
+//! determines the obstacle.
 
 use super::Channel;
 use crate::channel::direction::Lease;
@@ -19,9 +19,8 @@ use crate::session::inbox::AckTrigger;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SentRequest {
     pub number: u64,
-    /// The generation of the link that took it.
     pub generation: u64,
-    /// Whether its answer is kept for it, whichever call receives the answer.
+    /// Whether its answer is kept if another call receives it.
     pub is_filed: bool,
 }
 
@@ -34,10 +33,9 @@ impl Drop for Calling<'_> {
     }
 }
 
-/// A leading call: it holds the receiving direction, and maybe an already received message.
 pub(super) struct Leading<'a> {
     pub receiving: Lease<'a, Receiving>,
-    /// Dropped after the direction, so that no other thread concludes that the program receives.
+    /// Dropped after the direction. Another thread would otherwise conclude that the program receives.
     pub calling: Calling<'a>,
     pub came: Option<Taken>,
     /// As in [`Reads`](crate::channel::receiving::Reads).
@@ -50,20 +48,18 @@ impl<'a> Leading<'a> {
     }
 }
 
-/// Which call receives for all calls.
 pub(super) enum Leader<'a> {
     Here(Leading<'a>),
     Other(Calling<'a>),
 }
 
-/// A sent request, or what its call needs to continue, as in [`Channel::send_holding`].
+/// A sent request, or the admission for the rest of its call.
 pub(super) type SentOrAdmitted<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
 
 impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends or admits the request.
     ///
-    /// Returns none if the program receives, if the channel is unusable, or if the request of a following call is not
-    /// admitted.
+    /// None if the program receives, if the channel is unusable, or if a following call's request is not admitted.
     pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
         if self.options.idempotent || !self.calls {
             return None;
@@ -101,7 +97,6 @@ impl Channel {
         }
     }
 
-    /// Sends or admits the request if the program does not receive. Its answer will be kept.
     pub(super) fn begin_request(&self, payload: &Payload) -> SentOrAdmitted<'_> {
         if self.options.idempotent || !self.calls {
             return Err(None);
@@ -120,7 +115,7 @@ impl Channel {
 
     /// Takes the arrived reply for a call in two steps, or returns the receiving direction for the wait.
     ///
-    /// Returns none if the answer may be kept already, or if another thread uses the direction.
+    /// None if the answer may be kept already, or if another thread uses the direction.
     pub(super) fn finish_step(
         &self,
         pending: SentRequest,
@@ -160,12 +155,10 @@ impl Channel {
 pub(super) struct Answer<'a> {
     pub channel: &'a Channel,
     pub pending: SentRequest,
-    /// The leading call, which ends with the answer.
     pub calling: Option<Calling<'a>>,
 }
 
 impl Answer<'_> {
-    /// Takes the complete message of the link. The answer ends the call and the request.
     #[inline]
     fn take_step(&mut self, at: &mut Locked<'_>) -> Step<Message> {
         let number = self.pending.number;
@@ -215,7 +208,6 @@ impl Place for Answer<'_> {
 }
 
 impl Channel {
-    /// Returns the error for a request whose link has ended without a timely replacement.
     pub(super) fn without_answer(&self, pending: SentRequest, receiving: &Receiving) -> Error {
         let SentRequest { number, generation, .. } = pending;
         let mut halves = self.conn.links.session_state.halves();
@@ -231,7 +223,6 @@ impl Channel {
 
 const NOT_TAKEN: &str = "the peer disconnected before it took the request, which was not carried out, and no other one connected within the time given; try again, or see why it ended";
 
-/// Returns the error for a request whose peer ended. Only an idempotent request may be sent again.
 pub(super) fn answer_lost() -> Error {
     let text = "the peer disconnected before it answered; whether the request was carried out is unknown";
     Error::new(ErrorKind::Disconnected, text).with_retryable(false)

@@ -1,9 +1,8 @@
 //! Closing a channel, after the peer has consumed all messages.
 //!
-//! New calls fail, and waiting threads return. This side sends its acknowledgement. Until everything is acknowledged,
-//! it sends a bye over the newest link and receives frames. If the peer disconnects and may reconnect, the close
-//! waits for it. If both sides close, neither receives further messages. Each then acknowledges, and waits a short
-//! time for the other's last acknowledgement.
+//! New calls fail, and waiting threads return. Until everything is acknowledged, this side sends a bye over the
+//! newest link and receives frames. If the peer disconnects and may reconnect, the close waits for it. If both sides
+//! close, neither receives further messages. Each then waits a short time for the other's last acknowledgement.
 
 use super::Channel;
 use super::rest::{self, LINGER};
@@ -58,7 +57,6 @@ impl Channel {
         self.with_losses(closed).map_err(|e| e.on(&self.shown))
     }
 
-    /// Waits until the peer has consumed everything, over as many links as necessary.
     fn close_gracefully(
         &self,
         sending: &mut Sending,
@@ -161,7 +159,6 @@ impl Channel {
 }
 
 impl Channel {
-    /// Adds unreported losses of earlier messages to the result.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
         if !self.is_of_this_process() {
             return done;
@@ -177,9 +174,7 @@ impl Channel {
     }
 }
 
-/// Returns the error of a close or flush with `count` unacknowledged messages.
-///
-/// `done` begins the text with what the call has done anyway.
+/// Returns the error of a close or flush. The text begins with `done`.
 pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
     let what = not_acknowledged(count);
     match error.kind() {

@@ -1,4 +1,4 @@
-//! Encoding a value and sending it; the sending direction for a call that does not wait.
+//! Encoding a value and sending it.
 
 use std::sync::Arc;
 
@@ -55,7 +55,6 @@ impl Channel {
         self.encode(value).map(Err)
     }
 
-    /// Sends a message with arrays in slots at once; `None` at any obstacle.
     fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_to_send()?;
         let (sending, halves) = entered.parts();
@@ -100,7 +99,6 @@ impl Channel {
         self.encode_with_schema(self.options.checks_sent(), value)
     }
 
-    /// Encodes a value and checks it against this schema; long arrays are written to slots.
     pub(super) fn encode_with_schema<T: Source + ?Sized>(
         &self,
         schema: Option<&Arc<PreparedSchema>>,
@@ -111,10 +109,9 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns the sending state for a call that does not wait; `None` at any obstacle.
+    /// `None` at any obstacle.
     pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
-        // A forked child does not take the lock: a thread of the parent may have held it, and nothing releases it
-        // here.
+        // In a forked child, a thread of the parent may have held the lock, and nothing releases it.
         let entered =
             if self.is_of_this_process() && self.sends { self.conn.sending.enter()? } else { return None };
         (!self.conn.links.is_closed()).then_some(entered)

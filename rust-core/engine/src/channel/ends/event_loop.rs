@@ -1,6 +1,4 @@
-//! Channels in event loops: readiness, the descriptor, and calls for a thread that serves many channels.
-//!
-//! The controller and services have such a thread, which must not wait for a single channel.
+//! Channels in event loops, and calls for a thread that serves many channels without waiting for one.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -48,7 +46,7 @@ impl Channel {
         peeked
     }
 
-    /// Looks for a message, which goes to the inbox.
+    /// A found message goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         let reads = Reads { consume: receiving.program_receives(&self.conn), ..Reads::OF_PROGRAM };

@@ -2,8 +2,8 @@
 //!
 //! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger). It then reports the
 //! number of unconsumed messages on one line of stderr, as an event, and by
-//! [`Options::on_unconsumed`](crate::Options::on_unconsumed). Without these options it does not wait. It then reports
-//! only if the peer has disconnected with more than one unconsumed message that no `flush` has reported.
+//! [`Options::on_unconsumed`](crate::Options::on_unconsumed). Without these options, it reports at once, and only if
+//! the peer has disconnected with more than one unconsumed message that no `flush` has reported.
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
@@ -52,7 +52,7 @@ impl Channel {
         flushed.map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns how many messages are unacknowledged; 0 in a forked child, which has none.
+    /// Returns the count of unacknowledged messages; 0 in a forked child.
     #[doc(hidden)]
     pub fn unacknowledged(&self) -> u64 {
         if !self.is_of_this_process() {
@@ -80,7 +80,7 @@ impl Channel {
         let generation = {
             let mut sending = self.conn.sending.take_in_turn(Operation::Send, waiting)?;
             sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
-            // A rest has no thread if it lacked a descriptor for its sleep.
+            // The thread of a rest may have lacked a descriptor for its sleep.
             sending.leave_rest(&self.conn.links);
             sending.generation
         };
@@ -89,9 +89,7 @@ impl Channel {
         self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.conn.links.is_newer(generation))
     }
 
-    /// Receives the available acknowledgements; `Timeout` if the peer is connected.
-    ///
-    /// Does not reconnect, because the channel ends.
+    /// Receives the available acknowledgements; `Timeout` if the peer is connected. Does not reconnect.
     fn read_acknowledgements(&self) -> Result<()> {
         match self.receiving.try_borrow() {
             Some(mut receiving) => {
@@ -117,7 +115,6 @@ impl Channel {
         self.report_at_end(false)
     }
 
-    /// Whether the options ask for a report at the end.
     fn is_asked_at_end(&self) -> bool {
         !self.options.linger.is_zero() || self.options.on_unconsumed.is_some()
     }

@@ -112,7 +112,7 @@ impl Channel {
     /// If no program listens then, the event loop begins again.
     ///
     /// # Errors
-    /// Those of listening, except `AddressInUse`.
+    /// Errors of listening, except `AddressInUse`.
     #[doc(hidden)]
     pub fn begin_open(endpoint: &str, options: &Options) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
@@ -123,7 +123,6 @@ impl Channel {
         }
     }
 
-    /// [`Channel::begin_open`] on a transport that lets this side listen.
     fn listener_or_connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         let session_state = SessionState::new(random::number()?, options);
         match ChannelAcceptor::open(endpoint, Pattern::Channel, options, Some(&session_state)) {
@@ -138,7 +137,6 @@ impl Channel {
         }
     }
 
-    /// Returns a channel over this reconnector, with an accepted `link` if any, and the receiving `set`.
     pub(in crate::channel) fn over(
         set: Epoll,
         reconnector: Reconnector,
@@ -180,8 +178,6 @@ impl Channel {
         Ok(Channel { inner })
     }
 
-    /// Makes the first link within the deadline.
-    ///
     /// A call without a time-out waits for the shortest answer time, to find out whether a program listens.
     fn first_link_in_time(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.first_link(waiting) {
@@ -197,7 +193,7 @@ impl Channel {
     /// For event loops: a call that does not wait ends with `Timeout` before the listener's answer.
     ///
     /// # Errors
-    /// Those of [`Channel::connect`].
+    /// As for [`Channel::connect`].
     #[doc(hidden)]
     pub fn join<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let joined = self.first_link(&mut self.options.start(wait));
@@ -208,7 +204,7 @@ impl Channel {
         let mut sending = self.sending()?;
         sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
         if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
-            // The first message may come over another channel than the one that the thread waits for.
+            // The first message may come over another channel of the waiting thread.
             lockstep::connected(&self.inner);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A channel in lockstep with its listener (`channel/lockstep`): consumption without a call of the program.
+//! A channel in lockstep with its listener (`channel/lockstep`).
 
 use super::{Channel, Inner};
 use crate::channel::lockstep::Paced;
@@ -35,7 +35,6 @@ impl Paced for Inner {
 }
 
 impl Channel {
-    /// Acknowledges the last delivered message of an ending channel in lockstep.
     pub(super) fn end_lockstep(&self) {
         if self.receiving.try_borrow().is_some_and(|receiving| receiving.is_lockstep()) {
             self.conn.consumed(AckTrigger::Close);

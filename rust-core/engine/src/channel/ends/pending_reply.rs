@@ -1,7 +1,4 @@
 //! A request under way, of a call in two steps.
-//!
-//! Its drop withdraws the request, so that the peer does not start useless work and this side does not keep the
-//! answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -33,7 +30,7 @@ impl PendingReply {
         std::ptr::eq(self.channel.as_ptr(), Arc::as_ptr(channel))
     }
 
-    /// Returns whether the request is answered or given up, so that no answer follows.
+    /// Returns whether the request is answered or given up. No answer follows.
     pub fn is_finished(&self) -> bool {
         self.is_finished.load(Ordering::Relaxed)
     }
@@ -76,7 +73,6 @@ impl Drop for PendingReply {
 }
 
 impl Inner {
-    /// Withdraws a given-up request by a frame to the peer. Does not wait.
     pub(super) fn withdraw(&self, request: u64) {
         let session_state = &self.conn.links.session_state;
         session_state.halves().withdraw(request);

@@ -1,4 +1,4 @@
-//! Receiving: one function gets the next message for every call; also delivery, and the program's acknowledgement.
+//! Receiving: one function gets the next message for every call.
 //!
 //! The calls differ in their [`Place`]. `recv` returns a message, `recv_into` copies its bytes into the program's
 //! memory, `recv_many` returns several messages. The first turn, under the session's lock, is the fast path.
@@ -88,7 +88,6 @@ impl Channel {
         self.receive_later(Some(entered), place, wait)
     }
 
-    /// [`Channel::receive`] after a first turn without a message.
     #[inline(never)]
     fn receive_later<P: NextPlace>(
         &self,
@@ -148,7 +147,6 @@ impl Channel {
         received
     }
 
-    /// Records on a channel in lockstep that it is connected, and whether it gives a message.
     pub(super) fn pace(&self, receiving: &mut Receiving, gives: bool) {
         if receiving.is_lockstep() {
             // Also without a message: in an event loop, a receiving call has made the link.
@@ -190,7 +188,6 @@ impl Channel {
         Ok(())
     }
 
-    /// Returns the program's message of this turn. Drops withdrawn requests.
     pub(super) fn sort(&self, receiving: &mut Receiving, turn: Turn) -> Option<Message> {
         match turn {
             Turn::Message(message) if receiving.is_withdrawn(&message) => self.drop_message(&message),
@@ -200,7 +197,6 @@ impl Channel {
         None
     }
 
-    /// Counts a message that the program does not receive as dropped and consumed.
     pub(super) fn drop_message(&self, message: &Message) {
         self.conn.event_log.count(&self.conn.event_log.dropped);
         self.conn.links.session_state.finished(message.session(), message.number());
@@ -211,7 +207,7 @@ impl Channel {
         self.conn.finish(taken)
     }
 
-    /// Returns the receiving state for a call that does not wait; `None` at any obstacle.
+    /// `None` at any obstacle.
     pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };

@@ -1,7 +1,4 @@
-//! Receiving into memory of the program, which gets the bytes without a message.
-//!
-//! The step in which [`Channel::recv`] would take a message from shared memory copies it there. All else comes as a
-//! message first.
+//! Receiving into memory of the program, directly from shared memory in the step of [`Channel::recv`].
 
 use super::Channel;
 use super::recv::NextPlace;
@@ -18,7 +15,7 @@ impl Channel {
     /// Bytes in shared memory are copied once, without memory for a message.
     ///
     /// # Errors
-    /// Those of [`Channel::recv`] and of the channel's schema. `TooLarge` if the message is longer than `into`.
+    /// As for [`Channel::recv`], and errors of the channel's schema. `TooLarge` if the message is longer than `into`.
     /// `InvalidState` for a request, whose reply needs the message. The message then stays the next one for any
     /// receiving call.
     pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<ReceivedBytes> {

@@ -23,10 +23,9 @@ use crate::sys::thread;
 /// How long the drop of an unclosed object waits until the kernel has taken the sent bytes.
 pub const LINGER: Duration = Duration::from_secs(1);
 
-/// The thread of one channel.
 #[derive(Default)]
 pub(super) struct Rests {
-    /// Whether the thread is at work. Changed by a thread that has the sending half.
+    /// Changed by a thread that has the sending half.
     is_left: AtomicBool,
     /// Ends its sleep.
     look: OnceLock<Arc<EventFd>>,
@@ -34,9 +33,7 @@ pub(super) struct Rests {
 }
 
 impl Rests {
-    /// Waits for the end of the thread, after the link was taken from the sending direction.
-    ///
-    /// The caller does not hold that direction.
+    /// Waits for the end of the thread. The caller has taken the link, and does not hold the direction.
     pub fn end(&self) {
         let Some(look) = self.look.get() else { return };
         look.wake();
@@ -54,13 +51,12 @@ impl Drop for Rests {
     }
 }
 
-/// Makes a thread write what calls leave with a channel's sending half.
+/// Makes a thread write the rests in a channel's sending half.
 pub(super) fn watch<T: Send + Sync + 'static>(channel: &Arc<T>, parts: Parts<T>) {
     let of = Arc::downgrade(channel);
     parts(channel).0.links.on_rest(move || leave(&of, parts));
 }
 
-/// The connection of a channel, and its thread.
 type Parts<T> = fn(&T) -> (&Conn, &Rests);
 
 /// Leaves the rest in the caller's sending half to the thread. Returns whether there is a thread.
@@ -131,7 +127,6 @@ fn write_rests<T>(channel: &Weak<T>, parts: Parts<T>, look: &Arc<EventFd>) {
 /// How often a thread without a descriptor looks for room.
 const UNSEEN: Duration = Duration::from_millis(20);
 
-/// The next step of the thread.
 enum Room {
     /// Nothing is left, or the link has ended.
     Done,
@@ -140,7 +135,7 @@ enum Room {
     Unseen,
 }
 
-/// Writes the rest as far as there is room. If another call writes it, `look` is woken.
+/// Writes the rest while there is room. If another call writes it, that call wakes `look`.
 fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Room {
     let room = sending.send_waiting();
     let Some(part) = &sending.part else { return Room::Done };

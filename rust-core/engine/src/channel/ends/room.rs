@@ -1,7 +1,7 @@
 //! The wait for acknowledgements: for room among the messages kept for replay, and for `flush`.
 //!
-//! A waiting thread receives acknowledgements itself if no thread of the program receives. It puts other messages
-//! into the inbox, and releases the direction as soon as a thread of the program calls to receive.
+//! A waiting thread receives acknowledgements itself if no thread of the program receives. It releases the direction
+//! as soon as such a thread calls.
 
 use std::os::fd::AsFd;
 
@@ -26,11 +26,10 @@ impl Channel {
         }
     }
 
-    /// Leaves the receiving descriptor to a sender for which no thread waits.
+    /// Leaves the receiving descriptor to a sender without a waiting thread.
     ///
-    /// It becomes readable when a frame comes or a link can be made. If a message of `lacks_room` finds no room among
-    /// the kept ones, the peer sends a frame once there is room. Returns false if the descriptor cannot report it, or
-    /// if it has happened.
+    /// It becomes readable when a frame comes or a link can be made. For a message of `lacks_room`, the peer sends a
+    /// frame once there is room. False if the descriptor cannot report it, or if it has happened.
     pub(crate) fn leave_to_sender(&self, lacks_room: Option<(Kind, usize)>) -> Result<bool> {
         let session_state = &self.conn.links.session_state;
         let Some(mut receiving) = self.receiving.try_borrow() else { return Ok(false) };
@@ -74,8 +73,6 @@ impl Channel {
     }
 
     /// Waits until `is_enough`, until the receiving direction changes hands, or until the link ends.
-    ///
-    /// The caller then looks again, and makes the next link as a sender.
     pub(super) fn wait_for_acks(
         &self,
         waiting: &mut Waiting<'_>,
@@ -114,7 +111,6 @@ impl Channel {
         waited
     }
 
-    /// Releases the sending half of an ended link, so that the next sending call makes another one.
     fn leave_link(&self, ended: u64) {
         let mut sending = self.conn.sending.borrow();
         if sending.generation <= ended {

@@ -65,7 +65,6 @@ impl Channel {
         self.send_draft(&Draft::data(&recorded), wait.into())
     }
 
-    /// Sends a message of another kind than data and requests, such as a command or an event.
     pub(crate) fn send_as<'a>(
         &self,
         kind: Kind,
@@ -87,16 +86,13 @@ impl Channel {
         self.send_step(draft).or_else(|admitted| self.send_waiting(admitted, draft, waiting))
     }
 
-    /// Makes the first attempt, under the session's lock.
-    ///
-    /// The error has the admission if the link takes the message without the lock, and is none at an obstacle.
+    /// Makes the first attempt, under the session's lock. The error holds the admission; it is empty at an obstacle.
     fn send_step(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let Some(mut entered) = self.enter_to_send() else { return Err(None) };
         let (sending, halves) = entered.parts();
         sending.send_step(draft, halves, &self.conn.event_log).leave(entered)
     }
 
-    /// [`Channel::send_draft`] after the first attempt.
     #[inline(never)]
     fn send_later(&self, admitted: Option<Admitted<'_>>, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         let (mut draft, owned) = (draft, self.owned(&draft));
@@ -117,7 +113,7 @@ impl Channel {
         }
     }
 
-    /// Sends a message that is admitted, or in turn with other threads. Waits if necessary.
+    /// Sends a message that is admitted, or in turn with other threads.
     #[inline(always)]
     fn send_waiting(
         &self,
@@ -143,9 +139,9 @@ impl Channel {
     /// Sends a message that is admitted, or in turn: clears each obstacle, and tries again.
     ///
     /// With `waits`, it waits for room among the kept messages; otherwise a lack of room is an error. Returns the
-    /// number of the message and the generation of its link.
+    /// message's number and the link's generation.
     ///
-    /// Keeps the permit all the time, so that messages of other threads follow. Releases the state during the wait
+    /// Keeps the permit all the time, because other threads' messages must follow. Releases the state during the wait
     /// for room.
     pub(super) fn send_holding(
         &self,
@@ -183,7 +179,7 @@ impl Channel {
                 // The link has broken. The peer drops a partial frame, so the whole message goes over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);
-                    // Before the next link is made, so that messages acknowledged over this link are not sent again.
+                    // Before the next link is made, which replays unacknowledged messages.
                     self.collect_acks();
                     if is_bound { Err(error) } else { Ok(()) }
                 }
@@ -230,7 +226,7 @@ const ANOTHER: &str = "the client that sent the request has disconnected, and an
 const FULL: &str =
     "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
 
-/// Returns the error for lost messages of a peer that cannot reconnect: `Disconnected`, with their number.
+/// Returns the error for lost messages of a peer that cannot reconnect.
 ///
 /// The next `send` or `close` fails with it once and resets the session's counter of losses.
 pub(super) fn lost_before(lost: u64) -> Error {

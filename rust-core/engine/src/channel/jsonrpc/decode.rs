@@ -1,7 +1,7 @@
 //! Decodes received lines into frames with new numbers.
 //!
-//! A line is checked as JSON once, within the link's limits, and then cut into slices of its text. Values are not
-//! decoded here. A channel receives such a slice without a copy.
+//! A line is checked as JSON once, within the link's limits, and then cut into slices. A channel receives a slice
+//! without a copy.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -18,10 +18,10 @@ use crate::frame::{Header, Incoming, Kind};
 use crate::message::failure;
 use crate::value::Timestamp;
 
-/// The most requests in one batch. Each item becomes a message or an error reply, however short it is.
+/// The most requests in one batch, because each short item becomes a message or an error reply.
 const MAX_BATCH: usize = 4_096;
 
-/// Bytes of the longest id as JSON text, which is kept until its request is answered.
+/// Bytes of the longest id, which is kept until its request is answered.
 const MAX_ID: usize = 1_024;
 
 /// The members of an object, with each value's text.
@@ -74,12 +74,10 @@ fn is_rpc(members: &Members<'_>) -> bool {
     member(members, "jsonrpc") == Some("\"2.0\"")
 }
 
-/// Returns whether an id is a string, a number or null, of at most [`MAX_ID`] bytes.
 fn is_id(value: &str) -> bool {
     value.len() <= MAX_ID && !matches!(value.as_bytes().first(), Some(b'{' | b'[' | b't' | b'f'))
 }
 
-/// Returns why an object is neither a request nor a notification of JSON-RPC 2.0, if so.
 fn violation(members: &Members<'_>) -> Option<Error> {
     let wrong = |path: &str, text: &str| {
         Some(Error::new(ErrorKind::Malformed, format!("a request of JSON-RPC 2.0 {text}")).with_path(path))
@@ -99,7 +97,6 @@ fn violation(members: &Members<'_>) -> Option<Error> {
     None
 }
 
-/// The decoding of one line, which locks the link's pending requests.
 struct Decoder<'a> {
     pending: MutexGuard<'a, Pending>,
     numbers: &'a AtomicU64,
@@ -118,7 +115,6 @@ impl Decoder<'_> {
         Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
-    /// Decodes an object for a channel: the reply to a call, a request, or a plain message.
     fn channel_line(&mut self, line: &Bytes, members: &Members<'_>) -> Result<Incoming> {
         let (method, id) = (member(members, "method"), member(members, "id"));
         if let (None, Some(id)) = (method, id)
@@ -214,7 +210,6 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Decodes one request or notification, and appends it or an error reply.
     fn server_request(
         &mut self,
         members: &Members<'_>,

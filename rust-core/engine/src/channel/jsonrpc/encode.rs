@@ -1,7 +1,4 @@
-//! Encodes sent frames as lines.
-//!
-//! A message is its JSON text on one line. A request's id is its number. An answer gets the id of its request, from
-//! the pending requests.
+//! Encodes sent frames as lines. A request's id is its number.
 
 use super::error;
 use super::pending::{JsonRpc, MAX_PENDING, Unanswered};
@@ -49,7 +46,7 @@ pub fn encode_frame(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8
 
 /// Records that the link has taken a frame, which answers its request.
 ///
-/// Separate from [`encode_frame`], because a timed-out send is tried again with the same frame.
+/// Separate from [`encode_frame`], because a timed-out send repeats the frame.
 pub fn frame_sent(rpc: &JsonRpc, frame: &Outgoing<'_>) {
     if !frame.header.kind.is_answer() {
         return;
@@ -101,9 +98,7 @@ fn answer(frame: &Outgoing<'_>, id: &str) -> Result<String> {
     })
 }
 
-/// Returns the request object of a call: a map with `method` and optionally `params`.
-///
-/// Adds `jsonrpc` and the id. Copies the value's own text without decoding it.
+/// Adds `jsonrpc` and the id to a map with `method` and maybe `params`, without decoding it.
 fn request(rpc: &JsonRpc, body: &str, number: u64) -> Result<String> {
     const SHAPE: &str = "a call over framing=\"lines\" is a request of JSON-RPC 2.0: give a map with \"method\", a text, and where need be \"params\", an array or a map";
     let wrong =

@@ -4,12 +4,9 @@ use crate::codec::{self, Encoding};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::value::{Map, Value};
 
-/// Code for a line that is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
-/// Code for JSON that is not a request.
 pub const INVALID_REQUEST: i64 = -32600;
 
-/// Returns a server's failure for a faulty line, with the reason as its data.
 pub fn describe(code: i64, error: &Error) -> RemoteFailure {
     let text = if code == PARSE_ERROR { "Parse error" } else { "Invalid Request" };
     let reason = Value::from(error.to_string());
@@ -46,8 +43,8 @@ pub fn write(body: &[u8], encoding: Encoding) -> Result<String> {
 
 /// Returns the failure of an error object.
 ///
-/// An object without a code and a message becomes the failure's data as a whole, so that a foreign server's answer is
-/// never lost.
+/// An object without a code and a message becomes the failure's data as a whole: a foreign server's answer is never
+/// lost.
 pub fn read(object: &str) -> Result<RemoteFailure> {
     let error = codec::decode(object.as_bytes(), Encoding::Json)?;
     let parsed = (|| -> Result<(i64, String)> {

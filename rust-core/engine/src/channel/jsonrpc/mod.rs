@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 over lines: the meaning of received lines, and the text of requests and answers.
+//! JSON-RPC 2.0 over lines.
 //!
 //! A **channel** delivers each line unchanged. A call goes out as a request, and the answer with its id is the reply.
 //! `reply` answers a received request. A **server** delivers `method` and `params` of each request and notification.

@@ -1,10 +1,10 @@
 //! The unanswered requests of one link, in both directions.
 //!
 //! The peer chooses any text or number as a JSON-RPC id, but Linkspan identifies a message by its number. So each
-//! received request's id is kept here, by its frame's number, until the answer is written. The id of a sent request
-//! is its number. Only the unanswered numbers are kept, so that a line with another `id` is not taken for an answer.
+//! received request's id is kept here, by its frame's number, until the answer is written. For sent requests, only
+//! the unanswered numbers are kept, so that a line with another `id` is not taken for an answer.
 //!
-//! One line answers a batch of requests: its answers are collected, and sent with the last one.
+//! One line answers a batch of requests, with the last of its answers.
 //!
 //! [`MAX_PENDING`] bounds all of it, because a program may never answer its peer's requests. The lock is held for one
 //! line or one frame at a time.
@@ -19,7 +19,6 @@ use crate::value::Limits;
 pub struct JsonRpc {
     /// Whether this side is a server, which itself answers a faulty line.
     pub(super) serves: bool,
-    /// Limits for each decoded line.
     pub(super) limits: Limits,
     /// The number of the last received frame, across successive links.
     pub(super) numbers: Arc<AtomicU64>,
@@ -34,7 +33,7 @@ pub const MAX_PENDING: usize = 1 << 16;
 
 #[derive(Default)]
 pub struct Pending {
-    /// Received requests, by the number of their frame.
+    /// By the number of their frame.
     pub(super) unanswered: HashMap<u64, Unanswered>,
     /// The numbers of `unanswered`, oldest first; some are answered already.
     arrival: VecDeque<u64>,
@@ -44,7 +43,6 @@ pub struct Pending {
     pub(super) calls: VecDeque<u64>,
 }
 
-/// A received request that waits for its answer.
 #[derive(Clone)]
 pub struct Unanswered {
     /// As JSON text.
@@ -61,7 +59,6 @@ pub struct BatchReply {
 }
 
 impl JsonRpc {
-    /// Returns the state for a new link of a channel or, with `serves`, of a server.
     pub fn new(serves: bool, limits: Limits, numbers: Arc<AtomicU64>) -> JsonRpc {
         JsonRpc { serves, limits, numbers, pending: Mutex::default() }
     }
@@ -72,7 +69,6 @@ impl JsonRpc {
 }
 
 impl Pending {
-    /// Adds a received request that expects an answer, also to its batch.
     pub(super) fn add_request(&mut self, number: u64, id: &str, batch: Option<u64>) {
         if let Some(of) = batch {
             self.batches.entry(of).or_default().remaining += 1;

@@ -71,7 +71,7 @@ fn answer(request: &Value) -> (Kind, Encoding, Bytes) {
     (Kind::Reply, Encoding::Json, codec::encode(&result, Encoding::Json).unwrap().into())
 }
 
-/// Returns the answers without the data of errors, which the specification leaves open; batches in any order.
+/// Returns the answers without the data of errors, which the specification leaves open.
 fn compared(line: &str) -> Vec<String> {
     if line.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Messages that wait for room in the link of a server's client, so that a slow client delays no other.
+//! Messages that wait for room in the link of a server's client. A slow client delays no other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

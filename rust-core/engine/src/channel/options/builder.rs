@@ -43,7 +43,7 @@ builders! {
     /// Listings show the machine, and the name is not exported again.
     with_machine(machine: &str) sets machine = Some(machine.into());
 
-    /// Whether a listener sends each message after its peer has consumed the previous one, as a replay does.
+    /// Whether a listener sends each message after its peer has consumed the previous one.
     ///
     /// A thread of the peer that waits for one such channel has consumed the messages of its others. The listener
     /// waits for each message with `flush`.

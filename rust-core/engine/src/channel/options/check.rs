@@ -14,7 +14,6 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Transport;
 use crate::transport::place::Access;
 
-/// The missing capability of a transport without publishers.
 const PUBLISHING: &str = "publish and subscribe (send and recv are possible)";
 
 impl Options {
@@ -23,7 +22,6 @@ impl Options {
         Access { mode: self.mode, group: self.group, patience: self.patience_to_bind(), ..Access::default() }
     }
 
-    /// Returns how long a step of opening a name may take; none without a time-out.
     pub(crate) fn patience(&self) -> Option<Duration> {
         if let Timeout::After(most) = self.timeout { Some(most) } else { None }
     }
@@ -37,7 +35,6 @@ impl Options {
         self.patience().map_or(time, |most| most.min(time))
     }
 
-    /// Checks the values that were set without [`Options::set`].
     fn check_values(&self) -> Result<()> {
         let under = |name: &'static str| move |e: Error| e.under_key(name);
         if let Some(name) = &self.client_id {
@@ -63,23 +60,19 @@ impl Options {
         Ok(())
     }
 
-    /// Returns the schema to check sent values, if any.
     pub(crate) fn checks_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// Returns the schema to check sent replies, if any.
     pub(crate) fn checks_replies_sent(&self) -> Option<&Arc<PreparedSchema>> {
         self.reply_schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Send | Validate::Both)))
     }
 
-    /// Returns the schema to check replies to this side's calls, if any.
     pub(crate) fn checks_replies_received(&self) -> Option<&Arc<PreparedSchema>> {
         let checks = matches!(self.validate, Some(Validate::Receive | Validate::Both));
         self.reply_schema.as_ref().filter(|_| checks)
     }
 
-    /// Returns the schema to check received values, if any.
     pub(crate) fn checks_received(&self) -> Option<&Arc<PreparedSchema>> {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
     }
@@ -178,14 +171,13 @@ impl Options {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    /// Fails with `Unsupported` if the transport has no way back for a reply.
+    /// Fails with `Unsupported` if the transport cannot carry a reply back.
     pub(crate) fn check_replies(&self, endpoint: &Endpoint, what: &str) -> Result<()> {
         let transport = endpoint.transport();
         let can = self.capabilities(transport);
         if can.replies { Ok(()) } else { Err(transport.unsupported_because(what, can.because).on(endpoint)) }
     }
 
-    /// Returns the transport's capabilities with this framing.
     pub(crate) fn capabilities(&self, transport: Transport) -> Capabilities {
         let can = *transport.capabilities();
         match self.framing {
@@ -195,7 +187,7 @@ impl Options {
         }
     }
 
-    /// Returns the chosen encoding of values, or that of the framing.
+    /// Returns the chosen encoding of values, or the framing's encoding.
     pub fn encoding(&self) -> Encoding {
         match self.framing {
             _ if self.encoding_given || self.encoding != Encoding::Cbor => self.encoding,

@@ -1,6 +1,4 @@
 //! Which option has an effect for which object and transport, and which is refused; the documents' table of both.
-//!
-//! [`Options::check`] decides refusals; the rows here state effects.
 
 use super::*;
 use crate::transport::kind::Transport;
@@ -18,9 +16,7 @@ fn schema() -> Option<Arc<PreparedSchema>> {
     Some(PreparedSchema::from_option(text).unwrap())
 }
 
-/// An option's text, a value other than its default, and the transports with an effect for each use.
-///
-/// The uses are a channel, a server, a publisher and a subscriber.
+/// An option's text, a value other than its default, and the transports with an effect by [`Use`].
 type Row = (&'static str, Options, [&'static [&'static str]; 4]);
 
 fn rows() -> Vec<Row> {
@@ -101,9 +97,6 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Returns the transports on which an option has an effect or is refused for one object.
-///
-/// Over all others, the option has no effect.
 fn cell(name: &str, options: &Options, used: Use, states: &[&str]) -> String {
     let can = |options: &Options| -> Vec<Transport> {
         Transport::all().filter(|one| options.check(*one, used).is_ok()).collect()

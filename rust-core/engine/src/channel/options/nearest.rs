@@ -1,6 +1,6 @@
 //! The names of the options, and the name nearest to a mistyped one.
 //!
-//! A test compares the list with [`super::Options::set`], so that every settable option can be proposed.
+//! A test compares the list with [`super::Options::set`].
 
 use crate::error::{Error, ErrorKind, quoted};
 
@@ -41,7 +41,6 @@ pub const NAMES: [&str; 33] = [
     "on_wait",
 ];
 
-/// Former names of options, and their current names.
 const RENAMED: [(&str, &str); 1] = [("limit", "max_message_size")];
 
 /// Returns the error for an unknown option. `more` are names that the caller accepts besides [`NAMES`].
@@ -62,7 +61,7 @@ pub fn unknown(name: &str, more: &[&str]) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// Returns the name that differs from the given one in at most a third of its letters.
+/// Returns the nearest name, if it differs from the given name in at most a third of its letters.
 pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     // A long name is not a typing error, and comparing it would take time for each option.
     if name.len() > 32 {

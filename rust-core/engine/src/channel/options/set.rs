@@ -12,14 +12,14 @@ use crate::value::Value;
 impl Options {
     /// The names that [`Options::set`] knows, for completions and lists.
     ///
-    /// `on_wait` has no value that can be written as text.
+    /// No text can express a value of `on_wait`.
     pub const NAMES: &'static [&'static str] = &nearest::NAMES;
 
     /// Sets an option by its name.
     ///
     /// # Errors
-    /// `WrongType` for a value of another type, `OutOfRange` for an impossible number. `Unsupported` for an unknown
-    /// option (the text names the nearest one), or for one that this version lacks.
+    /// `WrongType` for a value of another type, `OutOfRange` for an impossible number. `Unsupported` for an option
+    /// that is unknown (the text names the nearest) or missing in this version.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         self.set_beside(&[], name, value)
     }
@@ -29,7 +29,6 @@ impl Options {
         self.try_set(more, name, value).map_err(|e| e.under_key(name))
     }
 
-    /// [`Options::set`] without the option's name in its errors.
     fn try_set(&mut self, more: &[&str], name: &str, value: &Value) -> Result<()> {
         match name {
             "encoding" => {

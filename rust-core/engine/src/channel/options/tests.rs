@@ -94,7 +94,6 @@ fn schema_option_is_a_path_or_a_text() {
     let text = set(&path("c=d.toml")).unwrap_err();
     assert_eq!(text.kind(), ErrorKind::Malformed);
     assert!(text.text().contains("no file is called") && text.text().contains("schema:1:"), "{text}");
-    // An empty text is read as a file, and the error reports that.
     assert_eq!(set("").unwrap_err().kind(), ErrorKind::NotFound);
     assert!(set(&folder.path().display().to_string()).is_err());
     let long = "x".repeat(10 << 20);

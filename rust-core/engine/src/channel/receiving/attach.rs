@@ -43,7 +43,6 @@ impl Receiving {
         Ok(())
     }
 
-    /// Adds the signal of calls that want the lent direction to the set, once.
     pub fn lend(&mut self, wanted: &EventFd) -> Result<()> {
         if !self.is_lent {
             self.set.add(wanted, LINK, Interest::IN)?;

@@ -1,6 +1,6 @@
 //! How the users of the loop (`pump`) differ, besides [`Reads`].
 //!
-//! A [`Place`] handles the messages. A [`DirectionGuard`] is the way in which the call holds the direction.
+//! A [`Place`] handles the messages. A [`DirectionGuard`] holds the direction for the call.
 
 use std::ops::DerefMut;
 

@@ -21,7 +21,6 @@ use crate::session::inbox::{AckTrigger, Fate};
 /// The most messages in the inbox while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
 
-/// Ends the loop by `true`.
 type Turned<'a> = dyn FnMut(&mut Receiving, Turn) -> Result<bool> + 'a;
 
 enum At {
@@ -41,7 +40,7 @@ enum Pumped {
 
 /// Receives until `place` has the call's return value. `came` is an already taken other message.
 ///
-/// Also returns the direction, unless it was given back with the message.
+/// Also returns the direction, if it was not given back with the message.
 ///
 /// # Errors
 /// Errors of the turns, and these:
@@ -110,7 +109,6 @@ pub fn receive<H: DirectionGuard, P: Place>(
 }
 
 impl Receiving {
-    /// Passes each received message and frame to `turn`, until that returns a result.
     pub fn pump<T>(
         &mut self,
         conn: &Conn,
@@ -149,7 +147,6 @@ impl Receiving {
         })
     }
 
-    /// Receives the available frames without waiting, for their acknowledgements.
     pub fn collect_acks(&mut self, conn: &Conn) {
         // The next call that receives gets this error again and reports it.
         let _ = self.read(conn, Reads::of_library(), &mut Waiting::at_once(), || false);
@@ -186,7 +183,7 @@ impl Receiving {
                     return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
                 }
                 self.connect(reconnector, event_log, waiting)?;
-                // The earlier look does not hold for this link, over which messages may have to be replayed.
+                // The earlier look does not hold for this link, which may need replays.
                 reads.first = First::Look;
                 if reads.is_lent {
                     // The sending half must join the new link also. The last link's end may have brought the awaited
@@ -266,7 +263,7 @@ impl Receiving {
         }
     }
 
-    /// Passes the first message of the inbox on, copied out of its slot unless this call does that.
+    /// Passes the first message of the inbox on, copied out of its slot if this call does not copy.
     fn give_kept(&mut self, reads: &Reads, conn: &Conn, turn: &mut Turned<'_>) -> Result<bool> {
         if !self.takes_whole
             && let Some(first) = self.inbox.front_mut()
@@ -283,7 +280,6 @@ impl Receiving {
         turn(self, Turn::Message(message))
     }
 
-    /// Frees the room of delivered messages, and waits if useful.
     fn begin_look(&mut self, reads: &mut Reads, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if reads.of_program
             && let Some(error) = self.deferred_error.take()

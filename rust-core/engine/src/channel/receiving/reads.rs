@@ -28,7 +28,6 @@ pub struct Reads {
 /// The action before the first frame. It saves a look that the last lock has made.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum First {
-    /// Looks, as before each frame.
     #[default]
     Look,
     /// Reads the data of a stream: the link was empty.

@@ -214,7 +214,7 @@ impl Receiving {
         let mut halves = session_state.halves();
         loop {
             missed = u64::saturating_add(missed, self.take_more(&mut halves, event_log, max, messages));
-            // Other records, such as one after the end of the link's memory.
+            // Other records, for example after the end of the link's memory.
             if messages.len() < max
                 && let Some(taken) = self.take_complete(&mut halves, event_log, MORE)
             {
@@ -238,7 +238,7 @@ impl Receiving {
         self.readable_part().is_some_and(|part| part.rx.may_take_at_once())
     }
 
-    /// An event loop's looks begin with the descriptors, so a watched link is none.
+    /// Returns none for a watched link, because an event loop's looks begin with the descriptors.
     pub(super) fn readable_part(&mut self) -> Option<&mut RxPart> {
         self.part.as_mut().filter(|part| part.negotiated.is_some() && !self.watched)
     }

@@ -1,6 +1,6 @@
 //! How a receiving thread waits: first a short wait of the transport or the epoll set, then the set.
 //!
-//! Parking asks the transport to wake this side. Every wait undoes it, unless the program itself waits on the
+//! Parking asks the transport to wake this side. Every wait undoes it, except while the program itself waits on the
 //! descriptor.
 
 use super::{First, Reads, Receiving};
@@ -178,7 +178,7 @@ impl Receiving {
         self.set.wait(waiting)
     }
 
-    /// Leaves the descriptor to a sender for which no thread waits.
+    /// Leaves the descriptor to a sender without a waiting thread.
     ///
     /// False if a frame has come, or if the descriptor is readable for an event loop.
     pub fn leave_to_sender(&mut self) -> Result<bool> {

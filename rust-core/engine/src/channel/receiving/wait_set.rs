@@ -121,7 +121,6 @@ impl WaitSet {
         Ok(Woken { ready: self.ready.len() > usize::from(expired), expired, interrupted })
     }
 
-    /// Sleeps only on this descriptor of the set and on the armed timer.
     fn sleep_on(&mut self, link: BorrowedFd<'_>) -> Result<Woken> {
         let Some(timer) = self.timer.as_ref().filter(|_| self.armed) else { return self.sleep(None) };
         let Some([ready, expired]) = drive::link_or_timer(link, timer.as_fd())? else {
@@ -133,7 +132,6 @@ impl WaitSet {
         Ok(Woken { ready, expired, interrupted: false })
     }
 
-    /// Sleeps until something is ready, a signal comes, the deadline or a tick.
     pub fn wait(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_at_most(None, waiting).map(drop)
     }

@@ -26,7 +26,6 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 use crate::value::Value;
 
-/// The most fitting schemas that a reader of a journal remembers.
 const MAX_KNOWN: usize = 64;
 const SUFFIX: &str = ".schema";
 
@@ -130,11 +129,9 @@ pub fn check_kept(options: &Options, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Compares the schema of each record of a journal with the reader's.
 pub struct RecordSchemas {
     place: Place,
     own: Arc<PreparedSchema>,
-    /// The numbers of schemas that fit, the newest first.
     fit: Vec<u64>,
 }
 
@@ -146,8 +143,7 @@ impl RecordSchemas {
 
     /// Compares the schema of this record.
     ///
-    /// A record without a schema was written without one or by an older version. The newest stored schema stands for
-    /// it.
+    /// The newest stored schema stands for a missing one: the record was written without, or by an older version.
     ///
     /// # Errors
     /// `SchemaMismatch` if the reader's schema cannot read the record's; `Corrupt` if that schema is missing.
@@ -171,7 +167,6 @@ impl RecordSchemas {
         Ok(())
     }
 
-    /// Drops the results: the following records are of another journal.
     pub fn forget(&mut self) {
         self.fit.clear();
     }
@@ -283,7 +278,6 @@ fn write(place: &Place, file: &str, schema: &PreparedSchema, pattern: Pattern) -
     attached::write(place, file, &codec::encode(&map, Encoding::Cbor)?)
 }
 
-/// Reads a schema file: the pattern of the name and the schema.
 fn stored(place: &Place, file: &str) -> Result<Option<(Pattern, Arc<PreparedSchema>)>> {
     let Some(bytes) = attached::read(place, file, MAX_CANONICAL + 256)? else { return Ok(None) };
     let read = || {

@@ -22,7 +22,7 @@ pub struct Draft<'a> {
     pub content: DraftContent<'a>,
     /// When the outcome is needed. A bridge passes this time to the other machine's server.
     pub until: Until,
-    /// Whether the answer is kept for a later call, whichever call receives it.
+    /// Whether the answer is kept for its call if another call receives it.
     pub is_filed: bool,
 }
 
@@ -54,7 +54,6 @@ impl<'a> Draft<'a> {
         Draft { kind, correlation, flags, to, ..Draft::data(payload) }
     }
 
-    /// Records the answered request as consumed, after the link has taken the answer.
     pub(super) fn finish(&self, halves: &mut SessionHalves) {
         if self.kind.is_answer() {
             halves.finished(self.to, self.correlation);
@@ -94,7 +93,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns the time since boot at which the outcome is needed, if any.
+    /// Returns when the outcome is needed, as time since boot.
     pub(super) fn until(&self, waiting: Option<&Waiting<'_>>) -> Option<Duration> {
         let until = match self.until {
             Until::Never => Deadline::NEVER,

@@ -1,4 +1,4 @@
-//! The links of a session, as its sending direction uses them: several of a channel, or one of a client.
+//! The links of a session, for its sending direction: of a channel, or of a server's client.
 
 use crate::channel::event_log::EventLog;
 use crate::channel::link::TxPart;

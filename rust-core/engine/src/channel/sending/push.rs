@@ -21,7 +21,6 @@ pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
     )
 }
 
-/// Sends a frame without waiting; false without room.
 pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
     if part.has_queue() {
         return false;
@@ -29,7 +28,6 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
     matches!(part.tx.try_send(&Outgoing::new(header, body)), Ok(Sent::Whole | Sent::Started))
 }
 
-/// Passes a message to the transport, or to the queue of the link.
 #[inline(always)]
 pub(super) fn push_with(
     part: &mut TxPart,

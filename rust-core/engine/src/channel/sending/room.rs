@@ -44,7 +44,7 @@ impl Sending {
         Ok(None)
     }
 
-    /// Flushes the rest of a begun frame until the deadline. Returns whether some of it is still here.
+    /// Flushes the rest of a begun frame until the deadline. Returns whether a part is still here.
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };
         while matches!(part.tx.flush(), Ok(false)) && drive::space(&mut part.tx, waiting).is_ok() {}

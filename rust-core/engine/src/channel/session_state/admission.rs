@@ -1,7 +1,8 @@
 //! The admission of a frame: its class by kind and flags, and the length limit of the link.
 //!
-//! Every message passes here, also batches and what publishers send and store. The connection (`linkspan-session`)
-//! decides whether it may be sent now. A rule about frames is a line in [`allows`] or in [`content`].
+//! Every message passes here, also batches, and messages that publishers send and store. The connection
+//! (`linkspan-session`) decides whether it may be sent now. A rule about frames is a line in [`allows`] or in
+//! [`content`].
 
 use super::class;
 use crate::frame::Kind;

@@ -18,7 +18,6 @@ const MOST: usize = 1024;
 const MOST_BYTES: u64 = 256 << 20;
 
 pub struct Calls {
-    /// Their numbers, in order.
     open: Places<u64>,
     answers: BTreeMap<u64, Filed>,
     unawaited: u64,
@@ -135,7 +134,6 @@ impl Calls {
         if self.answers.contains_key(&number) { self.remove(number) } else { None }
     }
 
-    /// Records that no call will take the answer to this request.
     #[inline]
     pub fn end(&mut self, number: u64) {
         if self.open.front() == Some(&number) && !self.has_answers() && self.followers.is_empty() {

@@ -40,7 +40,7 @@ impl SlotLender<'_> {
         self.halves()?.slots.clone()
     }
 
-    /// Locks the halves; none in a forked child, which has no slots.
+    /// Locks the halves. A forked child has none, because it lacks slots.
     fn halves(&self) -> Option<seat::GateGuard<'_, SessionHalves>> {
         (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }

@@ -15,7 +15,6 @@ const DATA: u64 = 1;
 /// Longer than any wait of these tests on any machine.
 const AGES: Duration = Duration::from_secs(300);
 
-/// A set with a descriptor that stands for a link.
 fn set() -> (WaitSet, EventFd) {
     let (set, link) = (WaitSet::new(Epoll::new().unwrap()), EventFd::new().unwrap());
     set.add(&link, DATA, Interest::IN).unwrap();
