@@ -1,8 +1,8 @@
 //! A shared value whose owner lends it without counting; only concurrent further borrowers count.
 //!
-//! One thread at a time is the owner. It writes `OUT` when it lends the uncounted reference. The borrower, on any
-//! thread, exchanges that for `HOME` when it is dropped. A dropped owner exchanges it for `LEFT`, and leaves its
-//! counted reference to the borrower. The exchanges decide which of the two comes last, and drops the value.
+//! The owner, one thread at a time, writes `OUT` when it lends the uncounted reference. The borrower's drop, on any
+//! thread, exchanges that for `HOME`. A dropped owner exchanges it for `LEFT`, and leaves its counted reference to the
+//! borrower. The later of the two drops the value.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

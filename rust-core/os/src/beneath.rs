@@ -84,9 +84,7 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Opens a regular file with a single link, with this access (`RDONLY`, `WRONLY`, `RDWR`).
-    ///
-    /// `None` if there is nothing. Does not block.
+    /// Opens a regular file with a single link and this access; `None` if there is nothing. Does not block.
     ///
     /// # Errors
     /// `PermissionDenied` for a link, a file of several names, or an untrusted owner; `Corrupt` for anything but a
@@ -105,8 +103,6 @@ impl<'a> Beneath<'a> {
     }
 
     /// Opens a handle (`O_PATH`) for a file of any type, or a link; `None` if there is nothing.
-    ///
-    /// It can only inspect the file, or change its mode or group.
     pub fn handle(&self, name: &str) -> Result<Option<Opened>> {
         self.open(name, OFlags::PATH)
     }
@@ -222,9 +218,7 @@ impl<'a> Beneath<'a> {
         Error::new(ErrorKind::PermissionDenied, text)
     }
 
-    /// Reads a file of at most `limit` bytes; `None` if there is nothing.
-    ///
-    /// Never reads more than the limit, even if the file grows.
+    /// Reads a file of at most `limit` bytes, even if it grows; `None` if there is nothing.
     ///
     /// # Errors
     /// As [`Beneath::file`], and `TooLarge`.
@@ -268,8 +262,7 @@ impl<'a> Beneath<'a> {
             }
             made => made.doing(doing())?,
         };
-        // The mode comes after the group; no wrong group can open the file. The umask may have removed bits of the mode
-        // as well.
+        // The mode comes after the group, so no wrong group can open the file. The umask may have removed bits.
         let given = user::give_to_group(&file, path.display(), group)
             .and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
@@ -281,8 +274,6 @@ impl<'a> Beneath<'a> {
     }
 
     /// Replaces a file of this user, or nothing, by these bytes, whole or not at all.
-    ///
-    /// The new file has a [`staged`] name until it is whole.
     ///
     /// # Errors
     /// `PermissionDenied` if another user's file is there, which stays; `NoSpace`.
@@ -358,9 +349,7 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Removes a directory of this user and its contents; returns false if there is nothing.
-    ///
-    /// A link is removed, and its target stays.
+    /// Removes a directory of this user and its contents, but no link's target; false if there is nothing.
     ///
     /// # Errors
     /// `PermissionDenied` at the first file of another user.
@@ -390,9 +379,7 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// Returns the names in it, including hidden ones, unsorted.
-    ///
-    /// Skips names that are not UTF-8, because this program creates none.
+    /// Returns the names in it, unsorted. Skips names that are not UTF-8: this program creates none.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -402,9 +389,7 @@ impl<'a> Beneath<'a> {
         Ok(names)
     }
 
-    /// Calls `each` for every name until the first `Break`.
-    ///
-    /// It does not collect names, because another user may have created millions.
+    /// Calls `each` for every name until the first `Break`. Does not collect names: there may be millions.
     pub fn each_name(&self, mut each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         let doing = || format!("reading the directory {}", self.path.display());
         for entry in Dir::read_from(self.fd).doing(doing())? {
@@ -455,9 +440,8 @@ impl fmt::Display for Whose {
     }
 }
 
-/// Opens one name of a directory, never through a link and without blocking.
-///
-/// If the kernel or a sandbox lacks `openat2`, `O_NOFOLLOW` is as good, because there is only one component.
+/// Opens one name of a directory, never through a link and without blocking. Without `openat2`, `O_NOFOLLOW` is as
+/// good, because there is only one component.
 fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     kernel_entry::assert_allowed();
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -494,8 +478,6 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
 pub trait DoingByKernelPath<T> {
     /// Returns the error with the attempted action in front.
     ///
-    /// Without /proc no such path exists, and the error says so.
-    ///
     /// # Errors
     /// `TransportUnavailable` without /proc; otherwise the call's error.
     fn doing_by_kernel_path(self, what: impl fmt::Display) -> Result<T>;
@@ -520,9 +502,7 @@ impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
 pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter of system calls refuses the call itself (seccomp, as of a \
      container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
 
-/// Explains, once, the refusal of a system call that the file's modes allow.
-///
-/// Returns any other error unchanged.
+/// Explains, once, the refusal of a system call that the file's modes allow. Keeps other errors.
 pub fn refused_call(error: Error) -> Error {
     match error.errno() {
         Some(libc::EACCES | libc::EPERM) if !error.text().ends_with(REFUSED_CALL) => {

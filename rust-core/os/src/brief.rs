@@ -1,7 +1,7 @@
 //! Reads of a socket that sleep for a few milliseconds, instead of a sleep in epoll and a read.
 //!
-//! The time-out is the socket's (`SO_RCVTIMEO`), set once. The kernel keeps it by its tick, which costs less than a
-//! timer per call. Every other read and write of these sockets uses `MSG_DONTWAIT`.
+//! The time-out is the socket's (`SO_RCVTIMEO`), set once; the kernel's tick costs less than a timer per call. Every
+//! other read and write of these sockets uses `MSG_DONTWAIT`.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub const SHORTEST_WAIT: Duration = Duration::from_millis(40);
 
 /// Messages that must arrive before a brief read, and again after an empty one.
 ///
-/// A slow connection has at most one needless wake-up in so many messages, and an idle connection none.
+/// So a slow connection has at most one needless wake-up in so many messages, and an idle connection none.
 pub const FIRST: u32 = 16;
 
 /// How a brief read ended.
@@ -41,8 +41,8 @@ pub enum Brief {
 
 /// Whether a receiver makes brief reads.
 ///
-/// A brief read notices neither the end of a process whose child keeps the socket, nor another thread that wants this
-/// one to stop. So a receiver makes one before each sleep in epoll, and only during a series of messages.
+/// A brief read notices neither the end of a process whose child keeps the socket, nor a thread that wants this one to
+/// stop. So a receiver makes one before each sleep in epoll, only in a series of messages.
 #[derive(Default)]
 pub struct BriefReads {
     /// Messages since the beginning or the last empty brief read, up to [`FIRST`].
@@ -127,7 +127,7 @@ mod tests {
     fn brief_read_returns_bytes_the_end_or_passes() {
         let (near, mut far) = UnixStream::pair().unwrap();
         allow(&near).unwrap();
-        // Elapsed time proves nothing here: the kernel counts by its tick, which a loaded machine makes up later.
+        // The kernel counts by its tick, which a loaded machine makes up later, so elapsed time proves nothing.
         let before = times_asleep();
         for _ in 0..8 {
             assert_eq!(receive(&near, &mut [0; 8]).unwrap(), Brief::Passed);

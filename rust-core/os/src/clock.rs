@@ -1,7 +1,4 @@
-//! The clocks of the system: the wall clock, and a clock that no step changes.
-//!
-//! The wall clock is read without a system call (vDSO or the processor's counter), because every message carries its
-//! time.
+//! The clocks of the system. The wall clock is read without a system call, because every message carries its time.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod counter;
@@ -13,10 +10,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use linkspan_value::Timestamp;
 
-/// Returns nanoseconds since 1970.
+/// Returns nanoseconds since 1970, perhaps some tens of nanoseconds behind [`Timestamp::now`].
 ///
-/// It may be some tens of nanoseconds earlier than [`Timestamp::now`]. For a millisecond after a step of the clock, it
-/// may differ by that step.
+/// For a millisecond after a step of the clock, it may differ by that step.
 #[inline]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -52,9 +48,7 @@ fn read(clock: libc::clockid_t) -> Option<i64> {
     Some(now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec))
 }
 
-/// Returns the time since this machine was booted, including suspensions.
-///
-/// Steps of the wall clock do not change it.
+/// Returns the time since this machine was booted, including suspensions, without steps of the wall clock.
 pub fn since_boot() -> Duration {
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
 }

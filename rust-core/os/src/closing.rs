@@ -1,8 +1,8 @@
 //! Closing a peer's descriptors on separate threads.
 //!
-//! A peer can block the close of a socket that lingers, or of a file whose file system is a program (FUSE), for any
-//! time. So such descriptors go into one list, which up to 32 threads empty. If a hostile peer blocks all of these, it
-//! delays other closes, but no program.
+//! A peer can block the close of a lingering socket, or of a file of a FUSE file system, for any time. So such
+//! descriptors go into one list, which up to 32 threads empty. A hostile peer that blocks all of these delays other
+//! closes, but no program.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
@@ -37,9 +37,8 @@ pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     }
 }
 
-/// The thread: closes one descriptor after the other until the list is empty.
-///
-/// Descriptors in an unread socket are closed first, one by one, because closing that socket would close them all.
+/// Closes one descriptor after the other. Those in an unread socket come first, one by one, because closing that socket
+/// would close them all.
 fn run() {
     loop {
         let mut closing = CLOSING.lock();
@@ -55,9 +54,7 @@ fn run() {
     }
 }
 
-/// Closes a descriptor, without the time that a socket would linger.
-///
-/// No other process of the peer could set the option again.
+/// Closes a descriptor without lingering. No other process of the peer could set the option again.
 fn close(descriptor: OwnedFd) {
     // Only a TCP socket has the option, and others do not need it.
     let _ = rustix::net::sockopt::set_socket_linger(descriptor.as_fd(), None);

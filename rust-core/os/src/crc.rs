@@ -1,7 +1,6 @@
 //! The CRC-32C of a header or a body.
 //!
-//! The crate `crc32c` computes that of a body. For the eight words of a header, the processor's instruction needs 1/4
-//! of that crate's time, and is used if it exists.
+//! For the eight words of a header, the processor's instruction takes 1/4 of the time of the crate `crc32c`.
 
 /// Returns the CRC-32C of these bytes.
 pub use crc32c::crc32c as of_bytes;
@@ -15,10 +14,8 @@ pub fn of_words(words: &[u64; 8]) -> u32 {
     by_bytes(words)
 }
 
-/// For a processor with SSE 4.2.
-///
-/// The compiler inlines the intrinsic function only if it builds the whole program for such processors. The words would
-/// otherwise go through memory.
+/// For a processor with SSE 4.2. The compiler inlines the intrinsic function only in a build for such processors;
+/// otherwise the words would go through memory.
 #[cfg(target_arch = "x86_64")]
 fn by_instruction(words: &[u64; 8]) -> u32 {
     let mut sum = u64::from(u32::MAX);

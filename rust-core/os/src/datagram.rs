@@ -29,9 +29,7 @@ fn socket() -> Result<Guarded> {
     Ok(Guarded::closed_by(fd, close))
 }
 
-/// Creates a socket for messages from others in a private directory, with this mode and for this group.
-///
-/// `shown` is its later path, for texts.
+/// Creates a socket for messages, with this mode and group, in a private directory. `shown` is its later path.
 pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
     let socket = socket()?;
     let doing = || format!("making the mailslot {}", shown.display());
@@ -44,7 +42,7 @@ pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
 /// Creates a socket that writes to the socket of this name; `None` if no process reads there.
 ///
 /// # Errors
-/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for a socket of another type.
+/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for another type.
 pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     let socket = socket()?;
     let path = directory.path().join(name);
@@ -80,14 +78,12 @@ pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> 
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
 
-/// Takes the next message, if any, and returns its whole length in bytes.
-///
-/// The rest of a message longer than the buffer is lost.
+/// Takes the next message, if any, and returns its whole length. The part beyond the buffer is lost.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     if !socket::refuses_descriptors() {
-        // Descriptors may come with a message, and closing them may block. This call returns the length of the bytes
-        // taken; one byte more than fits shows that there was more.
+        // A message may carry descriptors whose close may block. This call returns the taken length; one byte more than
+        // fits shows a longer message.
         return socket::receive_bytes_alone(socket, into);
     }
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
@@ -110,9 +106,7 @@ pub fn longest(socket: impl AsFd) -> Result<usize> {
     Ok(buffer.saturating_sub(KEPT))
 }
 
-/// Requests a send buffer for one message of this size.
-///
-/// Above `net.core.wmem_max` only privileged programs get it.
+/// Requests a send buffer for one message of this size; above `net.core.wmem_max` only if privileged.
 pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
     kernel_entry::assert_allowed();
     match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {

@@ -1,9 +1,8 @@
 //! Time-outs and deadlines: how long a call may wait, and its callbacks while it waits.
 //!
-//! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
-//! [`Waiting::start`], and all its waits share that one deadline. Every wait loop has three steps: `sleep` returns how
-//! long the next sleep may last, or that time is up; the thread sleeps; `woke` runs a due tick. So a binding can check
-//! its signals every 100 ms.
+//! A caller passes a [`Wait`]. The call turns it into a [`Waiting`] with [`Waiting::start`], and all its waits share
+//! that one deadline. Every wait loop has three steps: `sleep` returns how long the next sleep may last, or that time
+//! is up; the thread sleeps; `woke` runs a due tick.
 
 #![forbid(unsafe_code)]
 
@@ -22,8 +21,8 @@ use crate::sleeping::{self, InCall};
 pub enum Timeout {
     /// The time-out in the object's options; 30 s without one.
     ///
-    /// Some loops wait without end, until `close` or a signal that asks the program to stop: `run`, iterators, and
-    /// `next` of a server, subscriber, controller or service. `latest` does not wait for a publisher.
+    /// Loops wait without end, until `close` or a stop signal: `run`, iterators, and `next` of a server, subscriber,
+    /// controller or service. `latest` does not wait for a publisher.
     #[default]
     Default,
     /// At most this long; zero never waits.
@@ -46,9 +45,7 @@ impl From<Option<Duration>> for Timeout {
 }
 
 impl Timeout {
-    /// Returns the time-out of a number of seconds, as Python, PHP, Fortran and the shell give them.
-    ///
-    /// More than a `Duration` holds, including infinity, is without end.
+    /// Returns the time-out of a number of seconds. Too large ones, including infinity, are without end.
     ///
     /// # Errors
     /// `OutOfRange` for NaN and below zero.
@@ -101,9 +98,7 @@ impl Deadline {
     }
 }
 
-/// The function that runs every 100 ms or so during a wait, and when a signal interrupts a system call.
-///
-/// An error ends the wait.
+/// Runs every 100 ms or so during a wait, and when a signal interrupts it. An error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
 /// How a call waits: its time-out, and a function that runs during the wait.
@@ -130,9 +125,7 @@ impl<'a> Wait<'a> {
         Wait::new(Duration::ZERO)
     }
 
-    /// Never waits, as part of an event loop's endless loop.
-    ///
-    /// A signal that asks the program to stop ends it, as it ends [`Timeout::Forever`].
+    /// Never waits, as part of an event loop's endless loop. A stop signal ends it.
     pub fn in_endless_loop() -> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
@@ -270,9 +263,7 @@ impl<'a> Waiting<'a> {
         Waiting::start(Wait::none(), Timeout::Default)
     }
 
-    /// Ends each sleep when this becomes readable; the caller then checks why.
-    ///
-    /// Only the first descriptor counts.
+    /// Ends each sleep when this becomes readable; the caller checks why. Only the first descriptor counts.
     pub fn wakes_on<W: AsFd + Send + Sync + 'static>(&mut self, wake: &Arc<W>) {
         if self.wake.is_none() {
             self.wake = Some(wake.clone());
@@ -395,9 +386,9 @@ impl<'a> Waiting<'a> {
 
     /// Begins another round of a loop that a peer can prolong.
     ///
-    /// Each call after the first checks the deadline and runs the tick if it is due. A call without waiting, or after
-    /// its deadline, still gets [`Waiting::PATIENCE`] from its first round on, which suffices for honest peers. Loops
-    /// use `poll::next_round`, which also looks for cancellation.
+    /// Each call after the first checks the deadline and runs a due tick. A call without waiting, or after its
+    /// deadline, still gets [`Waiting::PATIENCE`] from its first round on, enough for honest peers. Loops use
+    /// `poll::next_round`, which also looks for cancellation.
     ///
     /// # Errors
     /// `Timeout`; the error of the tick; `Cancelled` if `on_wait` returned false.
@@ -444,10 +435,9 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Runs a step whose sleeps fail with `Interrupted` when the tick is due, instead of running it.
+    /// Runs a step whose sleeps fail with `Interrupted` when the tick is due; returns whether that happened.
     ///
-    /// Returns whether it failed for that reason. The caller then gives back its holdings, and calls
-    /// [`Waiting::run_deferred`].
+    /// The caller then gives back its holdings, and calls [`Waiting::run_deferred`].
     pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
         self.defers_tick = true;
         let done = step(self);

@@ -1,8 +1,7 @@
 //! Creation of descriptors: all of the library's are above 2.
 //!
-//! A daemon may close 0, 1 and 2, and the kernel gives the lowest free number. A socket or a lock file could thus get
-//! the program's later output. All calls that create a descriptor are here; a test of the sources refuses them
-//! elsewhere.
+//! A daemon may close 0, 1 and 2, and a socket or a lock file with such a number could get the program's later output.
+//! All calls that create a descriptor are here; a test of the sources refuses them elsewhere.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -29,7 +28,7 @@ pub fn is_standard(fd: &OwnedFd) -> bool {
 /// Returns a new descriptor, or a duplicate if it has the number of a standard stream.
 ///
 /// # Errors
-/// The creator's; `EMFILE` if no number is free.
+/// The creator's; `EMFILE`.
 pub fn above_standard(made: Result<OwnedFd>) -> Result<OwnedFd> {
     let made = made?;
     if is_standard(&made) { duplicate(&made) } else { Ok(made) }
@@ -75,9 +74,7 @@ pub fn open_at(
     above_standard(rustix::fs::openat(directory, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens a path relative to a directory, with rules for its links.
-///
-/// A missing call is tried once, because valgrind reports each attempt.
+/// Opens a path in a directory, with rules for its links. Tries a missing call once: valgrind reports each.
 pub fn open_resolved(
     directory: impl AsFd,
     path: impl rustix::path::Arg,

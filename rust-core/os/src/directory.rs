@@ -1,8 +1,8 @@
 //! The runtime directory, for sockets and locks, and the persistent state directory.
 //!
-//! A directory is opened once, and every later access goes through its descriptor. Links of other users on the way are
-//! not followed, because they could lead anywhere. The directory's mode decides the mode of new files: 0660 with the
-//! set-group-ID bit and group write permission (a group's), otherwise 0600 (one user's).
+//! A directory is opened once, and every later access goes through its descriptor. Links of other users are not
+//! followed. The directory's mode decides the mode of new files: 0660 with the set-group-ID bit and group write
+//! permission, otherwise 0600.
 
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -66,8 +66,8 @@ impl Directory {
     /// Opens a directory that an endpoint names.
     ///
     /// # Errors
-    /// `PermissionDenied` for a symbolic link of another user on the way (links of this user and of root are followed);
-    /// `InvalidState` for anything but a directory, which is not opened; `NotFound`.
+    /// `PermissionDenied` for a link of another user on the way (not of this user or root); `InvalidState` for anything
+    /// but a directory, which is not opened; `NotFound`.
     pub fn existing(path: &Path) -> Result<Directory> {
         let doing = || format!("opening the directory {}", path.display());
         let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
@@ -158,7 +158,7 @@ impl Directory {
 
     /// Syncs the names in it, and the directories above it that this user owns.
     ///
-    /// A process that created such a directory may have been killed before it could sync.
+    /// Their creator may have been killed before it could sync.
     pub fn sync_names(&self) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
@@ -267,10 +267,8 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
     Ok(descriptor::open_at(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
 }
 
-/// Resolves a directory step by step; returns a handle that can neither read nor write.
-///
-/// Follows links of this user or root: both could redirect the path anyway. Every step must be a directory;
-/// `last_may_be_link` allows the last one to be a link.
+/// Resolves a directory step by step; returns a handle that can neither read nor write. Follows links of this user or
+/// root, which could redirect the path anyway. `last_may_be_link` allows the last step to be a link.
 fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut at =

@@ -1,8 +1,7 @@
 //! The variables of the environment that name directories, programs, keys and peers.
 //!
 //! A program with more rights than its caller (set-user-ID, set-group-ID, or file capabilities) ignores them: its
-//! caller would choose its files and code. Nothing else of the library and its programs reads the environment; a test
-//! of the sources checks that.
+//! caller would choose its files and code. Nothing else here reads the environment; a test of the sources checks that.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -46,9 +45,7 @@ pub(crate) fn check_whole(what: &str, path: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Returns the folder of this user's configuration: `$XDG_CONFIG_HOME`, or `~/.config`.
-///
-/// Ignores relative paths, as the specification of these variables requires.
+/// Returns this user's folder of configurations. Ignores relative paths, as the specification requires.
 pub fn configuration() -> Option<PathBuf> {
     let whole = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     whole("XDG_CONFIG_HOME").or_else(|| Some(whole("HOME")?.join(".config")))
@@ -80,7 +77,7 @@ pub fn has_more_rights_than_its_caller() -> bool {
 
 /// Clears the environment in a program with more rights than its caller. The program calls it first.
 ///
-/// Other libraries and started programs read their own variables, such as `SSL_CERT_FILE`.
+/// Other libraries and programs read variables such as `SSL_CERT_FILE`.
 ///
 /// # Errors
 /// `InvalidState` if the program has further threads, or `/proc` does not tell.

@@ -1,4 +1,4 @@
-//! Wake-ups within the process: a counter in the kernel that one thread signals and another waits for.
+//! Wake-ups within the process by eventfds.
 //!
 //! No eventfd is shared with a peer, which could make every read and write of it block.
 
@@ -21,9 +21,7 @@ impl EventFd {
         Ok(EventFd(descriptor::event().doing("making an eventfd (eventfd2)")?.into()))
     }
 
-    /// Makes it readable, which wakes every thread that waits for it.
-    ///
-    /// The error of a full counter is ignored, because that is readable already.
+    /// Makes it readable, which wakes every waiting thread. A full counter is readable already.
     pub fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
     }
@@ -80,9 +78,7 @@ impl LazyWaker {
     }
 }
 
-/// The threads that wait for an event of an object, each with its eventfd.
-///
-/// A thread that continues therefore takes no other thread's wake-up.
+/// The threads that wait for an event of an object, each with its eventfd, so none takes another's wake-up.
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
 
@@ -134,7 +130,7 @@ impl Drop for Armed<'_> {
 
 /// An eventfd that keeps an object's descriptor readable while the object has something to return.
 ///
-/// Only its owner changes it, so its state is known without a system call.
+/// Its owner knows the state without a system call.
 #[derive(Debug)]
 pub struct ReadinessFlag {
     waker: EventFd,

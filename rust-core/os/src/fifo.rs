@@ -61,9 +61,7 @@ pub struct PipeInfo {
     pub group: u32,
 }
 
-/// Creates a pipe in a private directory with this mode, despite the umask, and for this group.
-///
-/// `shown` is its later path, for texts.
+/// Creates a pipe with this mode and group in a private directory. `shown` is its later path.
 pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
     rustix::fs::mkfifoat(staging.inside(), entry, Mode::RUSR | Mode::WUSR)
         .doing(format_args!("making the named pipe {}", shown.display()))?;
@@ -132,9 +130,7 @@ pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     }
 }
 
-/// Keeps reads from writing their time to the inode, which takes a little longer.
-///
-/// Only the pipe's owner may ask for it.
+/// Keeps reads from writing their time to the inode, which takes longer. Only the owner may ask for it.
 fn leave_time_of_reading(pipe: &OwnedFd) {
     if let Ok(flags) = rustix::fs::fcntl_getfl(pipe) {
         let _ = rustix::fs::fcntl_setfl(pipe, flags | OFlags::NOATIME);
@@ -147,9 +143,7 @@ pub fn identity(pipe: impl AsFd) -> Result<PipeIdentity> {
     Ok(PipeIdentity { device: facts.st_dev, inode: facts.st_ino })
 }
 
-/// Reads the available bytes.
-///
-/// `Some(0)` means that no process has the writing end open, `None` that nothing is available yet.
+/// Reads the available bytes. `Some(0)`: no process has the writing end open; `None`: nothing yet.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match rustix::io::read(pipe, into) {

@@ -2,14 +2,14 @@
 //!
 //! If a child kept inherited sockets and locks, a peer would not notice the parent's death. Handlers of
 //! `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`, and count the [`generation`].
-//! Objects remember the generation that created them, and leave shared things alone in any other. An [`Own`] keeps
-//! process-wide state, which begins anew in each generation.
+//! Objects of another generation leave shared things alone. An [`Own`] keeps process-wide state, which begins anew in
+//! each generation.
 //!
-//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel zeroes in every child. The
+//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel zeroes in every child; the
 //! child's first call finds the zeros, and does the handlers' work.
 //!
-//! The child of a multi-threaded program may call only async-signal-safe functions, and the handlers keep to that. The
-//! list's mutex is held across the fork, so that the child sees the list in a consistent state.
+//! The child of a multi-threaded program may call only async-signal-safe functions. The list's mutex is held across the
+//! fork, so that the child sees the list in a consistent state.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -128,9 +128,8 @@ impl Born {
 
 /// A value that belongs to the process that created it. A forked child leaks it instead of dropping it.
 ///
-/// In the child its descriptors may be other files by now. Its files and memory are the parent's, and its locks may
-/// have been held at the fork. Objects keep everything but plain data in such values; a test of the sources checks
-/// that.
+/// In the child its descriptors may be other files by now, its memory is the parent's, and its locks may have been held
+/// at the fork. Objects keep everything but plain data in such values; a test of the sources checks that.
 pub struct OfProcess<T> {
     value: ManuallyDrop<T>,
     born: Born,
@@ -201,7 +200,7 @@ pub type Descriptor = OfProcess<OwnedFd>;
 
 /// Per-process state for a `static`: a forked child begins with a new one.
 ///
-/// The child leaves the parent's state alone, because a thread of the parent may have changed or locked it at the fork.
+/// A thread of the parent may have changed or locked the parent's state at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 
 struct OfGeneration<T> {
@@ -266,8 +265,7 @@ where
 {
     /// Searches the states of the parent and its ancestors with `find`; for a forked child.
     ///
-    /// The child may neither change them for others nor wait for them. [`Inherited::Unknown`] if a thread that does not
-    /// exist here may have been changing one.
+    /// [`Inherited::Unknown`] if a thread that does not exist here may have been changing a state.
     pub fn find_inherited<R>(&self, mut find: impl FnMut(&mut T) -> Option<R>) -> Inherited<R> {
         /// Another thread of this process needs a few instructions there; each attempt yields the processor.
         const ATTEMPTS: usize = 50;
@@ -317,8 +315,8 @@ where
 
 /// A descriptor that a forked child must not keep open: a socket, a lock.
 ///
-/// The child replaces it by /dev/null instead of closing it, so its number stays in use. A drop in the child closes
-/// nothing, because the number may belong to another file.
+/// The child replaces it by /dev/null, so its number stays in use. A drop in the child closes nothing: the number may
+/// be another file's.
 #[derive(Debug)]
 pub struct Guarded {
     descriptor: ManuallyDrop<OwnedFd>,
@@ -368,10 +366,8 @@ impl AsRawFd for Guarded {
     }
 }
 
-/// Keeps the lock of the list while a thread forks, so that the child never sees a half-changed list.
-///
-/// The lock itself protects it: only its holder writes it, and empties it before the release. A thread-local would be
-/// gone when a handler of `atexit` forks.
+/// Keeps the lock of the list while a thread forks. The lock itself protects it: only its holder writes it, and empties
+/// it before the release. A thread-local would be gone when a handler of `atexit` forks.
 struct GuardCell(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
 
 // SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.

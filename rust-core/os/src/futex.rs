@@ -1,6 +1,6 @@
 //! Waiting for a word of shared memory to change, and waking the waiting threads.
 //!
-//! The kernel compares the low 32 bits of the 64-bit word. Callers count upwards and wait for the next value.
+//! The kernel compares only the low 32 bits, so callers count upwards and wait for the next value.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub enum Slept {
 
 /// Sleeps while the low halves of the word and `value` are equal, for at most this long.
 ///
-/// The word may be mapped read-only. A process that may write it can end the sleep and cannot prolong it.
+/// The word may be read-only. A process that writes it can end the sleep, not prolong it.
 ///
 /// # Errors
 /// The system call's, which would be a defect of the caller.

@@ -1,8 +1,7 @@
 //! The memory that this process may still take before the kernel kills it.
 //!
 //! Writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond the control group's limit wakes the OOM killer. So both
-//! are checked before a memory file or a large buffer is created. Another process may still take the memory after the
-//! check.
+//! are checked before a memory file or a large buffer is created; another process may still take the memory.
 
 use std::fmt;
 use std::path::Path;
@@ -81,9 +80,7 @@ const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current
 /// This or more means no limit: the first version names the highest number of pages.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// How many bytes this process's control groups leave, or a smaller number of at least `needed`.
-///
-/// `None` without a limit.
+/// How many bytes the control groups leave, or a smaller number of at least `needed`. `None`: no limit.
 fn available_in_groups(needed: u64) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()

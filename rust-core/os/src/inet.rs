@@ -1,6 +1,4 @@
-//! TCP sockets: listening, connecting without blocking, and the kernel's data about an address.
-//!
-//! IPv4 addresses from an IPv6 socket are reported as IPv4, so comparisons and texts see one form.
+//! TCP sockets. IPv4 addresses from an IPv6 socket are reported as IPv4, so comparisons and texts see one form.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -19,9 +17,8 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 
 const BACKLOG: i32 = 128;
 
-/// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart.
-///
-/// The kernel of a stopped process still answers: only the loss of the machine or of the network is detected.
+/// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart. Only the loss of the
+/// machine or network is detected: the kernel of a stopped process still answers.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;

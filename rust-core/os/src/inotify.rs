@@ -4,9 +4,9 @@
 //! reads it distributes the events; an eventfd wakes each other watch. Two watches of a directory are one watch to the
 //! kernel, so flags are only added (`MASK_ADD`) and each watch filters its events.
 //!
-//! Only 10 to 500 epoll sets can reach one descriptor, fewer the deeper they are nested. The kernel refuses more
-//! (`EINVAL`), also in a program that adds an object's set to its own. So only the owners of the first `DIRECT` watches
-//! sleep on the instance. For further watches a thread reads it, and their eventfds wake them.
+//! Only 10 to 500 epoll sets can reach one descriptor, fewer the deeper they are nested; the kernel refuses more
+//! (`EINVAL`). So only the owners of the first `DIRECT` watches sleep on the instance. For further watches a thread
+//! reads it, and wakes their eventfds.
 //!
 //! Lock order: the instance's table of watches, then the state of one watch.
 
@@ -118,8 +118,7 @@ impl Watch {
 
     /// Keeps how often a rename gives each of these names, for an owner that sleeps on something else.
     ///
-    /// It does not count as a watch that sleeps on the instance. The kernel keeps events that no one takes, up to its
-    /// limit.
+    /// The kernel keeps events that no one takes, up to its limit.
     pub fn renames(directory: &Directory, names: HashSet<String>) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         let what = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;

@@ -1,7 +1,6 @@
 //! Checks in debug builds that a thread with a gate enters the kernel only to wake others.
 //!
-//! All calls of an object take the gate of its [`Seat`](crate::seat::Seat), so a system call under it would delay the
-//! others. Calls that do not wait are allowed.
+//! A system call under the gate of a [`Seat`](crate::seat::Seat) would delay all calls of its object.
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {

@@ -1,11 +1,11 @@
 //! Locks on names that end with their owner: bytes of one file (`.lock`) in the names' directory.
 //!
-//! They are locks of open file descriptions (OFD). A hash of the name selects its byte. The kernel releases a lock when
+//! They are locks of open file descriptions (OFD); a hash of the name selects the byte. The kernel releases a lock when
 //! its process ends, so a held lock means a living owner. The file is never deleted.
 //!
-//! Every process that may open the file may lock any byte. Other users may create names in some directories. There, a
-//! name with one owner, such as a socket's, also needs a lock in a private file of its user (`.lock.UID.DIGITS`, see
-//! [`try_own`]). The byte in the common file then only shows other users that the name has an owner.
+//! Every process that may open the file may lock any byte. If other users may create names in a directory, a name with
+//! one owner also needs a lock in a private file of its user (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the
+//! common file then only shows other users that the name has an owner.
 
 mod kept;
 #[cfg(test)]
@@ -63,9 +63,8 @@ impl Lock {
 /// The common file.
 pub const NAME: &str = ".lock";
 
-/// The byte of a name: FNV-1a, shifted into the positive half of an `off_t`.
-///
-/// One pair of names in 2^62 shares a byte; only one of the two can then be owned at a time.
+/// The byte of a name: FNV-1a, shifted into the positive half of an `off_t`. Only one of two names with one byte can be
+/// owned at a time: one pair in 2^62.
 fn offset(name: &str) -> i64 {
     (super::fnv1a(name) >> 2) as i64
 }
@@ -75,12 +74,8 @@ fn owner(directory: &Directory) -> RequiredOwner {
     if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted }
 }
 
-/// Opens or creates the common file: a regular file with one name, never a link, a pipe or a device.
-///
-/// Does not block.
-///
-/// # Errors
-/// `PermissionDenied`; `Stalled` if another process removes the file again and again.
+/// Opens or creates the common file, without blocking: a regular file with one name, never a link, a pipe or a device.
+/// `Stalled` if another process removes it again and again.
 fn open(directory: &Directory) -> Result<Guarded> {
     const TRIES: u32 = 100;
     let beneath = directory.beneath();
@@ -102,9 +97,8 @@ fn open(directory: &Directory) -> Result<Guarded> {
     Err(Error::new(ErrorKind::Stalled, text))
 }
 
-/// Gives this user's older common file its proper mode and owner, if it is empty as a lock file is.
-///
-/// A member of the group could have given another file this name.
+/// Gives this user's older common file its mode and owner, if it is empty: a member of the group could have given
+/// another file this name.
 fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> {
     if !beneath::is_ours(facts) || facts.st_size != 0 {
         return Ok(());
@@ -207,8 +201,8 @@ fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
 
 /// Returns this user's own files of locks, and creates the first.
 ///
-/// Processes that start together create a file each, then list all, and lock their byte in all. So of two processes at
-/// least one sees the other's file.
+/// Each new process creates a file, then lists all, and locks its byte in all. So of two processes at least one sees
+/// the other's file.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
     let existing = existing_own_files(directory)?;
     if !existing.is_empty() {
@@ -331,9 +325,7 @@ pub fn try_kernel() -> Result<()> {
     record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 
-/// Returns whether a living process holds the lock of a name.
-///
-/// Takes nothing, and changes no file, so no watch of the directory wakes.
+/// Returns whether a living process holds the lock of a name. Changes no file, so no watch wakes.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
     let opened = directory.beneath().file(NAME, OFlags::RDONLY, owner(directory));
     // Without the file no lock was ever taken here.

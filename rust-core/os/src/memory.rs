@@ -1,8 +1,8 @@
 //! Memory files: this process's, sealed and written only by it; a peer's, checked and read-only.
 //!
-//! Safety rests on the seals: a mapped file never shrinks (no SIGBUS) and never grows, and only its creator can write
-//! it. A hostile peer may change bytes in its own file at any time. So words are read atomically, and bytes are copied
-//! before they are interpreted. Views contain only numbers, because every bit pattern is then valid.
+//! The seals give safety: a mapped file never shrinks (no SIGBUS) or grows, and only its creator can write it. A
+//! hostile peer may change its file at any time. So words are read atomically, bytes are copied before they are
+//! interpreted, and views contain only numbers, because every bit pattern is then valid.
 //!
 //! A forked child keeps only mappings of arrays, because its program may have views.
 
@@ -38,10 +38,8 @@ const SEALS: SealFlags =
 
 const LEAST: usize = 4096;
 
-/// A peer's file of at most this length is mapped with its pages present.
-///
-/// For a longer file that would take as long as the peer likes, on a thread that others wait for. Its pages come when
-/// they are first read.
+/// A peer's file of at most this length is mapped with its pages present. For a longer file that would take as long as
+/// the peer likes, on a thread that others wait for.
 const PRESENT: usize = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,9 +178,8 @@ impl Drop for Mapping {
     }
 }
 
-/// Requests large pages for a long block that is about to be filled.
-///
-/// Page by page, the kernel would take longer to find memory for it than filling it takes.
+/// Requests large pages for a long block that is about to be filled, because finding it page by page would take longer
+/// than the filling.
 pub fn prefer_large_pages(block: &mut Vec<u8>) {
     const LONG: usize = 4 << 20;
     const PAGE: usize = 4096;

@@ -1,6 +1,6 @@
 //! A place for a value that one thread writes and all threads then read.
 //!
-//! Writing takes one exchange, without a queue: a thread that finds another one writing does without the place.
+//! Writing takes one exchange, without a queue: a thread that finds another one writing does without.
 
 use std::cell::UnsafeCell;
 use std::fmt;

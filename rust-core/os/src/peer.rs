@@ -32,12 +32,12 @@ pub fn pid_namespace() -> Option<u64> {
 
 /// Returns the user and the process that opened the other end of this Unix socket.
 ///
-/// All users that this user namespace does not map have the kernel's overflow number, 65534.
+/// Unmapped users have the kernel's overflow number, 65534.
 ///
 /// # Errors
 /// Those of the system call.
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    // Not a library's wrapper: those assume that the process number is never 0, but it is 0 for another PID namespace.
+    // Not a library's wrapper: the process number is 0 for another PID namespace, which wrappers do not expect.
     let mut who = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: `who` is a ucred, `length` says so, and both live through the call.
@@ -91,9 +91,8 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
 
 /// Returns a descriptor that becomes readable when the peer's process ends, if the kernel has one.
 ///
-/// From Linux 6.5 on the socket itself provides it, also for a process of another container. Older kernels use the
-/// number from the credentials while the socket is open. If another process has taken that number, the descriptor
-/// signals the wrong end or nothing. The end of the socket then decides, as it does without a descriptor.
+/// From Linux 6.5 on the socket itself provides it. Older kernels use the process number from the credentials. If
+/// another process has taken it, the descriptor signals the wrong end or nothing; the end of the socket then decides.
 pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> {
     const SO_PEERPIDFD: libc::c_int = 77;
     let mut fd: libc::c_int = -1;

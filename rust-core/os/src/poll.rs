@@ -1,7 +1,7 @@
 //! Waiting for several events, without reading a clock in between.
 //!
-//! Every function that may block takes a [`Waiting`]: the deadline, the program's tick and its descriptors that end the
-//! wait. A signal ends a sleep early (`EINTR`); the caller can then run the tick and the program's signal handlers.
+//! Every function that may block takes a [`Waiting`]. A signal ends a sleep early (`EINTR`); the caller can then run
+//! the tick and the program's signal handlers.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -113,9 +113,7 @@ impl AsRawFd for Epoll {
     }
 }
 
-/// Polls without waiting; returns how many descriptors are ready.
-///
-/// A signal that came before can interrupt even this call, which is then repeated.
+/// Polls without waiting; returns how many descriptors are ready. Repeats a call that a signal interrupts.
 pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     loop {
         match rustix::event::poll(fds, Some(&Timespec::default())) {
@@ -126,8 +124,6 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
 }
 
 /// Returns the events of a descriptor within this time, or none. No signal ends the wait.
-///
-/// A zero time finds events that have happened already.
 ///
 /// # Errors
 /// The kernel's.
@@ -270,9 +266,8 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     }
 }
 
-/// Returns whether a descriptor is readable now.
-///
-/// True also if the kernel refuses to tell: the caller then gets the error instead of an endless wait.
+/// Returns whether a descriptor is readable now. True also on an error, which the caller then gets instead of an
+/// endless wait.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

@@ -32,10 +32,8 @@ const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 /// Gives a program an environment that names no code.
 ///
 /// It has the absolute folders of PATH, the language, the time, and a temporary folder if only this user can write it.
-/// The home comes from the system's data. A program with more rights than its caller passes only the system's folders.
-///
-/// A list names the allowed variables, because every runtime and library has variables that name code, and new ones
-/// come.
+/// A program with more rights than its caller passes only the system's folders. A list names the allowed variables,
+/// because new variables that name code keep coming.
 pub fn clean_environment(command: &mut Command) {
     command.env_clear();
     command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
@@ -87,9 +85,8 @@ pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
 }
 
-/// Returns the file of a program in the folder of this one.
-///
-/// A program with more rights than its caller takes only a file that root or its own user put there.
+/// Returns the file of a program in this one's folder. With more rights than its caller, only one that root or its own
+/// user put there.
 pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     let path = std::env::current_exe().ok()?.with_file_name(name);
     if !environment::has_more_rights_than_its_caller() {
@@ -100,9 +97,8 @@ pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     path.ancestors().all(is_of_the_system).then_some(path)
 }
 
-/// Whether only root and this program's user may change this file, or the entries of this folder.
-///
-/// In a folder with the sticky bit, others may add entries but not replace this one.
+/// Whether only root and this program's user may change this file, or the entries of this folder. The sticky bit lets
+/// others add entries, but not replace this one.
 fn is_of_the_system(path: &Path) -> bool {
     let Ok(facts) = std::fs::symlink_metadata(path) else { return false };
     let own = rustix::process::geteuid().as_raw();

@@ -1,9 +1,9 @@
 //! Record locks of fcntl, which conflict with other programs' locks, and waiting with a deadline.
 //!
-//! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline. Polling would lose
-//! that order and cause needless wake-ups. So while another process has the lock, a thread of the library sleeps in the
-//! kernel's queue for the caller. If the caller gives up, nothing interrupts the thread: the next caller takes over its
-//! place, or else the thread releases the lock as soon as it gets it.
+//! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline, and polling would
+//! lose that order. So a thread of the library sleeps in the kernel's queue for the caller. If the caller gives up,
+//! nothing interrupts the thread: the next caller takes over its place, or the thread releases the lock as soon as it
+//! gets it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,8 +90,8 @@ impl RecordLock {
 
 impl Drop for RecordLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child that another thread is just starting has the file open until its
-        // exec. In a forked child that continues, the descriptor is `/dev/null` by now.
+        // Closing the file is not enough: a child that another thread is just starting has it open until its exec. In a
+        // forked child that continues, the descriptor is `/dev/null`.
         release(self.file.as_fd(), self.span);
     }
 }
@@ -120,9 +120,7 @@ pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
     }
 }
 
-/// Takes a lock, and waits for the process that has it.
-///
-/// It may be held through another open file than `file`, of that file.
+/// Takes a lock, and waits for the process that has it, perhaps through another open file.
 ///
 /// # Errors
 /// `Stalled` at the deadline, with the owner's process number if it is known.

@@ -1,7 +1,7 @@
 //! The addresses of a host name, within a deadline.
 //!
-//! The C library's `getaddrinfo` knows no deadline and cannot be interrupted. So a thread calls it and signals an
-//! eventfd. If the caller gives up, the thread continues, and its result is dropped.
+//! `getaddrinfo` knows no deadline, so a thread calls it and signals an eventfd. If the caller gives up, the thread
+//! continues, and its result is dropped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -40,9 +40,9 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
 
 /// Copies the next bytes without taking them or any descriptor. `None` if nothing is available yet.
 ///
-/// The bool tells whether there are descriptors. False: a read of exactly these bytes takes none. True: some come with
-/// the last of these bytes, or later. The kernel reports both cases alike, because it continues to the first message
-/// with descriptors (`unix_stream_read_generic`). It never copies bytes from after such a message.
+/// The bool is false if a read of exactly these bytes takes no descriptor, and true if some come with the last of these
+/// bytes, or later. The kernel reports both alike, because it continues to the first message with descriptors
+/// (`unix_stream_read_generic`), but never beyond.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
     kernel_entry::assert_allowed();
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
@@ -84,8 +84,8 @@ pub fn receive_all_or_none(
     descriptors: &mut Vec<OwnedFd>,
 ) -> Result<Option<usize>> {
     let mut copies = Vec::new();
-    // Peeking creates new descriptors in this process. After a failure the originals still wait in the socket, so
-    // closing the copies does not block.
+    // Peeking creates new descriptors here. The originals still wait in the socket, so closing the copies does not
+    // block.
     let Some(count) = receive(&socket, into, &mut copies, RecvFlags::PEEK)? else { return Ok(None) };
     if count > 0 {
         // Without room for descriptors: the kernel drops the socket's, which are not the last references either.
@@ -144,9 +144,7 @@ pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
     taken
 }
 
-/// Returns whether closing a descriptor cannot block; asks only the kernel.
-///
-/// True for a memory file, false for any other file or socket, which another program may implement.
+/// Returns whether closing a descriptor cannot block: true only for a memory file. Asks only the kernel.
 pub fn closes_at_once(descriptor: impl AsFd) -> bool {
     rustix::fs::fcntl_get_seals(&descriptor).is_ok()
 }

@@ -1,11 +1,10 @@
 //! A seat: a value with a permit, such as one half of a link that calls of several threads use in turn.
 //!
-//! The *permit* and the *value* are separate. A call of the program (`send`) has the permit for its whole duration, and
-//! needs the value only while it works. While the call sleeps, a thread of the library may borrow the value to send an
-//! acknowledgement.
+//! A call of the program (`send`) has the *permit* for its whole duration, and needs the *value* only while it works.
+//! While the call sleeps, a thread of the library may borrow the value to send an acknowledgement.
 //!
 //! One lock, the *gate*, protects the state of the seat: the thread with the permit, whether a thread has the value,
-//! and the line of waiting threads. It is the lock of the session that the value belongs to.
+//! and the line of waiting threads. It is the lock of the value's session.
 //!
 //! A call that does not sleep enters the gate and uses the value there ([`Seat::enter`]). A call that must leave the
 //! gate takes permit and value along as a [`Lease`], and returns them at the gate. A thread that finds the seat taken
@@ -14,8 +13,8 @@
 //! While a thread holds the gate it uses only [`SeatGuard`] and [`LockedLease`]. Any other method deadlocks.
 //!
 //! Permits are granted in order of arrival. The value goes to any waiter. Others pass a thread in line while it runs a
-//! callback of the program. A thread with the permit may step aside for a callback ([`Lease::step_aside`]), and then
-//! comes to the front of the line.
+//! callback. A thread with the permit may step aside for a callback ([`Lease::step_aside`]), and then comes to the
+//! front of the line.
 //!
 //! `loom_tests` has the model of the seat, and mutants that each lack one step.
 
@@ -51,10 +50,8 @@ const LEFT: u64 = TAKEN;
 
 /// The value and its holders. The gate protects a `G`.
 pub struct Seat<T, G> {
-    /// The bits above and the owner.
-    ///
-    /// Only the holder of the gate writes them, so relaxed order suffices. Without the gate a thread may only look for
-    /// its own name; other readings are hints.
+    /// The bits above and the owner. Only the holder of the gate writes them, so relaxed order suffices. Without the
+    /// gate a thread may only look for its own name; other readings are hints.
     word: AtomicU64,
     value: UnsafeCell<T>,
     /// The waiting threads. Only the holder of the gate uses them.
@@ -133,10 +130,11 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Sets the work that threads leave to the holder of the value. Call it once, on a new seat.
+    /// Sets the work that threads leave to the holder of the value ([`Seat::try_borrow_or`]). Call it once, on a new
+    /// seat.
     ///
-    /// See [`Seat::try_borrow_or`]. A thread that gives the value back evaluates `is_left` at the gate. If that is
-    /// true, it calls `run` outside the gate, in any state of the seat.
+    /// A thread that gives the value back evaluates `is_left` at the gate. If that is true, it calls `run` outside the
+    /// gate, in any state of the seat.
     pub fn on_left(&self, is_left: fn(&G) -> bool, run: impl Fn() + Send + Sync + 'static) {
         let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }
@@ -272,8 +270,8 @@ impl<T, G> Seat<T, G> {
             if is_granted {
                 return Ok(Some(self.grant()));
             }
-            // This thread may have consumed the wake-up for the first thread in line, so it passes the wake-up on. If a
-            // thread has the permit, that thread wakes the first one later.
+            // This thread may have consumed the wake-up for the first thread in line, so it passes it on. A thread with
+            // the permit would wake the first one later.
             if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
@@ -405,7 +403,7 @@ impl<T, G> Seat<T, G> {
     }
 
     /// Gives back permit, value or both, by these bits. The caller has the gate, and passes the result to
-    /// [`Seat::wake`] after it has left the gate.
+    /// [`Seat::wake`] after leaving it.
     fn give_back(&self, gate: &G, what: u64) -> u64 {
         let word = self.word.load(Relaxed);
         let ends = if what & OWNER != 0 { what | SIGNAL_END } else { what };
@@ -416,10 +414,8 @@ impl<T, G> Seat<T, G> {
         word & waits | if is_left && !left_out(ProtocolStep::LookLeft) { LEFT } else { 0 }
     }
 
-    /// Enters the gate, gives back permit or value, and wakes the threads that wait for it.
-    ///
-    /// Waiters of the bits `but` are not woken. In a forked child it does nothing, because the parent's threads do not
-    /// exist there.
+    /// Gives back permit or value at the gate, and wakes the waiters except those of the bits `but`. In a forked child
+    /// it does nothing, because the parent's threads do not exist there.
     fn release(&self, what: u64, but: u64) {
         if fork::generation() != self.generation {
             return;

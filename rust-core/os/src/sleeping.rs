@@ -1,8 +1,7 @@
-//! Checks in debug builds that a call of the engine sleeps only in its driven waits.
+//! Checks in debug builds that a call of the engine sleeps only in its driven waits, in one file.
 //!
-//! So all waits are in one file of the engine. [`Waiting`](crate::deadline::Waiting) marks a call. The functions of
-//! this crate that put a thread to sleep assert the rest. Looks that do not wait assert nothing, and neither do threads
-//! outside a call.
+//! [`Waiting`](crate::deadline::Waiting) marks a call. The functions of this crate that put a thread to sleep assert
+//! the rest. Looks that do not wait assert nothing, and neither do threads outside a call.
 
 use std::marker::PhantomData;
 use std::time::Duration;

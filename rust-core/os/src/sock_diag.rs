@@ -1,9 +1,8 @@
 //! The user at one end of a TCP connection of this machine, from the kernel (`sock_diag(7)`).
 //!
-//! For each read of `/proc/net/tcp` the kernel walks its whole table of connections. That takes 20 ms on an idle
-//! machine, and more under a flood of connections.
+//! Reading `/proc/net/tcp` makes the kernel walk its whole table of connections, 20 ms on an idle machine.
 //!
-//! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56. An answer has the header and an
+//! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56, an answer the header and an
 //! `inet_diag_msg` of 72. Netlink uses the machine's byte order, but network order for addresses and ports.
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,7 @@
 //! Unix sockets: names of any length, descriptors sent with bytes, reads of limited length.
 //!
-//! All sockets are non-blocking. A peer may send unwanted descriptors, and closing them may block. The kernel refuses
-//! them from Linux 6.16 on; before that, they are taken and closed on another thread (`closing`).
+//! All sockets are non-blocking. A peer may send unwanted descriptors, whose close may block. The kernel refuses them
+//! from Linux 6.16 on; before that, another thread takes and closes them (`closing`).
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -271,10 +271,8 @@ fn close(socket: OwnedFd) {
     }
 }
 
-/// Whether unread descriptors may be in the socket. More than 64 unread bytes count as yes.
-///
-/// A few bytes, such as wake-ups of a parked peer, are inspected, because a thread for each such socket would be too
-/// many.
+/// Whether unread descriptors may be in the socket. More than 64 unread bytes count as yes; fewer, such as wake-ups of
+/// a parked peer, are inspected, because a thread for each such socket would be too many.
 fn may_hold_descriptors(socket: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     match rustix::io::ioctl_fionread(&socket) {

@@ -1,8 +1,7 @@
 //! A private directory: a socket or a pipe gets its mode and group there before it gets its name.
 //!
-//! Neither `bind` nor `mkfifo` returns a descriptor for setting a mode despite the umask. Before a `chmod` by name, a
-//! member of the directory's group could replace the file by a link. No other user can enter this directory (0700). The
-//! finished socket is then moved to its name.
+//! Neither `bind` nor `mkfifo` returns a descriptor for setting a mode despite the umask, and before a `chmod` by name,
+//! a member of the directory's group could replace the file by a link. No other user can enter this directory (0700).
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -61,9 +60,7 @@ impl Staging {
         &self.inside
     }
 
-    /// Returns the name of a file to create in it.
-    ///
-    /// The name contains the digits of the directory, so no file of another process has it.
+    /// Returns the name of a file to create in it, unique by the digits of the directory.
     pub fn entry(&self, which: &str) -> String {
         let (_, digits) = beneath::of_staged(&self.name).unwrap_or_default();
         format!("{digits}.{which}")
@@ -155,8 +152,8 @@ impl Swept {
 
 /// Removes a dead process's unfinished files of this user for these names.
 ///
-/// They are files and private directories under [`staged`](beneath::staged) names, and a file, socket or pipe at the
-/// temporary name without digits. The caller holds the locks of the names.
+/// They are files and private directories under [`staged`](beneath::staged) names, and the temporary name without
+/// digits. The caller holds the locks of the names.
 pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     let beneath = directory.beneath();
     let mut swept = Swept::default();

@@ -6,7 +6,7 @@
 //!
 //! The handler uses only atomics and async-signal-safe functions. It counts, and wakes an eventfd that is never closed.
 //! At the last signal for the program it restores the default action, so the next one ends even a stuck program.
-//! Handlers are installed while a watch exists, and never over a handler of the program.
+//! Handlers never replace one of the program.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -94,8 +94,8 @@ impl Drop for Watch {
             watches.swap_remove(position);
         }
         if !watches.is_empty() {
-            // The remaining watches may have begun after the last signal. A handler that was installed before can be
-            // installed again: the system refuses only unknown signals.
+            // The remaining watches may have begun after the last signal. Installing a handler again cannot fail: the
+            // system refuses only unknown signals.
             let _ = signalled.pass(&watches);
             return;
         }
@@ -113,9 +113,9 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
 /// Installs the handlers, from an object's first iteration until it is closed or dropped.
 ///
-/// The first SIGINT or SIGTERM ends the loop over requests or messages, and the program can end in order. Without a
-/// service (`watch_patiently`), the second ends the program. After the object's end, the next signal is the first for
-/// another object that waits. Signals that the program handles or ignores are left alone.
+/// The first SIGINT or SIGTERM ends the loop over requests or messages. Without a service (`watch_patiently`), the
+/// second ends the program. After the object's end, the next signal is the first for another object that waits. Signals
+/// that the program handles or ignores are left alone.
 pub fn watch() -> Result<Watch> {
     install(1)
 }
@@ -130,9 +130,8 @@ impl Signalled {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets which signals are for the program, and installs the handlers if the next one is.
-    ///
-    /// An earlier signal may have restored the default action.
+    /// Sets which signals are for the program, and installs the handlers if the next one is: an earlier signal may have
+    /// restored the default action.
     fn pass(&self, watches: &[Watched]) -> Result<()> {
         let oldest = watches.iter().map(|watched| watched.began).min().unwrap_or_default();
         let patience = watches.iter().map(|watched| watched.patience).max().unwrap_or_default();
@@ -146,9 +145,8 @@ impl Signalled {
         Ok(())
     }
 
-    /// Creates the eventfd, once per process.
-    ///
-    /// A forked child does not keep it open, because its own signal would wake the parent's threads.
+    /// Creates the eventfd, once per process. A forked child does not keep it open, because its signal would wake the
+    /// parent's threads.
     fn make_waker(&self, _guard: &MutexGuard<'_, Vec<Watched>>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
             let waker = descriptor::event().doing("making an eventfd (eventfd2)")?;
@@ -271,8 +269,8 @@ pub fn count() -> u32 {
 
 /// Returns a descriptor that is readable after a signal; valid after [`watch`] or `watch_patiently`.
 ///
-/// Each further signal signals it again. It is never drained, because several threads may wait for it. A thread that
-/// wants each signal waits with [`Interest::ET`](crate::poll::Interest::ET). It is a hint: the count decides.
+/// It is never drained, because several threads may wait for it. A thread that wants each signal waits with
+/// [`Interest::ET`](crate::poll::Interest::ET). It is a hint: the count decides.
 pub fn waker() -> BorrowedFd<'static> {
     let fd = SIGNALLED.get().waker.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.

@@ -1,7 +1,6 @@
 //! System V shared memory of another program, read-only, for older simulations and instruments.
 //!
-//! The other program writes while this one reads, so every load is atomic. Words of eight bytes are consistent; longer
-//! values may be torn.
+//! The other program may be writing, so every load is atomic. Only words of eight bytes are consistent.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};

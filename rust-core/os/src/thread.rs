@@ -20,8 +20,7 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHan
 
 /// Checks that `count` threads can be started, by starting them and two more.
 ///
-/// Tokio panics if it cannot start its first threads. The kernel may count an ended thread for a moment, hence two
-/// more.
+/// Tokio panics if it cannot start its first threads. The kernel may still count two ended threads.
 ///
 /// # Errors
 /// The kernel's, with the name.
@@ -83,16 +82,16 @@ fn with_mask<T>(
     }
 }
 
-/// Starts a program with no signal blocked, so SIGTERM can end it.
+/// Starts a program with no signal blocked, so SIGTERM can end it, and lets this process wait for it.
 ///
-/// Also lets this process wait for it: if a parent left SIGCHLD ignored, the kernel would not keep a child's end.
+/// With SIGCHLD ignored by a parent, the kernel would not keep a child's end.
 ///
 /// # Errors
 /// If the program cannot be started.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
-    // A closure between fork and exec would make the standard library use `execvp`, which gives a file that the kernel
-    // refuses to the shell. So the program inherits the mask of this thread.
+    // A closure between fork and exec would make the standard library use `execvp`, which gives a refused file to the
+    // shell. So the program inherits the mask of this thread.
     with_mask(libc::sigemptyset, || command.spawn())
 }
 

@@ -1,7 +1,7 @@
 //! Users and groups: their names, a file for a group, and access for one more user.
 //!
 //! Names and home directories come directly from `/etc/passwd` and `/etc/group`: the C library's functions may query a
-//! name service over the network, which would block. Texts show the number of a user that only a name service knows.
+//! name service over the network, which would block.
 
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -67,10 +67,8 @@ pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Resul
 
 /// Lets the owner read and write an open file, and this user read it, but no other user except root.
 ///
-/// A mode cannot express that. Returns false if the file system has no access lists.
-///
-/// The list is the value of the extended attribute `system.posix_acl_access` (acl(5)): a version, then entries of tag,
-/// permissions and number, all little-endian.
+/// A mode cannot express that. Returns false if the file system has no access lists. The list is the value of
+/// `system.posix_acl_access` (acl(5)): a version, then entries of tag, permissions and number, all little-endian.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     const NAME: &str = "system.posix_acl_access";
     const VERSION: u32 = 2;

@@ -1,4 +1,4 @@
-//! Tests of `beneath` in a directory of several users: ways to mislead its functions, and the refusals.
+//! Ways to mislead `beneath` in a directory of several users, and the refusals.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 

@@ -1,11 +1,11 @@
 //! The wall clock between two readings, by the processor's cycle counter.
 //!
-//! Reading the clock makes the processor wait for all earlier instructions; reading only the counter takes less than
-//! half of the time. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags by
-//! some tens of nanoseconds and never leads. A step of the clock is noticed within a millisecond.
+//! Reading only the counter takes less than half of the time, because the clock makes the processor wait for all
+//! earlier instructions. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags
+//! by some tens of nanoseconds and never leads. A step of the clock is noticed within a millisecond.
 //!
 //! The counter is used if the kernel itself measures time by it, and after two measurements of its rate agree. Such a
-//! counter runs at one rate on all processors, also while they sleep. The measurements begin anew after a suspension.
+//! counter runs at one rate on all processors. The measurements begin anew after a suspension.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -23,9 +23,8 @@ thread_local! {
     static READING: Cell<Reading> = const { Cell::new(Reading::NONE) };
 }
 
-/// Returns the time by the counter if this thread has a valid reading, otherwise by [`renew`].
-///
-/// The caller passes [`renew`] with its clocks, which keeps them out of memory.
+/// Returns the time by the counter if this thread has a valid reading, otherwise by [`renew`]. A closure for [`renew`]
+/// keeps the clocks out of memory.
 #[inline]
 pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> i64 {
     let reading = READING.get();
@@ -48,9 +47,8 @@ pub(super) fn renew(clocks: Clocks) -> i64 {
     now
 }
 
-/// Whether the kernel measures time by the counter.
-///
-/// It stops seconds after the machine's start if two processors' counters differ or a rate changes.
+/// Whether the kernel measures time by the counter. It stops soon after the machine's start if two processors' counters
+/// differ or a rate changes.
 fn is_reliable() -> bool {
     static RELIABLE: OnceLock<bool> = OnceLock::new();
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";

@@ -51,9 +51,7 @@ impl Instance {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a new watch, and starts the thread if too many sleep.
-    ///
-    /// Returns whether it sleeps on the instance.
+    /// Counts a new watch; returns whether it sleeps on the instance. Starts the thread if too many sleep.
     pub(super) fn enter(shared: &Arc<Instance>) -> bool {
         let mut table = shared.table();
         // If no thread can be started, only the kernel's own limits apply.
@@ -78,8 +76,8 @@ impl Instance {
         let mut events = inotify::Reader::new(&self.fd, &mut space);
         // The names must be in the order of the events, so one thread at a time reads and distributes.
         let Table { watches, .. } = &mut *self.table();
-        // With the lock, no one else wakes this watch, so flag and eventfd agree. Before the read: events that another
-        // thread reads later wake this watch again.
+        // With the lock, no one else wakes this watch, so flag and eventfd agree. Before the read, because later events
+        // wake it again.
         if let Some(reader) = reader
             && reader.woken.swap(false, Ordering::AcqRel)
         {
@@ -142,10 +140,7 @@ impl Table {
     }
 }
 
-/// Creates an inotify instance.
-///
-/// # Errors
-/// `OutOfMemory` at the limit of instances, with its name, or at the limit of descriptors.
+/// Creates an inotify instance. `OutOfMemory` names the limit that was reached.
 pub(super) fn new_instance() -> Result<OwnedFd> {
     const DOING: &str = "making an inotify instance (inotify_init1)";
     descriptor::inotify().map_err(|errno| {
@@ -160,10 +155,7 @@ pub(super) fn new_instance() -> Result<OwnedFd> {
     })
 }
 
-/// Adds a watch to an instance.
-///
-/// # Errors
-/// `OutOfMemory` at the limit of watches, with its name; `TransportUnavailable` without /proc.
+/// Adds a watch. `OutOfMemory` names the limit; `TransportUnavailable` without /proc.
 pub(super) fn add(
     instance: &OwnedFd,
     path: &Path,

@@ -40,8 +40,8 @@ impl KeptFile {
                     self.0 = Some(kept);
                     return Ok(held);
                 }
-                // A thread that waits for the lock may get it after the call has ended, and then releases it. Through
-                // this file it would release a later call's lock.
+                // A thread that waits for the lock may get and release it after the call has ended, and through this
+                // file would release a later call's lock.
                 Arc::new(open(directory)?)
             }
             _ => {

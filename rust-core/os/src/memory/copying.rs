@@ -3,11 +3,10 @@
 //! It does two things that `memcpy` of the C library does not:
 //!
 //! - A loop of vector instructions copies from 2 KiB to the size of the second cache on AMD's processors of the third
-//!   and fourth generation. There glibc before 2.39 uses `rep movsb`. It takes up to fifteen times as long if the
-//!   destination begins some bytes later in its page than the source. 300 kB take 150 µs instead of 10. A slot's
-//!   content begins with a page, and allocators place long blocks 16 bytes after the beginning. The loop's time does
-//!   not depend on the places. Other processors use `memcpy`: `rep movsb` does not fetch the lines that it writes
-//!   whole. 1 MB copied in and out in both directions takes 350 µs on an Intel Xeon instead of 425.
+//!   and fourth generation. There glibc before 2.39 uses `rep movsb`, which takes up to fifteen times as long if the
+//!   destination begins some bytes later in its page than the source, as slots and allocated blocks do: 300 kB take 150
+//!   µs instead of 10. Other processors use `memcpy`: `rep movsb` does not fetch the lines that it writes whole. 1 MB
+//!   copied in and out in both directions takes 350 µs on an Intel Xeon instead of 425.
 //! - [`stream`] writes whole lines past the caches. If a distant processor has the destination's lines in its caches,
 //!   from reading the previous content, each ordinary store waits for them.
 //!

@@ -1,7 +1,7 @@
 //! A mapped page of a file of this user: stored words outlive the process, without system calls.
 //!
-//! Only its user can access the file, and it is never sent. Shortening it while mapped would end this process by a
-//! signal. Only this user and root can do that, and they can also end the process.
+//! Shortening the file would end this process by a signal, but only this user and root can do that, and they can also
+//! end the process.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -11,9 +11,8 @@ use super::{Access, Children, LEAST, Mapping};
 use crate::environment;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once keeps its room.
-///
-/// Elsewhere, writing again may need new room (copy on write) or the network, and a failure is a signal.
+/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once keeps its room. Elsewhere, a later write
+/// may need new room or the network, and a failure is a signal.
 const KEEPS_ROOM: [u32; 5] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0x794c_7630];
 
 /// The first page of a file.

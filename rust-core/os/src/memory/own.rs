@@ -139,7 +139,7 @@ impl MemoryFile {
     /// Writes a record of `size` bytes, to a place that no process reads yet.
     ///
     /// Stores a zero word after the record, then words and bytes after its header, and last, with release order, the
-    /// header. `at` and `size` are multiples of 8. Panics if header, words and bytes exceed the record.
+    /// header. `at` and `size` are multiples of 8. Panics if the parts exceed the record.
     #[inline]
     pub fn store_record<const N: usize>(
         &self,

@@ -44,8 +44,7 @@ impl PeerMemory {
 
     /// Returns elements of arrays that the protocol forbids the peer to change now.
     ///
-    /// A hostile peer may still change them. They are only numbers; every bit pattern is valid, and no code derives
-    /// addresses from them.
+    /// A hostile peer may still change them: they are only numbers, and no code derives addresses from them.
     pub fn elements(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed, and never shrinks: it
         // is sealed. For writes by another process see above.

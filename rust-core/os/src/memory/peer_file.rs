@@ -1,8 +1,8 @@
 //! A memory file from a peer, before mapping: it must be sealed, and each of its pages must exist.
 //!
 //! A missing page is allocated at the first read, charged to the reader, whose control group may be killed for it. The
-//! total of allocated pages says nothing, because a peer may allocate others after the end of the file. So each page is
-//! looked up. The seals then keep all pages.
+//! total of allocated pages is no proof, because a peer may allocate others after the end of the file. So each page is
+//! looked up; the seals then keep all pages.
 //!
 //! No call here waits for the inode's lock, which a peer may hold forever by a write from memory that does not answer:
 //! `lseek` does, `cachestat` and `mincore` do not.
@@ -61,10 +61,8 @@ impl PeerFile {
     }
 }
 
-/// Examines a whole file whose size is between the two limits; returns the size.
-///
-/// # Errors
-/// `Malformed` for anything but a sealed memory file of such a size without holes.
+/// Examines a whole file with a size between the limits, and returns the size. `Malformed` for anything but a sealed
+/// memory file without holes.
 pub(super) fn examine(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<usize> {
     examine_rest(fd, Examined::default(), min, max)
 }

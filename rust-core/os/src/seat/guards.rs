@@ -94,9 +94,7 @@ impl<'a, T, G> Lease<'a, T, G> {
         LockedLease { gate: sync::lock(&self.seat.gate), lease: self }
     }
 
-    /// Ends the lease for a thread with the gate.
-    ///
-    /// Returns the seat and the waiters to wake after leaving the gate.
+    /// Ends the lease at the gate. Returns the seat and the waiters to wake after leaving the gate.
     fn end_at_gate(self, gate: &G) -> (&'a Seat<T, G>, u64) {
         let seat = self.seat;
         std::mem::forget(self);

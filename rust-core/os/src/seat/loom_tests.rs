@@ -1,8 +1,7 @@
 //! Models of the seat in every interleaving of calls, borrowers and waiters.
 //!
-//! Mutants without one step of the protocol must fail. The seat is the production code, over loom's lock and threads. A
-//! lost wake-up is a deadlock, and two holders of the value are a data race, which the model reports. Run as the models
-//! of shared memory: `tests/run loom`.
+//! Mutants without one step of the protocol must fail. The seat is the production code, over loom's lock and threads; a
+//! lost wake-up is a deadlock, and two holders of the value are a data race. Run by `tests/run loom`.
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
