@@ -109,6 +109,7 @@ impl<L> AcceptQueue<L> {
         }
     }
 
+    /// Waits for the next link; `InvalidState` once the queue is closed.
     pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<L> {
         loop {
             if self.closed.load(Ordering::Acquire) {

@@ -187,7 +187,7 @@ impl Dialler {
         connected.map_err(|error| error.on(self.endpoint()))
     }
 
-    /// Returns the error of a call without time: of the pending attempt, or the `last` error.
+    /// Returns the error of a call that ran out of time: of the pending attempt, or the `last` error.
     pub fn without_outcome<T>(
         &self,
         under_way: Option<&Pending<T>>,

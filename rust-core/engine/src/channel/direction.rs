@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::seat::{self, Seat};
 
-/// Has the lock of the session's halves as its gate.
+/// A direction, whose gate is the lock of the session's halves.
 ///
 /// A call that does not wait needs only that lock ([`Seat::enter`]).
 pub struct Direction<T> {
@@ -69,7 +69,7 @@ impl<T> Direction<T> {
 
     /// Returns a descriptor that is readable once a call wants the lent state.
     ///
-    /// The borrowing thread checks [`Seat::is_acquired`] before it sleeps.
+    /// The borrowing thread checks [`Seat::is_acquired`] before it sleeps. `OutOfMemory` if no descriptors are left.
     pub fn wanted(&self) -> Result<&EventFd> {
         self.wanted.arm()
     }

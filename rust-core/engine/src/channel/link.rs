@@ -253,7 +253,7 @@ impl Drop for RxPart {
     }
 }
 
-/// Takes the address of the dropped guard.
+/// A function that takes the address of the dropped guard.
 ///
 /// A registry compares it to tell a peer's last connection from its replacement.
 pub type OnDisconnect = Box<dyn Fn(*const ConnectionGuard) + Send + Sync>;

@@ -20,7 +20,9 @@ use std::thread::{self, ThreadId};
 use super::session_state::SessionState;
 use crate::sys::fork;
 
-/// Looks, some milliseconds apart. Not a time, which would also pass while the program is stopped.
+/// The looks at other channels before their messages are consumed unasked.
+///
+/// A count, because a time would also pass while the program is stopped. The looks are some milliseconds apart.
 const PATIENCE: u32 = 50;
 
 pub trait Paced: Send + Sync {

@@ -58,6 +58,7 @@ struct State {
 }
 
 impl Retry {
+    /// Returns the retry state of this set; `OutOfMemory` if the process has no descriptors left.
     pub fn new(set: &Epoll, token: u64) -> Result<Retry> {
         let retry = Retry { set: set.clone(), token, watches: true, state: Mutex::default() };
         retry.make_timer(&mut retry.state())?;

@@ -47,7 +47,7 @@ pub use self::push::MAY_BE_STOPPED;
 pub struct Sending {
     /// The sending half; none before the first link and after a link broke.
     pub part: Option<TxPart>,
-    /// The session compares it to find out whether a newer link exists.
+    /// The link's generation. The session compares it with the newest link.
     pub generation: u64,
     pub sent: Arc<AtomicU64>,
 }

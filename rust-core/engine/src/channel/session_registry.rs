@@ -52,7 +52,7 @@ impl SessionRegistry {
     /// Returns the kept state for a client whose hello carries this session, or a new state.
     ///
     /// # Errors
-    /// `AddressInUse` if another living program is connected under the same `client_id`.
+    /// `AddressInUse` if another living program is connected under this `client_id`.
     pub fn recall(&self, identity: &Identity, session: u64) -> Result<Arc<SessionState>> {
         let connected = {
             let sessions = self.sessions();

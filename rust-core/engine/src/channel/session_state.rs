@@ -87,7 +87,7 @@ impl SessionState {
         })
     }
 
-    /// For a few operations, without a wait.
+    /// Locks the halves for a few operations, without a wait.
     pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
         debug_assert_eq!(
             self.generation,

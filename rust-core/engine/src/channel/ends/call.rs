@@ -33,16 +33,16 @@ const LATE_ANSWERS: usize = 64;
 impl Channel {
     /// Sends a request and waits for its answer. The requests of several threads may be in flight together.
     ///
+    /// Over `shm:`, a request that no peer has taken goes to the next incarnation, and the call waits for it.
+    ///
+    /// A request whose caller gives up is withdrawn: a server that has not yet received it does not start it.
+    ///
     /// # Errors
     /// - `Remote` if the peer's handler failed.
     /// - `Disconnected` if the peer ended before it answered, and `Timeout` if no answer came in time. Whether the
     ///   request was carried out is then unknown, and only the option `idempotent` makes the error retryable. Both
     ///   are retryable if the request was not sent, or no peer took it.
     /// - `InvalidState` if another thread receives.
-    ///
-    /// Over `shm:`, a request that no peer has taken goes to the next incarnation, and the call waits for it.
-    ///
-    /// A request whose caller gives up is withdrawn: a server that has not yet received it does not start it.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
@@ -388,7 +388,7 @@ impl Channel {
 
     /// Returns whether a request is still under way after this error of a finishing call.
     ///
-    /// The call only looked, lacked memory, or was not allowed to this thread now.
+    /// That is a call that only looked, that lacked memory, or that this thread may not make now.
     fn goes_on_after(&self, error: &Error, waiting: &Waiting<'_>) -> bool {
         let is_refused = error.kind() == ErrorKind::InvalidState && !self.is_closed();
         // An answer that found no memory stays the next message.

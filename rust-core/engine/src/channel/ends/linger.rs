@@ -134,7 +134,7 @@ impl Channel {
         } else {
             self.read_acknowledgements()
         };
-        // The messages that a peer without a return has lost are not kept.
+        // Messages lost by a peer that cannot reconnect are no longer kept.
         let lost = self.conn.links.session_state.halves().take_losses();
         let count = self.unacknowledged().saturating_add(lost);
         // Without a linger time, a connected peer can still receive the messages in the link.

@@ -63,7 +63,7 @@ impl Channel {
 
     /// Connects if there is a listener, and listens otherwise.
     ///
-    /// Of two programs that start together, exactly one listens. It returns without waiting for its peer.
+    /// Of two programs that start together, exactly one listens, and returns without waiting for its peer.
     ///
     /// # Errors
     /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].

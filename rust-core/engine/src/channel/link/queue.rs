@@ -11,7 +11,7 @@ use crate::frame::{Header, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, Tx};
 
-/// A drop of the queue counts them as dropped.
+/// Waiting messages, which a drop of the queue counts as dropped.
 pub struct Queue {
     event_log: Arc<EventLog>,
     waiting: VecDeque<(Header, Payload, Instant)>,

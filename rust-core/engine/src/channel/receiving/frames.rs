@@ -67,7 +67,7 @@ impl Receiving {
         Ok(Turn::Ack)
     }
 
-    /// Handles one frame; none for example for a duplicate.
+    /// Handles one frame. Returns none for example for a duplicate.
     pub(super) fn dispatch(
         &mut self,
         frame: Incoming,

@@ -48,7 +48,7 @@ pub struct WaitSet {
     timer: Option<Timer>,
     /// Whether the timer ends the next sleep: it is armed, or has expired unseen.
     armed: bool,
-    /// Since the set was made or since an empty short wait, up to [`FIRST`].
+    /// Counted since the set was made or since an empty short wait, up to [`FIRST`].
     messages: u32,
 }
 
@@ -132,6 +132,7 @@ impl WaitSet {
         Ok(Woken { ready, expired, interrupted: false })
     }
 
+    /// Sleeps until something is ready, a signal or a tick; `Timeout` at the deadline.
     pub fn wait(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_at_most(None, waiting).map(drop)
     }

@@ -10,7 +10,9 @@ use crate::frame::{Header, Kind, flags};
 use crate::message::{Message, Payload, StoredMessage};
 use crate::sys::clock::since_boot;
 
-/// Functions that are not inlined take it by value. Inlined callers can then keep it in registers.
+/// A message before it has a number. Functions that are not inlined take the draft by value.
+///
+/// Inlined callers can then keep the draft in registers.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: Kind,

@@ -22,6 +22,7 @@ pub trait Links {
         Err(waiting.timed_out())
     }
 
+    /// Waits until the link has room; `InvalidState` once the object is closed.
     fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
         drive::space(&mut part.tx, waiting)
     }

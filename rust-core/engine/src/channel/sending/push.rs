@@ -106,7 +106,7 @@ const STALLED: Duration = Duration::from_millis(20);
 /// Writes the rest of the last begun frame while the peer takes it.
 ///
 /// If the peer stalls or the program's tick is due, the thread of the links takes the rest over. Without a thread,
-/// the call stays until its deadline and leaves the rest to the next user of the half.
+/// the call stays until its deadline and leaves the rest to the next user of the half. Fails only if the link ended.
 pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
     let (mut has_thread, mut stalled) = (true, None);
     while part.tx.has_rest() {

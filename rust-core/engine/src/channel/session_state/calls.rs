@@ -92,7 +92,7 @@ impl Calls {
 
     /// Keeps an answer for its call. Returns the dropped answers.
     ///
-    /// That is this one if no call will take it, or unawaited ones, whose requests end.
+    /// These are the given answer if no call will take it, or unawaited answers of requests that end with it.
     pub fn file(&mut self, answer: Message) -> Vec<Message> {
         let number = answer.header().correlation;
         if !self.is_open(number) || self.answers.contains_key(&number) {

@@ -11,7 +11,7 @@ use crate::message::Lender;
 use crate::sys::{fork, seat};
 use crate::transport::{Slots, WritableSlot};
 
-/// Only a message with long arrays takes the lock, once for each.
+/// Each long array of a message takes the lock. A message without long arrays does not.
 pub struct SlotLender<'a> {
     session_state: &'a SessionState,
     event_log: &'a EventLog,
