@@ -190,7 +190,6 @@ impl Dialling<'_> {
         self.shown(busy())
     }
 
-    /// Returns the error of a listener whose schema changes at each call.
     pub fn unsteady(&self) -> Error {
         self.0.is_prolonged.store(true, Ordering::Relaxed);
         let text = "the program that listens there gave another schema at each call; try again";

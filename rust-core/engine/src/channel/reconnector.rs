@@ -99,7 +99,6 @@ pub struct Reconnector {
     /// The unanswered attempt to connect, for the thread with that permit.
     under_way: Attempt<Offer>,
     closed: AtomicBool,
-    /// Numbers the messages received on links without a header.
     numbers: Arc<AtomicU64>,
     /// Whether the closing thread still makes links, to get its messages acknowledged.
     closing: AtomicBool,

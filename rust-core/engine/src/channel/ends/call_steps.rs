@@ -53,7 +53,6 @@ pub(super) enum Leader<'a> {
     Other(Calling<'a>),
 }
 
-/// A sent request, or the admission for the rest of its call.
 pub(super) type SentOrAdmitted<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
 
 impl Channel {

@@ -37,7 +37,6 @@ pub trait Place {
     fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Self::Output>>;
 }
 
-/// A place that handles every message in a turn.
 pub struct Turns<F>(pub F);
 
 impl<T, F: FnMut(&mut Receiving, Turn) -> Result<Option<T>>> Place for Turns<F> {
