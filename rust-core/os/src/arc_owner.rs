@@ -19,7 +19,6 @@ use std::sync::atomic::AtomicU8;
 
 const HOME: u8 = 0;
 const OUT: u8 = 1;
-/// A borrower has it, and the owner is gone.
 const LEFT: u8 = 2;
 
 struct ArcInner<T> {
@@ -30,7 +29,6 @@ struct ArcInner<T> {
 /// The owner of a value that it lends.
 pub struct ArcOwner<T> {
     shared: ManuallyDrop<Arc<ArcInner<T>>>,
-    /// Whether there may be counted references besides the owner's.
     has_counted: bool,
 }
 
@@ -65,9 +63,8 @@ impl<T> ArcOwner<T> {
         ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
     }
 
-    /// Returns whether no borrower has the value; it stays so until the next [`ArcOwner::lend`].
-    ///
-    /// All accesses of earlier borrowers precede the return.
+    /// Returns whether no borrower has the value, until the next [`ArcOwner::lend`]. All their accesses precede the
+    /// return.
     pub fn is_home(&mut self) -> bool {
         if self.shared.state.load(order_of_lending()) != HOME {
             return false;
@@ -80,8 +77,8 @@ impl<T> ArcOwner<T> {
 
     /// Lends the value.
     pub fn lend(&mut self) -> ArcRef<T> {
-        // Acquire: the last borrower's accesses precede this, and so the drop of the value. Relaxed below: passing the
-        // reference to another thread orders it.
+        // Acquire: the last borrower's accesses precede the drop of the value. Relaxed below: passing on the reference
+        // orders it.
         if self.shared.state.load(order_of_lending()) != HOME {
             self.has_counted = true;
             return ArcRef { shared: self.shared.clone_counted(), is_counted: true };
@@ -221,7 +218,6 @@ mod loom_tests {
             let other = thread::spawn(move || first.0.with(|_| ()));
             let second = owner.lend();
             second.0.with(|_| ());
-            // The model does not contain the counts of the standard library, so a counted reference is kept.
             let is_kept = second.is_counted;
             if is_kept {
                 std::mem::forget(second)

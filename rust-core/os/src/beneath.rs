@@ -107,9 +107,7 @@ impl<'a> Beneath<'a> {
         self.open(name, OFlags::PATH)
     }
 
-    /// Opens a handle for a socket, to connect by its [`kernel_path`]; `None` if there is nothing.
-    ///
-    /// Errors as for [`Beneath::file`]: a link would lead to another program's socket.
+    /// Opens a handle for a socket, to connect by its [`kernel_path`]. Errors as for [`Beneath::file`].
     pub fn socket(&self, name: &str) -> Result<Option<OwnedFd>> {
         let Some(opened) = self.handle(name)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::Socket, RequiredOwner::AnyUser)?;
@@ -169,9 +167,7 @@ impl<'a> Beneath<'a> {
         Ok(())
     }
 
-    /// Whether a user other than this one and root can have created a name here.
-    ///
-    /// If not, a second name is a backup's, or remains of a rename after a power cut.
+    /// Whether others can have created a name here. If not, a second name is a backup's, or remains of a rename.
     fn others_may_write(&self) -> Result<bool> {
         let around = rustix::fs::fstat(self.fd).doing(format_args!("looking at {}", self.path.display()))?;
         Ok(around.st_mode & 0o022 != 0 || !(is_ours(&around) || around.st_uid == 0))
@@ -246,7 +242,7 @@ impl<'a> Beneath<'a> {
         Ok(Some((bytes, opened.facts)))
     }
 
-    /// Creates a file that does not exist (`O_EXCL`), with this group, and this mode despite the umask.
+    /// Creates a file that does not exist, with this group, and this mode despite the umask.
     ///
     /// # Errors
     /// `AddressInUse` if there is something; `PermissionDenied`, `NoSpace`.
@@ -289,7 +285,7 @@ impl<'a> Beneath<'a> {
     /// Gives a new file its name in this directory, replacing nothing or a file of this user.
     ///
     /// # Errors
-    /// `PermissionDenied` if another user has the name; `AddressInUse` if another process was first.
+    /// `PermissionDenied` if another user has the name; `AddressInUse` if a process was first.
     pub fn rename(&self, from: Beneath<'_>, new: &str, name: &str) -> Result<()> {
         kernel_entry::assert_allowed();
         check_name(new)?;
@@ -320,7 +316,7 @@ impl<'a> Beneath<'a> {
     /// Removes a file of this user that is no directory; returns false if there is nothing.
     ///
     /// # Errors
-    /// `PermissionDenied` for another user's file, which stays, for root's programs as well.
+    /// `PermissionDenied` for another user's file, which stays, even for root.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if !is_ours(&facts) {

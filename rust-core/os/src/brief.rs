@@ -14,10 +14,7 @@ use super::append;
 use crate::error::{Doing, Result};
 use crate::{kernel_entry, sleeping};
 
-/// The time-out of a brief read.
-///
-/// The kernel rounds it up to whole ticks, from the next one on: 4 to 8 ms with 250 ticks a second, at most 20 ms with
-/// 100.
+/// The time-out of a brief read, in whole ticks: 4 to 8 ms at 250 a second, at most 20 ms at 100.
 pub(crate) const AT_MOST: Duration = Duration::from_millis(4);
 
 /// A call with less time than this makes no brief read, which may outlast its time-out.
@@ -42,12 +39,10 @@ pub enum Brief {
 /// Whether a receiver makes brief reads.
 ///
 /// A brief read notices neither the end of a process whose child keeps the socket, nor a thread that wants this one to
-/// stop. So a receiver makes one before each sleep in epoll, only in a series of messages.
+/// stop. So only one precedes each sleep in epoll, in a series of messages.
 #[derive(Default)]
 pub struct BriefReads {
-    /// Messages since the beginning or the last empty brief read, up to [`FIRST`].
     messages: u32,
-    /// Whether the socket allows brief reads; determined at the first.
     allowed: Option<bool>,
 }
 

@@ -18,9 +18,7 @@ struct Closing {
     threads: usize,
 }
 
-/// A forked child begins with an empty list, because the threads are its parent's.
-///
-/// It keeps its copies of descriptors that were in the list at the fork.
+/// A forked child begins with an empty list, and keeps its copies of descriptors in the list.
 static CLOSING: Own<Mutex<Closing>> = Own::new();
 
 /// Closes descriptors on another thread, without blocking the caller.

@@ -101,9 +101,7 @@ impl Deadline {
 /// Runs every 100 ms or so during a wait, and when a signal interrupts it. An error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// How a call waits: its time-out, and a function that runs during the wait.
-///
-/// Made from a `Duration`, from `None` (without end), or with [`Wait::tick`].
+/// How a call waits: its time-out (`None`: without end), and a function that runs during the wait.
 #[derive(Default)]
 pub struct Wait<'a> {
     timeout: Timeout,
@@ -161,8 +159,6 @@ pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
 }
 
 /// Returns whether a stop signal ends the call: an endless call, or a part of an endless one.
-///
-/// `default` as for [`Waiting::start`].
 pub fn heeds_signals(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) == Timeout::Forever || wait.part_of == Some(Timeout::Forever)
 }
@@ -196,11 +192,8 @@ pub struct Waiting<'a> {
     next: Option<Instant>,
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// The first round of a loop that a peer can prolong.
     first_round: Option<Instant>,
-    /// Whether the call runs the tick itself, after it has given back its holdings.
     defers_tick: bool,
-    /// Whether such a tick is due, and whether it is for a signal.
     deferred: Option<bool>,
     _call: Option<InCall>,
 }
@@ -343,7 +336,7 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
-    /// Returns whether this much time is left, for a sleep without a time-out that is shorter than a tick.
+    /// Returns whether this much time is left, for a sleep that is shorter than a tick.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -364,9 +357,9 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Parks this thread until it is unparked, the next tick is due, or the deadline passes.
+    /// Parks this thread until it is unparked, a tick is due, or the deadline passes.
     ///
-    /// Returns whether the tick is due, which [`Waiting::woke`] runs.
+    /// Returns whether a tick is due, which [`Waiting::woke`] runs.
     ///
     /// # Errors
     /// `Timeout` after the deadline.

@@ -156,9 +156,7 @@ impl Directory {
         &self.path
     }
 
-    /// Syncs the names in it, and the directories above it that this user owns.
-    ///
-    /// Their creator may have been killed before it could sync.
+    /// Syncs the names in it, and those of this user's directories above, whose creator may have been killed.
     pub fn sync_names(&self) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
@@ -250,7 +248,6 @@ impl Refused {
     }
 }
 
-/// The most symbolic links on the way to a directory, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
@@ -404,9 +401,7 @@ pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     (PathBuf::from(format!("/tmp/linkspan-{uid}")), DirectoryReason::Temporary)
 }
 
-/// Returns the path of the state directory, and its origin.
-///
-/// The home comes from /etc/passwd, because `HOME` differs under cron and sudo.
+/// Returns the path and origin of the state directory. Cron and sudo change `HOME`, so /etc/passwd counts.
 pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     if let Some(path) = environment::variable("LINKSPAN_STATE_DIR") {
         return Ok((path.into(), DirectoryReason::Environment));

@@ -92,9 +92,7 @@ impl Waiters {
         self.all().iter().for_each(|own| own.wake());
     }
 
-    /// Returns an eventfd for this thread, which is signalled as long as it is kept.
-    ///
-    /// The caller checks once more for the event before it sleeps.
+    /// Returns an eventfd, signalled while it is kept. The caller checks for the event before it sleeps.
     pub fn arm(&self) -> Result<Armed<'_>> {
         let own = Arc::new(EventFd::new()?);
         self.all().push(own.clone());

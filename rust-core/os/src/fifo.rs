@@ -96,9 +96,7 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Opens ends of a pipe without waiting.
-///
-/// `None` if nothing is there, or if no process reads and `end` is the writing end.
+/// Opens ends of a pipe without waiting; `None` for the writing end if no process reads.
 ///
 /// # Errors
 /// `InvalidEndpoint` for anything else; `PermissionDenied`.

@@ -22,9 +22,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A separate page among the zeroed statics, without a file: the kernel can clear it in children.
-///
-/// On machines with larger pages it is not cleared, and only the handlers count forks.
+/// A separate page among the zeroed statics, which the kernel can clear in children, except on machines with larger
+/// pages.
 #[repr(align(4096))]
 struct Page([AtomicU64; 512]);
 
@@ -35,7 +34,6 @@ const GENERATION: usize = 0;
 /// Second word: one while a thread is in [`begin`].
 const BEGINNING: usize = 1;
 
-/// The last generation of this process and its ancestors, which a child inherits.
 static LAST: AtomicU64 = AtomicU64::new(0);
 static GUARDED: Own<Mutex<Vec<RawFd>>> = Own::new();
 
@@ -200,7 +198,7 @@ pub type Descriptor = OfProcess<OwnedFd>;
 
 /// Per-process state for a `static`: a forked child begins with a new one.
 ///
-/// A thread of the parent may have changed or locked the parent's state at the fork.
+/// A thread may have changed or locked the parent's state at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 
 struct OfGeneration<T> {
@@ -223,9 +221,7 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
         self.of_generation(generation).unwrap_or_else(|| self.make(generation))
     }
 
-    /// Returns the state of this process if there is one. Async-signal-safe.
-    ///
-    /// In a child whose fork ran no handlers there is none.
+    /// Returns this process's state, if any. Async-signal-safe. None in a child whose fork ran no handlers.
     pub fn existing(&self) -> Option<&'static T> {
         self.of_generation(PAGE.0[GENERATION].load(Ordering::Relaxed))
     }
@@ -330,7 +326,6 @@ impl Guarded {
         Guarded::closed_by(fd, drop)
     }
 
-    /// [`Guarded::new`] with a function that closes the descriptor.
     pub(crate) fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         GUARDED.lock().push(fd.as_raw_fd());
         Guarded { descriptor: ManuallyDrop::new(fd), close, born: Born::default() }
@@ -398,7 +393,6 @@ extern "C" fn in_child() {
     }
 }
 
-/// Replaces the parent's descriptors in a child by /dev/null. Async-signal-safe.
 fn replace(all: &mut Vec<RawFd>) {
     // SAFETY: open, dup3 and close are async-signal-safe; the path is a C string; the numbers are descriptors that this
     // process owns.

@@ -41,9 +41,7 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     }
 }
 
-/// Wakes at most this many threads of any process that wait for the word, and returns how many.
-///
-/// Does not block.
+/// Wakes at most this many threads of any process that wait for the word. Does not block.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
     // The kernel reads a signed number, and wakes one thread if it is negative.
     let at_most = at_most.min(i32::MAX.unsigned_abs());

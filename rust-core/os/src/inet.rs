@@ -96,9 +96,7 @@ fn try_listen(address: SocketAddr) -> Result<Guarded> {
     Ok(socket)
 }
 
-/// Starts to connect; returns true if that is done already.
-///
-/// Otherwise the socket becomes writable, and [`outcome`] returns the result.
+/// Starts to connect; returns true if that is done. Otherwise the socket becomes writable: see [`outcome`].
 ///
 /// # Errors
 /// `NotFound` if no process listens.
@@ -165,7 +163,6 @@ pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
 /// # Errors
 /// The kernel's.
 pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
-    /// `SIOCOUTQNSD` of linux/sockios.h.
     const NOT_SENT: libc::Ioctl = 0x894b;
     queued(socket, NOT_SENT)
 }

@@ -41,7 +41,7 @@ pub use rustix::fs::inotify::WatchFlags;
 
 /// Watches directories or files. Its descriptors wake its owner.
 ///
-/// The owner then calls [`Watch::drain`] and checks the relevant names, or [`Watch::take`] to get the names.
+/// The owner then calls [`Watch::drain`] and checks its names, or gets them by [`Watch::take`].
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Instance>,
@@ -79,18 +79,14 @@ impl Watch {
         Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Only(name.to_owned()), doing)
     }
 
-    /// Signals when a writable descriptor of this file is closed.
-    ///
-    /// Takes a separate instance, if the kernel allows more, to avoid other wake-ups.
+    /// Signals when a writable descriptor of this file is closed, by a separate instance if possible.
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = beneath::kernel_path(file);
         let own = Instance::new().or_else(|_| instance())?;
         Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, KeptNames::Nothing, "watching who closes a file")
     }
 
-    /// Also watches the opening of the file of this name.
-    ///
-    /// Returns true for a new watch: the file may have been opened just before.
+    /// Also watches the opening of this file. Returns true for a new watch: it may just have been opened.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
         match self.begin_watching(&directory.short_path(name), what, format_args!("watching {name}")) {
@@ -117,8 +113,6 @@ impl Watch {
     }
 
     /// Keeps how often a rename gives each of these names, for an owner that sleeps on something else.
-    ///
-    /// The kernel keeps events that no one takes, up to its limit.
     pub fn renames(directory: &Directory, names: HashSet<String>) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         let what = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;

@@ -24,9 +24,7 @@ impl Drop for NoKernelEntry {
     }
 }
 
-/// Asserts in debug builds that the caller may enter the kernel.
-///
-/// Called before each system call that sends, receives, waits, or opens, maps or reads a file.
+/// Asserts in debug builds that the caller may enter the kernel. Called before each system call.
 #[track_caller]
 pub fn assert_allowed() {
     #[cfg(all(debug_assertions, not(loom)))]

@@ -37,9 +37,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Returns whether other users can see that the lock is held.
-    ///
-    /// False if another user holds the byte of the common file.
+    /// Returns whether other users can see the lock: false if another user holds the common file's byte.
     pub fn is_visible(&self) -> bool {
         self.is_visible
     }

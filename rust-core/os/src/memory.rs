@@ -127,7 +127,6 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }
 
-    /// Copies bytes that no honest peer writes now.
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let from = self.range(at, into.len());

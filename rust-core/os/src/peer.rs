@@ -23,14 +23,12 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Returns a number that identifies this process's PID namespace; `None` without /proc.
-///
-/// A process number of another namespace means an arbitrary process here.
+/// Returns the number of this process's PID namespace; `None` without /proc.
 pub fn pid_namespace() -> Option<u64> {
     rustix::fs::stat("/proc/self/ns/pid").ok().map(|facts| facts.st_ino)
 }
 
-/// Returns the user and the process that opened the other end of this Unix socket.
+/// Returns the user and process that opened the other end of this Unix socket.
 ///
 /// Unmapped users have the kernel's overflow number, 65534.
 ///

@@ -148,9 +148,7 @@ pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps until either descriptor is readable or hung up; returns which, or `None` after a signal.
-///
-/// It takes the kernel less time than a sleep on an epoll set.
+/// Sleeps until either is readable or hung up; `None` after a signal. Faster than a sleep on an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();

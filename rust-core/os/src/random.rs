@@ -4,7 +4,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Returns `N` unpredictable bytes. The kernel gives up to 256 in one call.
+/// Returns `N` unpredictable bytes, up to 256.
 ///
 /// # Errors
 /// `Internal` if the kernel gives fewer.

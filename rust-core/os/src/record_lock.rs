@@ -17,15 +17,11 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// A range of a file, and how it is locked.
-///
-/// The lock belongs to the open file description and ends with it.
+/// A range of a file, and how it is locked. The lock ends with the open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// `F_WRLCK`, `F_RDLCK` or `F_UNLCK`.
     how: i32,
     start: i64,
-    /// The number of bytes; 0 for all up to the end of the file.
     length: i64,
 }
 
@@ -195,9 +191,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Queued {
-    /// Starts a thread that waits for a lock, or takes over an abandoned place of this process.
-    ///
-    /// The waker is signalled at its turn.
+    /// Starts a thread that waits for a lock, or takes over an abandoned place. Signals the waker at its turn.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -231,7 +225,6 @@ impl Queued {
     }
 }
 
-/// The thread: sleeps in the kernel's queue, then signals the caller, or releases the lock without one.
 fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpose: Purpose) {
     let errno = loop {
         match set(file.as_fd(), libc::F_OFD_SETLKW, &mut span.request()) {

@@ -14,14 +14,10 @@ use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::kernel_entry;
 
-/// The most descriptors that the kernel lets one message carry (SCM_MAX_FD).
-///
-/// Taking a message with room for fewer would close the rest during the call.
+/// The most descriptors in one message (SCM_MAX_FD). Room for fewer would close the rest in the call.
 const MOST: usize = 253;
 
-/// Makes the kernel refuse a peer's descriptors (EPERM); returns whether it can (from Linux 6.16 on).
-///
-/// Connections inherit it from a listening socket.
+/// Makes the kernel refuse a peer's descriptors; returns whether it can (Linux 6.16). Connections inherit it.
 pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
@@ -72,9 +68,7 @@ pub fn receive_with(
     receive(socket, into, descriptors, RecvFlags::empty())
 }
 
-/// [`receive_with`] that leaves everything in the socket without room for every descriptor.
-///
-/// It takes one more system call.
+/// [`receive_with`] that leaves everything in the socket without room, by one more system call.
 ///
 /// # Errors
 /// `OutOfMemory`, as [`receive_with`].

@@ -37,9 +37,7 @@ pub use self::sync::{GateGuard, Mutex, counted, lock, note_locked, this_thread};
 
 /// A thread has the value, outside the gate.
 const TAKEN: u64 = 1;
-/// Threads wait for the permit.
 const IN_LINE: u64 = 2;
-/// Threads wait for the value.
 const AWAITED: u64 = 4;
 /// A thread waits for the descriptor `ended`, which signals the end of the call with the permit.
 const SIGNAL_END: u64 = 8;
@@ -54,17 +52,14 @@ pub struct Seat<T, G> {
     /// gate a thread may only look for its own name; other readings are hints.
     word: AtomicU64,
     value: UnsafeCell<T>,
-    /// The waiting threads. Only the holder of the gate uses them.
     line: UnsafeCell<Line>,
     gate: Arc<Mutex<G>>,
-    /// Signals the end of a call. Created when a thread first waits for it.
     ended: OnceLock<EventFd>,
     left: OnceLock<Left<G>>,
     /// The fork generation. In a forked child the gate may stay locked by a thread of the parent.
     generation: u64,
 }
 
-/// The work of a thread after it has given the value back, if `is_left` is true.
 struct Left<G> {
     is_left: fn(&G) -> bool,
     run: Box<dyn Fn() + Send + Sync>,
@@ -80,9 +75,7 @@ struct Line {
 struct Waiter {
     id: u64,
     thread: Thread,
-    /// Whether it runs a callback, so that others pass it.
     is_away: bool,
-    /// The name of the thread ([`this_thread`]) if it has stepped aside, else 0.
     stepped_aside: u64,
 }
 
@@ -139,9 +132,7 @@ impl<T, G> Seat<T, G> {
         let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }
 
-    /// Returns value and gate, for a call that does not sleep. Waits only for the gate.
-    ///
-    /// `None` if another thread has or awaits the seat.
+    /// Returns value and gate, for a call that does not sleep; `None` if another thread has or awaits the seat.
     pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
         self.is_free().then(|| SeatGuard { gate, seat: self })
@@ -166,9 +157,7 @@ impl<T, G> Seat<T, G> {
         Lease { seat: self, no_send: PhantomData }
     }
 
-    /// Takes permit and value of a seat that no thread has or awaits; else `None`.
-    ///
-    /// After `None` the permit may still be free: [`Seat::try_acquire`] decides.
+    /// Takes a seat that no thread has or awaits, else `None`; then the permit may still be free.
     #[inline]
     pub fn try_take(&self) -> Option<Lease<'_, T, G>> {
         self.enter().map(|entered| entered.hold())
@@ -203,7 +192,7 @@ impl<T, G> Seat<T, G> {
 
     /// Takes the permit as [`Seat::acquire`], or returns `None` as soon as `is_done`, called at the gate, is true.
     ///
-    /// The thread that makes `is_done` true unparks this thread.
+    /// The thread that makes it true unparks this one.
     ///
     /// # Errors
     /// The error of `waiting`. The permit is then not taken, and `is_done` is false.
@@ -284,9 +273,7 @@ impl<T, G> Seat<T, G> {
         self.try_borrow_or(|_| {})
     }
 
-    /// Takes the value as [`Seat::try_borrow`]. If it is taken, `leave` notes work for its holder at the gate.
-    ///
-    /// [`Seat::on_left`] sets that work.
+    /// Takes the value as [`Seat::try_borrow`], or lets `leave` note work ([`Seat::on_left`]) at the gate.
     #[inline]
     pub fn try_borrow_or(&self, leave: impl FnOnce(&mut G)) -> Option<ValueGuard<'_, T, G>> {
         let mut gate = sync::lock(&self.gate);
@@ -339,9 +326,7 @@ impl<T, G> Seat<T, G> {
         self.take_value()
     }
 
-    /// Returns whether a call has the permit. Threads that wait for it do not count.
-    ///
-    /// The result was true when this thread was last at the gate, or later.
+    /// Returns whether a call has the permit, when this thread was last at the gate or later.
     pub fn is_acquired(&self) -> bool {
         self.word.load(Relaxed) & OWNER != 0
     }
@@ -374,7 +359,7 @@ impl<T, G> Seat<T, G> {
 
     /// Returns a descriptor that becomes readable when the current call with the permit ends.
     ///
-    /// That call may have ended before the return, so the caller tests the permit again.
+    /// It may have ended before, so the caller tests the permit again.
     pub fn await_end(&self) -> Result<&EventFd> {
         let ended = match self.ended.get() {
             Some(ended) => ended,
@@ -426,7 +411,6 @@ impl<T, G> Seat<T, G> {
         self.wake(waits & !but);
     }
 
-    /// Wakes the threads that wait for the returned permit or value, and does the work that was left to this thread.
     fn wake(&self, waits: u64) {
         if waits != 0 {
             self.wake_waiters(waits);

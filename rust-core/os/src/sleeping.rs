@@ -8,7 +8,6 @@ use std::time::Duration;
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
-    /// How many calls this thread is inside of, and how many of their waits it drives.
     static DEPTH: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((0, 0)) };
 }
 
@@ -57,7 +56,6 @@ scope!(
     |(calls, driven)| (calls, driven - 1)
 );
 
-/// Runs code of the program within a wait, outside the call.
 pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     #[cfg(all(debug_assertions, not(loom)))]
     {
@@ -83,7 +81,6 @@ pub fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Asserts in a debug build that this thread may sleep. Called before each sleep.
 #[track_caller]
 pub(crate) fn assert_driven() {
     #[cfg(all(debug_assertions, not(loom)))]

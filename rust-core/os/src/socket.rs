@@ -117,9 +117,7 @@ pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Returns whether an error of [`accept`] belongs to one connection, which the kernel has dequeued.
-///
-/// See accept(2): TCP may pass on errors of the network.
+/// Returns whether an error of [`accept`] belongs to one dequeued connection: TCP passes on network errors.
 pub fn is_of_one_connection(errno: i32) -> bool {
     matches!(
         errno,
@@ -241,9 +239,7 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
     }
 }
 
-/// [`receive`] for a Unix socket whose peer may send unwanted descriptors.
-///
-/// A plain read would close them during this call. If the kernel cannot refuse them, another thread closes them.
+/// [`receive`] for a Unix socket whose peer may send descriptors, whose close in a plain read would block.
 #[inline]
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
@@ -263,7 +259,6 @@ pub fn refuses_descriptors() -> bool {
 
 static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
 
-/// Closes a Unix socket, on another thread if unread descriptors may close with it.
 fn close(socket: OwnedFd) {
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
     if shut.is_ok() && may_hold_descriptors(&socket) {

@@ -16,9 +16,7 @@ use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::fork::{self, Guarded, Own};
 
-/// The signals of this process.
-///
-/// A forked child begins without its parent's signals and handlers: an inherited handler takes the default action.
+/// The signals of this process. In a forked child, an inherited handler takes the default action.
 static SIGNALLED: Own<Signalled> = Own::new();
 
 struct Signalled {
@@ -26,11 +24,9 @@ struct Signalled {
     process: libc::pid_t,
     count: AtomicU32,
     last: AtomicI32,
-    /// The count at the last signal for the program, which restores the default actions.
     last_passed: AtomicU32,
     /// The eventfd that the handler signals; -1 before its creation.
     waker: AtomicI32,
-    /// The existing watches, which need the handlers.
     watches: Mutex<Vec<Watched>>,
 }
 
@@ -58,14 +54,11 @@ struct Watched {
 pub struct Watch {
     born: u64,
     watched: Watched,
-    /// The number of signals that came before them, or have ended a loop of this watch.
     before: u32,
 }
 
 impl Watch {
     /// Returns the number of signals before this watch began; all further ones are its own.
-    ///
-    /// They include a signal that arrives before the caller first looks.
     pub fn before(&self) -> u32 {
         self.before
     }
@@ -84,7 +77,6 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // A forked child has not installed them.
         if self.born != fork::generation() {
             return;
         }
@@ -150,7 +142,6 @@ impl Signalled {
     fn make_waker(&self, _guard: &MutexGuard<'_, Vec<Watched>>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
             let waker = descriptor::event().doing("making an eventfd (eventfd2)")?;
-            // Never closed in this process.
             let waker = std::mem::ManuallyDrop::new(Guarded::new(waker));
             self.waker.store(waker.as_raw_fd(), Ordering::Release);
         }
@@ -218,9 +209,7 @@ fn restore(signal: libc::c_int) {
     }
 }
 
-/// Sends this thread a signal that has its default action. Async-signal-safe.
-///
-/// In the signal's handler it takes effect as soon as the handler returns.
+/// Sends this thread a signal with its default action, which takes effect after the signal's handler.
 fn raise(signal: libc::c_int) {
     // SAFETY: raise is async-signal-safe.
     unsafe { libc::raise(signal) };

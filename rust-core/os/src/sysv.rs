@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A segment, attached for reading.
-///
-/// It never changes its size, and exists as long as it is attached, even if its owner removes it.
+/// A segment, attached for reading. Its size is fixed, and it exists while it is attached.
 #[derive(Debug)]
 pub struct Attached {
     start: NonNull<u8>,
@@ -69,9 +67,7 @@ impl Attached {
         self.length
     }
 
-    /// Copies the available bytes from an offset on; returns how many.
-    ///
-    /// Each aligned word of eight bytes is read in one load.
+    /// Copies the available bytes from an offset on, each aligned word in one load; returns how many.
     pub fn copy(&self, offset: usize, into: &mut [u8]) -> usize {
         let length = into.len().min(self.length.saturating_sub(offset));
         let mut done = 0;

@@ -118,8 +118,7 @@ pub fn keep_ends_of_children() {
 
 /// Makes the kernel kill the program of this command when the thread that starts it ends.
 ///
-/// The kernel drops this setting when the program changes its user or gains rights by its file. The program's own
-/// children are not covered.
+/// The kernel drops this if the program changes its user or gains rights. The program's own children are not covered.
 pub fn end_with_us(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     let tie = move || {

@@ -18,7 +18,6 @@ pub fn name_of_user(uid: u32) -> Option<String> {
     })
 }
 
-/// Returns the home directory of a user from /etc/passwd.
 pub(crate) fn home_of_user(uid: u32) -> Option<std::path::PathBuf> {
     find("/etc/passwd", |fields| {
         let home = fields.get(5)?;

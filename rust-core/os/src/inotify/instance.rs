@@ -70,7 +70,6 @@ impl Instance {
         }
     }
 
-    /// Reads the instance once and distributes the events, except to `reader`. False without events.
     pub(super) fn distribute(&self, reader: Option<&Arc<WatchState>>) -> bool {
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut events = inotify::Reader::new(&self.fd, &mut space);
@@ -140,7 +139,6 @@ impl Table {
     }
 }
 
-/// Creates an inotify instance. `OutOfMemory` names the limit that was reached.
 pub(super) fn new_instance() -> Result<OwnedFd> {
     const DOING: &str = "making an inotify instance (inotify_init1)";
     descriptor::inotify().map_err(|errno| {
@@ -155,7 +153,6 @@ pub(super) fn new_instance() -> Result<OwnedFd> {
     })
 }
 
-/// Adds a watch. `OutOfMemory` names the limit; `TransportUnavailable` without /proc.
 pub(super) fn add(
     instance: &OwnedFd,
     path: &Path,

@@ -26,11 +26,8 @@ pub struct News {
 #[derive(Debug)]
 pub(super) struct WatchState {
     pub(super) waker: EventFd,
-    /// Whether its owner sleeps on the instance; otherwise the thread reads the instance.
     pub(super) is_direct: bool,
-    /// Whether no one sleeps on it: its owner takes events when it likes.
     pub(super) is_passive: bool,
-    /// Whether the eventfd was signalled since the last read.
     pub(super) woken: AtomicBool,
     pub(super) keeps_names: bool,
     pub(super) only: Option<HashSet<String>>,

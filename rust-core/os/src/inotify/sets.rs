@@ -46,9 +46,7 @@ impl AsFd for WatchSet {
     }
 }
 
-/// Watches one file that another process writes.
-///
-/// Its writes do not wake programs that wait for a name, because it has a separate instance.
+/// Watches one file that another process writes, by a separate instance, so waits for names do not wake.
 #[derive(Debug)]
 pub struct ContentWatch(Descriptor);
 

@@ -63,9 +63,7 @@ fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
     assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
 }
 
-/// A wake-up during a watch's `take` stays in the eventfd or was taken.
-///
-/// A watch whose flag says that it is awake gets no other wake-up.
+/// A watch whose flag says that it is awake gets no other wake-up, so a wake-up during its `take` must not be lost.
 #[test]
 fn wake_ups_of_another_thread_are_not_lost_while_a_watch_takes_its_own() {
     let folder = tempfile::tempdir().unwrap();

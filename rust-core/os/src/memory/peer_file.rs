@@ -26,9 +26,7 @@ pub struct PeerFile {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Examined {
-    /// Whether the file is sealed; checked before everything else.
     sealed: bool,
-    /// All pages below this offset exist.
     bytes: u64,
 }
 
@@ -147,7 +145,6 @@ fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, 
         return Err(Errno::NOSYS);
     }
     let range = [at, length];
-    // Pages in memory, dirty, being written, evicted, recently evicted.
     let mut counts = [0u64; 5];
     // SAFETY: the kernel reads two numbers of 64 bits and writes five, and both arrays live through the call.
     let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr(), 0) };
@@ -161,9 +158,7 @@ fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, 
     }
 }
 
-/// Whether all pages of a range are in memory and written, by `mincore`.
-///
-/// It is stricter: swapped pages, and pages allocated but never touched, are missing.
+/// Whether all pages of a range are in memory, by `mincore`. Swapped and untouched pages are missing.
 pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
     // The kernel tells a process without write access that every page is there.

@@ -28,9 +28,7 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         self.seat.lease()
     }
 
-    /// Takes permit and value of another seat of this gate, if no thread has or awaits it.
-    ///
-    /// The drop of the lease enters the gate, so this call must leave it before.
+    /// Takes another seat of this gate, if no thread has or awaits it. Leave this gate before the lease's drop.
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }
@@ -94,7 +92,6 @@ impl<'a, T, G> Lease<'a, T, G> {
         LockedLease { gate: sync::lock(&self.seat.gate), lease: self }
     }
 
-    /// Ends the lease at the gate. Returns the seat and the waiters to wake after leaving the gate.
     fn end_at_gate(self, gate: &G) -> (&'a Seat<T, G>, u64) {
         let seat = self.seat;
         std::mem::forget(self);

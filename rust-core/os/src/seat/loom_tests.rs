@@ -52,7 +52,6 @@ impl InLine for Parked {
     }
 }
 
-/// A wait whose first sleep ends for a callback, which waits for another thread.
 struct CallsBack(Option<thread::JoinHandle<()>>);
 
 impl InLine for CallsBack {
@@ -69,7 +68,6 @@ impl InLine for CallsBack {
     }
 }
 
-/// A wait that reaches its deadline in its first sleep.
 struct GivesUp {
     sleeps: u32,
 }
@@ -108,7 +106,6 @@ fn calls(preemptions: Option<usize>, others: u64) {
     });
 }
 
-/// A call lends the value while it sleeps, and keeps the permit; a library thread waits for the value.
 fn call_and_borrower() {
     model(None, || {
         let seat = seat_of(0);
@@ -138,7 +135,6 @@ fn two_calls_and_borrower() {
     });
 }
 
-/// Two calls wait for a third; the first one reaches its deadline when it wakes, or before.
 fn one_gives_up() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -173,7 +169,6 @@ fn end_of_a_call() {
     });
 }
 
-/// A short call next to a call that takes the seat, or to a borrower; it counts if it may enter.
 fn short_call(beside: fn(&Seat<u64, ()>)) {
     model(None, move || {
         let seat = seat_of(0);
@@ -191,7 +186,6 @@ fn short_call_is_alone_with_the_value() {
     short_call(|seat| *seat.enter().expect("no thread takes it").parts().0 += 1);
 }
 
-/// A call enters one seat, holds another, and ends at the gate, next to another thread's call.
 fn call_that_holds(beside: fn(&Seat<u64, ()>) -> bool) {
     model(None, move || {
         let gate = Arc::new(Mutex::new(()));
@@ -353,7 +347,6 @@ fn mutant_that_does_not_wake_the_follower_is_found() {
     finds(ProtocolStep::Unpark, || leader_and_follower(true));
 }
 
-/// A call steps aside for a callback, which waits for a call in line, or for a later call.
 fn call_that_steps_aside() {
     model(None, || {
         let seat = seat_of(0);

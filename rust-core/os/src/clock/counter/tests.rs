@@ -8,7 +8,6 @@ use super::*;
 struct Machine {
     /// Nanoseconds since its start without suspensions, in thousandths.
     steady: u128,
-    /// The wall clock's difference from that, in nanoseconds.
     offset: i64,
     /// The counter, in thousandths of a cycle, and the cycles of a nanosecond, in thousandths.
     cycles: u128,
@@ -99,9 +98,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// The time lags by less than the shortest interruption that is noticed, and never leads.
-    ///
-    /// A reading from before a change of the clock or a suspension may do both.
+    /// The time lags by less than the shortest noticed interruption, and never leads, except right after a change.
     #[test]
     fn time_lags_little_and_never_leads(
         rate in 600u128..5_000,
