@@ -161,8 +161,9 @@ impl Channel {
         }))
     }
 
-    /// [`Channel::send`] as a future without a timeout: waits for room. Dropped before it is ready, it has sent
-    /// nothing.
+    /// [`Channel::send`] as a future without a timeout: waits for room.
+    ///
+    /// Dropped before it is ready, it has sent nothing.
     pub fn send_async<'a, T: Source + ?Sized>(
         &'a self,
         value: &T,

@@ -49,7 +49,9 @@ pub fn schema_number(message: &Message) -> u64 {
     message.header().schema
 }
 
-/// Connections to a listener that wait to be taken. The descriptor is readable while one waits or after the end.
+/// Connections to a listener that wait to be taken.
+///
+/// The descriptor is readable while one waits or after the end.
 pub struct Queue<T>(AcceptQueue<T>);
 
 impl<T> Queue<T> {

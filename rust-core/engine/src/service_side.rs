@@ -58,7 +58,7 @@ pub fn end_with_first_link(options: &mut Options) {
     options.once = true;
 }
 
-/// [`Options::set`] for an object with more option names, which the suggestions for a mistyped name include.
+/// [`Options::set`] for an object with more option names, to be suggested for a mistyped one.
 pub fn set_beside(options: &mut Options, more: &[&str], name: &str, value: &Value) -> Result<()> {
     options.set_beside(more, name, value)
 }
@@ -88,7 +88,9 @@ pub fn with_descriptor(channel: &Channel, watch: impl FnOnce(BorrowedFd<'_>) -> 
     channel.with_descriptor(watch)
 }
 
-/// Flushes queued bytes. If some remain or `blocked` is true, returns a descriptor and the event for room.
+/// Flushes queued bytes.
+///
+/// If some remain or `blocked` is true, returns a descriptor and the event for room.
 pub fn room(channel: &Channel, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
     channel.room(blocked)
 }

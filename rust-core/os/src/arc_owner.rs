@@ -63,8 +63,9 @@ impl<T> ArcOwner<T> {
         ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
     }
 
-    /// Returns whether no borrower has the value, until the next [`ArcOwner::lend`]. All their accesses precede the
-    /// return.
+    /// Returns whether no borrower has the value, until the next [`ArcOwner::lend`].
+    ///
+    /// All their accesses precede the return.
     pub fn is_home(&mut self) -> bool {
         if self.shared.state.load(order_of_lending()) != HOME {
             return false;

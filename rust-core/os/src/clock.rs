@@ -48,7 +48,7 @@ fn read(clock: libc::clockid_t) -> Option<i64> {
     Some(now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec))
 }
 
-/// Returns the time since this machine was booted, including suspensions, without steps of the wall clock.
+/// Returns the time since boot, including suspensions, without steps of the wall clock.
 pub fn since_boot() -> Duration {
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
 }

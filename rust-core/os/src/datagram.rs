@@ -29,7 +29,7 @@ fn socket() -> Result<Guarded> {
     Ok(Guarded::closed_by(fd, close))
 }
 
-/// Creates a socket for messages, with this mode and group, in a private directory. `shown` is its later path.
+/// Creates a socket for messages in a private directory. `shown` is its later path.
 pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
     let socket = socket()?;
     let doing = || format!("making the mailslot {}", shown.display());

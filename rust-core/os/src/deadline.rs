@@ -428,7 +428,7 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Runs a step whose sleeps fail with `Interrupted` when the tick is due; returns whether that happened.
+    /// Runs a step whose sleeps fail with `Interrupted` at a due tick; returns whether one did.
     ///
     /// The caller then gives back its holdings, and calls [`Waiting::run_deferred`].
     pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {

@@ -74,7 +74,9 @@ pub fn open_at(
     above_standard(rustix::fs::openat(directory, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens a path in a directory, with rules for its links. Tries a missing call once: valgrind reports each.
+/// Opens a path in a directory, with rules for its links.
+///
+/// Tries a missing call once: valgrind reports each.
 pub fn open_resolved(
     directory: impl AsFd,
     path: impl rustix::path::Arg,

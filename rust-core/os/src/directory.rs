@@ -156,7 +156,9 @@ impl Directory {
         &self.path
     }
 
-    /// Syncs the names in it, and those of this user's directories above, whose creator may have been killed.
+    /// Syncs the names in it, and in this user's directories above.
+    ///
+    /// Their creator may have been killed.
     pub fn sync_names(&self) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
@@ -401,7 +403,9 @@ pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     (PathBuf::from(format!("/tmp/linkspan-{uid}")), DirectoryReason::Temporary)
 }
 
-/// Returns the path and origin of the state directory. Cron and sudo change `HOME`, so /etc/passwd counts.
+/// Returns the path and origin of the state directory.
+///
+/// Cron and sudo change `HOME`, so /etc/passwd counts.
 pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     if let Some(path) = environment::variable("LINKSPAN_STATE_DIR") {
         return Ok((path.into(), DirectoryReason::Environment));

@@ -78,7 +78,7 @@ impl LazyWaker {
     }
 }
 
-/// The threads that wait for an event of an object, each with its eventfd, so none takes another's wake-up.
+/// Waiting threads, each with an eventfd, so that none takes another's wake-up.
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
 

@@ -96,7 +96,9 @@ fn try_listen(address: SocketAddr) -> Result<Guarded> {
     Ok(socket)
 }
 
-/// Starts to connect; returns true if that is done. Otherwise the socket becomes writable: see [`outcome`].
+/// Starts to connect; returns true if that is done.
+///
+/// Otherwise the socket becomes writable: see [`outcome`].
 ///
 /// # Errors
 /// `NotFound` if no process listens.

@@ -177,8 +177,9 @@ impl Drop for Mapping {
     }
 }
 
-/// Requests large pages for a long block that is about to be filled, because finding it page by page would take longer
-/// than the filling.
+/// Requests large pages for a long block that is about to be filled.
+///
+/// Finding it page by page would take longer than the filling.
 pub fn prefer_large_pages(block: &mut Vec<u8>) {
     const LONG: usize = 4 << 20;
     const PAGE: usize = 4096;

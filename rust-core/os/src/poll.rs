@@ -113,7 +113,9 @@ impl AsRawFd for Epoll {
     }
 }
 
-/// Polls without waiting; returns how many descriptors are ready. Repeats a call that a signal interrupts.
+/// Polls without waiting; returns how many descriptors are ready.
+///
+/// Repeats a call that a signal interrupts.
 pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     loop {
         match rustix::event::poll(fds, Some(&Timespec::default())) {
@@ -148,7 +150,9 @@ pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps until either is readable or hung up; `None` after a signal. Faster than a sleep on an epoll set.
+/// Sleeps until either is readable or hung up; `None` after a signal.
+///
+/// Faster than a sleep on an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
@@ -264,8 +268,9 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     }
 }
 
-/// Returns whether a descriptor is readable now. True also on an error, which the caller then gets instead of an
-/// endless wait.
+/// Returns whether a descriptor is readable now.
+///
+/// True also on an error, which the caller then gets instead of an endless wait.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];

@@ -85,8 +85,9 @@ pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
 }
 
-/// Returns the file of a program in this one's folder. With more rights than its caller, only one that root or its own
-/// user put there.
+/// Returns the file of a program in this one's folder.
+///
+/// With more rights than its caller, only one that root or its own user put there.
 pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     let path = std::env::current_exe().ok()?.with_file_name(name);
     if !environment::has_more_rights_than_its_caller() {

@@ -191,7 +191,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Queued {
-    /// Starts a thread that waits for a lock, or takes over an abandoned place. Signals the waker at its turn.
+    /// Starts a thread that waits for a lock, or takes over an abandoned place.
+    ///
+    /// Signals the waker at its turn.
     ///
     /// # Errors
     /// If the thread cannot be started.

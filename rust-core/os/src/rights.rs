@@ -17,7 +17,9 @@ use crate::kernel_entry;
 /// The most descriptors in one message (SCM_MAX_FD). Room for fewer would close the rest in the call.
 const MOST: usize = 253;
 
-/// Makes the kernel refuse a peer's descriptors; returns whether it can (Linux 6.16). Connections inherit it.
+/// Makes the kernel refuse a peer's descriptors; returns whether it can (Linux 6.16).
+///
+/// Connections inherit it.
 pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
@@ -138,7 +140,7 @@ pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
     taken
 }
 
-/// Returns whether closing a descriptor cannot block: true only for a memory file. Asks only the kernel.
+/// Returns whether closing a descriptor cannot block: true only for a memory file.
 pub fn closes_at_once(descriptor: impl AsFd) -> bool {
     rustix::fs::fcntl_get_seals(&descriptor).is_ok()
 }

@@ -123,8 +123,7 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Sets the work that threads leave to the holder of the value ([`Seat::try_borrow_or`]). Call it once, on a new
-    /// seat.
+    /// Sets the work that threads leave to the holder of the value ([`Seat::try_borrow_or`]), once.
     ///
     /// A thread that gives the value back evaluates `is_left` at the gate. If that is true, it calls `run` outside the
     /// gate, in any state of the seat.
@@ -132,7 +131,7 @@ impl<T, G> Seat<T, G> {
         let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }
 
-    /// Returns value and gate, for a call that does not sleep; `None` if another thread has or awaits the seat.
+    /// Returns value and gate, for a call that does not sleep; `None` if the seat is not free.
     pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
         self.is_free().then(|| SeatGuard { gate, seat: self })
@@ -169,7 +168,7 @@ impl<T, G> Seat<T, G> {
         (self.word.load(Relaxed) & (OWNER | IN_LINE) == 0).then(|| self.grant())
     }
 
-    /// Takes the permit as [`Seat::try_acquire`], and calls `look` at the gate with the permit's state (true: free).
+    /// [`Seat::try_acquire`] that calls `look` at the gate with the permit's state (true: free).
     pub fn try_acquire_with<R>(&self, look: impl FnOnce(&mut G, bool) -> R) -> (Option<Permit<'_, T, G>>, R) {
         let mut gate = sync::lock(&self.gate);
         let is_free = self.word.load(Relaxed) & (OWNER | IN_LINE) == 0;
@@ -190,7 +189,7 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Takes the permit as [`Seat::acquire`], or returns `None` as soon as `is_done`, called at the gate, is true.
+    /// Takes the permit as [`Seat::acquire`], or returns `None` as soon as `is_done` is true.
     ///
     /// The thread that makes it true unparks this one.
     ///
@@ -341,7 +340,7 @@ impl<T, G> Seat<T, G> {
         self.word.load(Relaxed) & IN_LINE != 0
     }
 
-    /// Returns whether this thread has the permit or has stepped aside: its callback or signal handler runs now.
+    /// Returns whether this thread, in a callback or signal handler, has the permit or stepped aside.
     pub fn is_acquired_here(&self) -> bool {
         let word = self.word.load(Relaxed);
         word & OWNER == this_thread()

@@ -117,7 +117,9 @@ pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Returns whether an error of [`accept`] belongs to one dequeued connection: TCP passes on network errors.
+/// Returns whether an error of [`accept`] belongs to one dequeued connection.
+///
+/// TCP passes on network errors.
 pub fn is_of_one_connection(errno: i32) -> bool {
     matches!(
         errno,
@@ -239,7 +241,7 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
     }
 }
 
-/// [`receive`] for a Unix socket whose peer may send descriptors, whose close in a plain read would block.
+/// [`receive`] for a Unix socket whose peer may send descriptors, whose close may block.
 #[inline]
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();

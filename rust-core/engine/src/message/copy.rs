@@ -37,7 +37,7 @@ pub struct RecordedOrigin {
 }
 
 impl Message {
-    /// Returns a message of a recording as it was received. The value is decoded on demand, within these limits.
+    /// Returns a message of a recording. The value is decoded on demand, within these limits.
     #[doc(hidden)]
     pub fn recorded(body: Bytes, origin: RecordedOrigin, limits: Limits) -> Message {
         let RecordedOrigin { name, source, incarnation, sequence, sent, encoding, schema } = origin;
@@ -53,7 +53,9 @@ impl Message {
         Message::new(incoming, origin, limits).with_name(&name)
     }
 
-    /// Returns the message as bytes for [`Message::from_bytes`]. Copies arrays from memory shared with the sender.
+    /// Returns the message as bytes for [`Message::from_bytes`].
+    ///
+    /// Copies arrays from memory shared with the sender.
     pub fn to_bytes(&self) -> Vec<u8> {
         let body = self.body();
         let (sequence, body_length) = (self.sequence(), body.len() as u64);
@@ -70,8 +72,9 @@ impl Message {
         bytes
     }
 
-    /// Reads a message that [`Message::to_bytes`] wrote. The message is not a request, because nobody waits for a
-    /// reply.
+    /// Reads a message that [`Message::to_bytes`] wrote.
+    ///
+    /// It is not a request, because nobody waits for a reply.
     ///
     /// # Errors
     /// `Malformed` for other bytes. As usual, the value is decoded only on demand.

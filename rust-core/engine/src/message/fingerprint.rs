@@ -9,13 +9,13 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::id_of_text;
 
 impl Message {
-    /// Returns the first 16 hexadecimal digits of the fingerprint of the sender's schema. `None` without a schema.
+    /// Returns the first 16 hexadecimal digits of the sender's fingerprint; `None` without a schema.
     pub fn schema_id(&self) -> Option<String> {
         let SchemaIds { sender, .. } = self.inner().schemas;
         (sender != 0).then(|| Beginning(sender).to_string())
     }
 
-    /// Checks that code generated from the schema with this fingerprint (64 hexadecimal digits) may decode the message.
+    /// Checks that generated code with this fingerprint (64 hexadecimal digits) fits the message.
     ///
     /// It may if the sender gave this schema or none, or if this side was opened with this schema: then both schemas
     /// were compared when the sides connected.

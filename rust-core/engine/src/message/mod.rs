@@ -342,7 +342,7 @@ impl Message {
         self.inner().header.encoding
     }
 
-    /// Returns the number in the sender's session, from 1. A replayed message has its number in the recording.
+    /// Returns the number in the sender's session, from 1, or of a replayed message in the recording.
     pub fn sequence(&self) -> u64 {
         self.recorded_number().map_or_else(|| self.number(), |recorded| recorded.sequence)
     }
@@ -357,7 +357,7 @@ impl Message {
         self.recorded_number().map_or_else(|| &self.inner().source, |recorded| &recorded.sender.source)
     }
 
-    /// Returns the endpoint of publication with its transport, for a subscriber to several names; otherwise `None`.
+    /// Returns the endpoint of publication, for a subscriber to several names; otherwise `None`.
     pub fn name(&self) -> Option<&str> {
         match &self.inner().origin {
             Some(Origin::Name(name)) => Some(name),

@@ -59,7 +59,7 @@ impl Uncopied {
         Uncopied(message)
     }
 
-    /// Returns the long byte strings of the value, if they lie in the sender's slot with little around them.
+    /// Returns the long byte strings of the value, if they lie in the slot with little around them.
     pub fn bytes(&self) -> Option<UncopiedBytes> {
         let body = self.0.uncopied_body()?;
         let (rest, strings) = match self.0.encoding() {

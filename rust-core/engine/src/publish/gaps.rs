@@ -28,7 +28,7 @@ pub struct Gap {
     pub until: Option<Timestamp>,
     /// The reason for the missing connection.
     pub reason: String,
-    /// Whether the gap is final. False while the silent listener may still connect and tell the missed messages.
+    /// Whether the gap is final: the silent listener cannot tell the missed messages any more.
     pub is_sure: bool,
     /// Whether a program with the name was seen. If false, none was.
     ///

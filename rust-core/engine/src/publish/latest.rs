@@ -132,7 +132,7 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
 
 static PERSISTENT: PersistentObjects<Subscriber> = PersistentObjects::new();
 
-/// [`latest`] over a subscription that this thread keeps for the next call with equal endpoint and options.
+/// [`latest`] over a subscription that this thread keeps for equal endpoints and options.
 pub fn latest_persistent<'a>(
     endpoint: &str,
     options: &Options,

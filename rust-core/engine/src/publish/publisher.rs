@@ -153,7 +153,7 @@ impl Publisher {
         self.encode_with(value, self.fanout.lender())
     }
 
-    /// Does [`Publisher::encode`] for a value that is published next: over `shm:` a long value is encoded in place.
+    /// Encodes a value that is published next: over `shm:` a long value is encoded in place.
     ///
     /// Payloads that a program keeps would occupy the slots.
     #[doc(hidden)]
@@ -233,7 +233,7 @@ impl Publisher {
         batch::in_runs(values.into_iter().map(|value| self.encode(&value)), |run| self.try_send_many(run))
     }
 
-    /// [`Publisher::send_many`] with values that the iterator has encoded, for instance with [`Publisher::encode`].
+    /// [`Publisher::send_many`] with encoded values, for instance by [`Publisher::encode`].
     pub fn send_encoded(&self, payloads: impl IntoIterator<Item = Result<Payload>>) -> Result<u64> {
         batch::in_runs(payloads, |run| self.try_send_many(run))
     }
@@ -314,7 +314,7 @@ impl Publisher {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), |store| store.writer.subscribers())
     }
 
-    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store.
+    /// Returns how many messages the slowest subscriber has not read; 0 for a store.
     ///
     /// A program that publishes in bursts, such as one that sends missed messages, waits by this number, so that it
     /// overtakes nobody.
@@ -395,8 +395,9 @@ impl Publisher {
         drained.and(self.fanout.check()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns whether something was published and a subscriber of this user has no connection. False from one second
-    /// after the first call on.
+    /// Returns whether something was published and a subscriber of this user has no connection.
+    ///
+    /// False from one second after the first call on.
     #[doc(hidden)]
     pub fn is_awaited(&self) -> bool {
         let until = self.awaited_until.get_or_init(|| Deadline::after(CONNECT_TIMEOUT));

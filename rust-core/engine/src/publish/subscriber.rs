@@ -455,7 +455,7 @@ impl Subscriber {
         self.event_log.take_dropped_ends()
     }
 
-    /// Returns the gaps of a subscriber to several names: those that ended since the last call, and the open ones.
+    /// Returns the gaps of a subscriber to several names: new ended ones, and all open ones.
     ///
     /// A gap is a time in which a name had a listener and this subscriber was not connected to it. A subscriber to one
     /// name has none. Two cases are not gaps: the last connected publisher is ending, or the next connected publisher's
@@ -470,7 +470,9 @@ impl Subscriber {
         self.of_names(|names| names.hasten());
     }
 
-    /// Returns the number of names whose listener has not answered yet. With `is_end`, each of them becomes a gap.
+    /// Returns the number of names whose listener has not answered yet.
+    ///
+    /// With `is_end`, each of them becomes a gap.
     #[doc(hidden)]
     pub fn unanswered(&self, is_end: bool) -> usize {
         self.of_names(|names| {

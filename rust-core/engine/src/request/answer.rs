@@ -44,8 +44,10 @@ impl Request {
         Request { message, client_tx: client_tx.into(), answered, until }
     }
 
-    /// Returns how long the caller still waits, if known. Callers send the time only to a server with
-    /// [`Options::with_machine`], which represents a server on another machine.
+    /// Returns how long the caller still waits, if known.
+    ///
+    /// Callers send the time only to a server with [`Options::with_machine`], which represents another machine's
+    /// server.
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]

@@ -23,7 +23,7 @@ use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// Serves an endpoint: the program receives the requests of any number of clients in turn and answers each.
+/// Serves an endpoint: the program answers the requests of any number of clients in turn.
 ///
 /// Only one thread at a time receives requests; a call of another thread fails with `InvalidState`. Any thread may
 /// answer a [`Request`] or close the server, which ends the wait of the serving thread.
@@ -141,7 +141,7 @@ impl Server {
         Ok(None)
     }
 
-    /// Answers every request with the handler's result until the server closes or the program is asked to stop.
+    /// Answers every request with the handler's result, until a close or a stop signal.
     ///
     /// If the handler fails, the client's call fails with `Remote` and with the kind and text of the handler's error.
     pub fn run(&self, mut handler: impl FnMut(&Request) -> Result<Value>) -> Result<()> {
@@ -170,7 +170,7 @@ impl Server {
         &self.shown
     }
 
-    /// Returns a descriptor for an event loop. It is readable while [`Server::next`] without waiting has work.
+    /// Returns a descriptor that is readable while [`Server::next`] without waiting has work.
     pub fn fileno(&self) -> Result<RawFd> {
         let watched = fork::check(self.fork_generation).and_then(|()| {
             if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut()

@@ -46,7 +46,9 @@ impl AsFd for WatchSet {
     }
 }
 
-/// Watches one file that another process writes, by a separate instance, so waits for names do not wake.
+/// Watches one file that another process writes.
+///
+/// By a separate instance, so waits for names do not wake.
 #[derive(Debug)]
 pub struct ContentWatch(Descriptor);
 

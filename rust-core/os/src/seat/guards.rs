@@ -28,7 +28,7 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         self.seat.lease()
     }
 
-    /// Takes another seat of this gate, if no thread has or awaits it. Leave this gate before the lease's drop.
+    /// Takes another free seat of this gate. Leave this gate before the lease's drop.
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }

@@ -8,7 +8,7 @@ use crate::message::Message;
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with later ones that have arrived.
+    /// Waits for a message as [`Subscriber::recv`] does, and returns later arrived ones with it.
     ///
     /// Returns at most `max` messages, and one with `delivery="latest"`. The next call returns an error, such as
     /// `Lagged`, that is found after the first message. A `journal:` counts the messages as consumed together, at the

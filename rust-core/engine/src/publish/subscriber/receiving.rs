@@ -165,7 +165,7 @@ impl Subscriber {
         message
     }
 
-    /// Makes the last returned message the next one again, for a binding that had no memory for it in its language.
+    /// Puts the last returned message back, for a binding that had no memory for it.
     #[doc(hidden)]
     pub fn put_back(&self, message: Message) -> Result<()> {
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;

@@ -107,7 +107,7 @@ impl Subscriber {
         Ok(Subscriber { is_member: part != Part::Alone, ..subscriber })
     }
 
-    /// Subscribes to one publisher so that no call waits for it, even if it accepts connections without an answer.
+    /// Subscribes to one publisher so that no call waits for it, even if it never answers.
     ///
     /// The calls that receive continue a connection under way. For a program that serves many names in one thread.
     #[doc(hidden)]
@@ -153,7 +153,7 @@ impl Subscriber {
         connected
     }
 
-    /// Continues the connections of [`Subscriber::dial`] without waiting. Returns whether all publishers have answered.
+    /// Continues the connections of [`Subscriber::dial`]; returns whether all publishers answered.
     ///
     /// From then on, their messages are received or counted.
     ///
@@ -185,8 +185,7 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Leaves the names that its program no longer wants, and begins to join the newly wanted ones at their newest
-    /// message.
+    /// Leaves names that are no longer wanted, and begins to join newly wanted ones.
     ///
     /// # Errors
     /// `InvalidState` if another thread receives or the subscriber is closed; errors of the names' directories.
