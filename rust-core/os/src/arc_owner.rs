@@ -1,8 +1,7 @@
 //! A shared value whose owner lends it without counting; only concurrent further borrowers count.
 //!
-//! The owner, one thread at a time, writes `OUT` when it lends the uncounted reference. The borrower's drop, on any
-//! thread, exchanges that for `HOME`. A dropped owner exchanges it for `LEFT`, and leaves its counted reference to the
-//! borrower. The later of the two drops the value.
+//! One thread at a time is the owner. It writes `OUT` when it lends the uncounted reference. The borrower's drop
+//! exchanges that for `HOME`. A dropped owner exchanges it for `LEFT`. The later of the two drops the value.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -17,8 +16,10 @@ use loom::sync::atomic::AtomicU8;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU8;
 
+/// The owner has the uncounted reference.
 const HOME: u8 = 0;
 const OUT: u8 = 1;
+/// A borrower has it, and the owner is gone.
 const LEFT: u8 = 2;
 
 struct ArcInner<T> {
@@ -26,9 +27,10 @@ struct ArcInner<T> {
     value: T,
 }
 
-/// The owner of a value that it lends.
+/// A value that its owner lends.
 pub struct ArcOwner<T> {
     shared: ManuallyDrop<Arc<ArcInner<T>>>,
+    /// Whether there may be counted references.
     has_counted: bool,
 }
 
@@ -53,19 +55,20 @@ fn order_of_lending() -> Ordering {
 
 #[cfg(loom)]
 std::thread_local! {
+    /// Whether the mutant omits the order; all threads of a model run on one system thread.
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 impl<T> ArcOwner<T> {
-    /// Returns the owner of a value.
+    /// Owns a value.
     pub fn new(value: T) -> ArcOwner<T> {
         let shared = Arc::new(ArcInner { state: AtomicU8::new(HOME), value });
         ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
     }
 
-    /// Returns whether no borrower has the value, until the next [`ArcOwner::lend`].
+    /// Returns whether no borrower has the value; it stays so until the next [`ArcOwner::lend`].
     ///
-    /// All their accesses precede the return.
+    /// All accesses of earlier borrowers precede the return.
     pub fn is_home(&mut self) -> bool {
         if self.shared.state.load(order_of_lending()) != HOME {
             return false;
@@ -78,8 +81,8 @@ impl<T> ArcOwner<T> {
 
     /// Lends the value.
     pub fn lend(&mut self) -> ArcRef<T> {
-        // Acquire: the last borrower's accesses precede the drop of the value. Relaxed below: passing on the reference
-        // orders it.
+        // Acquire: the last borrower's accesses precede this, and so the drop of the value. Relaxed below: passing the
+        // reference to another thread orders it.
         if self.shared.state.load(order_of_lending()) != HOME {
             self.has_counted = true;
             return ArcRef { shared: self.shared.clone_counted(), is_counted: true };
@@ -117,8 +120,8 @@ impl<T> Drop for ArcRef<T> {
     fn drop(&mut self) {
         note_locked();
         if self.is_counted || self.shared.state.swap(HOME, order()) == LEFT {
-            // SAFETY: the reference counts, or the owner has left its count to it; this is dropped once. Otherwise the
-            // owner has the count again, and nothing more is touched.
+            // SAFETY: the reference counts, or the owner has left its count to it; this is dropped once. Otherwise
+            // nothing more is touched.
             unsafe { ManuallyDrop::drop(&mut self.shared) };
         }
     }
@@ -199,6 +202,7 @@ mod loom_tests {
 
     use super::*;
 
+    /// A value that its drop writes, read before.
     struct Read(UnsafeCell<u64>, std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
     // SAFETY: the model finds accesses without order.
@@ -219,6 +223,7 @@ mod loom_tests {
             let other = thread::spawn(move || first.0.with(|_| ()));
             let second = owner.lend();
             second.0.with(|_| ());
+            // The model does not contain the standard library's counts, so a counted reference is kept.
             let is_kept = second.is_counted;
             if is_kept {
                 std::mem::forget(second)

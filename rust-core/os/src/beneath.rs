@@ -10,10 +10,8 @@
 //! | give a new file its name | [`Beneath::rename`] |
 //! | create a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |
 //!
-//! Type, owner and number of links must be right. A name is a single component, without `/`. The error of a refusal has
-//! the path, its owner and the remedy. Files of another user are never removed, replaced or followed; programs of root
-//! own only root's files. An opened file is checked through its descriptor, so a later change of the name has no
-//! effect.
+//! A name is a single component, without `/`. The error of a refusal has the path, its owner and the remedy. Files of
+//! another user are never removed, replaced or followed; programs of root own only root's files.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -32,11 +30,11 @@ use crate::kernel_entry;
 /// The required owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredOwner {
-    /// The user of this process. For root, files of other users are not its own.
+    /// This process's user; for root, only root's own files.
     Ours,
     /// The user of this process, root, or the directory's owner (able to replace everything in it).
     Trusted,
-    /// Any user, such as a member of the group that shares the directory. Its contents are untrusted input.
+    /// Any user: the contents are untrusted input.
     AnyUser,
 }
 
@@ -50,9 +48,9 @@ pub struct Beneath<'a> {
 /// An opened file and its metadata.
 #[derive(Debug)]
 pub struct Opened {
-    /// Its descriptor, non-blocking.
+    /// Non-blocking.
     pub fd: OwnedFd,
-    /// The result of `fstat` of the descriptor.
+    /// The result of `fstat`.
     pub facts: Stat,
 }
 
@@ -63,12 +61,12 @@ impl AsFd for Beneath<'_> {
 }
 
 impl<'a> Beneath<'a> {
-    /// Returns the names in the directory of this descriptor. `path` is only for texts.
+    /// Returns the names in this directory. `path` is only for texts.
     pub fn new(fd: BorrowedFd<'a>, path: &'a Path) -> Beneath<'a> {
         Beneath { fd, path }
     }
 
-    /// Returns the path of a name in it, for texts.
+    /// Returns the path of a name, for texts.
     pub fn shown(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -84,11 +82,11 @@ impl<'a> Beneath<'a> {
         }
     }
 
-    /// Opens a regular file with a single link and this access; `None` if there is nothing. Does not block.
+    /// Opens a regular file with a single link, without blocking; `None` if there is nothing.
     ///
     /// # Errors
-    /// `PermissionDenied` for a link, a file of several names, or an untrusted owner; `Corrupt` for anything but a
-    /// file; `Stalled` if another program's lease prevents opening now.
+    /// `PermissionDenied` for a link, several names or an untrusted owner; `Corrupt` for other types; `Stalled` if
+    /// another program's lease prevents it.
     pub fn file(&self, name: &str, access: OFlags, owner: RequiredOwner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, access)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::RegularFile, owner)?;
@@ -102,7 +100,7 @@ impl<'a> Beneath<'a> {
         Ok(Some(opened))
     }
 
-    /// Opens a handle (`O_PATH`) for a file of any type, or a link; `None` if there is nothing.
+    /// Opens a handle (`O_PATH`), to inspect a file or link or change its mode; `None` if there is nothing.
     pub fn handle(&self, name: &str) -> Result<Option<Opened>> {
         self.open(name, OFlags::PATH)
     }
@@ -167,7 +165,7 @@ impl<'a> Beneath<'a> {
         Ok(())
     }
 
-    /// Whether others can have created a name here. If not, a second name is a backup's, or remains of a rename.
+    /// Whether another user than this one and root can create names: if not, a second name is no attack.
     fn others_may_write(&self) -> Result<bool> {
         let around = rustix::fs::fstat(self.fd).doing(format_args!("looking at {}", self.path.display()))?;
         Ok(around.st_mode & 0o022 != 0 || !(is_ours(&around) || around.st_uid == 0))
@@ -189,7 +187,7 @@ impl<'a> Beneath<'a> {
 
     fn wrong_kind(&self, name: &str, facts: &Stat, wanted: FileType) -> Error {
         let kind = kind_of(facts);
-        // This program never creates links, so a link may be an attack.
+        // This program never creates links.
         let error = if kind == FileType::Symlink { ErrorKind::PermissionDenied } else { ErrorKind::Corrupt };
         let follow = if kind == FileType::Symlink { ", which is not followed" } else { "" };
         let text = format!(
@@ -202,7 +200,7 @@ impl<'a> Beneath<'a> {
         Error::new(error, text)
     }
 
-    /// Returns the refusal to use, replace or remove a file of another user.
+    /// Returns the refusal of another user's file.
     pub fn refuse(&self, name: &str, facts: &Stat, why: impl fmt::Display) -> Error {
         let text = format!(
             "{} belongs to {}, {why}, and this program runs as {}; it is left as it is: let {} or root remove it, or choose another name or directory",
@@ -231,6 +229,7 @@ impl<'a> Beneath<'a> {
         if size > limit {
             return Err(too_large());
         }
+        // One byte more finds the end.
         let mut bytes = Vec::with_capacity(size + 1);
         let doing = || format!("reading {}", self.shown(name).display());
         while rustix::io::read(&opened.fd, rustix::buffer::spare_capacity(&mut bytes)).doing(doing())? > 0 {
@@ -242,7 +241,7 @@ impl<'a> Beneath<'a> {
         Ok(Some((bytes, opened.facts)))
     }
 
-    /// Creates a file that does not exist, with this group, and this mode despite the umask.
+    /// Creates a file that does not exist (`O_EXCL`), with this group, and this mode despite the umask.
     ///
     /// # Errors
     /// `AddressInUse` if there is something; `PermissionDenied`, `NoSpace`.
@@ -258,11 +257,11 @@ impl<'a> Beneath<'a> {
             }
             made => made.doing(doing())?,
         };
-        // The mode comes after the group, so no wrong group can open the file. The umask may have removed bits.
+        // The mode comes after the group: no wrong group can open the file.
         let given = user::give_to_group(&file, path.display(), group)
             .and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
-            // The first error is returned; a file that cannot be removed now is swept.
+            // A file that stays is swept.
             let _ = rustix::fs::unlinkat(self.fd, name, AtFlags::empty());
             return Err(error);
         }
@@ -272,7 +271,7 @@ impl<'a> Beneath<'a> {
     /// Replaces a file of this user, or nothing, by these bytes, whole or not at all.
     ///
     /// # Errors
-    /// `PermissionDenied` if another user's file is there, which stays; `NoSpace`.
+    /// `PermissionDenied` if another user's file is there; `NoSpace`.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32, group: Option<u32>) -> Result<()> {
         let new = staged(name)?;
         let file = self.create(&new, mode, group)?;
@@ -285,7 +284,7 @@ impl<'a> Beneath<'a> {
     /// Gives a new file its name in this directory, replacing nothing or a file of this user.
     ///
     /// # Errors
-    /// `PermissionDenied` if another user has the name; `AddressInUse` if a process was first.
+    /// `PermissionDenied` if another user has the name; `AddressInUse` if another process was first.
     pub fn rename(&self, from: Beneath<'_>, new: &str, name: &str) -> Result<()> {
         kernel_entry::assert_allowed();
         check_name(new)?;
@@ -316,7 +315,7 @@ impl<'a> Beneath<'a> {
     /// Removes a file of this user that is no directory; returns false if there is nothing.
     ///
     /// # Errors
-    /// `PermissionDenied` for another user's file, which stays, even for root.
+    /// `PermissionDenied` for another user's file, for root as well.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if !is_ours(&facts) {
@@ -354,6 +353,7 @@ impl<'a> Beneath<'a> {
     }
 
     fn remove_tree_at(&self, name: &str, depth: usize) -> Result<bool> {
+        /// This program creates no deeper directories.
         const MAX_DEPTH: usize = 16;
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if kind_of(&facts) != FileType::Directory {
@@ -375,7 +375,7 @@ impl<'a> Beneath<'a> {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
-    /// Returns the names in it, unsorted. Skips names that are not UTF-8: this program creates none.
+    /// Returns the names, unsorted, without those that are not UTF-8.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         self.each_name(|name| {
@@ -385,7 +385,9 @@ impl<'a> Beneath<'a> {
         Ok(names)
     }
 
-    /// Calls `each` for every name until the first `Break`. Does not collect names: there may be millions.
+    /// Calls `each` for every name until the first `Break`.
+    ///
+    /// Collects nothing: another user may have created millions.
     pub fn each_name(&self, mut each: impl FnMut(&str) -> Result<ControlFlow<()>>) -> Result<()> {
         let doing = || format!("reading the directory {}", self.path.display());
         for entry in Dir::read_from(self.fd).doing(doing())? {
@@ -401,7 +403,7 @@ impl<'a> Beneath<'a> {
     }
 }
 
-/// Returns whether the user of this process owns a file. Root owns root's files.
+/// Returns whether this process's user owns a file.
 pub fn is_ours(facts: &Stat) -> bool {
     facts.st_uid == rustix::process::geteuid().as_raw()
 }
@@ -411,7 +413,7 @@ pub fn kind_of(facts: &Stat) -> FileType {
     FileType::from_raw_mode(facts.st_mode)
 }
 
-/// Returns the name of a type of file, for texts.
+/// Names a type of file, for texts.
 pub fn name_of(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a regular file",
@@ -423,7 +425,7 @@ pub fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-/// A user in a text: its number, and its name if it has one.
+/// A user in a text, by number and name.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose(pub u32);
 
@@ -436,8 +438,7 @@ impl fmt::Display for Whose {
     }
 }
 
-/// Opens one name of a directory, never through a link and without blocking. Without `openat2`, `O_NOFOLLOW` is as
-/// good, because there is only one component.
+/// Opens one name, never through a link and without blocking; without `openat2` by `O_NOFOLLOW`.
 fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     kernel_entry::assert_allowed();
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -453,13 +454,14 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
 
 /// Sets the mode of a new file only if it differs: a change would wake every watch of the directory.
 fn set_mode(file: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
+    // The file was created with only the owner's bits.
     if mode & !0o600 == 0 && rustix::fs::fstat(file)?.st_mode & 0o7777 == mode {
         return Ok(());
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
-/// Sets the times of an open file or directory to now, an event for programs that watch its directory.
+/// Sets a file's times to now, an event for programs that watch its directory.
 pub fn set_times(file: impl AsFd) -> rustix::io::Result<()> {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })
@@ -470,7 +472,7 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 
-/// Adds the attempted action to the error of a system call on a [`kernel_path`] or below one.
+/// Adds the attempted action to an error on a [`kernel_path`].
 pub trait DoingByKernelPath<T> {
     /// Returns the error with the attempted action in front.
     ///
@@ -498,7 +500,7 @@ impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
 pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter of system calls refuses the call itself (seccomp, as of a \
      container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
 
-/// Explains, once, the refusal of a system call that the file's modes allow. Keeps other errors.
+/// Explains, once, a refusal that the file's modes allow. Returns other errors unchanged.
 pub fn refused_call(error: Error) -> Error {
     match error.errno() {
         Some(libc::EACCES | libc::EPERM) if !error.text().ends_with(REFUSED_CALL) => {
@@ -538,6 +540,7 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The prefix of an incomplete file's name.
 const TEMPORARY: &str = ".new.";
 const MARK: char = '~';
 const DIGITS: usize = 16;
@@ -552,7 +555,7 @@ pub fn digits() -> Result<String> {
     random::digits::<{ DIGITS / 2 }>()
 }
 
-/// Returns the final name of a temporary one, and its digits, which are empty for a [`temporary`] name.
+/// Returns a temporary name's final name and digits (empty for a [`temporary`] name).
 pub fn of_staged(file: &str) -> Option<(&str, &str)> {
     let name = file.strip_prefix(TEMPORARY)?;
     let digits = name.rsplit_once(MARK).filter(|(_, digits)| {
@@ -561,7 +564,7 @@ pub fn of_staged(file: &str) -> Option<(&str, &str)> {
     Some(digits.unwrap_or((name, "")))
 }
 
-/// Returns the temporary name without digits, for programs that hold a lock and trust each other.
+/// Returns the temporary name without digits, for programs that trust each other under a lock.
 pub fn temporary(file: &str) -> String {
     [TEMPORARY, file].concat()
 }

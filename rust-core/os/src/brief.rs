@@ -1,7 +1,7 @@
 //! Reads of a socket that sleep for a few milliseconds, instead of a sleep in epoll and a read.
 //!
-//! The time-out is the socket's (`SO_RCVTIMEO`), set once; the kernel's tick costs less than a timer per call. Every
-//! other read and write of these sockets uses `MSG_DONTWAIT`.
+//! The time-out is the socket's (`SO_RCVTIMEO`), which costs less than a timer per call. All other calls on these
+//! sockets use `MSG_DONTWAIT`.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use super::append;
 use crate::error::{Doing, Result};
 use crate::{kernel_entry, sleeping};
 
-/// The time-out of a brief read, in whole ticks: 4 to 8 ms at 250 a second, at most 20 ms at 100.
+/// The time-out of a brief read. The kernel rounds it up to its ticks, to at most 20 ms.
 pub(crate) const AT_MOST: Duration = Duration::from_millis(4);
 
-/// A call with less time than this makes no brief read, which may outlast its time-out.
+/// A call with less time makes no brief read, which may outlast its time-out.
 pub const SHORTEST_WAIT: Duration = Duration::from_millis(40);
 
 /// Messages that must arrive before a brief read, and again after an empty one.
 ///
-/// So a slow connection has at most one needless wake-up in so many messages, and an idle connection none.
+/// This bounds the needless wake-ups of a slow connection.
 pub const FIRST: u32 = 16;
 
 /// How a brief read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brief {
-    /// So many bytes came; 0 is the end of a stream.
+    /// So many bytes; 0 is the end of a stream.
     Came(usize),
-    /// Nothing came in its time.
+    /// Nothing came.
     Passed,
     /// A signal came.
     Interrupted,
@@ -38,11 +38,13 @@ pub enum Brief {
 
 /// Whether a receiver makes brief reads.
 ///
-/// A brief read notices neither the end of a process whose child keeps the socket, nor a thread that wants this one to
-/// stop. So only one precedes each sleep in epoll, in a series of messages.
+/// A brief read notices neither the end of a process whose child keeps the socket, nor another thread's wake-up. So it
+/// is made only during a series of messages, before a sleep in epoll.
 #[derive(Default)]
 pub struct BriefReads {
+    /// Messages since the last empty brief read, up to [`FIRST`].
     messages: u32,
+    /// Determined at the first read.
     allowed: Option<bool>,
 }
 
@@ -53,12 +55,12 @@ impl BriefReads {
         self.messages = self.messages.saturating_add(1).min(FIRST);
     }
 
-    /// Returns whether a series of messages comes.
+    /// Returns whether a series of messages arrives.
     pub fn are_due(&self) -> bool {
         self.messages == FIRST
     }
 
-    /// Returns whether the socket allows brief reads, after `allow` has prepared it.
+    /// Returns whether the socket allows brief reads, after `allow` prepared it.
     pub fn are_allowed(&mut self, allow: impl FnOnce() -> bool) -> bool {
         *self.allowed.get_or_insert_with(allow)
     }
@@ -82,7 +84,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
     ended_with(rustix::net::recv(socket, into, RecvFlags::empty()).map(|(came, _)| came))
 }
 
-/// Takes a datagram, and returns its whole length, which may exceed the slice.
+/// Takes a datagram; returns its whole length, which may exceed the slice.
 pub fn receive_datagram(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
@@ -122,7 +124,7 @@ mod tests {
     fn brief_read_returns_bytes_the_end_or_passes() {
         let (near, mut far) = UnixStream::pair().unwrap();
         allow(&near).unwrap();
-        // The kernel counts by its tick, which a loaded machine makes up later, so elapsed time proves nothing.
+        // Elapsed time proves nothing: the kernel counts by its tick.
         let before = times_asleep();
         for _ in 0..8 {
             assert_eq!(receive(&near, &mut [0; 8]).unwrap(), Brief::Passed);

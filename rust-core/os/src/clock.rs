@@ -1,4 +1,6 @@
-//! The clocks of the system. The wall clock is read without a system call, because every message carries its time.
+//! The clocks of the system: the wall clock, and a clock that no step changes.
+//!
+//! Every message carries the wall clock's time, so it is read without a system call.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod counter;
@@ -10,15 +12,15 @@ use rustix::time::{ClockId, clock_gettime};
 
 use linkspan_value::Timestamp;
 
-/// Returns nanoseconds since 1970, perhaps some tens of nanoseconds behind [`Timestamp::now`].
+/// Returns nanoseconds since 1970.
 ///
-/// For a millisecond after a step of the clock, it may differ by that step.
+/// It lags [`Timestamp::now`] by some tens of nanoseconds, and notices a step of the clock after a millisecond.
 #[inline]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
-        // SAFETY: every x86_64 processor has the instruction, and it changes no memory. A kernel that denies it to
-        // programs does not measure time by the counter either, so this is not called.
+        // SAFETY: every x86_64 processor has the instruction, and it changes no memory. A kernel that denies it does
+        // not measure time by the counter either.
         let cycles = || unsafe { std::arch::x86_64::_rdtsc() };
         counter::now(cycles, || counter::renew(counter::Clocks { wall, steady, cycles }))
     }
@@ -48,8 +50,9 @@ fn read(clock: libc::clockid_t) -> Option<i64> {
     Some(now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec))
 }
 
-/// Returns the time since boot, including suspensions, without steps of the wall clock.
+/// Returns the time since boot, including suspensions.
 pub fn since_boot() -> Duration {
+    // Neither part is negative.
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
 }
 
@@ -59,9 +62,12 @@ mod tests {
 
     #[test]
     fn clock_is_that_of_timestamps() {
+        /// More than the counter may make it lag, also on a slow machine.
         const LAG: i64 = 100_000;
         let start = std::time::Instant::now();
+        // Long enough that the counter is used.
         while start.elapsed() < Duration::from_millis(30) {
+            // A step of the clock during the test is noticed a millisecond later.
             let between = (0..3).any(|turn| {
                 std::thread::sleep(Duration::from_millis(2 * turn));
                 let (before, now, after) = (Timestamp::now().0, now(), Timestamp::now().0);

@@ -1,8 +1,7 @@
 //! Closing a peer's descriptors on separate threads.
 //!
-//! A peer can block the close of a lingering socket, or of a file of a FUSE file system, for any time. So such
-//! descriptors go into one list, which up to 32 threads empty. A hostile peer that blocks all of these delays other
-//! closes, but no program.
+//! A peer can block the close of a lingering socket, or of a file on FUSE. Up to 32 threads empty the list. If a
+//! hostile peer blocks all of these, it delays other closes, but no program.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
@@ -18,10 +17,10 @@ struct Closing {
     threads: usize,
 }
 
-/// A forked child begins with an empty list, and keeps its copies of descriptors in the list.
+/// A forked child begins with an empty list: the threads are its parent's.
 static CLOSING: Own<Mutex<Closing>> = Own::new();
 
-/// Closes descriptors on another thread, without blocking the caller.
+/// Closes descriptors on another thread, without blocking.
 pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     let mut closing = CLOSING.lock();
     let before = closing.waiting.len();
@@ -29,14 +28,13 @@ pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     if closing.waiting.len() == before || closing.threads >= THREADS {
         return;
     }
-    // If no thread can be started, they wait for the next call.
+    // Otherwise they wait for the next call.
     if thread::start("linkspan-close", run).is_ok() {
         closing.threads += 1;
     }
 }
 
-/// Closes one descriptor after the other. Those in an unread socket come first, one by one, because closing that socket
-/// would close them all.
+/// Closes descriptors in an unread socket first: closing the socket would close them all.
 fn run() {
     loop {
         let mut closing = CLOSING.lock();
@@ -52,9 +50,9 @@ fn run() {
     }
 }
 
-/// Closes a descriptor without lingering. No other process of the peer could set the option again.
+/// Closes a descriptor, without the time that a socket would linger.
 fn close(descriptor: OwnedFd) {
-    // Only a TCP socket has the option, and others do not need it.
+    // Only TCP sockets have the option.
     let _ = rustix::net::sockopt::set_socket_linger(descriptor.as_fd(), None);
     drop(descriptor);
 }
@@ -74,6 +72,7 @@ mod tests {
         let mut lingering = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut other, _) = listener.accept().unwrap();
         lingering.set_nonblocking(true).unwrap();
+        // Nothing reads, so the kernel has something to linger for.
         while lingering.write(&[7; 65_536]).is_ok() {}
         rustix::net::sockopt::set_socket_linger(&lingering, Some(Duration::from_secs(3_600))).unwrap();
         let (mut end, closed) = UnixStream::pair().unwrap();

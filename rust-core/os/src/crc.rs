@@ -1,11 +1,11 @@
 //! The CRC-32C of a header or a body.
 //!
-//! For the eight words of a header, the processor's instruction takes 1/4 of the time of the crate `crc32c`.
+//! For the eight words of a header, the processor's instruction needs 1/4 of the crate's time.
 
 /// Returns the CRC-32C of these bytes.
 pub use crc32c::crc32c as of_bytes;
 
-/// Returns the CRC-32C of these words' bytes, the lowest of each first.
+/// Returns the CRC-32C of these words, little-endian.
 pub fn of_words(words: &[u64; 8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("sse4.2") {
@@ -14,13 +14,12 @@ pub fn of_words(words: &[u64; 8]) -> u32 {
     by_bytes(words)
 }
 
-/// For a processor with SSE 4.2. The compiler inlines the intrinsic function only in a build for such processors;
-/// otherwise the words would go through memory.
+/// Assembly, because the compiler inlines the intrinsic only in builds for such processors.
 #[cfg(target_arch = "x86_64")]
 fn by_instruction(words: &[u64; 8]) -> u32 {
     let mut sum = u64::from(u32::MAX);
     for word in words {
-        // SAFETY: computes only in registers; the caller has found that the processor has the instruction.
+        // SAFETY: computes only in registers; the processor has the instruction.
         unsafe {
             std::arch::asm!("crc32 {0}, {1}", inout(reg) sum, in(reg) *word, options(pure, nomem, nostack, preserves_flags));
         }

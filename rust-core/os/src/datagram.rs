@@ -23,13 +23,12 @@ fn socket() -> Result<Guarded> {
     let flags = SocketFlags::NONBLOCK;
     let fd = descriptor::socket(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
         .doing("making a datagram socket")?;
-    // If the kernel cannot refuse descriptors, unread ones are closed with the socket. That may block, so another
-    // thread closes it.
+    // Otherwise unread descriptors are closed with the socket, which may block.
     let close = if rights::refuse_descriptors(&fd) { drop } else { |fd| closing::close_aside([fd]) };
     Ok(Guarded::closed_by(fd, close))
 }
 
-/// Creates a socket for messages in a private directory. `shown` is its later path.
+/// Creates a socket for others' messages in a private directory. `shown` is its later path, for texts.
 pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
     let socket = socket()?;
     let doing = || format!("making the mailslot {}", shown.display());
@@ -39,10 +38,10 @@ pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
     Ok(socket)
 }
 
-/// Creates a socket that writes to the socket of this name; `None` if no process reads there.
+/// Creates a socket that writes to this name's socket; `None` if no process reads there.
 ///
 /// # Errors
-/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for another type.
+/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for another type of socket.
 pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     let socket = socket()?;
     let path = directory.path().join(name);
@@ -65,7 +64,7 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     }
 }
 
-/// Sends one message whole, from one slice.
+/// Sends one message from one slice.
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
     kernel_entry::assert_allowed();
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
@@ -78,12 +77,13 @@ pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> 
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
 
-/// Takes the next message, if any, and returns its whole length. The part beyond the buffer is lost.
+/// Takes the next message, if any, and returns its whole length in bytes.
+///
+/// The rest of a message longer than the buffer is lost.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     if !socket::refuses_descriptors() {
-        // A message may carry descriptors whose close may block. This call returns the taken length; one byte more than
-        // fits shows a longer message.
+        // One byte more than fits shows that there was more.
         return socket::receive_bytes_alone(socket, into);
     }
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
@@ -98,7 +98,7 @@ pub fn allow_brief_reads(socket: impl AsFd) -> bool {
     socket::refuses_descriptors() && brief::allow(socket).is_ok()
 }
 
-/// Returns the most bytes of one message that this socket sends.
+/// Returns the most bytes of a message.
 pub fn longest(socket: impl AsFd) -> Result<usize> {
     // Bytes that the kernel reserves: see `unix_dgram_sendmsg`.
     const KEPT: usize = 32;
@@ -106,7 +106,7 @@ pub fn longest(socket: impl AsFd) -> Result<usize> {
     Ok(buffer.saturating_sub(KEPT))
 }
 
-/// Requests a send buffer for one message of this size; above `net.core.wmem_max` only if privileged.
+/// Requests a send buffer for such a message; above `net.core.wmem_max` it needs privileges.
 pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
     kernel_entry::assert_allowed();
     match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {

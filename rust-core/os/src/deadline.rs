@@ -1,8 +1,7 @@
 //! Time-outs and deadlines: how long a call may wait, and its callbacks while it waits.
 //!
-//! A caller passes a [`Wait`]. The call turns it into a [`Waiting`] with [`Waiting::start`], and all its waits share
-//! that one deadline. Every wait loop has three steps: `sleep` returns how long the next sleep may last, or that time
-//! is up; the thread sleeps; `woke` runs a due tick.
+//! A [`Wait`] is a time-out and perhaps a tick. [`Waiting::start`] turns it into a [`Waiting`], whose waits share one
+//! deadline. Every wait loop calls `sleep` for the longest next sleep, sleeps, and calls `woke`, which runs a due tick.
 
 #![forbid(unsafe_code)]
 
@@ -21,13 +20,13 @@ use crate::sleeping::{self, InCall};
 pub enum Timeout {
     /// The time-out in the object's options; 30 s without one.
     ///
-    /// Loops wait without end, until `close` or a stop signal: `run`, iterators, and `next` of a server, subscriber,
-    /// controller or service. `latest` does not wait for a publisher.
+    /// Some loops wait without end, until `close` or a stop signal: `run`, iterators, and `next` of a server,
+    /// subscriber, controller or service. `latest` does not wait for a publisher.
     #[default]
     Default,
     /// At most this long; zero never waits.
     After(Duration),
-    /// Without end. Only the loops in [`Timeout::Default`] do so by default.
+    /// Without end.
     Forever,
 }
 
@@ -45,7 +44,7 @@ impl From<Option<Duration>> for Timeout {
 }
 
 impl Timeout {
-    /// Returns the time-out of a number of seconds. Too large ones, including infinity, are without end.
+    /// Returns the time-out of a number of seconds; without end if a `Duration` cannot hold it.
     ///
     /// # Errors
     /// `OutOfRange` for NaN and below zero.
@@ -74,12 +73,12 @@ impl Deadline {
     /// Never.
     pub const NEVER: Deadline = Deadline(None);
 
-    /// Returns the instant this long from now; never, if the clock cannot represent it.
+    /// Returns the instant this long from now; never, if the clock cannot hold it.
     pub fn after(duration: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
-    /// Returns the time that remains: none without end, zero after the deadline.
+    /// Returns the remaining time: `None` without end, zero after the deadline.
     pub fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
@@ -98,19 +97,20 @@ impl Deadline {
     }
 }
 
-/// Runs every 100 ms or so during a wait, and when a signal interrupts it. An error ends the wait.
+/// The function that runs about every 100 ms of a wait and after signals; its error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// How a call waits: its time-out (`None`: without end), and a function that runs during the wait.
+/// How a call waits. Made from a `Duration`, from `None` (without end), or with [`Wait::tick`].
 #[derive(Default)]
 pub struct Wait<'a> {
     timeout: Timeout,
     tick: Option<&'a mut Tick<'a>>,
+    /// The wait of the surrounding event loop.
     part_of: Option<Timeout>,
 }
 
 impl<'a> Wait<'a> {
-    /// About how often a tick runs.
+    /// The period of ticks.
     pub const TICK: Duration = Duration::from_millis(100);
 
     /// Waits at most this long.
@@ -123,14 +123,14 @@ impl<'a> Wait<'a> {
         Wait::new(Duration::ZERO)
     }
 
-    /// Never waits, as part of an event loop's endless loop. A stop signal ends it.
+    /// Never waits, as part of an endless loop, which a stop signal ends.
     pub fn in_endless_loop() -> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
 
-    /// The last call of an event loop's wait: its errors say that the call has waited for `whole`.
+    /// An event loop's last call: errors state `whole`.
     pub fn elapsed(whole: Duration) -> Wait<'a> {
-        // Not zero, which would look once and keep a request under way.
+        // Zero would look once and keep a request under way.
         Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
     }
 
@@ -142,18 +142,18 @@ impl<'a> Wait<'a> {
     }
 }
 
-// Users see `Wait`, so functions for objects are outside the type.
+// Users see `Wait`, so internal functions are outside the type.
 
 fn timeout_of(wait: &Wait<'_>, default: Timeout) -> Timeout {
     if wait.timeout == Timeout::Default { default } else { wait.timeout }
 }
 
-/// Returns whether the call may wait at all. `default` as for [`Waiting::start`].
+/// Returns whether the call may wait. `default` as for [`Waiting::start`].
 pub fn may_wait(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) != Timeout::After(Duration::ZERO)
 }
 
-/// Replaces a wait's `Timeout` by the error `missing`. Other errors, such as a tick's, stay.
+/// Replaces a wait's `Timeout` by the error `missing`.
 pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
     |waited| if waited.kind() == ErrorKind::Timeout { missing } else { waited }
 }
@@ -183,29 +183,35 @@ impl From<Timeout> for Wait<'_> {
 
 /// A wait that is under way. One thread uses it.
 pub struct Waiting<'a> {
-    /// Computed when first needed: most calls do not wait, and two clock readings cost a message's time.
+    /// Computed when first needed: two clock readings would cost a message's time.
     deadline: Cell<Option<Deadline>>,
     duration: Option<Duration>,
+    /// The wait of the surrounding event loop.
     part_of: Option<Timeout>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
+    /// `None` before the first sleep.
     next: Option<Instant>,
+    /// Ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// Ends the wait with `Cancelled`.
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// When a loop began that a peer can prolong.
     first_round: Option<Instant>,
+    /// Whether the call runs the tick itself.
     defers_tick: bool,
     deferred: Option<bool>,
     _call: Option<InCall>,
 }
 
-/// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
+/// A callback about every 100 ms of a wait; false ends it with `Cancelled`.
 pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
-    /// The time of a call without waiting for several exchanges with a peer that answers each at once.
+    /// A call's time for several exchanges with a peer that answers each at once.
     pub const PATIENCE: Duration = Duration::from_millis(500);
 
-    /// Starts a wait. `default` applies if the caller gave no time-out.
+    /// Starts a wait. `default` applies without the caller's time-out.
     pub fn start(wait: Wait<'a>, default: Timeout) -> Waiting<'a> {
         const LAST_RESORT: Duration = Duration::from_secs(30);
         let duration = match timeout_of(&wait, default) {
@@ -229,7 +235,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Marks the call of this wait: while this exists, the thread sleeps only in driven waits.
+    /// While this exists, the thread sleeps only in driven waits.
     #[must_use]
     pub fn in_call(mut self) -> Waiting<'a> {
         self._call = Some(InCall::new());
@@ -245,42 +251,42 @@ impl<'a> Waiting<'a> {
         self
     }
 
-    /// Returns a wait without a tick, for a step within another call.
+    /// Returns a wait without a tick, for a step within a call.
     pub fn until(deadline: Deadline) -> Waiting<'a> {
         let started = Waiting::start(Wait::new(deadline.remaining()), Timeout::Default);
         Waiting { deadline: Cell::new(Some(deadline)), ..started }
     }
 
-    /// Returns a wait that never sleeps, to poll within another call.
+    /// Returns a wait that never sleeps.
     pub fn at_once() -> Waiting<'a> {
         Waiting::start(Wait::none(), Timeout::Default)
     }
 
-    /// Ends each sleep when this becomes readable; the caller checks why. Only the first descriptor counts.
+    /// Ends each sleep when this becomes readable. Only the first descriptor counts.
     pub fn wakes_on<W: AsFd + Send + Sync + 'static>(&mut self, wake: &Arc<W>) {
         if self.wake.is_none() {
             self.wake = Some(wake.clone());
         }
     }
 
-    /// The descriptor that ends each sleep.
+    /// The descriptor of [`Waiting::wakes_on`].
     pub fn wake(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
         self.wake.clone()
     }
 
-    /// Ends the wait with `Cancelled` when this becomes readable. Only the functions of `poll` use it.
+    /// Ends the wait with `Cancelled` when this becomes readable. For `poll`.
     #[must_use]
     pub fn stops_on<S: AsFd + Send + Sync + 'static>(mut self, stop: Arc<S>) -> Waiting<'a> {
         self.stop = Some(stop);
         self
     }
 
-    /// The descriptor that ends the wait.
+    /// The descriptor of [`Waiting::stops_on`].
     pub fn stop(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
         self.stop.clone()
     }
 
-    /// Returns when it ends. The time runs from the first call of this, which comes before the first sleep.
+    /// Returns the deadline. The time runs from the first call, before the first sleep.
     pub fn deadline(&self) -> Deadline {
         if let Some(deadline) = self.deadline.get() {
             return deadline;
@@ -290,21 +296,22 @@ impl<'a> Waiting<'a> {
         deadline
     }
 
-    /// Whether a callback runs while it waits.
+    /// Whether a callback runs.
     pub fn is_ticking(&self) -> bool {
         self.tick.is_some() || self.on_wait.is_some()
     }
 
-    /// Returns whether the call must not wait.
+    /// Returns whether it must not wait.
     pub fn is_none(&self) -> bool {
         self.duration == Some(Duration::ZERO)
     }
 
-    /// Whether a stop signal ends the call: an endless call, or a part of an endless one.
+    /// As [`heeds_signals`].
     pub fn heeds_signals(&self) -> bool {
         self.duration.is_none() || self.part_of == Some(Timeout::Forever)
     }
 
+    /// The time-out that errors state.
     fn stated(&self) -> Option<Duration> {
         match self.part_of {
             Some(Timeout::After(whole)) => Some(whole),
@@ -312,12 +319,12 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Returns how long the next sleep may last; none without end.
+    /// Returns the longest next sleep; `None` without end.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
     pub fn sleep(&mut self) -> Result<Option<Duration>> {
-        // The whole time is left at the first call, which saves a second reading of the clock.
+        // The first call has the whole time left: no second clock reading.
         let left = match self.deadline.get() {
             Some(deadline) => deadline.remaining(),
             None => {
@@ -336,7 +343,7 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
-    /// Returns whether this much time is left, for a sleep that is shorter than a tick.
+    /// Returns whether this much time is left, for a sleep without a time-out.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -344,6 +351,7 @@ impl<'a> Waiting<'a> {
         if self.next.is_some() {
             return self.sleep().map(|left| left.is_none_or(|left| left >= time));
         }
+        // No tick is due before the first sleep.
         let left = match self.deadline.get() {
             Some(deadline) => deadline.remaining(),
             None => {
@@ -357,9 +365,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Parks this thread until it is unparked, a tick is due, or the deadline passes.
-    ///
-    /// Returns whether a tick is due, which [`Waiting::woke`] runs.
+    /// Parks this thread until it is unparked, a tick is due (returns true), or the deadline passes.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -379,12 +385,12 @@ impl<'a> Waiting<'a> {
 
     /// Begins another round of a loop that a peer can prolong.
     ///
-    /// Each call after the first checks the deadline and runs a due tick. A call without waiting, or after its
-    /// deadline, still gets [`Waiting::PATIENCE`] from its first round on, enough for honest peers. Loops use
-    /// `poll::next_round`, which also looks for cancellation.
+    /// Each call after the first checks the deadline and runs a due tick. Without waiting, or after the deadline, the
+    /// loop still gets [`Waiting::PATIENCE`] from its first round on. Loops use `poll::next_round`, which also looks
+    /// for cancellation.
     ///
     /// # Errors
-    /// `Timeout`; the error of the tick; `Cancelled` if `on_wait` returned false.
+    /// `Timeout`; the tick's error; `Cancelled` if `on_wait` returned false.
     pub fn count_round(&mut self) -> Result<()> {
         let Some(first) = self.first_round else {
             self.first_round = Some(Instant::now());
@@ -400,10 +406,10 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Called after each sleep: runs the tick if it is due, or if a signal has interrupted the sleep.
+    /// Called after each sleep: runs the tick if it is due, or after a signal.
     ///
     /// # Errors
-    /// The error of the tick; `Cancelled` if `on_wait` returned false.
+    /// The tick's error; `Cancelled` if `on_wait` returned false.
     pub fn woke(&mut self, interrupted: bool) -> Result<()> {
         let due = self.is_due();
         if !(due || interrupted) {
@@ -428,9 +434,9 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Runs a step whose sleeps fail with `Interrupted` at a due tick; returns whether one did.
+    /// Runs a step whose sleeps fail with `Interrupted` instead of running a due tick.
     ///
-    /// The caller then gives back its holdings, and calls [`Waiting::run_deferred`].
+    /// Returns whether that happened. The caller then gives back its holdings and calls [`Waiting::run_deferred`].
     pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
         self.defers_tick = true;
         let done = step(self);
@@ -448,7 +454,7 @@ impl<'a> Waiting<'a> {
         done
     }
 
-    /// Runs a step whose sleeps end at this time at the latest.
+    /// Runs a step whose sleeps end at `end` at the latest.
     pub fn until_sooner<R>(&mut self, end: Deadline, step: impl FnOnce(&mut Self) -> R) -> R {
         let whole = self.deadline();
         self.deadline.set(Some(whole.sooner(end)));
@@ -457,7 +463,7 @@ impl<'a> Waiting<'a> {
         done
     }
 
-    /// Runs the tick that was deferred, or that is due.
+    /// Runs a deferred or due tick.
     ///
     /// # Errors
     /// As [`Waiting::woke`].
@@ -466,12 +472,12 @@ impl<'a> Waiting<'a> {
         self.woke(interrupted)
     }
 
-    /// Returns the length of the wait as text: `2.5 s`.
+    /// Returns the wait's length as text: `2.5 s`.
     pub fn described(&self) -> String {
         self.stated().map_or_else(|| "no deadline".to_owned(), in_seconds)
     }
 
-    /// Returns how long a missing thing was awaited, for the text of its error.
+    /// Returns how long a missing thing was awaited, for its error.
     pub fn sought(&self) -> String {
         match self.stated() {
             Some(Duration::ZERO) => "was looked for once".to_owned(),
@@ -480,7 +486,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Returns the `Timeout` error, with the length of the wait.
+    /// Returns the `Timeout` error.
     #[cold]
     pub fn timed_out(&self) -> Error {
         let text = match self.stated() {

@@ -1,7 +1,7 @@
 //! Creation of descriptors: all of the library's are above 2.
 //!
-//! A daemon may close 0, 1 and 2, and a socket or a lock file with such a number could get the program's later output.
-//! All calls that create a descriptor are here; a test of the sources refuses them elsewhere.
+//! A daemon may close 0, 1 and 2, and the next socket would get the program's later output. A test of the sources
+//! refuses such calls elsewhere.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -20,15 +20,15 @@ use crate::kernel_entry;
 
 const LOWEST: i32 = 3;
 
-/// Returns whether a descriptor has the number of a standard stream.
+/// Returns whether it is a standard stream.
 pub fn is_standard(fd: &OwnedFd) -> bool {
     fd.as_raw_fd() < LOWEST
 }
 
-/// Returns a new descriptor, or a duplicate if it has the number of a standard stream.
+/// Returns the descriptor, or a duplicate if it has the number of a standard stream.
 ///
 /// # Errors
-/// The creator's; `EMFILE`.
+/// The creator's; `EMFILE` if no number is free.
 pub fn above_standard(made: Result<OwnedFd>) -> Result<OwnedFd> {
     let made = made?;
     if is_standard(&made) { duplicate(&made) } else { Ok(made) }
@@ -39,7 +39,7 @@ pub fn file_above_standard(made: std::io::Result<File>) -> std::io::Result<File>
     Ok(above_standard(Ok(made?.into()))?.into())
 }
 
-/// Returns another descriptor of the open file.
+/// Duplicates a descriptor.
 pub fn duplicate(of: impl AsFd) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(of, LOWEST)
 }
@@ -74,9 +74,9 @@ pub fn open_at(
     above_standard(rustix::fs::openat(directory, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens a path in a directory, with rules for its links.
+/// Opens a path relative to a directory, with rules for its links.
 ///
-/// Tries a missing call once: valgrind reports each.
+/// A missing call is tried once, because valgrind reports each attempt.
 pub fn open_resolved(
     directory: impl AsFd,
     path: impl rustix::path::Arg,
@@ -95,7 +95,7 @@ pub fn open_resolved(
     above_standard(opened)
 }
 
-/// Creates a memory file that can be sealed, and cannot be executed if the kernel knows that seal.
+/// Creates a memory file that can be sealed, not executable if the kernel knows that seal.
 pub fn memory_file(name: &str) -> Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let made = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
@@ -106,13 +106,13 @@ pub fn memory_file(name: &str) -> Result<OwnedFd> {
     above_standard(made)
 }
 
-/// Creates a non-blocking counter.
+/// Creates a non-blocking eventfd.
 pub fn event() -> Result<OwnedFd> {
     kernel_entry::assert_allowed();
     above_standard(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
 }
 
-/// Creates a non-blocking timer of the monotonic clock.
+/// Creates a non-blocking monotonic timer.
 pub fn timer() -> Result<OwnedFd> {
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
     above_standard(rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags))
@@ -133,7 +133,7 @@ pub fn process(pid: Pid) -> Result<OwnedFd> {
     above_standard(rustix::process::pidfd_open(pid, PidfdFlags::empty()))
 }
 
-/// Creates a non-blocking pipe: its reading and its writing end.
+/// Creates a non-blocking pipe: reader, writer.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;

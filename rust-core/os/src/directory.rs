@@ -1,8 +1,8 @@
 //! The runtime directory, for sockets and locks, and the persistent state directory.
 //!
-//! A directory is opened once, and every later access goes through its descriptor. Links of other users are not
-//! followed. The directory's mode decides the mode of new files: 0660 with the set-group-ID bit and group write
-//! permission, otherwise 0600.
+//! A directory is opened once, and later accesses use its descriptor. Other users' links on the way are not followed.
+//! The directory's mode decides the mode of new files: 0660 with the set-group-ID bit and group write permission,
+//! otherwise 0600.
 
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -22,8 +22,9 @@ use crate::fork::Descriptor;
 pub struct Directory {
     path: PathBuf,
     handle: Descriptor,
-    /// The mode of files in it: 0600 in a user's directory, 0660 in a shared one.
+    /// 0600 in a user's directory, 0660 in a shared one.
     file_mode: u32,
+    /// Whether users other than its owner may create names in it.
     is_open: bool,
 }
 
@@ -34,13 +35,13 @@ impl Directory {
     /// this user's, else `/tmp/linkspan-$UID`.
     ///
     /// # Errors
-    /// `PermissionDenied` if it is another user's or not safe, `InvalidState` for a file.
+    /// `PermissionDenied` if it is another user's or unsafe, `InvalidState` for a file.
     pub fn runtime() -> Result<Directory> {
         let (path, why) = runtime_path();
         Directory::open(&path, why, &RUNTIME)
     }
 
-    /// Opens the state directory, whose files outlive a restart of the machine, or creates it.
+    /// Opens the state directory, which survives a restart of the machine, or creates it.
     ///
     /// It is `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` if it exists, else `~/.local/state/linkspan`.
     ///
@@ -66,8 +67,8 @@ impl Directory {
     /// Opens a directory that an endpoint names.
     ///
     /// # Errors
-    /// `PermissionDenied` for a link of another user on the way (not of this user or root); `InvalidState` for anything
-    /// but a directory, which is not opened; `NotFound`.
+    /// `PermissionDenied` for another user's symbolic link on the way; `InvalidState` for anything but a directory;
+    /// `NotFound`.
     pub fn existing(path: &Path) -> Result<Directory> {
         let doing = || format!("opening the directory {}", path.display());
         let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
@@ -75,7 +76,7 @@ impl Directory {
         Ok(Directory::opened(path.to_owned(), handle, &facts))
     }
 
-    /// Returns a directory from its open descriptor and the kernel's data about it; `path` is for texts.
+    /// Returns a directory from its descriptor and metadata; `path` is for texts.
     pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
         Directory {
             path,
@@ -85,17 +86,17 @@ impl Directory {
         }
     }
 
-    /// Returns the directory with another mode of its files than its own mode implies.
+    /// Replaces the mode that its files get.
     pub fn with_file_mode(self, file_mode: u32) -> Directory {
         Directory { file_mode, ..self }
     }
 
-    /// Returns the names in it, for safe access although others can write it.
+    /// Returns the names in it.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// Whether modes and groups allow this access to a name in it: a refusal then has another cause.
+    /// Whether modes and groups allow this access to a name: a refusal then has another cause.
     pub fn allows(&self, name: &str, access: Access) -> bool {
         rustix::fs::accessat(&self.handle, name, access, AtFlags::EACCESS).is_ok()
     }
@@ -130,7 +131,7 @@ impl Directory {
     fn open_made(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
         let doing = || format!("opening the {name} {}", path.display());
-        // In /tmp any user can create the name first, and may read and replace everything in its own directory.
+        // In /tmp any user can create the name first, and control everything in it.
         let handle = walk(path, why != DirectoryReason::Temporary).map_err(|refused| match refused {
             Refused::Errno(Errno::ACCESS | Errno::PERM) => {
                 unreadable(path, purpose, refused.explain(path, &doing()))
@@ -156,9 +157,7 @@ impl Directory {
         &self.path
     }
 
-    /// Syncs the names in it, and in this user's directories above.
-    ///
-    /// Their creator may have been killed.
+    /// Syncs its names and this user's directories above: a killed process may not have synced its own.
     pub fn sync_names(&self) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
@@ -170,7 +169,7 @@ impl Directory {
             if current.st_uid != own_uid {
                 return Ok(());
             }
-            // A directory that may not be opened is not this user's, so it existed before.
+            // A directory that may not be opened is not this user's.
             let Ok(above) = descriptor::open_at(&at, "..", flags, Mode::empty()) else { return Ok(()) };
             at = above;
             let above = rustix::fs::fstat(&at).doing(doing())?;
@@ -180,7 +179,7 @@ impl Directory {
         }
     }
 
-    /// Returns the default mode of new files in it.
+    /// Returns the mode of new files.
     pub fn file_mode(&self) -> u32 {
         self.file_mode
     }
@@ -190,12 +189,12 @@ impl Directory {
         self.file_mode == 0o660
     }
 
-    /// Returns whether users other than its owner may create names in it: members of a group, or all users.
+    /// Returns whether users other than its owner may create names in it.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// A short path to a name in it, because `sun_path` of a socket address has only 108 bytes.
+    /// A short path to a name, because `sun_path` has only 108 bytes.
     pub(crate) fn short_path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
     }
@@ -208,6 +207,7 @@ impl Directory {
     }
 }
 
+/// The mode of new files: a group's, if the directory is set-group-ID and group-writable.
 fn mode_in(directory: &Stat) -> u32 {
     if directory.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
 }
@@ -250,8 +250,10 @@ impl Refused {
     }
 }
 
+/// As many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
+/// Opens a directory, in one system call if no link is on the way.
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     if let Ok(opened) = descriptor::open_resolved(
@@ -266,8 +268,10 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
     Ok(descriptor::open_at(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
 }
 
-/// Resolves a directory step by step; returns a handle that can neither read nor write. Follows links of this user or
-/// root, which could redirect the path anyway. `last_may_be_link` allows the last step to be a link.
+/// Resolves a directory step by step; returns a handle that can neither read nor write.
+///
+/// Follows links of this user or root: both could redirect the path anyway. `last_may_be_link` allows the last step to
+/// be a link.
 fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut at =
@@ -290,7 +294,6 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
                 if !trusted || links > MAX_LINKS || ahead.is_empty() && !last_may_be_link {
                     return Err(Refused::Link(shown, facts.st_uid));
                 }
-                // Read from the handle, because its link's owner was checked.
                 let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
                 let target = PathBuf::from(
                     <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(target.into_bytes()),
@@ -307,14 +310,14 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
     Ok(at)
 }
 
-/// Opens a handle for the runtime directory, for a caller that may not read it but corrects its mode.
+/// Opens a handle for the runtime directory, to correct its mode without reading it.
 pub fn handle(path: &Path, why: DirectoryReason) -> Result<OwnedFd> {
     resolve(path, why != DirectoryReason::Temporary).map_err(|refused| {
         refused.explain(path, &format!("looking at the runtime directory {}", path.display()))
     })
 }
 
-/// Describes the owner and the mode of a file, for the text of a refusal.
+/// Describes a file's owner and mode, for a refusal.
 pub fn whose(path: &Path) -> String {
     match path.symlink_metadata() {
         Ok(facts) => format!(
@@ -351,6 +354,7 @@ impl AsFd for Directory {
 
 struct DirectoryPurpose {
     name: &'static str,
+    /// Whether its parents may be missing.
     deep: bool,
 }
 
@@ -358,6 +362,7 @@ const RUNTIME: DirectoryPurpose = DirectoryPurpose { name: "runtime directory", 
 const STATE: DirectoryPurpose = DirectoryPurpose { name: "state directory", deep: true };
 
 impl DirectoryPurpose {
+    /// Advice at the end of an error.
     fn advice(&self) -> &'static str {
         if self.deep {
             environment::advice(
@@ -373,12 +378,12 @@ impl DirectoryPurpose {
     }
 }
 
-/// Why a directory is the runtime directory, or the state directory.
+/// Why a directory is the runtime or state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryReason {
     /// `LINKSPAN_DIR`, or `LINKSPAN_STATE_DIR`, names it.
     Environment,
-    /// `/run/linkspan`, or `/var/lib/linkspan`, exists: created by the administrator for several users.
+    /// `/run/linkspan`, or `/var/lib/linkspan`, created by the administrator for several users.
     Shared,
     /// `/run/user/$UID/linkspan`, or `~/.local/state/linkspan`.
     User,
@@ -386,7 +391,7 @@ pub enum DirectoryReason {
     Temporary,
 }
 
-/// Returns the path of the runtime directory, and its origin.
+/// Returns the runtime directory's path and origin.
 pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     if let Some(path) = environment::variable("LINKSPAN_DIR") {
         return (path.into(), DirectoryReason::Environment);
@@ -403,9 +408,7 @@ pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     (PathBuf::from(format!("/tmp/linkspan-{uid}")), DirectoryReason::Temporary)
 }
 
-/// Returns the path and origin of the state directory.
-///
-/// Cron and sudo change `HOME`, so /etc/passwd counts.
+/// Returns the state directory's path and origin. Cron and sudo change `HOME`, so /etc/passwd decides.
 pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     if let Some(path) = environment::variable("LINKSPAN_STATE_DIR") {
         return Ok((path.into(), DirectoryReason::Environment));

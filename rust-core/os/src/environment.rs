@@ -1,14 +1,13 @@
 //! The variables of the environment that name directories, programs, keys and peers.
 //!
-//! A program with more rights than its caller (set-user-ID, set-group-ID, or file capabilities) ignores them: its
-//! caller would choose its files and code. Nothing else here reads the environment; a test of the sources checks that.
+//! A program with more rights than its caller (set-user-ID, set-group-ID, file capabilities) ignores them. Nothing else
+//! in the library reads the environment; a test of the sources checks that.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Folders of programs without PATH, and for a program with more rights than its caller.
 const SYSTEM_FOLDERS: &str = "/usr/bin:/bin";
 
 /// Returns a variable that is set and not empty; `None` in a program with more rights than its caller.
@@ -45,18 +44,18 @@ pub(crate) fn check_whole(what: &str, path: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Returns this user's folder of configurations. Ignores relative paths, as the specification requires.
+/// Returns the configuration folder: an absolute `$XDG_CONFIG_HOME`, or `~/.config`.
 pub fn configuration() -> Option<PathBuf> {
     let whole = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     whole("XDG_CONFIG_HOME").or_else(|| Some(whole("HOME")?.join(".config")))
 }
 
-/// Returns PATH, or the system's folders if it is not set or not to be trusted.
+/// Returns PATH, or the system's folders if it is unset or not to be trusted.
 pub fn path() -> OsString {
     variable("PATH").unwrap_or_else(|| SYSTEM_FOLDERS.into())
 }
 
-/// Returns an error's advice: `variable`, or `otherwise` in a program with more rights than its caller.
+/// Returns `variable` as advice, or `otherwise` in a program with more rights than its caller.
 pub fn advice(variable: &'static str, otherwise: &'static str) -> &'static str {
     if has_more_rights_than_its_caller() { otherwise } else { variable }
 }
@@ -69,15 +68,15 @@ pub fn same_directory() -> &'static str {
     )
 }
 
-/// Returns whether this program runs with more rights than its caller, as `secure_getenv` asks.
+/// Returns whether this program has more rights than its caller, as `secure_getenv` asks.
 pub fn has_more_rights_than_its_caller() -> bool {
-    // SAFETY: it has no preconditions.
+    // SAFETY: no preconditions.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Clears the environment in a program with more rights than its caller. The program calls it first.
+/// Clears the environment in a program with more rights than its caller, which calls it first.
 ///
-/// Other libraries and programs read variables such as `SSL_CERT_FILE`.
+/// Other libraries read variables such as `SSL_CERT_FILE`.
 ///
 /// # Errors
 /// `InvalidState` if the program has further threads, or `/proc` does not tell.

@@ -1,4 +1,4 @@
-//! Wake-ups within the process by eventfds.
+//! Wake-ups within the process: a counter in the kernel that one thread signals and another waits for.
 //!
 //! No eventfd is shared with a peer, which could make every read and write of it block.
 
@@ -11,17 +11,17 @@ use crate::error::{Doing, Result};
 use crate::fork::Descriptor;
 use crate::kernel_entry;
 
-/// An eventfd, non-blocking. Readable from `wake` until `drain`.
+/// A non-blocking eventfd, readable from `wake` until `drain`.
 #[derive(Debug)]
 pub struct EventFd(Descriptor);
 
 impl EventFd {
-    /// Returns a new eventfd that is not readable.
+    /// Returns an unreadable eventfd.
     pub fn new() -> Result<EventFd> {
         Ok(EventFd(descriptor::event().doing("making an eventfd (eventfd2)")?.into()))
     }
 
-    /// Makes it readable, which wakes every waiting thread. A full counter is readable already.
+    /// Makes it readable. A full counter is readable already, so its error is ignored.
     pub fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
     }
@@ -45,26 +45,23 @@ impl EventFd {
 pub struct LazyWaker(OnceLock<EventFd>);
 
 impl LazyWaker {
-    /// Wakes the waiting threads, if any thread ever waited. Called after the event has happened.
+    /// Wakes the waiting threads. Called after the event.
     pub fn wake(&self) {
-        // Pairs with the fence in `arm`: either this thread sees the eventfd of a waiting thread, or that one sees the
-        // event.
+        // Pairs with the fence in `arm`: either this thread sees the eventfd, or the waiting thread sees the event.
         fence(Ordering::SeqCst);
         if let Some(waker) = self.0.get() {
             waker.wake();
         }
     }
 
-    /// Makes the eventfd unreadable, if there is one.
+    /// Makes it unreadable.
     pub fn drain(&self) {
         if let Some(waker) = self.0.get() {
             waker.drain();
         }
     }
 
-    /// Returns the eventfd, which is signalled from now on.
-    ///
-    /// The caller checks once more for the event before it sleeps.
+    /// Returns the eventfd. The caller checks once more for the event before it sleeps.
     pub fn arm(&self) -> Result<&EventFd> {
         let waker = match self.0.get() {
             Some(waker) => waker,
@@ -78,7 +75,7 @@ impl LazyWaker {
     }
 }
 
-/// Waiting threads, each with an eventfd, so that none takes another's wake-up.
+/// The waiting threads' eventfds, one each: no thread takes another's wake-up.
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
 
@@ -87,12 +84,12 @@ impl Waiters {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the waiting threads. Called after the event has happened.
+    /// Wakes the waiting threads. Called after the event.
     pub fn wake(&self) {
         self.all().iter().for_each(|own| own.wake());
     }
 
-    /// Returns an eventfd, signalled while it is kept. The caller checks for the event before it sleeps.
+    /// Returns this thread's eventfd. The caller checks once more for the event before it sleeps.
     pub fn arm(&self) -> Result<Armed<'_>> {
         let own = Arc::new(EventFd::new()?);
         self.all().push(own.clone());
@@ -126,9 +123,7 @@ impl Drop for Armed<'_> {
     }
 }
 
-/// An eventfd that keeps an object's descriptor readable while the object has something to return.
-///
-/// Its owner knows the state without a system call.
+/// Keeps an object's descriptor readable while the object has something to return.
 #[derive(Debug)]
 pub struct ReadinessFlag {
     waker: EventFd,
@@ -136,19 +131,19 @@ pub struct ReadinessFlag {
 }
 
 impl ReadinessFlag {
-    /// Returns a new flag that is not readable.
+    /// Returns an unreadable flag.
     pub fn new() -> Result<ReadinessFlag> {
         Ok(ReadinessFlag { waker: EventFd::new()?, set: false })
     }
 
-    /// Makes it readable; costs a system call only on a change.
+    /// Makes it readable; a system call only on a change.
     pub fn wake(&mut self) {
         if !std::mem::replace(&mut self.set, true) {
             self.waker.wake();
         }
     }
 
-    /// Makes it unreadable; costs a system call only on a change.
+    /// Makes it unreadable; a system call only on a change.
     pub fn drain(&mut self) {
         if std::mem::replace(&mut self.set, false) {
             self.waker.drain();

@@ -18,17 +18,17 @@ use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// The largest write that goes into a pipe in one piece, or not at all (PIPE_BUF on Linux), in bytes.
+/// The longest atomic write into a pipe (PIPE_BUF on Linux), in bytes.
 pub const PIPE_BUF: usize = 4096;
 
 /// Which ends of a pipe a descriptor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipeEnd {
-    /// The reading end.
+    /// The reader.
     Read,
-    /// The writing end. It can be opened only while another process has the other end open.
+    /// The writer; needs another process with the other end open.
     Write,
-    /// Both: a write never raises SIGPIPE, because there is always a reader, and it can always be opened.
+    /// Both: there is always a reader, so no SIGPIPE.
     Both,
 }
 
@@ -61,7 +61,7 @@ pub struct PipeInfo {
     pub group: u32,
 }
 
-/// Creates a pipe with this mode and group in a private directory. `shown` is its later path.
+/// Creates a pipe in a private directory. `shown` is its later path, for texts.
 pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<()> {
     rustix::fs::mkfifoat(staging.inside(), entry, Mode::RUSR | Mode::WUSR)
         .doing(format_args!("making the named pipe {}", shown.display()))?;
@@ -71,7 +71,7 @@ pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
 /// Returns the pipe at a name; `None` if there is nothing.
 ///
 /// # Errors
-/// `InvalidEndpoint` for anything else, with its type and owner.
+/// `InvalidEndpoint` for anything else.
 pub fn find(directory: &Directory, name: &str) -> Result<Option<PipeInfo>> {
     let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
     check_kind(directory, name, &facts)?;
@@ -96,19 +96,19 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 
-/// Opens ends of a pipe without waiting; `None` for the writing end if no process reads.
+/// Opens a pipe without waiting; `None` without a pipe, or without a reader for a writing end.
 ///
 /// # Errors
 /// `InvalidEndpoint` for anything else; `PermissionDenied`.
 pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Guarded>> {
     kernel_entry::assert_allowed();
-    // Opening anything but a pipe could block, or have side effects.
+    // Opening anything else could block, or have side effects.
     if find(directory, name)?.is_none() {
         return Ok(None);
     }
     let doing = || format!("opening {}", directory.path().join(name).display());
     match descriptor::open_at(directory, name, end.flags() | OFlags::NOFOLLOW, Mode::empty()) {
-        // Something else may have got the name since the check.
+        // The name may have changed since the check.
         Ok(fd) => {
             check_kind(directory, name, &rustix::fs::fstat(&fd).doing(doing())?)?;
             leave_time_of_reading(&fd);
@@ -119,7 +119,7 @@ pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Gu
     }
 }
 
-/// Opens other ends of the same pipe, even if its name now leads elsewhere. `None` as for [`open`].
+/// Opens other ends of the same pipe, even if its name leads elsewhere. `None` as for [`open`].
 pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     match descriptor::open(&beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
         Ok(fd) => Ok(Some(Guarded::new(fd))),
@@ -128,20 +128,20 @@ pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     }
 }
 
-/// Keeps reads from writing their time to the inode, which takes longer. Only the owner may ask for it.
+/// Keeps reads from updating the inode's time. Only the owner may ask for it.
 fn leave_time_of_reading(pipe: &OwnedFd) {
     if let Ok(flags) = rustix::fs::fcntl_getfl(pipe) {
         let _ = rustix::fs::fcntl_setfl(pipe, flags | OFlags::NOATIME);
     }
 }
 
-/// Returns which pipe a descriptor belongs to.
+/// Identifies a descriptor's pipe.
 pub fn identity(pipe: impl AsFd) -> Result<PipeIdentity> {
     let facts = rustix::fs::fstat(pipe).doing("looking at an open pipe")?;
     Ok(PipeIdentity { device: facts.st_dev, inode: facts.st_ino })
 }
 
-/// Reads the available bytes. `Some(0)`: no process has the writing end open; `None`: nothing yet.
+/// Reads available bytes: `Some(0)` if no process has the writing end, `None` if nothing is available.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match rustix::io::read(pipe, into) {
@@ -151,7 +151,7 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// [`read`] that appends at most `most` bytes to a list with room for them.
+/// [`read`] of at most `most` bytes into a list with room for them.
 pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match append(into, most, |room| rustix::io::read(pipe, room).map(|(came, _)| came)) {
@@ -161,7 +161,7 @@ pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<O
     }
 }
 
-/// Writes as much as there is room for; `None` without room. Only through [`PipeEnd::Both`].
+/// Writes as much as fits; `None` without room. Only through [`PipeEnd::Both`].
 pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     let written = match parts {
@@ -242,6 +242,7 @@ mod tests {
         let reader = open(&directory, "x", PipeEnd::Read).unwrap().unwrap();
         let writer = again(&reader, PipeEnd::Both).unwrap().unwrap();
         drop(reader);
+        // With only a writing end this would be EPIPE, and SIGPIPE.
         assert_eq!(write(&writer, &[IoSlice::new(b"to nobody")]).unwrap(), Some(9));
         let full = vec![1; 1 << 20];
         assert!(write(&writer, &[IoSlice::new(&full)]).unwrap().is_some_and(|n| n < full.len()));

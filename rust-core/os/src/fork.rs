@@ -1,15 +1,13 @@
 //! Protection of a forked child: inherited descriptors, the parent's objects, process-wide state.
 //!
-//! If a child kept inherited sockets and locks, a peer would not notice the parent's death. Handlers of
-//! `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`, and count the [`generation`].
-//! Objects of another generation leave shared things alone. An [`Own`] keeps process-wide state, which begins anew in
-//! each generation.
+//! With inherited sockets and locks, a child would hide its parent's death from peers. Handlers of `pthread_atfork`
+//! replace every [`Guarded`] descriptor in the child by `/dev/null`, and count the [`generation`]. Objects leave shared
+//! things alone in other generations.
 //!
-//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel zeroes in every child; the
-//! child's first call finds the zeros, and does the handlers' work.
+//! `clone` and `_Fork` run no handlers. So the generation is in a page that the kernel zeroes in children. The child's
+//! first call then does the handlers' work.
 //!
-//! The child of a multi-threaded program may call only async-signal-safe functions. The list's mutex is held across the
-//! fork, so that the child sees the list in a consistent state.
+//! The child of a multi-threaded program may call only async-signal-safe functions.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -22,24 +20,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A separate page among the zeroed statics, which the kernel can clear in children, except on machines with larger
-/// pages.
+/// A separate anonymous page, which the kernel clears in children unless its pages are larger.
 #[repr(align(4096))]
 struct Page([AtomicU64; 512]);
 
 static PAGE: Page = Page([const { AtomicU64::new(0) }; 512]);
 
-/// First word: this process's number among its ancestors that used this library; zero before [`begin`].
+/// First word: this process's number among its ancestors; zero before [`begin`].
 const GENERATION: usize = 0;
-/// Second word: one while a thread is in [`begin`].
 const BEGINNING: usize = 1;
 
+/// The last generation, which a child inherits.
 static LAST: AtomicU64 = AtomicU64::new(0);
 static GUARDED: Own<Mutex<Vec<RawFd>>> = Own::new();
 
-/// Returns the generation of this process.
-///
-/// Relaxed: it changes only in a child, before any other thread exists there.
+/// Returns this process's generation. Relaxed: only a single-threaded child changes it.
 pub fn generation() -> u64 {
     match PAGE.0[GENERATION].load(Ordering::Relaxed) {
         0 => begin(),
@@ -47,7 +42,7 @@ pub fn generation() -> u64 {
     }
 }
 
-/// Installs the handlers at the first use, or counts a generation in a child whose fork ran none.
+/// Installs the handlers, or counts a generation in a child whose fork ran none.
 #[cold]
 fn begin() -> u64 {
     while PAGE.0[BEGINNING].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -58,7 +53,7 @@ fn begin() -> u64 {
         if last == 0 {
             install();
         } else if let Some(parents) = GUARDED.of_generation(last) {
-            // A thread that does not exist here may have held it at the fork; descriptors then stay open.
+            // A thread that does not exist here may have held it; descriptors then stay open.
             match parents.try_lock() {
                 Ok(mut all) => replace(&mut all),
                 Err(TryLockError::Poisoned(all)) => replace(&mut all.into_inner()),
@@ -76,12 +71,10 @@ fn install() {
     #[cfg(not(miri))]
     if rustix::param::page_size() == size_of::<Page>() {
         let page: *const Page = &raw const PAGE;
-        // SAFETY: the range is one whole page of atomics of this file, which holds nothing else; zeros are valid for
-        // them. If the kernel refuses, the handlers count.
+        // SAFETY: one whole page of atomics of this file; zeros are valid. If the kernel refuses, the handlers count.
         let _ = unsafe { libc::madvise(page.cast_mut().cast(), size_of::<Page>(), libc::MADV_WIPEONFORK) };
     }
-    // SAFETY: the three handlers are functions of this file that live as long as the process; they only lock a mutex
-    // and call async-signal-safe functions.
+    // SAFETY: functions of this file that only lock a mutex and call async-signal-safe functions.
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
 }
 
@@ -99,7 +92,7 @@ fn parents() -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// The process that created an object, as its fork generation.
+/// The process that created an object, as its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Born(u64);
 
@@ -124,17 +117,17 @@ impl Born {
     }
 }
 
-/// A value that belongs to the process that created it. A forked child leaks it instead of dropping it.
+/// A value of the process that created it. A forked child leaks it instead of dropping it.
 ///
-/// In the child its descriptors may be other files by now, its memory is the parent's, and its locks may have been held
-/// at the fork. Objects keep everything but plain data in such values; a test of the sources checks that.
+/// In the child its descriptors may be other files, and its locks may have been held at the fork. Objects keep
+/// everything but plain data in such values; a test of the sources checks that.
 pub struct OfProcess<T> {
     value: ManuallyDrop<T>,
     born: Born,
 }
 
 impl<T> OfProcess<T> {
-    /// Returns the value as one of this process.
+    /// Binds the value to this process.
     pub fn new(value: T) -> OfProcess<T> {
         OfProcess { value: ManuallyDrop::new(value), born: Born::default() }
     }
@@ -155,7 +148,7 @@ impl<T> Drop for OfProcess<T> {
     #[inline]
     fn drop(&mut self) {
         if self.born.is_here() {
-            // SAFETY: dropped only here, and nothing uses the field after the drop.
+            // SAFETY: nothing uses the field after the drop.
             unsafe { ManuallyDrop::drop(&mut self.value) };
         }
     }
@@ -198,36 +191,36 @@ pub type Descriptor = OfProcess<OwnedFd>;
 
 /// Per-process state for a `static`: a forked child begins with a new one.
 ///
-/// A thread may have changed or locked the parent's state at the fork.
+/// A thread of the parent may have changed or locked the old state at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 
 struct OfGeneration<T> {
     generation: u64,
     state: T,
-    /// The parent's state, which the child can neither use nor free: leak checkers find it here.
+    /// Not freed: leak checkers find it here.
     parents: *mut OfGeneration<T>,
 }
 
 impl<T: Default + Send + Sync + 'static> Own<T> {
-    /// Returns a place without state.
+    /// Returns an empty place.
     #[expect(clippy::new_without_default, reason = "each is a static, which no default makes")]
     pub const fn new() -> Own<T> {
         Own(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Returns the state of this process, which the first caller creates.
+    /// Returns this process's state, which the first caller creates.
     pub fn get(&self) -> &'static T {
         let generation = generation();
         self.of_generation(generation).unwrap_or_else(|| self.make(generation))
     }
 
-    /// Returns this process's state, if any. Async-signal-safe. None in a child whose fork ran no handlers.
+    /// Returns this process's state; `None` if absent, or if the fork ran no handlers. Async-signal-safe.
     pub fn existing(&self) -> Option<&'static T> {
         self.of_generation(PAGE.0[GENERATION].load(Ordering::Relaxed))
     }
 
     fn of_generation(&self, generation: u64) -> Option<&'static T> {
-        // SAFETY: `make` has leaked the referent, so it lives as long as the process and is shared.
+        // SAFETY: `make` has leaked the referent.
         let there = unsafe { self.0.load(Ordering::Acquire).as_ref() };
         there.filter(|there| there.generation == generation).map(|there| &there.state)
     }
@@ -240,14 +233,14 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
         loop {
             // SAFETY: as above.
             if let Some(there) = unsafe { seen.as_ref() }.filter(|there| there.generation == generation) {
-                // SAFETY: created above, and not published.
+                // SAFETY: not published.
                 drop(unsafe { Box::from_raw(made) });
                 return &there.state;
             }
-            // SAFETY: created above, and not published.
+            // SAFETY: not published.
             unsafe { (*made).parents = seen };
             match self.0.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
-                // SAFETY: it is published now, and is never freed.
+                // SAFETY: published, and never freed.
                 Ok(_) => return unsafe { &(*made).state },
                 Err(other) => seen = other,
             }
@@ -259,11 +252,9 @@ impl<T: Send> Own<Mutex<T>>
 where
     T: Default + 'static,
 {
-    /// Searches the states of the parent and its ancestors with `find`; for a forked child.
-    ///
-    /// [`Inherited::Unknown`] if a thread that does not exist here may have been changing a state.
+    /// Searches the ancestors' states, for a forked child, which may not wait for them.
     pub fn find_inherited<R>(&self, mut find: impl FnMut(&mut T) -> Option<R>) -> Inherited<R> {
-        /// Another thread of this process needs a few instructions there; each attempt yields the processor.
+        /// Another thread needs a few instructions; each attempt yields.
         const ATTEMPTS: usize = 50;
         let mut place = self.0.load(Ordering::Acquire);
         let here = generation();
@@ -303,7 +294,7 @@ impl<T: Send> Own<Mutex<T>>
 where
     T: Default + 'static,
 {
-    /// Locks the state of this process, also after a panic of another thread.
+    /// Locks this process's state, also after a panic.
     pub fn lock(&self) -> MutexGuard<'static, T> {
         self.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -311,21 +302,22 @@ where
 
 /// A descriptor that a forked child must not keep open: a socket, a lock.
 ///
-/// The child replaces it by /dev/null, so its number stays in use. A drop in the child closes nothing: the number may
-/// be another file's.
+/// The child replaces it by /dev/null, so its number stays in use.
 #[derive(Debug)]
 pub struct Guarded {
+    /// Taken only in the drop.
     descriptor: ManuallyDrop<OwnedFd>,
     close: fn(OwnedFd),
     born: Born,
 }
 
 impl Guarded {
-    /// Guards this descriptor from now on.
+    /// Guards this descriptor.
     pub fn new(fd: OwnedFd) -> Guarded {
         Guarded::closed_by(fd, drop)
     }
 
+    /// [`Guarded::new`] with a function that closes the descriptor.
     pub(crate) fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         GUARDED.lock().push(fd.as_raw_fd());
         Guarded { descriptor: ManuallyDrop::new(fd), close, born: Born::default() }
@@ -334,7 +326,7 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // In a forked child the number may be that of another file by now.
+        // In a child the number may be another file's.
         if !self.born.is_here() {
             return;
         }
@@ -344,7 +336,7 @@ impl Drop for Guarded {
             all.swap_remove(at);
         }
         drop(all);
-        // SAFETY: taken only here, and nothing uses the field after the drop.
+        // SAFETY: nothing uses the field after the drop.
         (self.close)(unsafe { ManuallyDrop::take(&mut self.descriptor) });
     }
 }
@@ -361,23 +353,25 @@ impl AsRawFd for Guarded {
     }
 }
 
-/// Keeps the lock of the list while a thread forks. The lock itself protects it: only its holder writes it, and empties
-/// it before the release. A thread-local would be gone when a handler of `atexit` forks.
+/// Keeps the list locked while a thread forks, so that the child never sees a half-changed list.
+///
+/// Only the lock's holder writes it, and empties it before the release. A thread-local would be gone when a handler of
+/// `atexit` forks.
 struct GuardCell(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
 
-// SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.
+// SAFETY: only the thread with the lock touches it; in the child it is the only thread.
 unsafe impl Sync for GuardCell {}
 
 static HELD: GuardCell = GuardCell(UnsafeCell::new(None));
 
 extern "C" fn before() {
     let lock = GUARDED.lock();
-    // SAFETY: this thread has the lock from here on.
+    // SAFETY: this thread has the lock.
     unsafe { *HELD.0.get() = Some(lock) };
 }
 
 extern "C" fn in_parent() {
-    // SAFETY: this thread has the lock, and releases it after taking it out of the place.
+    // SAFETY: this thread has the lock.
     let lock = unsafe { (*HELD.0.get()).take() };
     drop(lock);
 }
@@ -387,15 +381,15 @@ extern "C" fn in_child() {
     LAST.store(last, Ordering::Relaxed);
     PAGE.0[BEGINNING].store(0, Ordering::Relaxed);
     PAGE.0[GENERATION].store(last, Ordering::Relaxed);
-    // SAFETY: the thread that forked had the lock, and is the only one of this process.
+    // SAFETY: the forking thread had the lock, and is the only one here.
     if let Some(mut all) = unsafe { (*HELD.0.get()).take() } {
         replace(&mut all);
     }
 }
 
+/// Async-signal-safe.
 fn replace(all: &mut Vec<RawFd>) {
-    // SAFETY: open, dup3 and close are async-signal-safe; the path is a C string; the numbers are descriptors that this
-    // process owns.
+    // SAFETY: open, dup3 and close are async-signal-safe; this process owns the numbers.
     unsafe {
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
         for fd in all.drain(..) {
@@ -429,15 +423,16 @@ mod tests {
         let pid = fork();
         if pid == 0 {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
-            // SAFETY: ends the child without running code that belongs to the parent.
+            // SAFETY: runs no code of the parent.
             unsafe { libc::_exit(i32::from(!matches!(result, Ok(true)))) };
         }
         let mut status = 0;
-        // SAFETY: the child of this process; `status` is a local integer.
+        // SAFETY: a child of this process; `status` is local.
         assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
         libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
     }
 
+    /// A child has its own generation and state, and not the parent's socket.
     fn check_child(fork: impl FnOnce() -> libc::pid_t) {
         let (mine, state) = (generation(), STATE.get().0);
         let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -455,15 +450,14 @@ mod tests {
 
     #[test]
     fn child_of_fork_has_a_generation_and_state_of_its_own() {
-        // SAFETY: the child uses memory that the fork's handlers of the C library have made usable, and ends by _exit.
+        // SAFETY: the fork's handlers made memory usable; ends by _exit.
         check_child(|| unsafe { libc::fork() });
     }
 
-    /// In a separate process: at a fork without handlers another thread may hold a lock of the allocator.
     #[test]
     #[ignore = "a process of its own, started by the test below"]
     fn clones() {
-        // SAFETY: the one other thread of this program waits for this one.
+        // SAFETY: the only other thread waits for this one.
         check_child(|| unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t });
     }
 

@@ -1,6 +1,6 @@
 //! Waiting for a word of shared memory to change, and waking the waiting threads.
 //!
-//! The kernel compares only the low 32 bits, so callers count upwards and wait for the next value.
+//! The kernel compares the low 32 bits of the word; callers count upwards.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::{kernel_entry, sleeping};
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slept {
-    /// The word has changed or a wake-up came; it may also be spurious.
+    /// The word changed or a wake-up came, perhaps a spurious one.
     Woken,
     /// The time has passed.
     TimedOut,
@@ -25,14 +25,14 @@ pub enum Slept {
 
 /// Sleeps while the low halves of the word and `value` are equal, for at most this long.
 ///
-/// The word may be read-only. A process that writes it can end the sleep, not prolong it.
+/// A process that may write the word can end the sleep and cannot prolong it.
 ///
 /// # Errors
-/// The system call's, which would be a defect of the caller.
+/// The system call's, a defect of the caller.
 pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
-    // Not `PRIVATE`: the kernel finds the other process by the page, which has another address there.
+    // Not `PRIVATE`: the other process maps the page at another address.
     match futex::wait(low_half(word), Flags::empty(), value as u32, Some(&timespec(at_most))) {
         Ok(()) | Err(Errno::AGAIN) => Ok(Slept::Woken),
         Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
@@ -41,20 +41,19 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     }
 }
 
-/// Wakes at most this many threads of any process that wait for the word. Does not block.
+/// Wakes at most so many waiting threads of any process; returns how many. Does not block.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
-    // The kernel reads a signed number, and wakes one thread if it is negative.
+    // The kernel reads a signed number.
     let at_most = at_most.min(i32::MAX.unsigned_abs());
-    // The call fails only for a word that is not mapped; this one is mapped while it is borrowed.
+    // Fails only for a word that is not mapped.
     let woken = futex::wake(low_half(word), Flags::empty(), at_most).unwrap_or(0);
     u32::try_from(woken).unwrap_or(u32::MAX)
 }
 
-/// The 32 bits that the kernel compares: on a little-endian machine those at the word's address.
+/// The 32 bits that the kernel compares.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
     const { assert!(cfg!(target_endian = "little")) };
-    // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel reads
-    // through this reference, and it reads atomically.
+    // SAFETY: four of the word's bytes, aligned and alive as it is. Only the kernel reads through it, atomically.
     unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
 }
 

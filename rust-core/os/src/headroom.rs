@@ -1,17 +1,17 @@
 //! The memory that this process may still take before the kernel kills it.
 //!
-//! Writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond the control group's limit wakes the OOM killer. So both
-//! are checked before a memory file or a large buffer is created; another process may still take the memory.
+//! Writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond the control group's limit wakes the OOM killer. Another
+//! process may still take the memory after the check.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Checks that a memory file of this size stays within RLIMIT_FSIZE and the control group's memory.
+/// Checks a memory file's size against RLIMIT_FSIZE and the control group's memory.
 ///
 /// # Errors
-/// `OutOfMemory`, with the limit and its name.
+/// `OutOfMemory`, with the limit's name.
 pub fn check(bytes: u64) -> Result<()> {
     let file_limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     if let Some(limit) = file_limit.filter(|limit| *limit < bytes) {
@@ -23,7 +23,7 @@ pub fn check(bytes: u64) -> Result<()> {
     check_group(bytes, available_in_groups(bytes), format_args!("a memory file of {bytes} bytes"))
 }
 
-/// Checks that a loan, and the copy for sending, fit the control group's limit.
+/// Checks a loan and its copy for sending against the control group's limit.
 ///
 /// # Errors
 /// `OutOfMemory`.
@@ -45,17 +45,17 @@ fn check_group(needed: u64, available: Option<u64>, what: fmt::Arguments<'_>) ->
     Err(Error::new(ErrorKind::OutOfMemory, text))
 }
 
-/// Returns how many descriptors this process may have (RLIMIT_NOFILE).
+/// Returns the limit on descriptors (RLIMIT_NOFILE).
 pub fn descriptor_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Returns the longest file that this process may write, in bytes (RLIMIT_FSIZE).
+/// Returns the limit on a file's length, in bytes (RLIMIT_FSIZE).
 pub fn file_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
 }
 
-/// Checks that a file on a disk may have this length.
+/// Checks the length of a file on a disk.
 ///
 /// # Errors
 /// `NoSpace`, instead of SIGXFSZ.
@@ -77,15 +77,16 @@ struct Files {
 const FIRST_VERSION: Files = Files { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes" };
 const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current" };
 
-/// This or more means no limit: the first version names the highest number of pages.
+/// This or more means no limit.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// How many bytes the control groups leave, or a smaller number of at least `needed`. `None`: no limit.
+/// Bytes that the control groups leave, or a smaller number from `needed` on; `None` without limit.
 fn available_in_groups(needed: u64) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()
 }
 
+/// [`available_in_groups`] for one line of `/proc/self/cgroup`.
 fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);
@@ -102,6 +103,7 @@ fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     groups.filter_map(|group| available_in(group, files, needed)).min()
 }
 
+/// [`available_in_groups`] for one group.
 fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     let text = |file: &str| std::fs::read_to_string(group.join(file)).ok();
     let number = |file: &str| -> Option<u64> { text(file)?.trim().parse().ok() };
@@ -109,13 +111,14 @@ fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     let used = number(files.used)?;
     let free = limit.saturating_sub(used);
     if free >= needed {
-        // The kernel sums `memory.stat` over its processors on each read, which takes longer than all else here.
+        // Reading `memory.stat` takes longer than all else here.
         return Some(free);
     }
-    // The kernel evicts pages of ordinary files before it kills, so they count as free.
+    // The kernel evicts file pages before it kills, so they count as free.
     Some(limit.saturating_sub(used.saturating_sub(reclaimable(&text("memory.stat")?))))
 }
 
+/// The bytes that the kernel can reclaim, from the text of `memory.stat`.
 fn reclaimable(stat: &str) -> u64 {
     let of = |line: &str| -> Option<u64> {
         let (name, value) = line.split_once(' ')?;

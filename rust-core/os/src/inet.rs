@@ -1,4 +1,6 @@
-//! TCP sockets. IPv4 addresses from an IPv6 socket are reported as IPv4, so comparisons and texts see one form.
+//! TCP sockets: listening, connecting without blocking, and the kernel's data about an address.
+//!
+//! IPv4 addresses from an IPv6 socket are reported as IPv4.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -15,14 +17,17 @@ use super::poll;
 use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
+/// Connections that wait for accept.
 const BACKLOG: i32 = 128;
 
-/// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart. Only the loss of the
-/// machine or network is detected: the kernel of a stopped process still answers.
+/// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart.
+///
+/// A stopped process's kernel still answers: only the loss of the machine or network is detected.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;
 
+/// `EACCES` and `EPERM` before any program has answered.
 const REFUSED_BY_NETWORK: &str = "this machine refuses it: a firewall or a route that prohibits the address, a security module, or a filter of system calls (seccomp); the other program has not been reached";
 
 fn stream(address: SocketAddr) -> Result<Guarded> {
@@ -32,7 +37,7 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
     let fd = descriptor::socket(family, SocketType::STREAM, flags, None)
         .doing(doing())
         .map_err(beneath::refused_call)?;
-    // The kernel sends a short message at once instead of joining it with the next.
+    // The kernel sends a short message at once.
     sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
     sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
     sockopt::set_tcp_keepidle(&fd, KEEP_IDLE).doing(doing())?;
@@ -44,8 +49,8 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
 /// Creates a listening socket; accepted sockets inherit its options.
 ///
 /// # Errors
-/// `AddressInUse` if a process still listens there after 0.1 s or `patience`; `InvalidEndpoint` if this machine does
-/// not have the address; `PermissionDenied` for a port below 1024.
+/// `AddressInUse` if a process listens there after 0.1 s or `patience`; `InvalidEndpoint` if this machine lacks the
+/// address; `PermissionDenied` for a port below 1024.
 pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded> {
     const MOST: u128 = 20;
     let tries =
@@ -55,7 +60,7 @@ pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded
 
 const BETWEEN: Duration = Duration::from_millis(5);
 
-/// Tries repeatedly: a forked child has this process's closed listener until its exec.
+/// Tries repeatedly: a forked child has a closed listener until its exec.
 fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
     for _ in 1..tries {
         match try_listen(address) {
@@ -88,17 +93,14 @@ fn try_listen(address: SocketAddr) -> Result<Guarded> {
             beneath::refused_call(Error::os(format_args!("listening at {address}"), other.raw_os_error()))
         }
     };
-    // Connections that have ended keep the port for a minute (TIME_WAIT), which does not prevent listening. A living
-    // listener still does.
+    // Ended connections keep the port for a minute (TIME_WAIT). A living listener still prevents listening.
     sockopt::set_socket_reuseaddr(&socket, true).doing("setting up a socket")?;
     rustix::net::bind(&socket, &address).map_err(doing)?;
     rustix::net::listen(&socket, BACKLOG).map_err(doing)?;
     Ok(socket)
 }
 
-/// Starts to connect; returns true if that is done.
-///
-/// Otherwise the socket becomes writable: see [`outcome`].
+/// Starts to connect; returns true if done, otherwise [`outcome`] has the result once it is writable.
 ///
 /// # Errors
 /// `NotFound` if no process listens.
@@ -106,7 +108,7 @@ pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
     let socket = stream(address)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok((socket, true)),
-        // A signal does not end the attempt: the kernel continues it.
+        // The kernel continues after a signal.
         Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
         Err(e) => Err(failed(address, e)),
     }
@@ -119,7 +121,7 @@ pub fn is_over(socket: &Guarded) -> Result<bool> {
     Ok(ready > 0)
 }
 
-/// Returns whether the peer has closed the connection or its writing side, or the connection is broken.
+/// Returns whether the peer has closed its writing side, or the connection is broken.
 pub fn is_peer_closed(socket: impl AsFd) -> Result<bool> {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
     Ok(poll::look(&mut fds).doing("looking at a connection (ppoll)")? > 0)
@@ -135,7 +137,7 @@ pub fn outcome(socket: &Guarded, address: SocketAddr) -> Result<()> {
 
 fn failed(address: SocketAddr, errno: Errno) -> Error {
     let kind = match errno {
-        // No process listens, or no route exists: both may change, so the caller may try again.
+        // Both may change, so the caller may try again.
         Errno::CONNREFUSED
         | Errno::HOSTUNREACH
         | Errno::NETUNREACH
@@ -155,8 +157,9 @@ fn failed(address: SocketAddr, errno: Errno) -> Error {
     Error::new(kind, format!("connecting to {address}: {text}"))
 }
 
-/// Limits the queue of written bytes, which the kernel would let grow to megabytes.
+/// Limits the queue of written bytes, otherwise megabytes.
 pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
+    // The kernel doubles the number.
     sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
 }
 
@@ -165,6 +168,7 @@ pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
 /// # Errors
 /// The kernel's.
 pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
+    /// `SIOCOUTQNSD` of linux/sockios.h.
     const NOT_SENT: libc::Ioctl = 0x894b;
     queued(socket, NOT_SENT)
 }
@@ -174,12 +178,13 @@ pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
 /// # Errors
 /// The kernel's.
 pub fn not_acknowledged(socket: BorrowedFd<'_>) -> Result<usize> {
+    // The number of `SIOCOUTQ` of linux/sockios.h.
     queued(socket, libc::TIOCOUTQ)
 }
 
 fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes one int, which lives through the call.
+    // SAFETY: the kernel writes one int.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
     if done == 0 {
         Ok(usize::try_from(bytes).unwrap_or(0))
@@ -190,13 +195,13 @@ fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
     }
 }
 
-/// Returns the address of a socket's own end.
+/// Returns the own address.
 pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
     let address = rustix::net::getsockname(socket).doing("asking for a socket's address")?;
     SocketAddr::try_from(address).map(canonical).doing("reading a socket's address")
 }
 
-/// Returns the address of a socket's other end.
+/// Returns the peer's address.
 ///
 /// # Errors
 /// `Disconnected` if the peer has gone.
@@ -212,7 +217,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Returns whether this machine has the address, by a bind to a free port.
+/// Returns whether this machine has the address, by a bind.
 pub fn is_of_this_machine(ip: IpAddr) -> bool {
     let bound = || {
         let address = SocketAddr::new(ip, 0);
@@ -221,7 +226,7 @@ pub fn is_of_this_machine(ip: IpAddr) -> bool {
     bound().is_ok()
 }
 
-/// Returns the user whose process listens at an address of this machine, from the kernel's table.
+/// Returns the user that listens at an address of this machine.
 pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
     const LISTENING: &str = "0A";
     find(|row| {
@@ -230,13 +235,13 @@ pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
     })
 }
 
-/// Returns the user whose process on this machine has the end `from` of a connection to `to`, this end.
+/// Returns the user that has the end `from`, on this machine, of a connection to `to`.
 pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
         ConnectionOwner::User(uid) => Some(uid),
-        // The kernel has found this end, so the table was right, and the other end lacks an owner.
+        // The kernel has found this end, so the other end has no owner.
         ConnectionOwner::NoSocket if matches!(sock_diag::owner(to, from), ConnectionOwner::User(_)) => None,
-        // Without the kernel's module every query has this result, so read the table.
+        // Without the kernel's module every query has this result.
         ConnectionOwner::NoSocket | ConnectionOwner::Unsupported => {
             find(|row| row.own == from && row.other == to)
         }
@@ -254,7 +259,7 @@ struct Row<'a> {
 fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
-        // The table shows a connection that no process has open as root's, with inode 0.
+        // Inode 0: no process has the connection open.
         let row = table.lines().skip(1).filter_map(row).find(|row| row.inode != 0 && wanted(row))?;
         Some(row.uid)
     })
@@ -275,6 +280,7 @@ fn row(line: &str) -> Option<Row<'_>> {
     })
 }
 
+/// Parses hexadecimal words of the machine's byte order.
 fn read_ip(hex: &str) -> Option<IpAddr> {
     let mut bytes = Vec::with_capacity(16);
     for at in (0..hex.len()).step_by(8) {
@@ -319,6 +325,7 @@ mod tests {
         assert!(is_over(&caller).unwrap() && !is_peer_closed(&caller).unwrap());
         outcome(&caller, address).unwrap();
         assert_eq!(own_address(&accepted).unwrap(), address);
+        // Our side ends first, so the port is in TIME_WAIT.
         drop((accepted, first));
         assert!(is_peer_closed(&caller).unwrap());
         drop(caller);

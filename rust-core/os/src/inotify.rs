@@ -1,14 +1,13 @@
 //! Watches for changes of directories and files, with one inotify instance per process.
 //!
-//! The kernel limits the instances (128 per user by default), so all watches of a process share one. The watch that
-//! reads it distributes the events; an eventfd wakes each other watch. Two watches of a directory are one watch to the
-//! kernel, so flags are only added (`MASK_ADD`) and each watch filters its events.
+//! The kernel limits the instances (128 per user by default). The watch that reads the instance distributes the events;
+//! an eventfd wakes each other watch. Two watches of a directory are one watch to the kernel, so flags are only added
+//! (`MASK_ADD`) and each watch filters its events.
 //!
-//! Only 10 to 500 epoll sets can reach one descriptor, fewer the deeper they are nested; the kernel refuses more
-//! (`EINVAL`). So only the owners of the first `DIRECT` watches sleep on the instance. For further watches a thread
-//! reads it, and wakes their eventfds.
+//! Only 10 to 500 epoll sets can reach one descriptor; the kernel refuses more (`EINVAL`). So only the owners of the
+//! first `DIRECT` watches sleep on the instance. A thread reads it for further watches, and their eventfds wake them.
 //!
-//! Lock order: the instance's table of watches, then the state of one watch.
+//! Lock order: the table of watches, then the state of one watch.
 
 mod instance;
 mod news;
@@ -39,9 +38,9 @@ pub use self::news::News;
 pub use self::sets::{ContentWatch, WatchSet};
 pub use rustix::fs::inotify::WatchFlags;
 
-/// Watches directories or files. Its descriptors wake its owner.
+/// Watches directories or files.
 ///
-/// The owner then calls [`Watch::drain`] and checks its names, or gets them by [`Watch::take`].
+/// Its descriptors wake its owner, which calls [`Watch::drain`] or [`Watch::take`].
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Instance>,
@@ -49,6 +48,7 @@ pub struct Watch {
     numbers: Mutex<Vec<i32>>,
 }
 
+/// Names that are created, renamed into the directory, or changed in their attributes.
 const DIRECTORY: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
 
@@ -56,6 +56,7 @@ enum KeptNames {
     Nothing,
     Only(String),
     Names,
+    /// For an owner that sleeps on something else.
     Some(HashSet<String>),
 }
 
@@ -70,32 +71,33 @@ impl Watch {
         Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Nothing, doing)
     }
 
-    /// Watches one name of the directory, and the directory itself.
-    ///
-    /// Other names also make the descriptors ready; [`Watch::has_changed`] distinguishes them.
+    /// Watches one name of the directory, and the directory itself. [`Watch::has_changed`] filters names.
     pub fn of_name(directory: &Directory, name: &str) -> Result<Watch> {
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
         Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Only(name.to_owned()), doing)
     }
 
-    /// Signals when a writable descriptor of this file is closed, by a separate instance if possible.
+    /// Signals when a writable descriptor of this file is closed.
+    ///
+    /// A separate instance, if the kernel allows one, avoids other wake-ups.
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = beneath::kernel_path(file);
         let own = Instance::new().or_else(|_| instance())?;
         Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, KeptNames::Nothing, "watching who closes a file")
     }
 
-    /// Also watches the opening of this file. Returns true for a new watch: it may just have been opened.
+    /// Also watches the opening of a file. True for a new watch: the file may have been opened just before.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
         match self.begin_watching(&directory.short_path(name), what, format_args!("watching {name}")) {
+            // The directory's watch signals when the file appears.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             begun => begun,
         }
     }
 
-    /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for errors.
+    /// Watches a path for these events, and keeps the names. `doing` is for errors.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
         Watch::begin(instance()?, path, what, KeptNames::Names, doing)
     }
@@ -112,7 +114,9 @@ impl Watch {
         self.also(&directory.short_path("."), DIRECTORY, doing)
     }
 
-    /// Keeps how often a rename gives each of these names, for an owner that sleeps on something else.
+    /// Keeps how often renames give these names, for an owner that sleeps on something else.
+    ///
+    /// It does not count as a direct watch. The kernel keeps events that no one takes, up to its limit.
     pub fn renames(directory: &Directory, names: HashSet<String>) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         let what = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
@@ -145,14 +149,15 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches another path as well.
+    /// Watches another path.
     pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
         self.begin_watching(path, what, doing).map(drop)
     }
 
+    /// [`Watch::also`]; returns false if this watch had the object with these events.
     fn begin_watching(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<bool> {
         let Table { watches, .. } = &mut *self.shared.table();
-        // Another watch of this process may have this object: the kernel has one number for both.
+        // Two watches of an object have one number.
         let number = add(&self.shared.fd, path, what | WatchFlags::MASK_ADD, doing)?;
         let all = watches.entry(number).or_default();
         all.retain(|(_, one)| one.strong_count() > 0);
@@ -163,12 +168,13 @@ impl Watch {
         }
         all.push((what, Arc::downgrade(&self.state)));
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Numbers of objects that are gone have left the table.
         numbers.retain(|number| watches.contains_key(number));
         numbers.push(number);
         Ok(true)
     }
 
-    /// Also watches writes into this open file.
+    /// Also watches writes into this file.
     pub fn contents(&self, file: impl AsFd) -> Result<()> {
         self.also(
             &beneath::kernel_path(file),
@@ -183,27 +189,25 @@ impl Watch {
         instance.into_iter().chain([self.state.waker.as_fd()])
     }
 
-    /// Discards the available events, and passes on other watches' events.
+    /// Discards the available events, and distributes other watches' events.
     pub fn drain(&self) {
         self.distribute();
         *self.state.news() = News::default();
     }
 
-    /// [`Watch::drain`]; returns whether a watched event was there, or may have been lost.
+    /// [`Watch::drain`]; returns whether a watched event was there, or may be lost.
     pub fn has_changed(&self) -> bool {
         let news = self.take();
         news.changed || news.overflown || news.gone
     }
 
-    /// Takes the available events, and passes on other watches' events.
+    /// Takes the available events, and distributes other watches' events.
     pub fn take(&self) -> News {
         self.distribute();
         std::mem::take(&mut *self.state.news())
     }
 
-    /// [`Watch::take`] with at most so many names.
-    ///
-    /// The other names keep a descriptor readable, except when everything must be checked anyway.
+    /// [`Watch::take`] of at most so many names; the others keep a descriptor readable.
     pub fn take_some(&self, most: usize) -> News {
         self.distribute();
         let mut news = self.state.news();
@@ -218,9 +222,9 @@ impl Watch {
         taken
     }
 
-    /// Takes everything that has happened until now; [`Watch::take`] reads only once.
+    /// Takes everything until now; [`Watch::take`] reads only once.
     pub fn take_all(&self) -> News {
-        // More reads than a full queue of 16,384 events needs, but limited: a program may go on making events.
+        // More reads than a full queue of 16,384 events needs.
         let is_drained = (0..1000).any(|_| !self.distribute());
         let mut news = std::mem::take(&mut *self.state.news());
         news.overflown |= !is_drained;
@@ -235,7 +239,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // A forked child shares the instance, whose watches are the parent's.
+        // A forked child shares the instance with its parent.
         if self.shared.born != fork::generation() {
             return;
         }
@@ -249,6 +253,7 @@ impl Drop for Watch {
             all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.state)));
             if all.is_empty() {
                 watches.remove(&number);
+                // The kernel drops a removed file's watch.
                 let _ = inotify::remove_watch(&self.shared.fd, number);
             }
         }

@@ -1,15 +1,17 @@
 //! Checks in debug builds that a thread with a gate enters the kernel only to wake others.
 //!
-//! A system call under the gate of a [`Seat`](crate::seat::Seat) would delay all calls of its object.
+//! All calls of an object take the gate of its [`Seat`](crate::seat::Seat), so a system call under it would delay them.
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
     static HELD: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
+/// Exists while the gate is held.
 pub struct NoKernelEntry(());
 
 impl NoKernelEntry {
+    /// Records a taken gate.
     pub fn new() -> NoKernelEntry {
         #[cfg(all(debug_assertions, not(loom)))]
         HELD.set(HELD.get() + 1);
@@ -24,7 +26,7 @@ impl Drop for NoKernelEntry {
     }
 }
 
-/// Asserts in debug builds that the caller may enter the kernel. Called before each system call.
+/// Called before each system call that sends, receives, waits, or opens, maps or reads a file.
 #[track_caller]
 pub fn assert_allowed() {
     #[cfg(all(debug_assertions, not(loom)))]

@@ -99,12 +99,12 @@ fn append<E>(
     assert!(written.as_ptr().addr() == start && written.len() <= most, "bytes of another place");
     let came = written.len();
     let length = into.len() + came;
-    // SAFETY: so many bytes after the earlier ones are initialised, since a slice of bytes begins there.
+    // SAFETY: so many bytes are initialised: a slice of bytes begins there.
     unsafe { into.set_len(length) };
     Ok(came)
 }
 
-/// Returns the 64-bit FNV-1a hash of a text, equal in every build.
+/// Returns a text's 64-bit FNV-1a hash, equal in every build.
 pub fn fnv1a(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

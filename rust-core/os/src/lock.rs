@@ -1,11 +1,10 @@
 //! Locks on names that end with their owner: bytes of one file (`.lock`) in the names' directory.
 //!
-//! They are locks of open file descriptions (OFD); a hash of the name selects the byte. The kernel releases a lock when
-//! its process ends, so a held lock means a living owner. The file is never deleted.
+//! They are locks of open file descriptions (OFD). A hash of the name selects its byte. The kernel releases a lock when
+//! its process ends. The file is never deleted.
 //!
-//! Every process that may open the file may lock any byte. If other users may create names in a directory, a name with
-//! one owner also needs a lock in a private file of its user (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the
-//! common file then only shows other users that the name has an owner.
+//! Every process that may open the file may lock any byte. If other users may create names, a name with one owner also
+//! needs a lock in a private file of its user (`.lock.UID.DIGITS`, see [`try_own`]).
 
 mod kept;
 #[cfg(test)]
@@ -24,6 +23,7 @@ use super::fork::Guarded;
 use super::record_lock::{self, RecordLock, Span};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
+/// The prefix of one user's files; the user's number follows.
 const OWN: &str = ".lock.";
 
 /// Milliseconds of waiting for a sweep to release a lock.
@@ -42,12 +42,12 @@ impl Lock {
         self.is_visible
     }
 
-    /// Lets other processes share the lock from now on: see [`try_share`].
+    /// Lets other processes share the lock: see [`try_share`].
     pub fn share(&mut self) -> Result<()> {
         self.held.iter_mut().try_for_each(RecordLock::share)
     }
 
-    /// Also takes the lock of another name of the directory; returns false if a living process has it.
+    /// Also takes the lock of another name; returns false if a living process has it.
     pub fn also(&mut self, directory: &Directory, name: &str) -> Result<bool> {
         let Some(file) = self.held.first().map(|held| held.file().clone()) else { return Ok(false) };
         let held = record_lock::try_take(&file, Span::byte(offset(name)));
@@ -61,19 +61,22 @@ impl Lock {
 /// The common file.
 pub const NAME: &str = ".lock";
 
-/// The byte of a name: FNV-1a, shifted into the positive half of an `off_t`. Only one of two names with one byte can be
-/// owned at a time: one pair in 2^62.
+/// The byte of a name: FNV-1a in the positive half of an `off_t`.
+///
+/// One pair of names in 2^62 shares a byte.
 fn offset(name: &str) -> i64 {
     (super::fnv1a(name) >> 2) as i64
 }
 
-/// The allowed owner of the common file: any member of a sharing group may have created it.
+/// Any member of a sharing group may have created the common file.
 fn owner(directory: &Directory) -> RequiredOwner {
     if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted }
 }
 
-/// Opens or creates the common file, without blocking: a regular file with one name, never a link, a pipe or a device.
-/// `Stalled` if another process removes it again and again.
+/// Opens or creates the common file, a regular file with one name. Does not block.
+///
+/// # Errors
+/// `PermissionDenied`; `Stalled` if another process removes the file again and again.
 fn open(directory: &Directory) -> Result<Guarded> {
     const TRIES: u32 = 100;
     let beneath = directory.beneath();
@@ -95,19 +98,20 @@ fn open(directory: &Directory) -> Result<Guarded> {
     Err(Error::new(ErrorKind::Stalled, text))
 }
 
-/// Gives this user's older common file its mode and owner, if it is empty: a member of the group could have given
-/// another file this name.
+/// Corrects mode and owner of this user's common file, if it is empty.
+///
+/// A member of the group could have given another file this name.
 fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> {
     if !beneath::is_ours(facts) || facts.st_size != 0 {
         return Ok(());
     }
     let doing = || format!("setting the lock file {} right", directory.path().join(NAME).display());
     let mode = Mode::from_raw_mode(directory.file_mode());
-    // An unnecessary change would wake every watch of the directory.
+    // A change would wake every watch of the directory.
     if facts.st_mode & 0o777 != mode.as_raw_mode() {
         rustix::fs::fchmod(file, mode).doing(doing())?;
     }
-    // Without this change, a user could not open a file that root has created in the user's own directory.
+    // Otherwise a user could not open a file that root has created in the user's own directory.
     if facts.st_uid == 0 && !directory.is_shared() {
         let around = rustix::fs::fstat(directory).doing(doing())?;
         if around.st_uid != 0 && around.st_mode & 0o022 == 0 {
@@ -117,6 +121,7 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
     Ok(())
 }
 
+/// Explains a refusal of the kernel. Returns other errors unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
     match error.errno() {
         Some(libc::EACCES) if !directory.allows(NAME, Access::READ_OK | Access::WRITE_OK) => {}
@@ -142,7 +147,7 @@ pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
 
 /// Takes the lock of a name with one owner; `None` if a living process of this user has it.
 ///
-/// A lock of another user does not prevent this: between users, the owner of the file at the name decides.
+/// Between users, the owner of the file at the name decides.
 ///
 /// # Errors
 /// `Stalled` if another process removes the files of locks as soon as they are created.
@@ -159,13 +164,14 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
         );
         return Err(Error::new(ErrorKind::Stalled, text));
     }
-    // If the common file cannot be opened or the byte is taken, other users cannot see the owner.
+    // Otherwise other users cannot see the owner.
     let seen = try_lock(directory, name).unwrap_or_default();
     let is_visible = seen.is_some();
     held.extend(seen.into_iter().flat_map(|lock| lock.held));
     Ok(Some(Lock { held, is_visible }))
 }
 
+/// Takes a name's byte in all of this user's files; `None` if a living process prevents that.
 fn try_own_files(
     directory: &Directory,
     name: &str,
@@ -197,9 +203,9 @@ fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Returns this user's own files of locks, and creates the first.
+/// Returns this user's files of locks, and creates the first.
 ///
-/// Each new process creates a file, then lists all, and locks its byte in all. So of two processes at least one sees
+/// Each starting process creates a file, lists all, and locks its byte in all. So of two processes at least one sees
 /// the other's file.
 fn own_files(directory: &Directory) -> Result<Vec<String>> {
     let existing = existing_own_files(directory)?;
@@ -221,14 +227,12 @@ fn existing_own_files(directory: &Directory) -> Result<Vec<String>> {
             ours.push(name);
         }
     }
-    // All processes lock them in one order, so one process gets all.
+    // One order for all processes: one gets all.
     ours.sort_unstable();
     Ok(ours)
 }
 
-/// Takes a lock that any number of processes may hold, as a sign for others of this user.
-///
-/// If other users may create names in the directory, the lock is in the file that only this user can open.
+/// Takes a lock that any number of this user's processes may hold.
 pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
     let files = if directory.is_open() { own_files(directory)? } else { vec![NAME.to_owned()] };
     drop(open(directory)?);
@@ -241,14 +245,14 @@ pub fn share(directory: &Directory, name: &str) -> Result<Lock> {
     Ok(Lock { held, is_visible: true })
 }
 
-/// Takes the lock of a name together with others that share it; `None` if a process has it exclusively.
+/// Takes a shared lock; `None` if a process has it exclusively.
 pub fn try_share(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let file = Arc::new(open(directory)?);
     let held = record_lock::try_take(&file, Span::shared_byte(offset(name)));
     Ok(held.map_err(|e| doing(directory, name, e))?.map(|held| Lock { held: vec![held], is_visible: true }))
 }
 
-/// [`try_share`] for a name with one owner, or several that share it: see [`try_own`].
+/// [`try_share`] for a name with one owner or several: see [`try_own`].
 pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_share(directory, name);
@@ -260,13 +264,13 @@ pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> 
     Ok((!held.is_empty()).then_some(Lock { held, is_visible }))
 }
 
-/// One open file, through which the locks of many names are taken and released. All end with it.
+/// One open file for the locks of many names; all end with it.
 pub struct Many {
     file: Arc<Guarded>,
 }
 
 impl Many {
-    /// Opens the common file of this directory.
+    /// Opens the directory's common file.
     pub fn open(directory: &Directory) -> Result<Many> {
         Ok(Many { file: Arc::new(open(directory)?) })
     }
@@ -282,12 +286,12 @@ impl Many {
     }
 }
 
-/// Returns whether a process of this user holds a lock of [`share`]. Takes nothing.
+/// Returns whether a process of this user holds a lock of [`share`].
 pub fn is_shared(directory: &Directory, name: &str) -> Result<bool> {
     if directory.is_open() { is_in_own_files(directory, name) } else { is_locked(directory, name) }
 }
 
-/// Returns whether a living process owns a name, if this user can know that. Takes nothing.
+/// Returns whether a living process owns a name, if this user can know that.
 pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
     Ok((directory.is_open() && is_in_own_files(directory, name)?) || is_locked(directory, name)?)
 }
@@ -297,12 +301,12 @@ fn doing(directory: &Directory, name: &str, error: Error) -> Error {
     Error::new(error.kind(), text)
 }
 
-/// Takes the lock of a name. Waits up to 50 ms for a sweep, such as by `linkspan ls`, to release it.
+/// Takes a name's lock, and waits up to 50 ms for a sweep, such as by `linkspan ls`.
 pub fn claim(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_lock(directory, name))
 }
 
-/// [`claim`] for a name with one owner: see [`try_own`].
+/// [`claim`] for a name with one owner.
 pub fn own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     after_a_sweep(|| try_own(directory, name))
 }
@@ -317,16 +321,15 @@ fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>
     take()
 }
 
-/// Tests whether this kernel has such locks at all, on a file that no other process sees.
+/// Tests whether this kernel has such locks.
 pub fn try_kernel() -> Result<()> {
     let file = crate::descriptor::memory_file("linkspan-lock").doing("making a file")?;
     record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 
-/// Returns whether a living process holds the lock of a name. Changes no file, so no watch wakes.
+/// Returns whether a living process holds a name's lock. Changes no file, so no watch wakes.
 pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
     let opened = directory.beneath().file(NAME, OFlags::RDONLY, owner(directory));
-    // Without the file no lock was ever taken here.
     let Some(opened) = opened.map_err(|e| denied(directory, e))? else { return Ok(false) };
     let holder = record_lock::holder(opened.fd, Span::byte(offset(name)));
     Ok(holder.map_err(|e| doing(directory, name, e))?.is_some())
@@ -334,11 +337,11 @@ pub fn is_locked(directory: &Directory, name: &str) -> Result<bool> {
 
 /// Returns whether a process has this file open for writing, by a read lease that is released at once.
 ///
-/// The kernel does not tell for a file of another user.
+/// The kernel does not tell for another user's file.
 pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
     let fd = std::os::fd::AsRawFd::as_raw_fd(&file.as_fd());
-    // SAFETY: the descriptor is open, and these commands take numbers. If a process opens the file for writing during
-    // the lease, this process gets SIGURG, whose default action is to ignore it.
+    // SAFETY: the descriptor is open; the commands take numbers. An opening during the lease sends SIGURG, ignored by
+    // default.
     unsafe {
         if libc::fcntl(fd, F_SETSIG, libc::SIGURG) < 0
             || libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) == 0

@@ -1,8 +1,8 @@
 //! Memory files: this process's, sealed and written only by it; a peer's, checked and read-only.
 //!
-//! The seals give safety: a mapped file never shrinks (no SIGBUS) or grows, and only its creator can write it. A
-//! hostile peer may change its file at any time. So words are read atomically, bytes are copied before they are
-//! interpreted, and views contain only numbers, because every bit pattern is then valid.
+//! Seals keep a mapped file from shrinking (no SIGBUS), growing, and writes of others. A hostile peer may change its
+//! own file at any time. So words are read atomically, and bytes are copied before they are interpreted. Views contain
+//! only numbers: every bit pattern is valid.
 //!
 //! A forked child keeps only mappings of arrays, because its program may have views.
 
@@ -32,14 +32,15 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork;
 use crate::kernel_entry;
 
-/// The seals of every memory file: no shrinking (SIGBUS), growing, new writable mapping or new hole.
+/// The seals of every memory file.
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
 const LEAST: usize = 4096;
 
-/// A peer's file of at most this length is mapped with its pages present. For a longer file that would take as long as
-/// the peer likes, on a thread that others wait for.
+/// Longer files of a peer get their pages at the first read.
+///
+/// Mapping them present would take as long as the peer likes.
 const PRESENT: usize = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,25 +53,29 @@ enum Access {
 enum Children {
     /// A program's views must stay readable.
     With,
+    /// Only the library uses it.
     Without,
 }
 
 #[derive(Debug)]
 struct Mapping {
+    /// A forked child may lack it.
     pages: ManuallyDrop<MmapRaw>,
     start: NonNull<u8>,
     length: usize,
     words: usize,
+    /// The fork generation that mapped it.
     born: u64,
 }
 
-// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread reads it. It is accessed only
-// through atomics, and through copies whose order the protocol of the ring settles.
+// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread reads it. Accesses are atomics,
+// and copies that the ring's protocol orders.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    /// Maps a whole memory file, with pages present if written here or at most [`PRESENT`] long.
     fn map(fd: BorrowedFd<'_>, length: usize, access: Access, children: Children) -> Result<Mapping> {
         kernel_entry::assert_allowed();
         if length < LEAST {
@@ -99,50 +104,50 @@ impl Mapping {
         Ok(Mapping { pages, start, length, words: length / 8, born: fork::generation() })
     }
 
-    /// The address of `length` bytes at offset `at`.
-    ///
-    /// Panics outside the mapping; callers check offsets before.
+    /// The address of `length` bytes at `at`. Panics outside the mapping; callers check before.
     fn range(&self, at: usize, length: usize) -> *mut u8 {
         assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
-        // SAFETY: the offset was checked to lie inside the mapping, whose length fits an isize.
+        // SAFETY: inside the mapping, whose length fits an isize.
         unsafe { self.start.as_ptr().add(at) }
     }
 
+    /// `count` words from `at` on, a multiple of 8.
     #[inline]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
-        // SAFETY: these bytes lie inside the mapping (`range` also refuses a count that overflows), aligned because the
-        // mapping begins at a page; they live as long as it does. Loads never write, so read-only pages suffice.
+        // SAFETY: inside the mapping (`range` refuses an overflow), aligned to a page's beginning, and alive as long.
+        // Loads never write, so read-only pages suffice.
         unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
     }
 
+    /// The word at `at`, a multiple of 8.
     fn word(&self, at: usize) -> &AtomicU64 {
-        // SAFETY: `map` refuses shorter files. Words of the page before a ring have constant places, so no comparison
-        // is needed.
+        // SAFETY: `map` refuses shorter files. Constant places in the first page then need no comparison.
         unsafe { std::hint::assert_unchecked(self.words >= LEAST / 8) };
-        // One comparison for both: the rotation moves the bits of a position between two words to the front.
+        // One comparison for both: the rotation moves the low bits to the front.
         assert!(at.rotate_right(3) < self.words, "a position outside the memory file, or between two words");
-        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as long as
-        // the mapping does. Loads of this size never write, so read-only pages suffice.
+        // SAFETY: eight bytes inside the mapping, aligned and alive as it is. Loads of this size never write, so
+        // read-only pages suffice.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }
 
+    /// Copies bytes that no honest peer writes now.
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let from = self.range(at, into.len());
-        // SAFETY: both ranges are valid for this length and distinct, as `into` is our own borrowed memory. The
-        // record's header was loaded with acquire, so an honest peer no longer writes here. A dishonest peer writes in
-        // its own process and can only spoil the bytes; every pattern is a valid `u8`.
+        // SAFETY: both ranges are valid and distinct, as `into` is our own memory. The header was loaded with acquire,
+        // so an honest peer no longer writes here. A dishonest peer can only spoil bytes; every pattern is a valid
+        // `u8`.
         unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
     }
 
-    /// Copies bytes word by word with atomic loads; the result may be torn, and the caller validates it.
+    /// Copies word by word with atomic loads; the result may be torn, and the caller validates it.
     #[inline]
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let places = self.words(at, into.len().div_ceil(8));
         let (words, rest) = into.as_chunks_mut::<8>();
         let copy = |word: &mut [MaybeUninit<u8>; 8], place: &AtomicU64| {
-            // SAFETY: eight bytes that are borrowed for writing; no alignment is needed.
+            // SAFETY: eight borrowed bytes; no alignment is needed.
             unsafe { word.as_mut_ptr().cast::<u64>().write_unaligned(place.load(Ordering::Relaxed).to_le()) };
         };
         // The compiler does not unroll a loop of atomic loads.
@@ -168,30 +173,29 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // In a forked child the mapping is absent, and another may be at its address by now.
+        // A forked child lacks the mapping; another may be at its address.
         if self.born != fork::generation() {
             return;
         }
-        // SAFETY: this is dropped once, and no reference into the pages outlives it.
+        // SAFETY: dropped once, and no reference into the pages outlives it.
         unsafe { ManuallyDrop::drop(&mut self.pages) };
     }
 }
 
 /// Requests large pages for a long block that is about to be filled.
 ///
-/// Finding it page by page would take longer than the filling.
+/// Finding memory page by page takes the kernel longer than filling it.
 pub fn prefer_large_pages(block: &mut Vec<u8>) {
     const LONG: usize = 4 << 20;
     const PAGE: usize = 4096;
     if block.capacity() < LONG {
         return;
     }
-    // Whole pages around it: advice on a part of a mapping splits it, and the allocator could then grow it only by
-    // copying.
+    // Advice on a part of a mapping splits it, and the allocator could then grow it only by copying.
     let skip = block.as_ptr().addr() % PAGE;
     let length = (skip + block.capacity()).next_multiple_of(PAGE);
     let first = block.as_mut_ptr().wrapping_byte_sub(skip);
-    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change a page's
-    // content. A kernel that ignores it gives small pages, so the result is ignored.
+    // SAFETY: each page holds a byte of this process's block, and advice changes no content. A kernel may ignore it, so
+    // the result is ignored.
     let _ = unsafe { rustix::mm::madvise(first.cast(), length, Advice::LinuxHugepage) };
 }

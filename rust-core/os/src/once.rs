@@ -1,6 +1,6 @@
 //! A place for a value that one thread writes and all threads then read.
 //!
-//! Writing takes one exchange, without a queue: a thread that finds another one writing does without.
+//! A thread that finds another one writing does without the place.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -13,18 +13,19 @@ use std::sync::atomic::AtomicU8;
 
 const EMPTY: u8 = 0;
 const TAKEN: u8 = 1;
+/// The value stays as long as the place is shared.
 const FULL: u8 = 2;
 
-/// A place for one value. While it is empty the value has no meaning; its memory is reused.
+/// A place for one value, whose memory is reused when it is empty.
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: one thread writes the value, before any reads it; then all threads share it, and any may drop it.
+// SAFETY: one thread writes before any reads; then all threads share it, and any may drop it.
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
-/// The order of the store after the value; a mutant of the model has none.
+/// The order of the store after the value; a mutant has none.
 fn order() -> Ordering {
     #[cfg(loom)]
     if UNORDERED.get() {
@@ -35,6 +36,7 @@ fn order() -> Ordering {
 
 #[cfg(loom)]
 std::thread_local! {
+    /// Whether the mutant omits the order; all threads of a model run on one system thread.
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -46,31 +48,31 @@ impl<T> Once<T> {
 
     /// Returns the value, if it is there.
     pub fn get(&self) -> Option<&T> {
-        // Acquire: pairs with the store in `put`, so the value is seen whole.
+        // Acquire: pairs with `put`.
         if self.state.load(Ordering::Acquire) != FULL {
             return None;
         }
-        // SAFETY: it was written before the state, and is not written again while the place is shared.
+        // SAFETY: written before the state, and not again while the place is shared.
         Some(unsafe { &*self.value.get() })
     }
 
-    /// Writes the value and returns it; `None` if the place has a value, or another thread is writing one.
+    /// Writes the value and returns it; `None` if it exists, or another thread is writing one.
     ///
-    /// After a panic in `write` the place stays unusable until it is cleared.
+    /// After a panic in `write` the place is unusable until cleared.
     pub fn put(&self, write: impl FnOnce(&mut T)) -> Option<&T> {
-        // Relaxed: no thread that shares the place has written before.
+        // Relaxed: no thread has written before.
         self.state.compare_exchange(EMPTY, TAKEN, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        // SAFETY: only this thread has taken the place, and no other reads it before the store.
+        // SAFETY: only this thread has taken the place, and none reads before the store.
         write(unsafe { &mut *self.value.get() });
         self.state.store(FULL, order());
-        // SAFETY: from now on it is not written while the place is shared.
+        // SAFETY: not written again while the place is shared.
         Some(unsafe { &*self.value.get() })
     }
 
-    /// Empties the place. `clear` drops the parts of the value whose memory is not reused.
+    /// Empties the place. `clear` drops parts whose memory is not reused.
     pub fn clear(&mut self, clear: impl FnOnce(&mut T)) {
         clear(self.value.get_mut());
-        // Relaxed: `&mut self` shows that no other thread has the place; sharing it later orders this store.
+        // Relaxed: `&mut self`; sharing it later orders this store.
         self.state.store(EMPTY, Ordering::Relaxed);
     }
 }
@@ -133,6 +135,7 @@ mod loom_tests {
     // SAFETY: the model finds accesses without order.
     unsafe impl Sync for Written {}
 
+    /// Two threads put a value there, and a third one reads.
     fn two_writers_and_reader() {
         loom::model(|| {
             let place = Arc::new(Once::new(Written(UnsafeCell::new(0))));

@@ -1,6 +1,6 @@
 //! The process at the other end of a Unix socket: its user, and a descriptor that signals its end.
 //!
-//! The kernel records the credentials at the connection; a later change of user does not change them.
+//! The kernel records the credentials at the connection.
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -8,12 +8,10 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use crate::descriptor;
 use crate::error::{Error, Result};
 
-/// The user and the process that opened the other end, from the kernel.
+/// The user and process of the other end, from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Its process number in this PID namespace; `None` if it is in a container that is not visible here.
-    ///
-    /// Proves nothing after that process has ended, because the number may be reused.
+    /// In this PID namespace; `None` if not visible here. After the process's end it may be another's.
     pub pid: Option<u32>,
     /// Its effective user.
     pub uid: u32,
@@ -23,22 +21,24 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Returns the number of this process's PID namespace; `None` without /proc.
+/// Returns a number of this process's PID namespace; `None` without /proc.
+///
+/// A process number of another namespace means an arbitrary process here.
 pub fn pid_namespace() -> Option<u64> {
     rustix::fs::stat("/proc/self/ns/pid").ok().map(|facts| facts.st_ino)
 }
 
-/// Returns the user and process that opened the other end of this Unix socket.
+/// Returns the user and process of this Unix socket's other end.
 ///
 /// Unmapped users have the kernel's overflow number, 65534.
 ///
 /// # Errors
-/// Those of the system call.
+/// The system call's.
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    // Not a library's wrapper: the process number is 0 for another PID namespace, which wrappers do not expect.
+    // Library wrappers assume a process number other than 0, which another PID namespace has.
     let mut who = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: `who` is a ucred, `length` says so, and both live through the call.
+    // SAFETY: `who` is a ucred of `length`; both live through the call.
     let done = unsafe {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),
@@ -59,11 +59,12 @@ pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
     Ok(Credentials { pid, uid: who.uid, gid: who.gid, groups: groups(&socket)? })
 }
 
+/// The peer's other groups.
 fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     let mut groups = vec![0u32; 64];
     loop {
         let mut length = (groups.len() * size_of::<u32>()) as libc::socklen_t;
-        // SAFETY: the buffer is `length` bytes long and lives through the call; the kernel writes at most that much.
+        // SAFETY: the kernel writes at most `length` bytes into the buffer.
         let done = unsafe {
             libc::getsockopt(
                 socket.as_fd().as_raw_fd(),
@@ -89,13 +90,13 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
 
 /// Returns a descriptor that becomes readable when the peer's process ends, if the kernel has one.
 ///
-/// From Linux 6.5 on the socket itself provides it. Older kernels use the process number from the credentials. If
-/// another process has taken it, the descriptor signals the wrong end or nothing; the end of the socket then decides.
+/// From Linux 6.5 on the socket provides it, also for containers. Before, it comes from the process number; if another
+/// process has taken that, only the socket's end decides.
 pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> {
     const SO_PEERPIDFD: libc::c_int = 77;
     let mut fd: libc::c_int = -1;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: `fd` is an int, `length` says so, and both live through the call.
+    // SAFETY: `fd` is an int of `length`; both live through the call.
     let done = unsafe {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),
@@ -106,7 +107,7 @@ pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> 
         )
     };
     if done == 0 && fd >= 0 {
-        // SAFETY: the kernel has just created this descriptor for us.
+        // SAFETY: the kernel has just created it for us.
         return descriptor::above_standard(Ok(unsafe { OwnedFd::from_raw_fd(fd) })).ok();
     }
     let pid = rustix::process::Pid::from_raw(credentials.pid?.try_into().ok()?)?;

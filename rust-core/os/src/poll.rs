@@ -1,7 +1,7 @@
 //! Waiting for several events, without reading a clock in between.
 //!
-//! Every function that may block takes a [`Waiting`]. A signal ends a sleep early (`EINTR`); the caller can then run
-//! the tick and the program's signal handlers.
+//! Every function that may block takes a [`Waiting`]. A signal ends a sleep early (`EINTR`), so the caller can run
+//! signal handlers.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use crate::{kernel_entry, sleeping};
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
-/// A set of descriptors (epoll). Clones share the set.
+/// A set of descriptors (epoll), shared by clones.
 #[derive(Clone, Debug)]
 pub struct Epoll(Arc<Descriptor>);
 
-/// The most descriptors that one sleep on a set returns.
+/// The most results of one sleep.
 pub const MAX_EVENTS: usize = 32;
 
 /// A descriptor that is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// The number given at [`Epoll::add`].
+    /// From [`Epoll::add`].
     pub token: u64,
-    /// The events that it is ready for.
+    /// What it is ready for.
     pub what: EventFlags,
 }
 
@@ -41,7 +41,7 @@ impl Epoll {
         Ok(Epoll(Arc::new(descriptor::epoll_set().doing("making an epoll set (epoll_create1)")?.into())))
     }
 
-    /// Returns the descriptor of the set, which stays open while any holder exists.
+    /// Returns the set's descriptor.
     pub fn shared(&self) -> Arc<Descriptor> {
         self.0.clone()
     }
@@ -53,24 +53,25 @@ impl Epoll {
             .doing("adding a descriptor to an epoll set (epoll_ctl)")
     }
 
-    /// Changes the watched events of a descriptor.
+    /// Changes a descriptor's events.
     pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
         epoll::modify(&*self.0, fd, EventData::new_u64(token), what)
             .doing("changing a descriptor in an epoll set (epoll_ctl)")
     }
 
-    /// Removes a descriptor, if it is in the set: closing a descriptor removes it.
+    /// Removes a descriptor, if it is in the set.
     pub fn remove(&self, fd: impl AsFd) {
         kernel_entry::assert_allowed();
         let _ = epoll::delete(&*self.0, fd);
     }
 
-    /// Sleeps until a descriptor is ready, the deadline, or a tick; `into` is empty after a tick.
+    /// Sleeps until a descriptor is ready, the deadline, or a tick (`into` is then empty).
     ///
     /// # Errors
     /// `Timeout` at the deadline; `Cancelled` if the caller has ended the wait; the tick's error.
     pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
         if waiting.stop().is_some() {
+            // The set lacks the descriptor that ends the wait.
             into.clear();
             wait_readable(waiting, &[self.0.as_fd()])?;
             return self.sleep(Some(Duration::ZERO), into).map(drop);
@@ -80,7 +81,7 @@ impl Epoll {
         waiting.woke(interrupted)
     }
 
-    /// Sleeps for at most this long (`None`: without limit); returns true when a signal ended it.
+    /// Sleeps this long at most (`None`: no limit); true after a signal.
     pub fn sleep(&self, timeout: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
         kernel_entry::assert_allowed();
         if timeout != Some(Duration::ZERO) {
@@ -113,9 +114,7 @@ impl AsRawFd for Epoll {
     }
 }
 
-/// Polls without waiting; returns how many descriptors are ready.
-///
-/// Repeats a call that a signal interrupts.
+/// Polls without waiting, repeated if a signal interrupts; returns how many are ready.
 pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     loop {
         match rustix::event::poll(fds, Some(&Timespec::default())) {
@@ -125,7 +124,7 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     }
 }
 
-/// Returns the events of a descriptor within this time, or none. No signal ends the wait.
+/// Returns a descriptor's events within this time, or none. No signal ends the wait.
 ///
 /// # Errors
 /// The kernel's.
@@ -150,9 +149,7 @@ pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
-/// Sleeps until either is readable or hung up; `None` after a signal.
-///
-/// Faster than a sleep on an epoll set.
+/// Sleeps until either is readable or hung up; `None` after a signal. Faster than an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
     kernel_entry::assert_allowed();
     sleeping::assert_driven();
@@ -164,7 +161,7 @@ pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Opt
     }
 }
 
-/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns the events of each.
+/// Sleeps until a descriptor is ready, the deadline, or a tick. Returns each one's events.
 ///
 /// # Errors
 /// `Timeout` at the deadline; the tick's error.
@@ -194,12 +191,13 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
 
 /// Sleeps until descriptors are readable or hung up, and returns their positions.
 ///
-/// A call that must not wait still reports ready descriptors.
+/// Without waiting it still reports ready descriptors.
 ///
 /// # Errors
 /// `InvalidState` for a closed descriptor; `Timeout`.
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    // Does not block: without waiting, ready descriptors count.
     let mut first = Some(());
     loop {
         let ready = match first.take() {
@@ -218,7 +216,7 @@ pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Ve
     }
 }
 
-/// Sleeps on descriptors, each with its event, until one is ready, the deadline, or a tick.
+/// [`wait_readable`], each with its event.
 pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
     let enders = enders(waiting);
     let on = on.iter().copied().chain(of_enders(&enders));
@@ -236,6 +234,7 @@ fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags
     enders.iter().flatten().map(|fd| ((**fd).as_fd(), PollFlags::IN))
 }
 
+/// Polls once; false after a signal.
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     kernel_entry::assert_allowed();
     let sleep = waiting.sleep()?.map(timespec);
@@ -250,7 +249,7 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
     Ok(!interrupted)
 }
 
-/// Begins another round of a loop that a peer can prolong: no peer may hold the caller.
+/// Begins another round of a loop that a peer can prolong.
 ///
 /// # Errors
 /// As [`Waiting::count_round`]; `Cancelled` if the caller has ended the wait.
@@ -268,9 +267,7 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     }
 }
 
-/// Returns whether a descriptor is readable now.
-///
-/// True also on an error, which the caller then gets instead of an endless wait.
+/// Returns whether it is readable; true also on errors, which the caller then gets.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
@@ -303,7 +300,7 @@ mod tests {
 
     #[test]
     fn signals_do_not_end_the_wait_for_what_happens() {
-        // SAFETY: the handler does nothing; the structure lives through the call.
+        // SAFETY: the handler does nothing.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = ignore as *const () as libc::sighandler_t;
@@ -313,7 +310,7 @@ mod tests {
         let waiting =
             thread::spawn(move || happens_within(near.as_fd(), PollFlags::RDHUP, Duration::from_secs(60)));
         for _ in 0..50 {
-            // SAFETY: the thread has not been joined.
+            // SAFETY: not joined yet.
             assert_eq!(unsafe { libc::pthread_kill(waiting.as_pthread_t(), libc::SIGURG) }, 0);
             thread::sleep(Duration::from_millis(1));
         }

@@ -1,6 +1,6 @@
 //! The places of programs that Linkspan starts: never in the current folder.
 //!
-//! A program with more rights than its caller takes only programs that the system's administrator installed.
+//! A program with more rights than its caller takes only the administrator's programs.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,9 +10,9 @@ use std::process::Command;
 
 use crate::environment;
 
-/// Variables that a program gets, besides `LC_*`: language and time, but no code.
+/// Passed besides `LC_*`: language and time, but no code.
 const PASSED: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
-/// Further variables for a program with a window: display and desktop, but no code.
+/// Also passed to a program with a window: no code.
 const OF_THE_DESKTOP: [&str; 9] = [
     "DISPLAY",
     "WAYLAND_DISPLAY",
@@ -24,16 +24,15 @@ const OF_THE_DESKTOP: [&str; 9] = [
     "KDE_FULL_SESSION",
     "KDE_SESSION_VERSION",
 ];
-/// Folders passed if only this user can write them; and lists of folders, passed if absolute.
+/// Passed if only this user can write them; lists, if absolute.
 const FOLDERS: [&str; 5] = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"];
 const LISTS_OF_FOLDERS: [&str; 2] = ["XDG_DATA_DIRS", "XDG_CONFIG_DIRS"];
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
 /// Gives a program an environment that names no code.
 ///
-/// It has the absolute folders of PATH, the language, the time, and a temporary folder if only this user can write it.
-/// A program with more rights than its caller passes only the system's folders. A list names the allowed variables,
-/// because new variables that name code keep coming.
+/// It has PATH's absolute folders, language, time, and a temporary folder if only this user can write it. The home
+/// comes from the system's data. A list names the allowed variables, because new variables that name code appear.
 pub fn clean_environment(command: &mut Command) {
     command.env_clear();
     command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
@@ -45,7 +44,7 @@ pub fn clean_environment(command: &mut Command) {
     }
 }
 
-/// [`clean_environment`] with display, bus and the user's own folders, for a program with a window.
+/// [`clean_environment`] with display, bus and the user's folders.
 pub fn desktop_environment(command: &mut Command) {
     clean_environment(command);
     for (name, value) in environment::variables() {
@@ -62,11 +61,12 @@ pub fn desktop_environment(command: &mut Command) {
     }
 }
 
-/// Whether all addresses of a bus are sockets: another kind may name a program to start.
+/// Another kind of address may name a program to start.
 fn is_socket(addresses: &OsStr) -> bool {
     addresses.as_bytes().split(|byte| *byte == b';').all(|one| one.starts_with(b"unix:"))
 }
 
+/// Whether only this user can write a folder.
 fn is_own(folder: &Path) -> bool {
     let own = rustix::process::geteuid().as_raw();
     let is_private =
@@ -74,32 +74,31 @@ fn is_own(folder: &Path) -> bool {
     folder.is_absolute() && std::fs::symlink_metadata(folder).is_ok_and(is_private)
 }
 
-/// Returns the absolute folders of PATH. A relative one could be another user's.
+/// Returns PATH's absolute folders.
 pub fn folders_of_path() -> Vec<PathBuf> {
     std::env::split_paths(&environment::path()).filter(|folder| folder.is_absolute()).collect()
 }
 
-/// Returns the file of a program in these folders.
+/// Finds a program in these folders.
 pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     let path = |folder: PathBuf| folder.join(name);
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
 }
 
-/// Returns the file of a program in this one's folder.
+/// Returns a program in this one's folder.
 ///
-/// With more rights than its caller, only one that root or its own user put there.
+/// With more rights than its caller, only if root or this program's user put it there.
 pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     let path = std::env::current_exe().ok()?.with_file_name(name);
     if !environment::has_more_rights_than_its_caller() {
         return Some(path);
     }
-    // Without links, because another user could change a link.
+    // Another user could change a link.
     let path = path.canonicalize().ok()?;
     path.ancestors().all(is_of_the_system).then_some(path)
 }
 
-/// Whether only root and this program's user may change this file, or the entries of this folder. The sticky bit lets
-/// others add entries, but not replace this one.
+/// Whether only root and this program's user may change this file or entry. The sticky bit suffices.
 fn is_of_the_system(path: &Path) -> bool {
     let Ok(facts) = std::fs::symlink_metadata(path) else { return false };
     let own = rustix::process::geteuid().as_raw();

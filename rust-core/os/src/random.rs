@@ -1,10 +1,10 @@
-//! Random bytes from the kernel: for tokens, identities, session numbers and temporary names.
+//! Random bytes from the kernel, for tokens, identities and temporary names.
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Returns `N` unpredictable bytes, up to 256.
+/// Returns `N` unpredictable bytes, at most 256.
 ///
 /// # Errors
 /// `Internal` if the kernel gives fewer.
@@ -17,7 +17,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     }
 }
 
-/// Returns a number that is not 0.
+/// Returns a number other than 0.
 ///
 /// # Errors
 /// As [`bytes`].
@@ -25,7 +25,7 @@ pub fn number() -> Result<u64> {
     bytes().map(|bytes| u64::from_le_bytes(bytes) | 1)
 }
 
-/// Returns `N` bytes as twice as many hexadecimal digits.
+/// Returns `N` bytes in hexadecimal.
 ///
 /// # Errors
 /// As [`bytes`].

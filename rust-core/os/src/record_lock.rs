@@ -1,9 +1,8 @@
 //! Record locks of fcntl, which conflict with other programs' locks, and waiting with a deadline.
 //!
-//! The kernel wakes threads in `F_OFD_SETLKW` in the order of their calls, but offers no deadline, and polling would
-//! lose that order. So a thread of the library sleeps in the kernel's queue for the caller. If the caller gives up,
-//! nothing interrupts the thread: the next caller takes over its place, or the thread releases the lock as soon as it
-//! gets it.
+//! `F_OFD_SETLKW` keeps the order of calls but has no deadline; polling would lose that order. So a thread of the
+//! library sleeps in the kernel's queue for the caller. If the caller gives up, the next caller takes over the thread's
+//! place; without one, the thread releases the lock as soon as it gets it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,11 +16,12 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// A range of a file, and how it is locked. The lock ends with the open file description.
+/// A range of a file, and its lock, which belongs to the open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     how: i32,
     start: i64,
+    /// 0 for all to the end of the file.
     length: i64,
 }
 
@@ -52,8 +52,9 @@ impl Span {
     }
 }
 
+/// Returns 0 or the error's number.
 fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
-    // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to it.
+    // SAFETY: the descriptor is open; `what` lives through the call.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(what)) };
     if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
 }
@@ -66,7 +67,7 @@ pub struct RecordLock {
 }
 
 impl RecordLock {
-    /// Turns an exclusive lock into a shared one.
+    /// Makes an exclusive lock shared.
     pub fn share(&mut self) -> Result<()> {
         let span = Span { how: libc::F_RDLCK, ..self.span };
         match set(self.file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
@@ -86,12 +87,13 @@ impl RecordLock {
 
 impl Drop for RecordLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child that another thread is just starting has it open until its exec. In a
-        // forked child that continues, the descriptor is `/dev/null`.
+        // A child that another thread starts has the file open until its exec. In a forked child the descriptor is
+        // `/dev/null`.
         release(self.file.as_fd(), self.span);
     }
 }
 
+/// If that fails, the end of the file releases it.
 fn release(file: BorrowedFd<'_>, span: Span) {
     set(file, libc::F_OFD_SETLK, &mut Span { how: libc::F_UNLCK, ..span }.request());
 }
@@ -105,21 +107,23 @@ pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<RecordLock>> {
     }
 }
 
-/// Returns whether another open file has a conflicting lock, and its process if the kernel knows it.
+/// Returns another open file's conflicting lock, with its process if known.
 pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
     let mut what = span.request();
     match set(file.as_fd(), libc::F_OFD_GETLK, &mut what) {
         0 if what.l_type == libc::F_UNLCK as i16 => Ok(None),
-        // Locks of open file descriptions, such as the library's, belong to no process.
+        // Locks of open file descriptions belong to no process.
         0 => Ok(Some(u32::try_from(what.l_pid).ok().filter(|pid| *pid > 0))),
         errno => Err(Error::os("looking at a file's locks", errno)),
     }
 }
 
-/// Takes a lock, and waits for the process that has it, perhaps through another open file.
+/// Takes a lock, and waits for the process that has it.
+///
+/// It may be held through another open file than `file`.
 ///
 /// # Errors
-/// `Stalled` at the deadline, with the owner's process number if it is known.
+/// `Stalled` at the deadline, with the owner's process number if known.
 pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<RecordLock> {
     if let Some(held) = try_take(&file, span)? {
         return Ok(held);
@@ -153,13 +157,13 @@ fn stalled(file: &Guarded, span: Span, waiting: &Waiting<'_>) -> Error {
 /// The purpose of a place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To hold the lock: a caller waits for it.
+    /// A caller waits for the lock.
     Hold,
-    /// To be notified when the lock is free, without keeping it from others until the caller has time.
+    /// Notifies when the lock is free, without keeping it.
     Notify,
 }
 
-/// A place in the kernel's queue for a lock. Dropped before its turn, it is left to the next caller.
+/// A place in the kernel's queue; dropped before its turn, the next caller gets it.
 #[derive(Debug)]
 pub struct Queued {
     key: LockKey,
@@ -167,6 +171,7 @@ pub struct Queued {
     turn: Arc<Mutex<Turn>>,
 }
 
+/// File, process of a family of forks, lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LockKey {
     file: (u64, u64),
@@ -177,13 +182,13 @@ struct LockKey {
 
 #[derive(Debug)]
 struct Turn {
+    /// The kernel's answer; `None` while it sleeps.
     errno: Option<i32>,
+    /// The present caller's waker.
     waker: Arc<EventFd>,
 }
 
-/// Places whose caller has given up.
-///
-/// The mutex decides between a thread whose turn has come and the next caller.
+/// Places whose callers gave up. The mutex decides between a thread's turn and the next caller.
 static ABANDONED: Own<Mutex<Vec<Queued>>> = Own::new();
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -191,9 +196,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Queued {
-    /// Starts a thread that waits for a lock, or takes over an abandoned place.
-    ///
-    /// Signals the waker at its turn.
+    /// Starts a thread that waits for a lock and signals the waker, or takes over an abandoned place.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -217,7 +220,7 @@ impl Queued {
         Ok(Queued { key, file, turn })
     }
 
-    /// Returns whether its turn has come; with [`Purpose::Hold`] the open file then has the lock.
+    /// Returns whether its turn has come; with [`Purpose::Hold`] the open file has the lock.
     pub fn has_come(&self) -> Result<bool> {
         match locked(&self.turn).errno {
             None => Ok(false),
@@ -227,10 +230,11 @@ impl Queued {
     }
 }
 
+/// Sleeps in the kernel's queue, then signals the caller, or releases the lock without one.
 fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpose: Purpose) {
     let errno = loop {
         match set(file.as_fd(), libc::F_OFD_SETLKW, &mut span.request()) {
-            // Every signal is blocked in this thread, but a debugger's stop still ends the sleep.
+            // A debugger's stop ends the sleep despite blocked signals.
             libc::EINTR => {}
             errno => break errno,
         }
@@ -255,6 +259,7 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
 
 impl Drop for Queued {
     fn drop(&mut self) {
+        // A forked child lacks the thread.
         if self.key.born != fork::generation() {
             return;
         }
@@ -295,6 +300,7 @@ mod tests {
             let error = take(open(&folder), Span::WRITE, &mut short).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Stalled);
         }
+        // Twenty calls timed out; one thread is in the queue.
         let facts = rustix::fs::fstat(&*holder).unwrap();
         let places =
             || ABANDONED.lock().iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();

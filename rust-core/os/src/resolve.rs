@@ -1,7 +1,6 @@
 //! The addresses of a host name, within a deadline.
 //!
-//! `getaddrinfo` knows no deadline, so a thread calls it and signals an eventfd. If the caller gives up, the thread
-//! continues, and its result is dropped.
+//! `getaddrinfo` knows no deadline. So a thread calls it and signals an eventfd. A late result is dropped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,9 +12,7 @@ use super::thread;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
-/// Returns the addresses of a host with this port, the best first. `None` if a waker ended the wait.
-///
-/// Numbers and `localhost` need no name server and do not block.
+/// Returns a host's addresses, the best first. `None` if a waker ended the wait.
 ///
 /// # Errors
 /// `NotFound` for a name without an address; `Timeout`.
@@ -42,13 +39,13 @@ pub fn resolve(
     }
 }
 
-/// Returns the addresses of a host that needs no name server: a number, or `localhost`.
+/// Returns the addresses of a number or `localhost`, without a name server.
 pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(vec![SocketAddr::new(ip.to_canonical(), port)]);
     }
     host.eq_ignore_ascii_case("localhost").then(|| {
-        // As RFC 6761 requires, without a query to a name server.
+        // RFC 6761: no query.
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         both.map(|ip| SocketAddr::new(ip, port)).to_vec()
     })
@@ -56,14 +53,14 @@ pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
 
 type Answer = Mutex<Option<std::io::Result<Vec<SocketAddr>>>>;
 
-/// A query to a name server under way. Its descriptor is readable when the result is there.
+/// A query under way, readable when the result is there.
 pub struct Lookup {
     host: String,
     found: Arc<(Answer, EventFd)>,
 }
 
 impl Lookup {
-    /// Begins to query the addresses of a host.
+    /// Begins a query.
     ///
     /// # Errors
     /// `OutOfMemory` without a descriptor or thread left.
@@ -78,7 +75,7 @@ impl Lookup {
         Ok(Lookup { host: host.to_owned(), found })
     }
 
-    /// Takes the addresses, the best first, when they are there.
+    /// Takes the addresses, if present, the best first.
     pub fn take(&self) -> Option<Result<Vec<SocketAddr>>> {
         let addresses = self.found.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(match addresses {
@@ -120,6 +117,7 @@ mod tests {
     #[test]
     fn unknown_name_is_not_found() {
         let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
+        // Longer than a label may be: no query.
         let error = resolve(&"x".repeat(64), 7, &[], &mut waiting).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }

@@ -1,7 +1,6 @@
 //! Descriptors that arrive over a Unix socket (`SCM_RIGHTS`): refused, detected, or taken.
 //!
-//! A peer's descriptor counts against this process's limit, and its last close may block. So a hello is first read with
-//! [`peek`], which takes no descriptor.
+//! A peer's descriptor counts against this process's limit, and closing it may block.
 
 use std::io::IoSliceMut;
 use std::mem::{MaybeUninit, size_of};
@@ -14,16 +13,16 @@ use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::kernel_entry;
 
-/// The most descriptors in one message (SCM_MAX_FD). Room for fewer would close the rest in the call.
+/// SCM_MAX_FD: room for fewer would close the rest during the call.
 const MOST: usize = 253;
 
-/// Makes the kernel refuse a peer's descriptors; returns whether it can (Linux 6.16).
+/// Makes the kernel refuse a peer's descriptors (EPERM); false before Linux 6.16.
 ///
-/// Connections inherit it.
+/// Accepted connections inherit it.
 pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
-    // SAFETY: `off` is an int, the length is its size, and it lives through the call.
+    // SAFETY: `off` is an int of this length.
     let done = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
@@ -38,14 +37,13 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
 
 /// Copies the next bytes without taking them or any descriptor. `None` if nothing is available yet.
 ///
-/// The bool is false if a read of exactly these bytes takes no descriptor, and true if some come with the last of these
-/// bytes, or later. The kernel reports both alike, because it continues to the first message with descriptors
-/// (`unix_stream_read_generic`), but never beyond.
+/// The bool tells whether there are descriptors. False: a read of exactly these bytes takes none. True: some come with
+/// the last of these bytes, or later. The kernel reports both cases alike (`unix_stream_read_generic`). It never copies
+/// bytes from after such a message.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
     kernel_entry::assert_allowed();
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-    // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed here that could
-    // block.
+    // Peeked descriptors are never the last reference, so their close does not block.
     match rustix::net::recvmsg(
         socket,
         &mut [IoSliceMut::new(into)],
@@ -61,7 +59,7 @@ pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>>
 /// Takes the next bytes and all their descriptors. `None` if nothing is available yet.
 ///
 /// # Errors
-/// `OutOfMemory` without room for every descriptor in this process.
+/// `OutOfMemory` without room for every descriptor.
 pub fn receive_with(
     socket: impl AsFd,
     into: &mut [u8],
@@ -70,7 +68,7 @@ pub fn receive_with(
     receive(socket, into, descriptors, RecvFlags::empty())
 }
 
-/// [`receive_with`] that leaves everything in the socket without room, by one more system call.
+/// [`receive_with`] that without room leaves everything in the socket; one system call more.
 ///
 /// # Errors
 /// `OutOfMemory`, as [`receive_with`].
@@ -80,11 +78,10 @@ pub fn receive_all_or_none(
     descriptors: &mut Vec<OwnedFd>,
 ) -> Result<Option<usize>> {
     let mut copies = Vec::new();
-    // Peeking creates new descriptors here. The originals still wait in the socket, so closing the copies does not
-    // block.
+    // Peeking creates copies. After a failure the originals wait in the socket, so closing copies does not block.
     let Some(count) = receive(&socket, into, &mut copies, RecvFlags::PEEK)? else { return Ok(None) };
     if count > 0 {
-        // Without room for descriptors: the kernel drops the socket's, which are not the last references either.
+        // Without room for descriptors, the kernel drops the socket's, which are not the last references.
         match rustix::net::recv(&socket, &mut into[..count], RecvFlags::DONTWAIT) {
             Ok((_, taken)) if taken == count => {}
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
@@ -114,8 +111,7 @@ fn receive(
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
             for fd in fds {
-                // A descriptor without another number stays the caller's, which closes it in another thread, because
-                // that may block.
+                // Otherwise it stays the caller's, which closes it on another thread.
                 match descriptor::is_standard(&fd).then(|| descriptor::duplicate(&fd)) {
                     None => descriptors.push(fd),
                     Some(Ok(above)) => descriptors.push(above),
@@ -133,14 +129,15 @@ fn receive(
     Ok(Some(got.bytes))
 }
 
-/// Takes all descriptors that wait in a socket, which is then empty.
+/// Takes all waiting descriptors; the socket is then empty.
 pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
     let (mut taken, mut bytes) = (Vec::new(), vec![0; 64 << 10]);
+    // After an error nothing more can be taken.
     while matches!(receive_with(socket.as_fd(), &mut bytes, &mut taken), Ok(Some(1..))) {}
     taken
 }
 
-/// Returns whether closing a descriptor cannot block: true only for a memory file.
+/// Returns whether closing cannot block: true only for memory files. Asks only the kernel.
 pub fn closes_at_once(descriptor: impl AsFd) -> bool {
     rustix::fs::fcntl_get_seals(&descriptor).is_ok()
 }
@@ -168,6 +165,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(peek(&local, &mut bytes).unwrap(), Some((4, true)));
         }
+        // The kernel decides whether it reports later descriptors.
         assert!(matches!(peek(&local, &mut bytes[..2]).unwrap(), Some((2, _))));
         let mut taken = Vec::new();
         assert_eq!(receive_with(&local, &mut bytes[..2], &mut taken).unwrap(), Some(2));
@@ -213,6 +211,7 @@ mod tests {
     fn refusing_socket_gets_bytes_alone() {
         let (local, peer) = UnixStream::pair().unwrap();
         if !refuse_descriptors(&local) {
+            // An older kernel: the reader takes them and closes them.
             return;
         }
         assert!(send(&peer, b"a", &[&peer]).is_err());

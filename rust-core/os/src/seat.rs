@@ -3,20 +3,18 @@
 //! A call of the program (`send`) has the *permit* for its whole duration, and needs the *value* only while it works.
 //! While the call sleeps, a thread of the library may borrow the value to send an acknowledgement.
 //!
-//! One lock, the *gate*, protects the state of the seat: the thread with the permit, whether a thread has the value,
-//! and the line of waiting threads. It is the lock of the value's session.
+//! One lock, the *gate*, protects the state of the seat. It is the lock of the session that the value belongs to.
 //!
-//! A call that does not sleep enters the gate and uses the value there ([`Seat::enter`]). A call that must leave the
-//! gate takes permit and value along as a [`Lease`], and returns them at the gate. A thread that finds the seat taken
-//! enters the line before it leaves the gate, so the call that returns the seat finds the thread.
+//! A call that does not sleep uses the value at the gate ([`Seat::enter`]). A call that must leave the gate takes
+//! permit and value along as a [`Lease`]. A thread that finds the seat taken enters the line before it leaves the gate,
+//! so the call that returns the seat finds the thread.
 //!
 //! While a thread holds the gate it uses only [`SeatGuard`] and [`LockedLease`]. Any other method deadlocks.
 //!
 //! Permits are granted in order of arrival. The value goes to any waiter. Others pass a thread in line while it runs a
-//! callback. A thread with the permit may step aside for a callback ([`Lease::step_aside`]), and then comes to the
-//! front of the line.
+//! callback of the program. [`Lease::step_aside`] comes back to the front of the line.
 //!
-//! `loom_tests` has the model of the seat, and mutants that each lack one step.
+//! `loom_tests` has mutants that each lack one step.
 
 mod guards;
 mod sync;
@@ -37,34 +35,42 @@ pub use self::sync::{GateGuard, Mutex, counted, lock, note_locked, this_thread};
 
 /// A thread has the value, outside the gate.
 const TAKEN: u64 = 1;
+/// Threads wait for the permit.
 const IN_LINE: u64 = 2;
+/// Threads wait for the value.
 const AWAITED: u64 = 4;
-/// A thread waits for the descriptor `ended`, which signals the end of the call with the permit.
+/// A thread waits for the descriptor `ended`.
 const SIGNAL_END: u64 = 8;
-/// The remaining bits name the thread with the permit; 0 for none.
+/// The thread with the permit; 0 for none.
 const OWNER: u64 = !15;
-/// In the result of [`Seat::give_back`]: another thread has left work to the thread that gave the value back.
+/// In the result of [`Seat::give_back`]: work was left to the thread that gave the value back.
 const LEFT: u64 = TAKEN;
 
 /// The value and its holders. The gate protects a `G`.
 pub struct Seat<T, G> {
-    /// The bits above and the owner. Only the holder of the gate writes them, so relaxed order suffices. Without the
-    /// gate a thread may only look for its own name; other readings are hints.
+    /// The bits above and the owner.
+    ///
+    /// Only the holder of the gate writes them, so relaxed order suffices. Without the gate, other readings than a
+    /// thread's own name are hints.
     word: AtomicU64,
     value: UnsafeCell<T>,
+    /// Only the holder of the gate uses it.
     line: UnsafeCell<Line>,
     gate: Arc<Mutex<G>>,
+    /// Created when a thread first waits for a call's end.
     ended: OnceLock<EventFd>,
     left: OnceLock<Left<G>>,
-    /// The fork generation. In a forked child the gate may stay locked by a thread of the parent.
+    /// In a forked child the parent's threads may keep the gate locked.
     generation: u64,
 }
 
+/// Work of a thread after it has given the value back.
 struct Left<G> {
     is_left: fn(&G) -> bool,
     run: Box<dyn Fn() + Send + Sync>,
 }
 
+/// In order of arrival.
 #[derive(Default)]
 struct Line {
     last: u64,
@@ -75,13 +81,15 @@ struct Line {
 struct Waiter {
     id: u64,
     thread: Thread,
+    /// Whether it runs a callback: others pass it.
     is_away: bool,
+    /// The thread that has stepped aside ([`this_thread`]), else 0.
     stepped_aside: u64,
 }
 
 /// How a thread in line waits.
 pub trait InLine {
-    /// Sleeps until the thread is unparked, or until something else is due. Returns whether a callback is due.
+    /// Sleeps until unparked, or until something else is due. Returns whether a callback is due.
     ///
     /// # Errors
     /// The reason to give up.
@@ -104,13 +112,13 @@ impl InLine for Waiting<'_> {
     }
 }
 
-// SAFETY: only the holder of the gate uses the line. While `TAKEN` is set, one thread uses the value, and that thread
-// clears `TAKEN` at the gate; otherwise the holder of the gate uses it. The seat therefore moves the value between
-// threads, which `T: Send` allows, and never shares it. The gate is a lock, so threads may share it.
+// SAFETY: only the holder of the gate uses the line. While `TAKEN` is set, one thread uses the value, and clears
+// `TAKEN` at the gate; otherwise the holder of the gate uses it. The value therefore moves between threads (`T: Send`)
+// and is never shared. The gate is a lock.
 unsafe impl<T: Send, G: Send> Sync for Seat<T, G> {}
 
 impl<T, G> Seat<T, G> {
-    /// Returns a free seat with this gate.
+    /// Returns a free seat.
     pub fn new(value: T, gate: Arc<Mutex<G>>) -> Seat<T, G> {
         Seat {
             word: AtomicU64::new(0),
@@ -123,15 +131,16 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Sets the work that threads leave to the holder of the value ([`Seat::try_borrow_or`]), once.
+    /// Sets the work that threads leave to the holder of the value, once, on a new seat.
     ///
-    /// A thread that gives the value back evaluates `is_left` at the gate. If that is true, it calls `run` outside the
-    /// gate, in any state of the seat.
+    /// A thread that gives the value back evaluates `is_left` at the gate, and if true calls `run` outside the gate.
     pub fn on_left(&self, is_left: fn(&G) -> bool, run: impl Fn() + Send + Sync + 'static) {
         let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }
 
-    /// Returns value and gate, for a call that does not sleep; `None` if the seat is not free.
+    /// Returns value and gate, for a call that does not sleep.
+    ///
+    /// `None` if another thread has or awaits the seat.
     pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
         self.is_free().then(|| SeatGuard { gate, seat: self })
@@ -141,28 +150,31 @@ impl<T, G> Seat<T, G> {
         self.seems_free() || left_out(ProtocolStep::SeeTaken)
     }
 
+    /// Notes this thread's permit. The caller has the gate, and the permit is free.
     fn grant(&self) -> Permit<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | this_thread(), Relaxed);
         Permit { seat: self, no_send: PhantomData }
     }
 
+    /// Notes that this thread has the value. The caller has the gate, and the value is free.
     fn take_value(&self) -> ValueGuard<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | TAKEN, Relaxed);
         ValueGuard { seat: self, no_send: PhantomData }
     }
 
+    /// The caller has the gate, and the seat is free.
     fn lease(&self) -> Lease<'_, T, G> {
         self.word.store(this_thread() | TAKEN, Relaxed);
         Lease { seat: self, no_send: PhantomData }
     }
 
-    /// Takes a seat that no thread has or awaits, else `None`; then the permit may still be free.
+    /// Takes permit and value of a free seat. After `None` the permit may still be free.
     #[inline]
     pub fn try_take(&self) -> Option<Lease<'_, T, G>> {
         self.enter().map(|entered| entered.hold())
     }
 
-    /// Takes only the permit, if no thread has or awaits it. The library may still have the value.
+    /// Takes the permit, if no thread has or awaits it. The library may have the value.
     pub fn try_acquire(&self) -> Option<Permit<'_, T, G>> {
         let _gate = sync::lock(&self.gate);
         (self.word.load(Relaxed) & (OWNER | IN_LINE) == 0).then(|| self.grant())
@@ -176,7 +188,7 @@ impl<T, G> Seat<T, G> {
         (is_free.then(|| self.grant()), looked)
     }
 
-    /// Takes the permit after the threads that came earlier. Blocks.
+    /// Takes the permit in order of arrival. Blocks.
     ///
     /// # Errors
     /// The error of `waiting`. The permit is then not taken.
@@ -189,9 +201,9 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Takes the permit as [`Seat::acquire`], or returns `None` as soon as `is_done` is true.
+    /// [`Seat::acquire`] that returns `None` as soon as `is_done`, called at the gate, is true.
     ///
-    /// The thread that makes it true unparks this one.
+    /// The thread that makes `is_done` true unparks this thread.
     ///
     /// # Errors
     /// The error of `waiting`. The permit is then not taken, and `is_done` is false.
@@ -204,6 +216,7 @@ impl<T, G> Seat<T, G> {
         self.acquire_by(waiting, is_done)
     }
 
+    /// [`Seat::acquire_unless`] that sleeps in `wait`.
     fn acquire_by(
         &self,
         wait: &mut impl InLine,
@@ -228,6 +241,7 @@ impl<T, G> Seat<T, G> {
         self.await_permit(id, wait.park(), wait, is_done)
     }
 
+    /// Waits in line as this number, whose last sleep had this result.
     fn await_permit(
         &self,
         id: u64,
@@ -258,8 +272,8 @@ impl<T, G> Seat<T, G> {
             if is_granted {
                 return Ok(Some(self.grant()));
             }
-            // This thread may have consumed the wake-up for the first thread in line, so it passes it on. A thread with
-            // the permit would wake the first one later.
+            // This thread may have consumed the first one's wake-up, so it passes it on. A thread with the permit would
+            // wake the first one later.
             if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
@@ -267,12 +281,12 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Takes the value if it is free now. Any thread may have the permit.
+    /// Takes the value if it is free, whoever has the permit.
     pub fn try_borrow(&self) -> Option<ValueGuard<'_, T, G>> {
         self.try_borrow_or(|_| {})
     }
 
-    /// Takes the value as [`Seat::try_borrow`], or lets `leave` note work ([`Seat::on_left`]) at the gate.
+    /// [`Seat::try_borrow`]; if the value is taken, `leave` notes work for [`Seat::on_left`] at the gate.
     #[inline]
     pub fn try_borrow_or(&self, leave: impl FnOnce(&mut G)) -> Option<ValueGuard<'_, T, G>> {
         let mut gate = sync::lock(&self.gate);
@@ -283,7 +297,7 @@ impl<T, G> Seat<T, G> {
         None
     }
 
-    /// Takes the value when it is free. Blocks while the library uses it.
+    /// Takes the value; blocks while the library uses it.
     #[inline]
     pub fn borrow(&self) -> ValueGuard<'_, T, G> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
@@ -291,7 +305,7 @@ impl<T, G> Seat<T, G> {
 
     #[cold]
     fn await_value(&self) -> ValueGuard<'_, T, G> {
-        /// The library has the value for less time than parking takes.
+        /// Parking takes longer than the library's use.
         const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
         for _ in 0..SPINS {
             std::hint::spin_loop();
@@ -325,12 +339,12 @@ impl<T, G> Seat<T, G> {
         self.take_value()
     }
 
-    /// Returns whether a call has the permit, when this thread was last at the gate or later.
+    /// Returns whether a call has the permit, when this thread was last at the gate, or later.
     pub fn is_acquired(&self) -> bool {
         self.word.load(Relaxed) & OWNER != 0
     }
 
-    /// Returns whether no thread has or awaits the seat, as far as this thread knows.
+    /// Returns whether no thread seems to have or await the seat.
     pub fn seems_free(&self) -> bool {
         self.word.load(Relaxed) & !SIGNAL_END == 0
     }
@@ -340,14 +354,14 @@ impl<T, G> Seat<T, G> {
         self.word.load(Relaxed) & IN_LINE != 0
     }
 
-    /// Returns whether this thread, in a callback or signal handler, has the permit or stepped aside.
+    /// Returns whether this thread has the permit or stepped aside: its callback or signal handler runs.
     pub fn is_acquired_here(&self) -> bool {
         let word = self.word.load(Relaxed);
         word & OWNER == this_thread()
             || word & IN_LINE != 0 && self.is_aside_here(&mut sync::lock(&self.gate))
     }
 
-    /// Returns [`Seat::is_acquired_here`], for the holder of the gate.
+    /// [`Seat::is_acquired_here`] for the holder of the gate.
     pub fn is_acquired_by_holder(&self, gate: &mut GateGuard<'_, G>) -> bool {
         self.word.load(Relaxed) & OWNER == this_thread() || self.is_aside_here(gate)
     }
@@ -358,7 +372,7 @@ impl<T, G> Seat<T, G> {
 
     /// Returns a descriptor that becomes readable when the current call with the permit ends.
     ///
-    /// It may have ended before, so the caller tests the permit again.
+    /// The call may have ended, so the caller tests the permit again.
     pub fn await_end(&self) -> Result<&EventFd> {
         let ended = match self.ended.get() {
             Some(ended) => ended,
@@ -374,20 +388,20 @@ impl<T, G> Seat<T, G> {
         Ok(ended)
     }
 
-    /// Returns the value of a seat that is not shared.
+    /// Returns an unshared seat's value.
     pub fn get_mut(&mut self) -> &mut T {
-        // SAFETY: the seat is borrowed exclusively, so no guard of it exists.
+        // SAFETY: the exclusive borrow shows that no guard exists.
         unsafe { &mut *place(&self.value) }
     }
 
     fn line<'a>(&'a self, _gate: &'a mut GateGuard<'_, G>) -> &'a mut Line {
-        // SAFETY: every use of the line passes here, and the guard shows that the caller holds this seat's gate. The
-        // guard is borrowed exclusively.
+        // SAFETY: the exclusively borrowed guard shows that the caller holds this seat's gate.
         unsafe { &mut *place(&self.line) }
     }
 
-    /// Gives back permit, value or both, by these bits. The caller has the gate, and passes the result to
-    /// [`Seat::wake`] after leaving it.
+    /// Gives back these bits.
+    ///
+    /// The caller has the gate, and passes the result to [`Seat::wake`] after leaving it.
     fn give_back(&self, gate: &G, what: u64) -> u64 {
         let word = self.word.load(Relaxed);
         let ends = if what & OWNER != 0 { what | SIGNAL_END } else { what };
@@ -398,8 +412,9 @@ impl<T, G> Seat<T, G> {
         word & waits | if is_left && !left_out(ProtocolStep::LookLeft) { LEFT } else { 0 }
     }
 
-    /// Gives back permit or value at the gate, and wakes the waiters except those of the bits `but`. In a forked child
-    /// it does nothing, because the parent's threads do not exist there.
+    /// Gives these bits back, and wakes the waiters except those of `but`.
+    ///
+    /// A forked child lacks the parent's threads.
     fn release(&self, what: u64, but: u64) {
         if fork::generation() != self.generation {
             return;

@@ -1,19 +1,20 @@
-//! Checks in debug builds that a call of the engine sleeps only in its driven waits, in one file.
+//! Checks in debug builds that a call of the engine sleeps only in its driven waits.
 //!
-//! [`Waiting`](crate::deadline::Waiting) marks a call. The functions of this crate that put a thread to sleep assert
-//! the rest. Looks that do not wait assert nothing, and neither do threads outside a call.
+//! [`Waiting`](crate::deadline::Waiting) marks a call. Functions of this crate that sleep assert the rest. Looks and
+//! threads outside a call assert nothing.
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
+    /// The calls that this thread is inside of, and their waits that it drives.
     static DEPTH: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((0, 0)) };
 }
 
 #[cfg(all(debug_assertions, not(loom)))]
 fn change(change: impl FnOnce((u32, u32)) -> (u32, u32)) {
-    // Without the thread's variables, the thread is ending.
+    // Otherwise the thread is ending.
     let _ = DEPTH.try_with(|depth| depth.set(change(depth.get())));
 }
 
@@ -56,6 +57,7 @@ scope!(
     |(calls, driven)| (calls, driven - 1)
 );
 
+/// Runs code of the program within a wait, outside the call.
 pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     #[cfg(all(debug_assertions, not(loom)))]
     {
@@ -74,13 +76,14 @@ pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Sleeps for this time, if no event could end the wait.
+/// Sleeps if no event could end the wait.
 #[track_caller]
 pub fn sleep(time: Duration) {
     assert_driven();
     std::thread::sleep(time);
 }
 
+/// Called before each sleep.
 #[track_caller]
 pub(crate) fn assert_driven() {
     #[cfg(all(debug_assertions, not(loom)))]
@@ -107,6 +110,7 @@ mod tests {
 
     const BRIEF: Duration = Duration::from_millis(1);
 
+    /// Each way to sleep panics inside a call that does not drive it.
     #[test]
     #[cfg_attr(not(debug_assertions), ignore = "a release build does not check")]
     fn sleep_inside_a_call_panics_unless_the_call_drives_it() {
@@ -132,6 +136,7 @@ mod tests {
             let driven = Driven::new();
             assert!(!panics(), "{what}: where the call drives it");
             drop(driven);
+            // A callback of the program may wait as it likes.
             let mut called = false;
             let mut tick = || {
                 called = !panics();
@@ -145,6 +150,7 @@ mod tests {
             drop(call);
             assert!(!panics(), "{what}: after the call");
         }
+        // A look does not sleep.
         let _call = InCall::new();
         set.sleep(Some(Duration::ZERO), &mut Vec::new()).unwrap();
     }

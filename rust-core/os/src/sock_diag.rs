@@ -1,9 +1,9 @@
 //! The user at one end of a TCP connection of this machine, from the kernel (`sock_diag(7)`).
 //!
-//! Reading `/proc/net/tcp` makes the kernel walk its whole table of connections, 20 ms on an idle machine.
+//! Each read of `/proc/net/tcp` walks the kernel's table of connections for at least 20 ms.
 //!
-//! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56, an answer the header and an
-//! `inet_diag_msg` of 72. Netlink uses the machine's byte order, but network order for addresses and ports.
+//! A request has a netlink header of 16 bytes and an `inet_diag_req_v2` of 56. An answer has the header and an
+//! `inet_diag_msg` of 72. Addresses and ports are in network order, all else in the machine's.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +16,7 @@ const NLM_F_REQUEST: u16 = 1;
 const IPPROTO_TCP: u8 = 6;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+/// Bytes of a netlink header, a request and an answer.
 const HEADER: usize = 16;
 const QUESTION: usize = 56;
 const ANSWER: usize = 72;
@@ -26,11 +27,10 @@ pub enum ConnectionOwner {
     User(u32),
     /// No such connection exists, or no process has it open.
     NoSocket,
-    /// The kernel does not answer: the module is missing, or a filter of system calls forbids the request.
+    /// The module is missing, or a filter of system calls forbids the request.
     Unsupported,
 }
 
-/// Returns the user whose process has the end at address `own` open.
 pub fn owner(own: SocketAddr, other: SocketAddr) -> ConnectionOwner {
     match query(own, other) {
         Ok(found) => found,
@@ -74,6 +74,7 @@ fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     bytes
 }
 
+/// Anything invalid is [`ConnectionOwner::Unsupported`].
 fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     let four = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     let kind = bytes.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
@@ -88,10 +89,10 @@ fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     if kind != Some(SOCK_DIAG_BY_FAMILY) || bytes.len() < HEADER + ANSWER {
         return ConnectionOwner::Unsupported;
     }
-    // If no connection matches, the kernel returns a listener at the address, without another end.
+    // Without a match, the kernel returns a listener, without another end.
     let port = bytes.get(HEADER + 6..HEADER + 8).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes);
     match (four(HEADER + 64), four(HEADER + 68)) {
-        // The kernel shows an end that no process has open as root's.
+        // Inode 0: no process has the end open.
         (Some(uid), Some(inode)) if inode != 0 && port == Some(other.port()) => ConnectionOwner::User(uid),
         _ => ConnectionOwner::NoSocket,
     }

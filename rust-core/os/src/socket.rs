@@ -1,7 +1,7 @@
 //! Unix sockets: names of any length, descriptors sent with bytes, reads of limited length.
 //!
-//! All sockets are non-blocking. A peer may send unwanted descriptors, whose close may block. The kernel refuses them
-//! from Linux 6.16 on; before that, another thread takes and closes them (`closing`).
+//! All are non-blocking. Closing a peer's unwanted descriptors may block. The kernel refuses them from Linux 6.16 on;
+//! before, another thread closes them (`closing`).
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -26,7 +26,7 @@ use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
-/// The most descriptors that one message carries: a publisher's ring and its slot files.
+/// The most descriptors of one message: a publisher's ring and its slot files.
 pub const MAX_DESCRIPTORS: usize = 17;
 
 fn stream() -> Result<OwnedFd> {
@@ -48,21 +48,19 @@ pub enum Carries {
 impl Carries {
     fn set_up(self, socket: &OwnedFd) -> Result<()> {
         if self == Carries::Bytes {
-            // An older kernel cannot refuse them; the reader then takes and closes them.
+            // An older kernel cannot: the reader then closes them.
             rights::refuse_descriptors(socket);
         }
         keep_in_line(socket)
     }
 }
 
-/// Keeps out-of-band bytes in the stream: otherwise a read would drop them and their descriptors.
+/// A read would drop out-of-band bytes and their descriptors.
 fn keep_in_line(socket: &OwnedFd) -> Result<()> {
     rustix::net::sockopt::set_socket_oobinline(socket, true).doing("setting up a socket")
 }
 
-/// Creates a listening socket in a private directory, with this mode and for this group.
-///
-/// `shown` is its later path, for texts.
+/// Creates a listening socket in a private directory. `shown` is its later path, for texts.
 ///
 /// # Errors
 /// `PermissionDenied` if this user is not in the group.
@@ -76,13 +74,13 @@ pub fn listen(
     shown: &Path,
 ) -> Result<Guarded> {
     let socket = stream()?;
-    // Connections inherit the options before they are accepted.
+    // Connections inherit the options.
     carries.set_up(&socket)?;
-    // Closing a shared socket must not shut it down, because other processes listen at it.
+    // Other processes listen at a shared socket: no shutdown.
     let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
-    // The directory is private, so its modes do not explain a refusal.
+    // The private directory's modes do not explain a refusal.
     rustix::net::bind(&socket, &address).doing_by_kernel_path(doing()).map_err(beneath::refused_call)?;
     staging.set_access(entry, mode, group, shown)?;
     rustix::net::listen(&socket, 128).doing(doing())?;
@@ -90,7 +88,7 @@ pub fn listen(
     Ok(socket)
 }
 
-/// Refuses another process's descriptor for anything but a listening Unix socket.
+/// Refuses anything but a listening Unix socket.
 ///
 /// # Errors
 /// `Malformed`.
@@ -107,7 +105,7 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
     ))
 }
 
-/// Accepts the next connection of a listening socket of any family; `None` if there is none.
+/// Accepts the next connection, if any.
 pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     kernel_entry::assert_allowed();
     match descriptor::accept(listener, SocketFlags::NONBLOCK) {
@@ -117,9 +115,7 @@ pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Returns whether an error of [`accept`] belongs to one dequeued connection.
-///
-/// TCP passes on network errors.
+/// Returns whether an error of [`accept`] belongs to one connection: TCP passes on network errors.
 pub fn is_of_one_connection(errno: i32) -> bool {
     matches!(
         errno,
@@ -134,15 +130,13 @@ pub fn is_of_one_connection(errno: i32) -> bool {
     )
 }
 
-/// Guards a connection that was accepted from a Unix socket.
+/// Guards a connection accepted from a Unix socket.
 pub fn of_caller(socket: OwnedFd) -> Result<Guarded> {
     keep_in_line(&socket)?;
     Ok(Guarded::closed_by(socket, close))
 }
 
-/// Connects to the socket of this name.
-///
-/// Blocks for at most `patience` while its queue is full, then returns `None`.
+/// Connects to this name's socket; `None` if its queue stays full for `patience`.
 ///
 /// # Errors
 /// `NotFound` if no process listens; `PermissionDenied` for a link; `Corrupt` for anything but a socket.
@@ -158,7 +152,7 @@ pub fn connect(
     let socket = Guarded::closed_by(socket, close);
     let non_blocking = || rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking");
     if patience.is_zero() {
-        // A time-out of zero would mean no limit to the kernel.
+        // To the kernel, zero means no limit.
         non_blocking()?;
     } else {
         rustix::net::sockopt::set_socket_timeout(
@@ -180,7 +174,7 @@ pub fn connect(
     Ok(Some(socket))
 }
 
-/// Writes as much as there is room for; descriptors go with the first byte. `None` without room.
+/// Writes as much as fits, descriptors with the first byte. `None` without room.
 ///
 /// # Errors
 /// `Disconnected` if the peer has closed.
@@ -203,7 +197,7 @@ pub fn send(
     }
 }
 
-/// [`send`] for one slice, which costs the kernel less than a list of one.
+/// [`send`] for one slice, which costs less.
 #[inline]
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
@@ -214,14 +208,12 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Sends a byte that wakes the peer, if there is room and the peer is there.
-///
-/// The caller may hold a gate.
+/// Sends a byte that wakes the peer, if possible. The caller may hold a gate.
 pub fn send_wake_up(socket: impl AsFd, byte: u8) {
     let _ = rustix::net::send(socket, &[byte], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }
 
-/// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
+/// Reads the available bytes: `Some(0)` is the end, `None` nothing yet.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
@@ -231,7 +223,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// [`receive`] that appends at most `most` bytes to a list with room for them.
+/// [`receive`] of at most `most` bytes into a list with room for them.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match append(into, most, |room| Ok(rustix::net::recv(socket, room, RecvFlags::DONTWAIT)?.0.0)) {
@@ -241,7 +233,7 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
     }
 }
 
-/// [`receive`] for a Unix socket whose peer may send descriptors, whose close may block.
+/// [`receive`] if the peer may send descriptors; another thread closes those that the kernel accepts.
 #[inline]
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
@@ -261,15 +253,18 @@ pub fn refuses_descriptors() -> bool {
 
 static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
 
+/// Closes on another thread if unread descriptors may close with the socket.
 fn close(socket: OwnedFd) {
+    // Nothing more arrives.
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
     if shut.is_ok() && may_hold_descriptors(&socket) {
         closing::close_aside([socket]);
     }
 }
 
-/// Whether unread descriptors may be in the socket. More than 64 unread bytes count as yes; fewer, such as wake-ups of
-/// a parked peer, are inspected, because a thread for each such socket would be too many.
+/// Whether unread descriptors may be in the socket; yes above 64 unread bytes.
+///
+/// Few bytes, such as wake-ups, are inspected, because so many threads would be too many.
 fn may_hold_descriptors(socket: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     match rustix::io::ioctl_fionread(&socket) {
@@ -281,8 +276,9 @@ fn may_hold_descriptors(socket: impl AsFd) -> bool {
     }
 }
 
+/// Closes a listening socket with its unaccepted connections.
 fn close_listening(socket: OwnedFd) {
-    // The kernel refuses new connections from now on. In a forked child the descriptor is `/dev/null`.
+    // The kernel now refuses connections. In a forked child the descriptor is `/dev/null`.
     if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
         while let Ok(waiting) = descriptor::accept(&socket, SocketFlags::empty()) {
             close(waiting);
@@ -306,15 +302,14 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
     Err(Error::new(ErrorKind::Malformed, text))
 }
 
-/// Ends a connection for both sides and other holders of the descriptor.
-///
-/// Sent bytes are still delivered.
+/// Ends a connection for both sides. Sent bytes are still delivered.
 pub fn disconnect(socket: impl AsFd) {
     kernel_entry::assert_allowed();
+    // Otherwise it has already ended.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
 }
 
-/// Ends writing to this connection; the other side sees that, and may continue to write.
+/// Ends writing; the other side sees that, and may continue to write.
 pub fn end_writing(socket: impl AsFd) {
     kernel_entry::assert_allowed();
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);

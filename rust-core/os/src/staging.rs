@@ -1,7 +1,7 @@
 //! A private directory: a socket or a pipe gets its mode and group there before it gets its name.
 //!
-//! Neither `bind` nor `mkfifo` returns a descriptor for setting a mode despite the umask, and before a `chmod` by name,
-//! a member of the directory's group could replace the file by a link. No other user can enter this directory (0700).
+//! `bind` and `mkfifo` return no descriptor for setting a mode despite the umask. Before a `chmod` by name, another
+//! user could replace the file by a link. No other user can enter this directory (0700).
 
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -17,19 +17,18 @@ use super::fork::{self, Descriptor};
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// A private directory. Dropping it removes the directory, and the files in it that got no name.
+/// A private directory. Its drop removes it with its unnamed files.
 #[derive(Debug)]
 pub struct Staging {
     parent: Descriptor,
     inside: Directory,
+    /// A [`staged`](beneath::staged) name.
     name: String,
     born: u64,
 }
 
 impl Staging {
-    /// Creates a directory for files that will have the name `file`.
-    ///
-    /// The caller holds the lock of the name: see [`sweep`].
+    /// Creates a directory for files named `file`, whose lock the caller holds.
     ///
     /// # Errors
     /// `PermissionDenied` if another process replaced it at once.
@@ -39,7 +38,7 @@ impl Staging {
         let doing = || format!("making {}", path.display());
         rustix::fs::mkdirat(parent, &name, Mode::RWXU).doing(doing())?;
         let opened = parent.beneath().directory(&name, RequiredOwner::Ours).and_then(|opened| match opened {
-            // Another directory of this user may have been moved to its place: only this user may be able to enter it.
+            // Another directory of this user may be in its place.
             Some(opened) if opened.facts.st_mode & 0o077 == 0 => Ok(opened),
             _ => {
                 let text = format!("{} was taken away as soon as it was made; try again", path.display());
@@ -47,6 +46,7 @@ impl Staging {
             }
         });
         let opened = opened.inspect_err(|_| {
+            // The first error is returned.
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
         let inside = Directory::opened(path, opened.fd, &opened.facts);
@@ -60,15 +60,13 @@ impl Staging {
         &self.inside
     }
 
-    /// Returns the name of a file to create in it, unique by the digits of the directory.
+    /// Returns the name of a file to create in it, which no other process's file has.
     pub fn entry(&self, which: &str) -> String {
         let (_, digits) = beneath::of_staged(&self.name).unwrap_or_default();
         format!("{digits}.{which}")
     }
 
-    /// Gives a file in it to a group and sets its mode despite the umask.
-    ///
-    /// `shown` is its later path, for texts.
+    /// Gives a file in it to a group and sets its mode despite the umask. `shown` is for texts.
     ///
     /// # Errors
     /// `PermissionDenied` if this user is not in the group.
@@ -84,7 +82,7 @@ impl Staging {
             .doing_by_kernel_path(format_args!("setting the mode of {}", shown.display()))
     }
 
-    /// Gives a file in it its name in the parent directory. See [`Beneath::rename`].
+    /// Moves a file to its name in the parent directory. See [`Beneath::rename`].
     pub fn publish(&self, parent: &Directory, entry: &str, name: &str) -> Result<()> {
         parent.beneath().rename(self.inside.beneath(), entry, name)
     }
@@ -97,13 +95,16 @@ fn removed(shown: &Path) -> Error {
 
 impl Drop for Staging {
     fn drop(&mut self) {
+        // In a forked child it is the parent's.
         if self.born == fork::generation() {
+            // The name's next owner sweeps the rest.
             let _ = clear(self.inside.beneath(), &self.name);
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
     }
 }
 
+/// Removes files that this program created; anything else stays.
 fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
     let Some((_, digits)) = beneath::of_staged(name).filter(|(_, digits)| !digits.is_empty()) else {
         return Ok(());
@@ -121,12 +122,12 @@ fn clear(inside: Beneath<'_>, name: &str) -> Result<()> {
 pub struct Swept {
     /// Whether something was removed.
     pub any: bool,
-    /// The remaining files, with the reasons: other users' files, and types that Linkspan does not create.
+    /// The remaining files, with reasons: other users' files, and foreign types.
     pub remaining: Vec<Error>,
 }
 
 impl Swept {
-    /// Adds the outcome of one removal: records a refusal, and fails for any other error.
+    /// Records one removal or its refusal; fails for any other error.
     pub fn note(&mut self, removed: Result<bool>) -> Result<()> {
         match removed {
             Ok(any) => self.any |= any,
@@ -143,7 +144,7 @@ impl Swept {
         Ok(())
     }
 
-    /// Adds the outcome of another sweep.
+    /// Adds another sweep's outcome.
     pub fn and(&mut self, other: Swept) {
         self.any |= other.any;
         self.remaining.extend(other.remaining);
@@ -152,8 +153,7 @@ impl Swept {
 
 /// Removes a dead process's unfinished files of this user for these names.
 ///
-/// They are files and private directories under [`staged`](beneath::staged) names, and the temporary name without
-/// digits. The caller holds the locks of the names.
+/// They have [`staged`](beneath::staged) or temporary names. The caller holds the locks of the names.
 pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     let beneath = directory.beneath();
     let mut swept = Swept::default();
@@ -176,6 +176,7 @@ pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
     Ok(swept)
 }
 
+/// Removes a private directory of this user, if it is otherwise empty.
 fn remove_directory(beneath: Beneath<'_>, name: &str) -> Result<bool> {
     let Some(opened) = beneath.directory(name, RequiredOwner::Ours)? else { return Ok(false) };
     let path = beneath.shown(name);

@@ -1,12 +1,11 @@
 //! Signals that ask a program to stop: SIGINT and SIGTERM, if the program does not handle them.
 //!
 //! They count from the oldest [`Watch`] on: the first one is passed to the program, and the second ends it. A service
-//! (`watch_patiently`) gets two: the first is its SHUTDOWN command, the second cancels the current task, and the third
-//! ends the program.
+//! (`watch_patiently`) gets two: SHUTDOWN, and cancelling its task; the third ends it.
 //!
-//! The handler uses only atomics and async-signal-safe functions. It counts, and wakes an eventfd that is never closed.
-//! At the last signal for the program it restores the default action, so the next one ends even a stuck program.
-//! Handlers never replace one of the program.
+//! The handler is async-signal-safe. It counts, and wakes an eventfd that is never closed. At the last signal for the
+//! program it restores the default action, so the next one ends even a stuck program. Handlers never replace the
+//! program's.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -16,17 +15,19 @@ use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::fork::{self, Guarded, Own};
 
-/// The signals of this process. In a forked child, an inherited handler takes the default action.
+/// A forked child begins without its parent's signals; an inherited handler takes the default action.
 static SIGNALLED: Own<Signalled> = Own::new();
 
 struct Signalled {
-    /// The process: a child of `vfork` shares the memory but not the signals.
+    /// A child of `vfork` shares the memory but not the signals.
     process: libc::pid_t,
     count: AtomicU32,
     last: AtomicI32,
+    /// The count at which the handler restores the default actions.
     last_passed: AtomicU32,
-    /// The eventfd that the handler signals; -1 before its creation.
+    /// -1 before its creation.
     waker: AtomicI32,
+    /// They need the handlers.
     watches: Mutex<Vec<Watched>>,
 }
 
@@ -45,30 +46,33 @@ impl Default for Signalled {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Watched {
+    /// The count at its beginning.
     began: u32,
+    /// How many signals it passes to the program.
     patience: u32,
 }
 
-/// Keeps the handlers installed. The drop of the last watch restores the default actions.
+/// Keeps the handlers installed; the last watch's drop restores the default actions.
 #[derive(Debug)]
 pub struct Watch {
     born: u64,
     watched: Watched,
+    /// Signals before it, or that ended a loop of this watch.
     before: u32,
 }
 
 impl Watch {
-    /// Returns the number of signals before this watch began; all further ones are its own.
+    /// Returns the number of signals before this watch; further ones are its own.
     pub fn before(&self) -> u32 {
         self.before
     }
 
-    /// Returns whether a signal has asked the loop of this watch to stop.
+    /// Returns whether a signal asks this watch's loop to stop.
     pub fn is_requested(&self) -> bool {
         count() > self.before
     }
 
-    /// [`Watch::is_requested`], once: the loop ends, and a later loop waits again.
+    /// [`Watch::is_requested`], once: a later loop waits again.
     pub fn take_request(&mut self) -> bool {
         let count = count();
         std::mem::replace(&mut self.before, count) < count
@@ -86,15 +90,15 @@ impl Drop for Watch {
             watches.swap_remove(position);
         }
         if !watches.is_empty() {
-            // The remaining watches may have begun after the last signal. Installing a handler again cannot fail: the
-            // system refuses only unknown signals.
+            // The remaining watches may have begun after the last signal. Installing an installed handler again cannot
+            // fail.
             let _ = signalled.pass(&watches);
             return;
         }
         let seen = count();
         signalled.last_passed.store(seen.saturating_add(1), Ordering::SeqCst);
         SIGNALS.into_iter().for_each(restore);
-        // A signal during the restoring has met a handler, and no one looks at the count any more.
+        // A signal during the restoring has met a handler.
         if count() > seen {
             raise(signalled.last.load(Ordering::Acquire));
         }
@@ -105,14 +109,13 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
 /// Installs the handlers, from an object's first iteration until it is closed or dropped.
 ///
-/// The first SIGINT or SIGTERM ends the loop over requests or messages. Without a service (`watch_patiently`), the
-/// second ends the program. After the object's end, the next signal is the first for another object that waits. Signals
-/// that the program handles or ignores are left alone.
+/// The first SIGINT or SIGTERM ends its loop, so the program can end in order. After the object's end, the next signal
+/// is the first for another waiting object. Signals that the program handles or ignores are left alone.
 pub fn watch() -> Result<Watch> {
     install(1)
 }
 
-/// [`watch`] with two signals for the program; the third ends it.
+/// [`watch`] with two signals for the program.
 pub fn watch_patiently() -> Result<Watch> {
     install(2)
 }
@@ -122,8 +125,7 @@ impl Signalled {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets which signals are for the program, and installs the handlers if the next one is: an earlier signal may have
-    /// restored the default action.
+    /// Sets which signals are for the program. An earlier signal may have restored the default action.
     fn pass(&self, watches: &[Watched]) -> Result<()> {
         let oldest = watches.iter().map(|watched| watched.began).min().unwrap_or_default();
         let patience = watches.iter().map(|watched| watched.patience).max().unwrap_or_default();
@@ -137,11 +139,11 @@ impl Signalled {
         Ok(())
     }
 
-    /// Creates the eventfd, once per process. A forked child does not keep it open, because its signal would wake the
-    /// parent's threads.
+    /// Creates the eventfd, once per process: a forked child's signals would wake the parent's threads.
     fn make_waker(&self, _guard: &MutexGuard<'_, Vec<Watched>>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
             let waker = descriptor::event().doing("making an eventfd (eventfd2)")?;
+            // Never closed.
             let waker = std::mem::ManuallyDrop::new(Guarded::new(waker));
             self.waker.store(waker.as_raw_fd(), Ordering::Release);
         }
@@ -153,9 +155,9 @@ impl Signalled {
         let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let last_passed = self.last_passed.load(Ordering::SeqCst);
         if count >= last_passed {
-            // Restored here, not by the program, which may be stuck.
+            // The program may be stuck.
             SIGNALS.into_iter().for_each(restore);
-            // A caller that concurrently lets more signals pass found the handlers still installed.
+            // A concurrent caller that passes more signals found the handlers installed.
             if count < self.last_passed.load(Ordering::SeqCst) {
                 SIGNALS
                     .into_iter()
@@ -164,11 +166,11 @@ impl Signalled {
             }
         }
         if count > last_passed {
-            // Another thread concurrently handled the last one, so this signal is not for the program.
+            // Another thread handled the last one: not for the program.
             raise(signal);
         }
         let one = 1u64.to_le_bytes();
-        // SAFETY: write is async-signal-safe; the buffer holds eight bytes; the descriptor is never closed.
+        // SAFETY: write is async-signal-safe; eight bytes; the descriptor is never closed.
         unsafe { libc::write(self.waker.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
     }
 }
@@ -188,8 +190,7 @@ fn install(patience: u32) -> Result<Watch> {
 }
 
 fn handle(signal: libc::c_int) -> Result<()> {
-    // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls async-signal-safe
-    // functions.
+    // SAFETY: the handler only touches atomics and calls async-signal-safe functions.
     let done = unsafe {
         let mut new: libc::sigaction = std::mem::zeroed();
         new.sa_sigaction = handler();
@@ -202,21 +203,22 @@ fn handle(signal: libc::c_int) -> Result<()> {
     Err(Error::os(format_args!("watching for signal {signal}"), errno))
 }
 
+/// Restores the default action if the handler is ours. Async-signal-safe.
 fn restore(signal: libc::c_int) {
     if disposition(signal) == Some(handler()) {
-        // SAFETY: signal is async-signal-safe, and removes a handler of this file, which replaced no other handler.
+        // SAFETY: async-signal-safe; removes this file's handler, which replaced none.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
-/// Sends this thread a signal with its default action, which takes effect after the signal's handler.
+/// Raises a signal on this thread. Async-signal-safe; in its handler it takes effect at the return.
 fn raise(signal: libc::c_int) {
     // SAFETY: raise is async-signal-safe.
     unsafe { libc::raise(signal) };
 }
 
 fn this_process() -> libc::pid_t {
-    // SAFETY: getpid has no preconditions, and is async-signal-safe.
+    // SAFETY: no preconditions; async-signal-safe.
     unsafe { libc::getpid() }
 }
 
@@ -228,21 +230,23 @@ fn is_default(signal: libc::c_int) -> bool {
     disposition(signal) == Some(libc::SIG_DFL)
 }
 
+/// `None` if the kernel does not report it.
 fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
-    // SAFETY: `old` is a sigaction that lives through the call, and nothing is changed.
+    // SAFETY: `old` lives through the call; nothing is changed.
     unsafe {
         let mut old: libc::sigaction = std::mem::zeroed();
         (libc::sigaction(signal, std::ptr::null(), &mut old) == 0).then_some(old.sa_sigaction)
     }
 }
 
-/// Restores the interrupted call's `errno`.
+/// Keeps the interrupted call's `errno`.
 extern "C" fn on_signal(signal: libc::c_int) {
-    // SAFETY: the address of this thread's errno, valid while the thread runs.
+    // SAFETY: this thread's errno, valid while the thread runs.
     let errno = unsafe { &mut *libc::__errno_location() };
     let before = *errno;
     match SIGNALLED.existing().filter(|signalled| signalled.process == this_process()) {
         Some(signalled) => signalled.received(signal),
+        // A child that has inherited the handler.
         None => {
             restore(signal);
             raise(signal);
@@ -258,8 +262,8 @@ pub fn count() -> u32 {
 
 /// Returns a descriptor that is readable after a signal; valid after [`watch`] or `watch_patiently`.
 ///
-/// It is never drained, because several threads may wait for it. A thread that wants each signal waits with
-/// [`Interest::ET`](crate::poll::Interest::ET). It is a hint: the count decides.
+/// It is never drained. Threads that want each signal wait with [`Interest::ET`](crate::poll::Interest::ET). The count
+/// decides.
 pub fn waker() -> BorrowedFd<'static> {
     let fd = SIGNALLED.get().waker.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.
@@ -276,13 +280,14 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::poll::{Epoll, Interest};
 
+    /// A separate program that prints the count at each wake-up.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
     fn program() {
         let parts = std::env::var("LINKSPAN_TEST_STOP").unwrap_or_default();
         // A shell without job control starts background programs with SIGINT ignored.
         for signal in SIGNALS {
-            // SAFETY: no handler of this file is installed yet.
+            // SAFETY: no handler of this file is installed.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         for part in parts.split(' ') {
@@ -291,6 +296,7 @@ mod tests {
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
                 "ended" => watch_until_a_signal(),
+                // The second watch begins after the signal.
                 "passed" => {
                     let mut watch = watch().unwrap();
                     raise(libc::SIGTERM);
@@ -301,12 +307,12 @@ mod tests {
                     std::mem::forget(after);
                 }
                 "alone" => SIGNALLED.get().make_waker(&SIGNALLED.get().lock()).unwrap(),
-                // SAFETY: no handler of this file is installed yet.
+                // SAFETY: no handler of this file is installed.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
                 "counts" => wait_for_signals(1),
                 // SAFETY: the child raises a signal and ends.
                 "forks" => child_ends_by_its_signal(|| unsafe { libc::fork() }),
-                // SAFETY: as above. The child of a raw call runs no handlers of `pthread_atfork`.
+                // SAFETY: as above. A raw call runs no handlers of `pthread_atfork`.
                 "clones" => child_ends_by_its_signal(|| unsafe {
                     libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
                 }),
@@ -331,10 +337,11 @@ mod tests {
         }
     }
 
+    /// SIGTERM ends a child and is not counted here.
     fn child_ends_by_its_signal(fork: impl FnOnce() -> libc::pid_t) {
         let child = fork();
         if child == 0 {
-            // SAFETY: async-signal-safe functions in the child of a program with one thread.
+            // SAFETY: async-signal-safe functions in a child of a single thread.
             unsafe {
                 libc::raise(libc::SIGTERM);
                 libc::_exit(7);
@@ -342,16 +349,17 @@ mod tests {
         }
         assert!(child > 0);
         let mut status = 0;
-        // SAFETY: the child of this process; `status` is a local integer.
+        // SAFETY: a child of this process; `status` is local.
         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
         assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status:#x}");
         assert!(!crate::poll::is_readable(waker()), "the child woke its parent");
         assert_eq!(count(), 0);
     }
 
+    /// The handler's write fails: the waker is full.
     fn handler_keeps_errno() {
         rustix::io::write(waker(), &(u64::MAX - 1).to_le_bytes()).unwrap();
-        // SAFETY: the address of this thread's errno; the signal has a handler, which returns.
+        // SAFETY: this thread's errno; the handler returns.
         let errno = unsafe {
             *libc::__errno_location() = libc::EDOM;
             libc::raise(libc::SIGTERM);
@@ -360,9 +368,10 @@ mod tests {
         assert_eq!((errno, count()), (libc::EDOM, 1));
     }
 
+    /// A signal before the first look at the count.
     fn late_signal_is_counted() {
         let watch = watch_patiently().unwrap();
-        // SAFETY: the signal has a handler, which returns.
+        // SAFETY: the handler returns.
         unsafe { libc::raise(libc::SIGTERM) };
         assert_eq!((watch.before(), count()), (0, 1));
         std::mem::forget(watch);
@@ -386,6 +395,7 @@ mod tests {
     }
 
     fn print(word: &str) {
+        // The harness may not have ended its line.
         let mut out = std::io::stdout().lock();
         writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
     }
@@ -420,7 +430,7 @@ mod tests {
         }
 
         fn signal(&self, signal: libc::c_int) {
-            // SAFETY: the child has not been waited for, so its number is not reused.
+            // SAFETY: not waited for, so the number is not reused.
             assert_eq!(unsafe { libc::kill(self.child.id().cast_signed(), signal) }, 0);
         }
 
@@ -432,11 +442,13 @@ mod tests {
 
     impl Drop for Program {
         fn drop(&mut self) {
+            // It may have ended.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
 
+    /// Waits for the printed count after each signal.
     fn signalled(parts: &str, signals: &[libc::c_int]) -> Program {
         let mut program = Program::start(parts);
         program.expect("ready");
@@ -500,6 +512,7 @@ mod tests {
 
     #[test]
     fn watch_that_ends_takes_its_signals_with_it() {
+        // Two were passed to loops that have ended.
         let mut program = Program::start("ended ended watch");
         program.expect("ready");
         program.expect("counts");

@@ -1,6 +1,6 @@
 //! Threads of the library and its programs, and how its programs start others.
 //!
-//! The threads have every signal blocked; signals then reach the program's threads.
+//! The threads block every signal; signals then reach the program's threads.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -18,9 +18,9 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHan
     thread.map_err(|error| not_started(name, &error))
 }
 
-/// Checks that `count` threads can be started, by starting them and two more.
+/// Checks that `count` threads can be started, because Tokio panics without its first threads.
 ///
-/// Tokio panics if it cannot start its first threads. The kernel may still count two ended threads.
+/// It starts two more: the kernel may count an ended thread for a moment.
 ///
 /// # Errors
 /// The kernel's, with the name.
@@ -62,6 +62,7 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.map_err(|error| not_started(name, &error))
 }
 
+/// Blocks every signal, because a thread inherits its starter's mask.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     with_mask(libc::sigfillset, start)
 }
@@ -70,7 +71,7 @@ fn with_mask<T>(
     fill: unsafe extern "C" fn(*mut libc::sigset_t) -> libc::c_int,
     start: impl FnOnce() -> T,
 ) -> T {
-    // SAFETY: both sets live through the calls, and the mask of this thread is restored before anything else runs.
+    // SAFETY: both sets live through the calls; the mask is restored before anything else runs.
     unsafe {
         let mut blocked: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
@@ -82,22 +83,22 @@ fn with_mask<T>(
     }
 }
 
-/// Starts a program with no signal blocked, so SIGTERM can end it, and lets this process wait for it.
+/// Starts a program with no signal blocked, so SIGTERM can end it.
 ///
-/// With SIGCHLD ignored by a parent, the kernel would not keep a child's end.
+/// Also unignores SIGCHLD, without which the kernel would not keep a child's end.
 ///
 /// # Errors
 /// If the program cannot be started.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
-    // A closure between fork and exec would make the standard library use `execvp`, which gives a refused file to the
-    // shell. So the program inherits the mask of this thread.
+    // A closure between fork and exec makes the standard library use `execvp`, which gives refused files to the shell.
+    // So the program inherits this thread's mask.
     with_mask(libc::sigemptyset, || command.spawn())
 }
 
-/// Resets an ignored SIGCHLD to its default action, and unblocks it; an installed handler stays.
+/// Resets an ignored SIGCHLD to its default action, and unblocks it; a handler stays.
 pub fn keep_ends_of_children() {
-    // SAFETY: the structures live through the calls; an ignored action has no handler that could be lost.
+    // SAFETY: the structures live through the calls; an ignored action has no handler to lose.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
         let is_known = libc::sigaction(libc::SIGCHLD, std::ptr::null(), &mut now) == 0;
@@ -116,18 +117,18 @@ pub fn keep_ends_of_children() {
     }
 }
 
-/// Makes the kernel kill the program of this command when the thread that starts it ends.
+/// Makes the kernel kill this program when the thread that starts it ends.
 ///
-/// The kernel drops this if the program changes its user or gains rights. The program's own children are not covered.
+/// The kernel drops this when the program changes its user or gains rights; its children are not covered.
 pub fn end_with_us(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     let tie = move || {
-        // SAFETY: prctl and getppid are async-signal-safe, and accept numbers.
+        // SAFETY: prctl and getppid are async-signal-safe, with numbers.
         unsafe {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
                 return Err(std::io::Error::last_os_error());
             }
-            // If the parent ended before the call above, no signal arrives.
+            // The parent ended before the call above.
             if libc::getppid() != parent {
                 libc::_exit(1);
             }
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     #[ignore = "a process of its own, started by the test below"]
     fn program_with_ignored_and_blocked_signals() {
-        // SAFETY: this process has one thread that uses signals.
+        // SAFETY: one thread of this process uses signals.
         unsafe {
             libc::signal(libc::SIGCHLD, libc::SIG_IGN);
             let mut all: libc::sigset_t = std::mem::zeroed();
@@ -164,12 +165,12 @@ mod tests {
         );
     }
 
-    /// ThreadSanitizer must report this race: otherwise its silence about other tests means nothing.
+    /// ThreadSanitizer must report this race; otherwise its silence means nothing.
     #[test]
     #[ignore = "a process of its own, started by tests/sanitizers/run"]
     fn planted_race() {
         struct Shared(std::cell::UnsafeCell<u32>);
-        // SAFETY: nothing protects the number. That is the purpose, and the ordinary tests ignore this one.
+        // SAFETY: unprotected on purpose; the ordinary tests ignore this one.
         unsafe impl Sync for Shared {}
         let shared = Shared(std::cell::UnsafeCell::new(0));
         let both = std::sync::Barrier::new(2);
@@ -178,7 +179,7 @@ mod tests {
                 scope.spawn(|| {
                     both.wait();
                     let shared = &shared;
-                    // SAFETY: the number lives until both threads have ended.
+                    // SAFETY: alive until both threads have ended.
                     unsafe { *shared.0.get() += 1 };
                 });
             }
@@ -199,12 +200,14 @@ mod tests {
     fn child_ends_with_the_thread_that_started_it() {
         let start = || {
             let mut command = Command::new("sh");
+            // The shell executes it in its own process.
             command.args(["-c", "exec sleep 1000"]).stdout(Stdio::piped());
             end_with_us(&mut command);
             command.spawn().unwrap()
         };
         let mut child = std::thread::spawn(start).join().unwrap();
         let mut nothing = Vec::new();
+        // Ends when the program does.
         child.stdout.take().unwrap().read_to_end(&mut nothing).unwrap();
         use std::os::unix::process::ExitStatusExt;
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));

@@ -23,6 +23,7 @@ impl Timer {
     /// Makes the timer readable after this time, and replaces an earlier time.
     pub fn arm(&self, after: Duration) -> Result<()> {
         kernel_entry::assert_allowed();
+        // Zero would disarm it.
         let after = after.max(Duration::from_nanos(1));
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
         let value = Timespec { tv_sec: seconds, tv_nsec: after.subsec_nanos().into() };

@@ -1,7 +1,6 @@
 //! Users and groups: their names, a file for a group, and access for one more user.
 //!
-//! Names and home directories come directly from `/etc/passwd` and `/etc/group`: the C library's functions may query a
-//! name service over the network, which would block.
+//! Names and home directories come directly from `/etc/passwd` and `/etc/group`, because a name service may block.
 
 use std::fmt::Display;
 use std::os::fd::AsFd;
@@ -11,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Returns the name of a user from /etc/passwd.
+/// Returns a user's name from /etc/passwd.
 pub fn name_of_user(uid: u32) -> Option<String> {
     find("/etc/passwd", |fields| {
         fields.get(2)?.parse().ok().filter(|n: &u32| *n == uid).map(|_| fields[0].into())
@@ -25,12 +24,12 @@ pub(crate) fn home_of_user(uid: u32) -> Option<std::path::PathBuf> {
     })
 }
 
-/// Returns the number of a group from /etc/group.
+/// Returns a group's number from /etc/group.
 pub fn group_of_name(name: &str) -> Option<u32> {
     find("/etc/group", |fields| if fields[0] == name { fields.get(2)?.parse().ok() } else { None })
 }
 
-/// Returns the name of a group from /etc/group.
+/// Returns a group's name from /etc/group.
 pub fn name_of_group(gid: u32) -> Option<String> {
     find("/etc/group", |fields| {
         fields.get(2)?.parse().ok().filter(|n: &u32| *n == gid).map(|_| fields[0].into())
@@ -42,10 +41,10 @@ fn find<T>(file: &str, wanted: impl Fn(&[&str]) -> Option<T>) -> Option<T> {
     text.lines().find_map(|line| wanted(&line.split(':').collect::<Vec<_>>()))
 }
 
-/// Gives an open file or directory to a group, if one is given. `shown` is its path, for texts.
+/// Gives an open file or directory to a group, if any. `shown` is its path, for texts.
 ///
 /// # Errors
-/// `PermissionDenied` if this user is not in the group, with the remedy.
+/// `PermissionDenied` if this user is not in the group.
 pub fn give_to_group(file: impl AsFd, shown: impl Display, group: Option<u32>) -> Result<()> {
     let Some(gid) = group else { return Ok(()) };
     let given = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
@@ -64,18 +63,20 @@ pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Resul
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
-/// Lets the owner read and write an open file, and this user read it, but no other user except root.
+/// Lets the owner read and write an open file, this user read it, and no other except root.
 ///
-/// A mode cannot express that. Returns false if the file system has no access lists. The list is the value of
-/// `system.posix_acl_access` (acl(5)): a version, then entries of tag, permissions and number, all little-endian.
+/// Returns false if the file system has no access lists. The list is the value of `system.posix_acl_access` (acl(5)): a
+/// version, then entries of tag, permissions and number, little-endian.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     const NAME: &str = "system.posix_acl_access";
     const VERSION: u32 = 2;
+    // Tags of entries.
     const OWNER: u16 = 1;
     const USER: u16 = 2;
     const GROUP: u16 = 4;
     const MASK: u16 = 16;
     const OTHERS: u16 = 32;
+    // For tags that determine the user or group.
     const NO_ID: u32 = u32::MAX;
     const READ: u16 = 4;
     const WRITE: u16 = 2;
@@ -129,6 +130,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
         file.set_permissions(PermissionsExt::from_mode(0o666)).unwrap();
+        // The group bits show the list's mask.
         let expected = if admit(&file, 12_345).unwrap() { 0o640 } else { 0o666 };
         assert_eq!(mode(), expected);
     }

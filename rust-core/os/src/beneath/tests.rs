@@ -70,8 +70,7 @@ fn file_under_a_write_lease_is_stalled_and_not_waited_for() {
     let leased = std::fs::File::create(folder.path().join("leased")).unwrap();
     // SAFETY: the descriptor is open, and the command takes a number.
     assert_eq!(unsafe { libc::fcntl(leased.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) }, 0);
-    // The kernel signals the holder of the lease with SIGIO when the file is opened, which would end this program.
-    // SAFETY: ignoring a signal touches no memory.
+    // SIGIO at the opening would end this program. SAFETY: ignoring a signal touches no memory.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
     let error = directory.beneath().read("leased", LIMIT, RequiredOwner::Ours).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");

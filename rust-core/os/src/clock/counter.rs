@@ -1,11 +1,11 @@
 //! The wall clock between two readings, by the processor's cycle counter.
 //!
-//! Reading only the counter takes less than half of the time, because the clock makes the processor wait for all
-//! earlier instructions. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags
-//! by some tens of nanoseconds and never leads. A step of the clock is noticed within a millisecond.
+//! Reading the clock makes the processor wait for all earlier instructions; the counter needs less than half of the
+//! time. So a busy sender reads the clock once a millisecond and adds the cycles since. The result lags and never
+//! leads.
 //!
-//! The counter is used if the kernel itself measures time by it, and after two measurements of its rate agree. Such a
-//! counter runs at one rate on all processors. The measurements begin anew after a suspension.
+//! The counter is used if the kernel measures time by it, and after two measurements of its rate agree. The
+//! measurements begin anew after a suspension.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 pub(super) struct Clocks {
     /// The wall clock, in nanoseconds since 1970.
     pub wall: fn() -> i64,
-    /// A clock in nanoseconds that is never set, for the rate.
+    /// Nanoseconds of a clock that is never set.
     pub steady: fn() -> i64,
     pub cycles: fn() -> u64,
 }
@@ -23,11 +23,13 @@ thread_local! {
     static READING: Cell<Reading> = const { Cell::new(Reading::NONE) };
 }
 
-/// Returns the time by the counter if this thread has a valid reading, otherwise by [`renew`]. A closure for [`renew`]
-/// keeps the clocks out of memory.
+/// Returns the time by the counter if this thread has a valid reading, otherwise by `renew`.
+///
+/// The caller passes [`renew`] with its clocks, which keeps them out of memory.
 #[inline]
 pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> i64 {
     let reading = READING.get();
+    // A thread without a reading does not read the counter in vain.
     if reading.valid != 0
         && let Some(now) = reading.at(cycles())
     {
@@ -47,8 +49,7 @@ pub(super) fn renew(clocks: Clocks) -> i64 {
     now
 }
 
-/// Whether the kernel measures time by the counter. It stops soon after the machine's start if two processors' counters
-/// differ or a rate changes.
+/// Whether the kernel measures time by the counter; it stops if processors differ or the rate changes.
 fn is_reliable() -> bool {
     static RELIABLE: OnceLock<bool> = OnceLock::new();
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -59,25 +60,25 @@ fn is_reliable() -> bool {
 struct Reading {
     /// The counter right after the clock was read.
     cycles: u64,
-    /// The clock, in nanoseconds since 1970.
+    /// Nanoseconds since 1970.
     wall: i64,
     /// How many cycles the reading is valid; 0 for none.
     valid: u64,
-    /// Nanoseconds of a cycle, with 32 binary places; 0 while no two measurements agree.
+    /// Nanoseconds of a cycle, with 32 binary places; 0 until two measurements agree.
     rate: u64,
     /// The rate by the last measurement; 0 if that was impossible.
     measured: u64,
-    /// The counter and the steady clock at the beginning of the measurement.
+    /// Counter and steady clock at the beginning of the measurement.
     from: (u64, i64),
 }
 
 impl Reading {
     const NONE: Reading = Reading { cycles: 0, wall: 0, valid: 0, rate: 0, measured: 0, from: (0, 0) };
-    /// How many nanoseconds a reading is valid.
+    /// Nanoseconds of validity.
     const VALID: u64 = 1_000_000;
-    /// Cycles of the shortest measurement, 10 to 50 ms: an error of a tenth of a microsecond is harmless.
+    /// Cycles of the shortest measurement, 10 to 50 ms.
     const MEASURED: u64 = 50_000_000;
-    /// If reading the clocks took more cycles, another program ran in between.
+    /// More cycles for reading the clocks: another program ran in between.
     const INTERRUPTED: u64 = 5_000;
 
     fn at(&self, cycles: u64) -> Option<i64> {
@@ -108,6 +109,7 @@ impl Reading {
             (self.rate, self.measured) = (if agrees { rate } else { 0 }, rate);
             self.from = (cycles, steady);
         }
+        // None without a rate.
         if let Some(valid) = (Reading::VALID << 32).checked_div(self.rate) {
             (self.cycles, self.wall, self.valid) = (after, wall, valid);
         }

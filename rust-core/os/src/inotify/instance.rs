@@ -22,23 +22,27 @@ use crate::{descriptor, poll, sleeping, thread};
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) fd: Descriptor,
+    /// A forked child creates its own.
     pub(super) born: u64,
     pub(super) table: Mutex<Table>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// By the kernel's number: the wanted events of each watch.
+    /// By the kernel's number: each watch's events.
     pub(super) watches: HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>,
+    /// How many watches sleep on the instance, and how many the thread wakes.
     direct: usize,
     indirect: usize,
+    /// Ends the thread, while it runs.
     reader: Option<Arc<EventFd>>,
 }
 
 static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
 
-/// Watches whose owners sleep on the instance, within the kernel's limit at any depth of nested sets.
+/// Watches that sleep on the instance, within the kernel's limit at any depth of nested sets.
 pub(super) const DIRECT: usize = 8;
+/// How long the thread waits if the kernel lacks memory.
 const SHORTAGE: Duration = Duration::from_millis(10);
 
 impl Instance {
@@ -51,7 +55,7 @@ impl Instance {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a new watch; returns whether it sleeps on the instance. Starts the thread if too many sleep.
+    /// Counts a new watch; returns whether it sleeps on the instance.
     pub(super) fn enter(shared: &Arc<Instance>) -> bool {
         let mut table = shared.table();
         // If no thread can be started, only the kernel's own limits apply.
@@ -60,6 +64,7 @@ impl Instance {
         is_direct
     }
 
+    /// The thread for the watches that do not sleep on the instance.
     fn read(&self, end: &EventFd) {
         loop {
             match poll::sleep_on_two(self.fd.as_fd(), end.as_fd()) {
@@ -70,13 +75,13 @@ impl Instance {
         }
     }
 
+    /// Reads once and distributes the events, except to `reader`. False without events.
     pub(super) fn distribute(&self, reader: Option<&Arc<WatchState>>) -> bool {
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut events = inotify::Reader::new(&self.fd, &mut space);
-        // The names must be in the order of the events, so one thread at a time reads and distributes.
+        // Names stay in the order of events, so one thread at a time reads.
         let Table { watches, .. } = &mut *self.table();
-        // With the lock, no one else wakes this watch, so flag and eventfd agree. Before the read, because later events
-        // wake it again.
+        // With the lock, flag and eventfd agree. Before the read: later events wake this watch again.
         if let Some(reader) = reader
             && reader.woken.swap(false, Ordering::AcqRel)
         {
@@ -88,8 +93,7 @@ impl Instance {
             }
         };
         let mut begun = false;
-        // Only one read: remaining events keep the descriptor readable, and an empty read would cost a system call per
-        // message.
+        // Remaining events keep the descriptor readable; an empty read would cost a system call per message.
         while !begun || !events.is_buffer_empty() {
             let Ok(event) = events.next() else { return begun };
             begun = true;
@@ -108,7 +112,7 @@ impl Instance {
                 }
             }
             if what.contains(ReadFlags::IGNORED) {
-                // The object is gone, and the kernel does not reuse its number.
+                // The kernel does not reuse a number.
                 watches.remove(&event.wd());
             }
         }
@@ -117,6 +121,7 @@ impl Instance {
 }
 
 impl Table {
+    /// Starts the thread if necessary; returns whether it runs.
     fn is_read(&mut self, instance: &Arc<Instance>) -> bool {
         if self.reader.is_none() {
             let started = EventFd::new().and_then(|end| {
@@ -129,6 +134,7 @@ impl Table {
         self.reader.is_some()
     }
 
+    /// Counts a watch that is gone, and ends the thread if no watch needs it.
     pub(super) fn leave(&mut self, is_direct: bool) {
         *(if is_direct { &mut self.direct } else { &mut self.indirect }) -= 1;
         if self.indirect == 0
@@ -139,11 +145,15 @@ impl Table {
     }
 }
 
+/// Creates an inotify instance.
+///
+/// # Errors
+/// `OutOfMemory` at the limit of instances or descriptors, with its name.
 pub(super) fn new_instance() -> Result<OwnedFd> {
     const DOING: &str = "making an inotify instance (inotify_init1)";
     descriptor::inotify().map_err(|errno| {
         let error = Error::os(DOING, errno.raw_os_error());
-        // The kernel has one number for both limits.
+        // One error number for both limits.
         match errno == Errno::MFILE && descriptor::event().is_ok() {
             true => error.with_hint(
                 "this user has as many as the sysctl fs.inotify.max_user_instances allows: raise that, or end other programs",
@@ -153,6 +163,10 @@ pub(super) fn new_instance() -> Result<OwnedFd> {
     })
 }
 
+/// Adds a watch to an instance.
+///
+/// # Errors
+/// `OutOfMemory` at the limit of watches, with its name; `TransportUnavailable` without /proc.
 pub(super) fn add(
     instance: &OwnedFd,
     path: &Path,
@@ -173,12 +187,13 @@ pub(super) fn add(
 /// Creates an instance and a watch, as waits for a name do.
 ///
 /// # Errors
-/// `OutOfMemory` at the limits of this user, with their names.
+/// `OutOfMemory` at this user's limits.
 pub fn try_kernel() -> Result<()> {
     let instance = new_instance()?;
     add(&instance, Path::new("/"), WatchFlags::CREATE, "watching a directory (inotify_add_watch)").map(drop)
 }
 
+/// Returns this process's instance, which the first watch creates.
 pub(super) fn instance() -> Result<Arc<Instance>> {
     let mut current = CURRENT.lock();
     if let Some(instance) = current.upgrade() {

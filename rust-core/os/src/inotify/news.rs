@@ -15,26 +15,31 @@ pub struct News {
     pub changed: bool,
     /// The names of the events, in order.
     pub names: Vec<String>,
-    /// The names that were given by a rename, each as often as that happened.
+    /// The names that renames gave, each as often as that happened.
     pub renamed: Vec<String>,
-    /// Whether events were lost; everything must then be checked.
+    /// Whether events were lost: check everything.
     pub overflown: bool,
-    /// Whether the watched object was removed or moved away.
+    /// Whether the object was removed or moved away.
     pub gone: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct WatchState {
+    /// Signalled by the reader of an event for this watch.
     pub(super) waker: EventFd,
+    /// Whether its owner sleeps on the instance.
     pub(super) is_direct: bool,
+    /// Whether no one sleeps on it.
     pub(super) is_passive: bool,
+    /// Whether the eventfd was signalled since the last read.
     pub(super) woken: AtomicBool,
     pub(super) keeps_names: bool,
+    /// The names whose events count; `None` for all.
     pub(super) only: Option<HashSet<String>>,
     pub(super) news: Mutex<News>,
 }
 
-/// The most names kept; beyond, checking everything costs less.
+/// More names than this: checking everything costs less.
 const KEPT: usize = 65_536;
 
 impl WatchState {
@@ -48,6 +53,7 @@ impl WatchState {
         }
     }
 
+    /// Records an event, if the watch wants it; returns whether it does.
     pub(super) fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
         let gone = what.intersects(
             ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,

@@ -19,10 +19,10 @@ pub struct WatchSet {
 }
 
 impl WatchSet {
-    /// Returns the watch with its set.
+    /// Adds a set to the watch.
     ///
     /// # Errors
-    /// If no descriptors are left for the set.
+    /// If no descriptors are left.
     pub fn of(watch: Watch) -> Result<WatchSet> {
         let set = Epoll::new()?;
         for descriptor in watch.descriptors() {
@@ -46,14 +46,12 @@ impl AsFd for WatchSet {
     }
 }
 
-/// Watches one file that another process writes.
-///
-/// By a separate instance, so waits for names do not wake.
+/// Watches one file that another process writes; a separate instance avoids waking other watches.
 #[derive(Debug)]
 pub struct ContentWatch(Descriptor);
 
 impl ContentWatch {
-    /// Watches this open file from now on: writes, and the loss of its name.
+    /// Watches this open file: writes, and the loss of its name.
     ///
     /// # Errors
     /// The kernel's, with its limit on instances.

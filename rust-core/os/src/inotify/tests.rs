@@ -1,6 +1,6 @@
 //! Watches that share one instance; any watch may read it.
 
-// The process has one instance, so one read leaves events if a parallel test makes many: `take_all` takes them.
+// One read leaves events if a parallel test makes many: `take_all` takes them.
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::instance::DIRECT;
 use super::*;
 use crate::poll;
 
+/// Enough to find a wake-up lost between two steps of another thread.
 const ROUNDS: u32 = 5000;
 
 #[test]
@@ -55,6 +56,7 @@ fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
     }
     assert_eq!(taken, made);
     assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
+    // A look at everything finds lost events.
     std::fs::write(folder.path().join("last"), "").unwrap();
     other.take_all();
     one.state.news().overflown = true;
@@ -63,7 +65,7 @@ fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
     assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
 }
 
-/// A watch whose flag says that it is awake gets no other wake-up, so a wake-up during its `take` must not be lost.
+/// A wake-up during a watch's `take` stays in the eventfd or was taken.
 #[test]
 fn wake_ups_of_another_thread_are_not_lost_while_a_watch_takes_its_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,6 +124,7 @@ fn one_descriptor_tells_of_events_whoever_reads_them() {
     assert_eq!(set.take().names, ["a"]);
 }
 
+/// The thread wakes only watches beyond the first ones, each by its own names.
 #[test]
 fn thread_reads_for_watches_that_do_not_sleep_on_the_instance() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The common file of locks, kept open between the locks of one writer.
+//! The common file of locks, kept open between one writer's locks.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::error::{Doing, Result};
 use crate::fork::{self, Guarded};
 use crate::record_lock::{self, RecordLock, Span};
 
-/// The common file, which a writer keeps open: opening it takes longer than locking.
+/// The common file: opening it takes longer than locking.
 #[derive(Default)]
 pub struct KeptFile(pub(super) Option<LockFile>);
 
 pub(super) struct LockFile {
     file: Arc<Guarded>,
     node: (u64, u64),
-    /// The fork generation: a forked child has another descriptor, on which every lock succeeds.
+    /// A forked child has another descriptor, on which every lock succeeds.
     born: u64,
 }
 
@@ -40,8 +40,8 @@ impl KeptFile {
                     self.0 = Some(kept);
                     return Ok(held);
                 }
-                // A thread that waits for the lock may get and release it after the call has ended, and through this
-                // file would release a later call's lock.
+                // A thread that gets the lock after its call releases it; through this file it would release a later
+                // call's lock.
                 Arc::new(open(directory)?)
             }
             _ => {
@@ -65,6 +65,7 @@ impl LockFile {
         Ok(LockFile { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
     }
 
+    /// Whether it is still this directory's common file, in the process that opened it.
     fn is_at(&self, directory: &Directory) -> Result<bool> {
         let facts = directory.beneath().facts(NAME)?;
         let is_same = facts.is_some_and(|facts| (facts.st_dev, facts.st_ino) == self.node);

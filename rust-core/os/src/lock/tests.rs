@@ -41,6 +41,7 @@ fn claim_waits_for_sweep_and_not_for_owner() {
     let waits = std::thread::scope(|scope| {
         let claims = scope.spawn(|| {
             begun.send(()).unwrap();
+            // `claim` does not wait longer than for a sweep.
             std::iter::from_fn(|| Some(claim(&directory, "a").unwrap())).flatten().next()
         });
         sweeps.recv().unwrap();
@@ -76,6 +77,7 @@ fn own_lock_has_one_holder_under_contention() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
         let directory = Directory::existing(folder.path()).unwrap();
+        // A member of the group can hold every byte of the common file.
         let hostile = Arc::new(open(&directory).unwrap());
         let _hostile =
             (round % 2 == 0).then(|| record_lock::try_take(&hostile, Span::WRITE).unwrap().unwrap());

@@ -1,26 +1,22 @@
 //! Copying long bytes between memory of this process and the slots of a link.
 //!
-//! It does two things that `memcpy` of the C library does not:
+//! - A loop of vector instructions copies 2 KiB to 2 MiB on AMD's processors with a slow `rep movsb`, which glibc
+//!   before 2.39 uses. It takes up to fifteen times as long if the destination begins some bytes later in its page than
+//!   the source. 300 kB take 150 µs instead of 10. A slot's content begins with a page, and allocators place long
+//!   blocks 16 bytes after the beginning. On an Intel Xeon `memcpy` is faster, because `rep movsb` does not fetch the
+//!   lines that it writes.
+//! - [`stream`] writes whole lines past the caches: ordinary stores wait for lines in a distant processor's caches.
 //!
-//! - A loop of vector instructions copies from 2 KiB to the size of the second cache on AMD's processors of the third
-//!   and fourth generation. There glibc before 2.39 uses `rep movsb`, which takes up to fifteen times as long if the
-//!   destination begins some bytes later in its page than the source, as slots and allocated blocks do: 300 kB take 150
-//!   µs instead of 10. Other processors use `memcpy`: `rep movsb` does not fetch the lines that it writes whole. 1 MB
-//!   copied in and out in both directions takes 350 µs on an Intel Xeon instead of 425.
-//! - [`stream`] writes whole lines past the caches. If a distant processor has the destination's lines in its caches,
-//!   from reading the previous content, each ordinary store waits for them.
-//!
-//! Records of a ring are copied by `memcpy`: a quick `rep movsb` writes to such lines in less time than a loop, and
-//! their places in a page vary.
+//! Records of a ring use `memcpy`: their places in a page vary.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use std::sync::OnceLock;
 
-/// Lengths for the loop, as for glibc's `rep movsb`: up to the size of the second cache.
+/// As for glibc's `rep movsb`, up to the second cache's size.
 ///
-/// Not in debug builds, because they slow the loop down many times.
+/// Debug builds slow the loop down many times.
 const IN_A_LOOP: Range<usize> = if cfg!(debug_assertions) { 0..0 } else { 2 << 10..2 << 20 };
 
 /// Copies bytes that do not overlap.
@@ -47,7 +43,7 @@ unsafe fn copy_raw(from: *const u8, to: *mut u8, length: usize) {
 unsafe fn copy_long(from: *const u8, to: *mut u8, length: usize) {
     static HAS_SLOW_MOVSB: OnceLock<bool> = OnceLock::new();
     if *HAS_SLOW_MOVSB.get_or_init(has_slow_movsb) {
-        // SAFETY: as for this function, and the processor has these instructions.
+        // SAFETY: as for this function; the processor has the instructions.
         unsafe { copy_in_vectors(from, to, length) }
     } else {
         // SAFETY: as for this function.
@@ -73,8 +69,7 @@ unsafe fn copy_in_vectors(from: *const u8, to: *mut u8, length: usize) {
     use std::arch::x86_64::{__m256i, _mm256_loadu_si256, _mm256_storeu_si256};
     const STEP: usize = 4 * size_of::<__m256i>();
     let steps = length / STEP;
-    // SAFETY: each step is inside both ranges, and loads and stores need no alignment. Less than a step remains after
-    // them.
+    // SAFETY: each step is inside both ranges; no alignment is needed.
     unsafe {
         for step in 0..steps {
             let (from, to) = (from.add(step * STEP).cast::<__m256i>(), to.add(step * STEP).cast::<__m256i>());
@@ -90,25 +85,25 @@ unsafe fn copy_in_vectors(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-/// Copies bytes to as many others. Not faster than `copy_from_slice` for short ones.
+/// Copies between equal lengths. Not faster than `copy_from_slice` for short ones.
 ///
 /// # Panics
 /// If the lengths differ.
 #[inline]
 pub fn copy(from: &[u8], to: &mut [u8]) {
     assert_eq!(from.len(), to.len(), "a copy to memory of another length");
-    // SAFETY: both are borrowed, one of them for writing, and of one length.
+    // SAFETY: borrowed, one for writing, of one length.
     unsafe { copy_raw(from.as_ptr(), to.as_mut_ptr(), from.len()) }
 }
 
-/// [`copy`] to memory that need not be initialised, and is initialised afterwards.
+/// [`copy`] to memory that it initialises.
 ///
 /// # Panics
 /// As [`copy`].
 #[inline]
 pub fn copy_to_uninit(from: &[u8], to: &mut [MaybeUninit<u8>]) {
     assert_eq!(from.len(), to.len(), "a copy to memory of another length");
-    // SAFETY: both are borrowed, one of them for writing, and of one length.
+    // SAFETY: borrowed, one for writing, of one length.
     unsafe { copy_raw(from.as_ptr(), to.as_mut_ptr().cast(), from.len()) }
 }
 
@@ -118,14 +113,14 @@ pub fn append(block: &mut Vec<u8>, from: &[u8]) {
     block.reserve(from.len());
     let length = block.len();
     copy_to_uninit(from, &mut block.spare_capacity_mut()[..from.len()]);
-    // SAFETY: there was room for them, and they have just been initialised.
+    // SAFETY: just initialised.
     unsafe { block.set_len(length + from.len()) };
 }
 
 /// Whether [`stream`] differs from [`copy`].
 pub const STREAMS: bool = cfg!(all(target_arch = "x86_64", not(miri)));
 
-/// [`copy`] past the caches, into main memory: other processors drop their lines of the destination.
+/// [`copy`] past the caches: other processors drop their lines of the destination.
 ///
 /// All its stores precede the following ones.
 ///
@@ -135,6 +130,7 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
+        /// The bytes of a cache line.
         const LINE: usize = 64;
         assert_eq!(from.len(), to.len(), "a copy to memory of another length");
         let head = to.as_ptr().align_offset(LINE).min(to.len());
@@ -145,7 +141,7 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
         let (to_lines, to_rest) = to.as_chunks_mut::<LINE>();
         for (line, to) in lines.iter().zip(to_lines) {
             let (line, to) = (line.as_ptr().cast::<__m128i>(), to.as_mut_ptr().cast::<__m128i>());
-            // SAFETY: both have the bytes of a line, the destination is aligned to one, and loads need no alignment.
+            // SAFETY: a line each; the destination is aligned, and loads need no alignment.
             unsafe {
                 let (a, b) = (_mm_loadu_si128(line), _mm_loadu_si128(line.add(1)));
                 let (c, d) = (_mm_loadu_si128(line.add(2)), _mm_loadu_si128(line.add(3)));
@@ -156,7 +152,7 @@ pub fn stream(from: &[u8], to: &mut [u8]) {
             }
         }
         to_rest.copy_from_slice(rest);
-        // SAFETY: orders stores, and needs nothing. No release store orders these stores.
+        // SAFETY: orders the stores, which no release store does.
         unsafe { _mm_sfence() };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
@@ -173,7 +169,7 @@ mod tests {
         assert_eq!(from.len(), to.len());
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         if std::arch::is_x86_feature_detected!("avx") {
-            // SAFETY: both are borrowed, one for writing, and of one length; the processor has the instructions.
+            // SAFETY: borrowed, one for writing, of one length; the processor has the instructions.
             unsafe { copy_in_vectors(from.as_ptr(), to.as_mut_ptr(), from.len()) };
             return;
         }

@@ -1,7 +1,6 @@
 //! A mapped page of a file of this user: stored words outlive the process, without system calls.
 //!
-//! Shortening the file would end this process by a signal, but only this user and root can do that, and they can also
-//! end the process.
+//! Shortening the mapped file would end this process by a signal. Only its user and root can do that.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -11,8 +10,9 @@ use super::{Access, Children, LEAST, Mapping};
 use crate::environment;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once keeps its room. Elsewhere, a later write
-/// may need new room or the network, and a failure is a signal.
+/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a written page keeps its room.
+///
+/// Elsewhere (copy on write, network) a failing store is a signal.
 const KEEPS_ROOM: [u32; 5] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0x794c_7630];
 
 /// The first page of a file.
@@ -20,10 +20,10 @@ const KEEPS_ROOM: [u32; 5] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0x7
 pub struct KeptPage(Mapping);
 
 impl KeptPage {
-    /// The mapped bytes, all of which the caller has written, so the page has its room.
+    /// Bytes of the page, all of which the caller has written.
     pub const LENGTH: usize = LEAST;
 
-    /// Maps the page. The mapping stays when the file is closed.
+    /// Maps the page. The mapping outlives the descriptor.
     ///
     /// # Errors
     /// `Unsupported` on a file system whose stores might fail.
@@ -42,7 +42,7 @@ impl KeptPage {
         Mapping::map(file.as_fd(), LEAST, Access::Write, Children::Without).map(KeptPage)
     }
 
-    /// Returns the word at offset `at`, a multiple of 8.
+    /// Returns the word at `at`, a multiple of 8.
     pub fn word(&self, at: usize) -> &AtomicU64 {
         self.0.word(at)
     }

@@ -25,12 +25,12 @@ impl MemoryFile {
     /// `name` is visible in `/proc/PID/fd`.
     ///
     /// # Errors
-    /// `OutOfMemory` above the limit of the process or its control group, beyond which the kernel would kill it.
+    /// `OutOfMemory` above the limit of the process or its control group.
     pub fn create(name: &str, bytes: usize) -> Result<MemoryFile> {
         MemoryFile::create_for(name, bytes, Children::Without)
     }
 
-    /// [`MemoryFile::create`] for arrays, which forked children keep, because a program may have views.
+    /// [`MemoryFile::create`] for arrays, which forked children keep.
     pub fn create_for_arrays(name: &str, bytes: usize) -> Result<MemoryFile> {
         MemoryFile::create_for(name, bytes, Children::With)
     }
@@ -51,9 +51,7 @@ impl MemoryFile {
         Ok(MemoryFile { file: file.into(), mapping })
     }
 
-    /// A file as a hostile peer may send it, for tests and fuzzers.
-    ///
-    /// It has any length and only these seals, is still writable, and may lack its last page.
+    /// A hostile peer's file, for tests: any length and seals, writable, perhaps without its last page.
     pub fn forged(bytes: usize, seals: rustix::fs::SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
         let file = descriptor::memory_file("forged").doing("making a memory file (memfd_create)")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
@@ -79,36 +77,37 @@ impl MemoryFile {
         self.file.as_fd()
     }
 
-    /// Returns the first `length` bytes. No thread writes there: a writer claims the file exclusively.
+    /// Returns the first `length` bytes. A writer claims the file exclusively.
     #[inline]
     pub fn bytes(&self, length: usize) -> &[u8] {
         self.bytes_at(0, length)
     }
 
-    /// Returns `length` bytes from offset `at` on, as [`MemoryFile::bytes`] does.
+    /// [`MemoryFile::bytes`] from offset `at` on.
     pub fn bytes_at(&self, at: usize, length: usize) -> &[u8] {
-        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it read-only.
+        // SAFETY: inside the mapping, and alive as long; other processes map it read-only.
         unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
     }
 
-    /// [`MemoryFile::bytes_at`] for a writer that has claimed the file; other processes may read the bytes.
+    /// [`MemoryFile::bytes_at`] for a writer that claimed the file; others may read the bytes.
     pub fn writable_bytes(&self, at: usize, length: usize) -> *mut [u8] {
         std::ptr::slice_from_raw_parts_mut(self.mapping.range(at, length), length)
     }
 
-    /// Returns the word at offset `at`, a multiple of 8.
+    /// Returns the word at `at`, a multiple of 8.
     pub fn word(&self, at: usize) -> &AtomicU64 {
         self.mapping.word(at)
     }
 
-    /// Stores these words from offset `at` on, a multiple of 8.
+    /// Stores words from `at` on, a multiple of 8.
     pub fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        // One check for all.
         for (place, word) in self.mapping.words(at, N).iter().zip(words) {
             place.store(word, Ordering::Relaxed);
         }
     }
 
-    /// Wakes at most this many threads that wait for the word at `at`; returns how many.
+    /// Wakes at most so many threads that wait for the word at `at`; returns how many.
     pub fn wake(&self, at: usize, at_most: u32) -> u32 {
         futex::wake(self.mapping.word(at), at_most)
     }
@@ -118,18 +117,18 @@ impl MemoryFile {
         self.mapping.copy_out(at, into);
     }
 
-    /// Copies into the file, to a place that no process reads yet.
+    /// Copies to a place that no process reads yet.
     pub fn copy_in(&self, at: usize, from: &[u8]) {
         let to = self.mapping.range(at, from.len());
-        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The callers own the
-        // writing end, and the peer reads here only after a later release store.
+        // SAFETY: both ranges are valid and distinct. The callers own the writing end, and the peer reads here only
+        // after a later release store.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
     }
 
-    /// Copies a word and the bytes after it into the file, to a place that no process reads yet.
+    /// Copies a word and the bytes after it to a place that no process reads yet.
     pub fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
         let to = self.mapping.range(at, from.len().saturating_add(8));
-        // SAFETY: the range was checked for the word and the bytes; the rest is as for `copy_in`.
+        // SAFETY: the range was checked for all; the rest as for `copy_in`.
         unsafe {
             to.cast::<u64>().write_unaligned(word);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to.add(8), from.len());
@@ -138,8 +137,8 @@ impl MemoryFile {
 
     /// Writes a record of `size` bytes, to a place that no process reads yet.
     ///
-    /// Stores a zero word after the record, then words and bytes after its header, and last, with release order, the
-    /// header. `at` and `size` are multiples of 8. Panics if the parts exceed the record.
+    /// Stores a zero word after the record, then its content, and last, with release order, the header. `at` and `size`
+    /// are multiples of 8. Panics if the content exceeds the record.
     #[inline]
     pub fn store_record<const N: usize>(
         &self,
@@ -161,6 +160,7 @@ impl MemoryFile {
         prefix: [u64; N],
         from: &[u8],
     ) -> &AtomicU64 {
+        // One check for all.
         let words = self.mapping.words(at, (size / 8).saturating_add(1));
         let [place, content @ .., behind] = words else { unreachable!("a record without a word") };
         let content = content.first_chunk::<N>().filter(|_| from.len() <= size.saturating_sub(8 + 8 * N));
@@ -169,7 +169,7 @@ impl MemoryFile {
         for (place, word) in content.iter().zip(prefix) {
             place.store(word, Ordering::Relaxed);
         }
-        // SAFETY: the range was checked for the header, the words and the bytes; the rest is as for `copy_in`.
+        // SAFETY: the range was checked for all; the rest as for `copy_in`.
         unsafe {
             let to = words.as_ptr().cast::<u8>().cast_mut().add(8 + 8 * N);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
@@ -177,9 +177,7 @@ impl MemoryFile {
         place
     }
 
-    /// Copies word by word to an offset, a multiple of 8, while others may read.
-    ///
-    /// Zeros fill up the last word.
+    /// Copies word by word to a multiple of 8, while others may read. Zeros fill the last word.
     #[inline]
     pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
         let (words, rest) = from.as_chunks::<8>();
@@ -200,8 +198,7 @@ impl MemoryFile {
             copy(place, word);
         }
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
-            // In registers: a word load right after byte stores would wait for all earlier stores, among them those to
-            // lines that the readers have.
+            // In registers: a word load right after byte stores would wait for all earlier stores.
             let last = match from.last_chunk::<8>() {
                 Some(eight) => u64::from_le_bytes(*eight) >> (64 - 8 * rest.len()),
                 None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
@@ -210,15 +207,14 @@ impl MemoryFile {
         }
     }
 
-    /// Prefetches the cache line at `at` for writing: another processor has it now.
+    /// Prefetches the cache line at `at` for writing.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
             let line: *const i8 = self.mapping.start.as_ptr().wrapping_add(at).cast();
-            // SAFETY: a hint that changes nothing and never faults, so the address need not be checked. A processor
-            // without it does nothing.
+            // SAFETY: a hint that changes nothing and never faults.
             unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -1,11 +1,10 @@
 //! A memory file from a peer, before mapping: it must be sealed, and each of its pages must exist.
 //!
-//! A missing page is allocated at the first read, charged to the reader, whose control group may be killed for it. The
-//! total of allocated pages is no proof, because a peer may allocate others after the end of the file. So each page is
-//! looked up; the seals then keep all pages.
+//! A missing page would be charged to the reader, whose control group may be killed for it. The total of pages says
+//! nothing, because a peer may allocate some after the end of the file. So each page is looked up.
 //!
-//! No call here waits for the inode's lock, which a peer may hold forever by a write from memory that does not answer:
-//! `lseek` does, `cachestat` and `mincore` do not.
+//! No call here waits for the inode's lock, which a peer may hold forever by a write: `lseek` does, `cachestat` and
+//! `mincore` do not.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +25,9 @@ pub struct PeerFile {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Examined {
+    /// Checked before everything else.
     sealed: bool,
+    /// All pages below this offset exist.
     bytes: u64,
 }
 
@@ -43,7 +44,7 @@ impl AsFd for PeerFile {
 }
 
 impl PeerFile {
-    /// The bytes that a thread examines at a time while others wait for it.
+    /// Bytes examined at a time while others wait.
     pub const SLICE: u64 = 4 << 20;
 
     /// Examines the next [`PeerFile::SLICE`]; returns whether that was the rest.
@@ -59,8 +60,10 @@ impl PeerFile {
     }
 }
 
-/// Examines a whole file with a size between the limits, and returns the size. `Malformed` for anything but a sealed
-/// memory file without holes.
+/// Examines a whole file; returns its size.
+///
+/// # Errors
+/// `Malformed` for anything but a sealed memory file within the limits without holes.
 pub(super) fn examine(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<usize> {
     examine_rest(fd, Examined::default(), min, max)
 }
@@ -76,6 +79,7 @@ fn examine_rest(fd: BorrowedFd<'_>, mut examined: Examined, min: usize, max: usi
 }
 
 impl Examined {
+    /// Checks the seals and the file system, which must be tmpfs.
     fn check_seals(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
         if self.sealed {
             return Ok(());
@@ -86,7 +90,7 @@ impl Examined {
         if !seals.contains(SEALS) {
             return refuse(format!("the peer's memory file has the seals {seals:?}, it needs {SEALS:?}"));
         }
-        /// The file system of memory files; files of huge pages have another.
+        /// Files of huge pages have another file system.
         const TMPFS: u64 = 0x0102_1994;
         let kept = rustix::fs::fstatfs(fd).doing("looking at the file system of the peer's memory file")?;
         if kept.f_type as u64 != TMPFS {
@@ -96,6 +100,7 @@ impl Examined {
         Ok(())
     }
 
+    /// Examines at most so many bytes more; returns whether those were the rest.
     fn advance(&mut self, fd: BorrowedFd<'_>, most: u64) -> Result<bool> {
         self.check_seals(fd)?;
         let size = size_of(fd)?;
@@ -128,25 +133,24 @@ fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let pages = length.div_ceil(rustix::param::page_size() as u64);
     match cached(fd, at, length) {
         Ok(found) => Ok(found >= pages),
-        // A kernel before 6.5, or a sandbox without this call.
+        // Before Linux 6.5, or a sandbox.
         Err(Errno::NOSYS | Errno::PERM) => resident(fd, at, length),
         Err(errno) => Err(errno).doing("counting the pages of the peer's memory file"),
     }
 }
 
-/// How many pages of a range are in memory or swapped out, by `cachestat`.
-///
-/// A missing call is tried once.
+/// How many pages of a range are in memory or swapped out. A missing call is tried once.
 fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, Errno> {
-    /// The number of the call, which every processor shares.
+    /// Every processor has this number.
     const CACHESTAT: libc::c_long = 451;
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
     if IS_MISSING.load(Ordering::Relaxed) {
         return Err(Errno::NOSYS);
     }
     let range = [at, length];
+    // Pages in memory, dirty, being written, evicted, recently evicted.
     let mut counts = [0u64; 5];
-    // SAFETY: the kernel reads two numbers of 64 bits and writes five, and both arrays live through the call.
+    // SAFETY: the kernel reads two 64-bit numbers and writes five.
     let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr(), 0) };
     match done {
         0 => Ok(counts[0].saturating_add(counts[3])),
@@ -158,7 +162,7 @@ fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, 
     }
 }
 
-/// Whether all pages of a range are in memory, by `mincore`. Swapped and untouched pages are missing.
+/// Whether all pages are in memory and written, by `mincore`; swapped or untouched pages are missing.
 pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
     // The kernel tells a process without write access that every page is there.
@@ -172,7 +176,7 @@ pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool>
         .len(length)
         .map_raw_read_only(&fd)
         .doing("mapping the peer's memory file")?;
-    // SAFETY: the range is mapped, and the vector has a byte for each page of it.
+    // SAFETY: the range is mapped, and the vector has a byte for each page.
     if unsafe { libc::mincore(mapped.as_mut_ptr().cast(), length, pages.as_mut_ptr()) } != 0 {
         let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
         return Err(Error::os("looking up the pages of the peer's memory file", errno));

@@ -15,7 +15,7 @@ use crate::error::ErrorKind;
 fn bytes_of(memory: &PeerMemory, at: usize, length: usize) -> Vec<u8> {
     let mut bytes = vec![MaybeUninit::new(0xEE); length];
     memory.copy_out(at, &mut bytes);
-    // SAFETY: every byte was initialised above.
+    // SAFETY: initialised above.
     bytes.into_iter().map(|b| unsafe { b.assume_init() }).collect()
 }
 
@@ -79,6 +79,7 @@ fn foreign_descriptor_is_refused_with_its_kind() {
     assert_eq!(refused(socket.as_fd()).kind(), ErrorKind::Malformed);
 }
 
+/// A sealed file with only its first page, whose total is balanced by pages after its end.
 fn balanced(pages: usize) -> OwnedFd {
     let file = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     let (length, page) = (pages as u64 * 4096, 4096);
@@ -116,6 +117,7 @@ fn long_file_is_examined_in_slices() {
     let steps: Vec<bool> = (0..3).map(|_| sent.examine().unwrap()).collect();
     assert_eq!(steps, [false, false, true]);
     assert_eq!(PeerMemory::open(&sent, 4096, length).unwrap().length(), length);
+    // A hole in a later slice is found with that slice.
     let mut holed: PeerFile = balanced(length / 4096).into();
     assert!(holed.examine().is_err_and(|e| e.kind() == ErrorKind::Malformed));
 }

@@ -18,17 +18,16 @@ pub struct SeatGuard<'a, T, G> {
 impl<'a, T, G> SeatGuard<'a, T, G> {
     /// Returns the value and the gate's data.
     pub fn parts(&mut self) -> (&mut T, &mut G) {
-        // SAFETY: `TAKEN` was clear when the gate was entered, and only the holder of the gate sets it. The guard is
-        // borrowed exclusively.
+        // SAFETY: `TAKEN` was clear, and only the holder of the gate sets it. The guard is borrowed exclusively.
         (unsafe { &mut *place(&self.seat.value) }, &mut self.gate)
     }
 
-    /// Takes permit and value along, and leaves the gate.
+    /// Takes permit and value, and leaves the gate.
     pub fn hold(self) -> Lease<'a, T, G> {
         self.seat.lease()
     }
 
-    /// Takes another free seat of this gate. Leave this gate before the lease's drop.
+    /// Takes another free seat of this gate. The drop of the lease enters the gate, so leave it before.
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }
@@ -38,7 +37,7 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         other.is_acquired_by_holder(&mut self.gate)
     }
 
-    /// Returns whether no thread has or awaits another seat of this gate.
+    /// Returns whether another seat of this gate is free.
     pub fn is_free<U>(&self, other: &Seat<U, G>) -> bool {
         Arc::ptr_eq(&self.seat.gate, &other.gate) && other.is_free()
     }
@@ -47,11 +46,12 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
 /// Permit and value, outside the gate.
 pub struct Lease<'a, T, G> {
     pub(super) seat: &'a Seat<T, G>,
+    /// The seat names the thread that created the guard.
     pub(super) no_send: PhantomData<*const ()>,
 }
 
 impl<'a, T, G> Lease<'a, T, G> {
-    /// Splits the lease, to give back permit and value separately.
+    /// Splits it, to give back permit and value separately.
     pub fn split(self) -> (Permit<'a, T, G>, ValueGuard<'a, T, G>) {
         let seat = self.seat;
         std::mem::forget(self);
@@ -60,8 +60,7 @@ impl<'a, T, G> Lease<'a, T, G> {
 
     /// Gives both back, runs the due callback, and acquires the permit again before the waiting threads.
     ///
-    /// Other threads may have permit and value during the callback. `None` as soon as `is_done` is true, as in
-    /// [`Seat::acquire_unless`].
+    /// `None` as soon as `is_done` is true, as in [`Seat::acquire_unless`].
     ///
     /// # Errors
     /// The error of the callback or of `wait`. The permit is then not taken, and `is_done` is false.
@@ -92,6 +91,7 @@ impl<'a, T, G> Lease<'a, T, G> {
         LockedLease { gate: sync::lock(&self.seat.gate), lease: self }
     }
 
+    /// Ends the lease at the gate; returns the waiters to wake after leaving it.
     fn end_at_gate(self, gate: &G) -> (&'a Seat<T, G>, u64) {
         let seat = self.seat;
         std::mem::forget(self);
@@ -105,9 +105,9 @@ impl<T, G> Drop for Lease<'_, T, G> {
     }
 }
 
-/// A call with a lease, at the gate again.
+/// A lease, at the gate again.
 pub struct LockedLease<'a, T, G> {
-    // Dropped first, because the drop of the other field enters the gate.
+    // Dropped first: the other drop enters the gate.
     gate: GateGuard<'a, G>,
     lease: Lease<'a, T, G>,
 }
@@ -123,7 +123,7 @@ impl<'a, T, G> LockedLease<'a, T, G> {
         self.lease
     }
 
-    /// Ends the call: leaves the gate, and wakes the waiting threads.
+    /// Leaves the gate, and wakes the waiting threads.
     #[inline]
     pub fn end(self) {
         let LockedLease { gate, lease } = self;
@@ -140,7 +140,7 @@ pub struct Permit<'a, T, G> {
 }
 
 impl<'a, T, G> Permit<'a, T, G> {
-    /// Takes the value as well, once no other thread has it.
+    /// Takes the value, too, once it is free.
     pub fn take(self) -> Lease<'a, T, G> {
         let seat = self.seat;
         if !left_out(ProtocolStep::AwaitValue) {
@@ -170,7 +170,7 @@ pub struct ValueGuard<'a, T, G> {
 }
 
 impl<T, G> ValueGuard<'_, T, G> {
-    /// Gives it back, for a thread that does the left work and looks itself for more.
+    /// Gives it back, for a thread that looks itself for left work.
     pub fn end_left(self) {
         self.seat.release(TAKEN, LEFT);
         std::mem::forget(self);
@@ -190,15 +190,15 @@ macro_rules! value {
             type Target = T;
 
             fn deref(&self) -> &T {
-                // SAFETY: `TAKEN` was set for this guard under the gate, while no thread had the value, and only the
-                // guard clears it; until then no other thread uses the value.
+                // SAFETY: `TAKEN` was set for this guard at the gate, and only the guard clears it; until then no other
+                // thread uses the value.
                 unsafe { &*place(&self.seat.value) }
             }
         }
 
         impl<T, G> DerefMut for $guard<'_, T, G> {
             fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: as above; the guard is borrowed exclusively, so this is the only reference to the value.
+                // SAFETY: as above; the guard is borrowed exclusively.
                 unsafe { &mut *place(&self.seat.value) }
             }
         }

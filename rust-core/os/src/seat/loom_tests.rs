@@ -1,7 +1,7 @@
 //! Models of the seat in every interleaving of calls, borrowers and waiters.
 //!
-//! Mutants without one step of the protocol must fail. The seat is the production code, over loom's lock and threads; a
-//! lost wake-up is a deadlock, and two holders of the value are a data race. Run by `tests/run loom`.
+//! Mutants without one step of the protocol must fail. A lost wake-up is a deadlock, and two holders of the value are a
+//! data race. Run by `tests/run loom`.
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +25,7 @@ fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
+/// Asserts that the model fails without this step.
 fn finds(step: ProtocolStep, run: impl Fn()) {
     LEFT_OUT.set(Some(step));
     let found = catch_unwind(AssertUnwindSafe(run)).is_err();
@@ -52,6 +53,7 @@ impl InLine for Parked {
     }
 }
 
+/// The first sleep ends for a callback, which waits for another thread.
 struct CallsBack(Option<thread::JoinHandle<()>>);
 
 impl InLine for CallsBack {
@@ -68,6 +70,7 @@ impl InLine for CallsBack {
     }
 }
 
+/// The first sleep reaches the deadline.
 struct GivesUp {
     sleeps: u32,
 }
@@ -91,6 +94,7 @@ fn started(seat: &SharedSeat, run: impl FnOnce(&Seat<u64, ()>) + 'static) -> thr
     thread::spawn(move || run(&seat))
 }
 
+/// Asserts a free seat without bits, and that every thread has counted.
 fn ends_with<G>(seat: &Seat<u64, G>, count: u64) {
     let value = seat.try_take().expect("no thread has or awaits the seat");
     assert_eq!(*value, count);
@@ -106,6 +110,7 @@ fn calls(preemptions: Option<usize>, others: u64) {
     });
 }
 
+/// A call lends the value while it sleeps; a library thread waits for the value.
 fn call_and_borrower() {
     model(None, || {
         let seat = seat_of(0);
@@ -121,6 +126,7 @@ fn call_and_borrower() {
     });
 }
 
+/// [`call_and_borrower`], and another waiting call.
 fn two_calls_and_borrower() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -135,6 +141,7 @@ fn two_calls_and_borrower() {
     });
 }
 
+/// Two calls wait for a third; the first one reaches its deadline when it wakes, or before.
 fn one_gives_up() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -154,6 +161,7 @@ fn one_gives_up() {
     });
 }
 
+/// A thread waits for the end of a call: no call has the permit, or the descriptor is signalled.
 fn end_of_a_call() {
     model(None, || {
         let seat = seat_of(0);
@@ -169,6 +177,7 @@ fn end_of_a_call() {
     });
 }
 
+/// A short call next to a call that takes the seat, or to a borrower.
 fn short_call(beside: fn(&Seat<u64, ()>)) {
     model(None, move || {
         let seat = seat_of(0);
@@ -186,6 +195,7 @@ fn short_call_is_alone_with_the_value() {
     short_call(|seat| *seat.enter().expect("no thread takes it").parts().0 += 1);
 }
 
+/// A call enters one seat, holds another, and ends at the gate.
 fn call_that_holds(beside: fn(&Seat<u64, ()>) -> bool) {
     model(None, move || {
         let gate = Arc::new(Mutex::new(()));
@@ -199,6 +209,7 @@ fn call_that_holds(beside: fn(&Seat<u64, ()>) -> bool) {
     });
 }
 
+/// Counts twice, outside the gate and under it. Returns whether it could.
 fn hold_and_count(first: &Seat<u64, ()>, seat: &Seat<u64, ()>) -> bool {
     let held = {
         let entered = first.enter().expect("no other thread uses this seat");
@@ -225,6 +236,7 @@ fn waits_for_a_call_that_holds(waits: fn(&Seat<u64, ()>)) {
     });
 }
 
+/// A call holds the seat, a second waits, and a third tries.
 fn waits_beside_one_that_tries(tries: fn(&Seat<u64, ()>) -> bool) {
     model(Some(2), move || {
         let gate = Arc::new(Mutex::new(()));
@@ -254,9 +266,7 @@ fn end_of_a_call_that_holds() {
     });
 }
 
-/// A leader files the answer of a follower, which is then done; or the other one leads.
-///
-/// With `stays`, the leader still waits for its own answer until the other call has left.
+/// A leader files a follower's answer. With `stays`, the leader still waits for its own answer.
 fn leader_and_follower(stays: bool) {
     model(None, move || {
         let seat = Arc::new(Seat::new(0, Arc::new(Mutex::new((false, None::<Thread>)))));
@@ -283,7 +293,7 @@ fn leader_and_follower(stays: bool) {
             follower.unpark();
         }
         if stays {
-            // The panic of a failing model must not drop it, because its locks stay held.
+            // A failing model's locks stay held.
             let leads = ManuallyDrop::new(ending.go_on());
             assert!(!follows.join().unwrap(), "its answer is there, and the permit is another's");
             drop(ManuallyDrop::into_inner(leads));
@@ -296,6 +306,7 @@ fn leader_and_follower(stays: bool) {
     });
 }
 
+/// Work left to the call with the value is done once, when it gives the value back.
 fn left_to_the_call() {
     model(None, || {
         let seat: Arc<Seat<u64, u64>> = Arc::new(Seat::new(0, Arc::new(Mutex::new(0))));
@@ -347,6 +358,7 @@ fn mutant_that_does_not_wake_the_follower_is_found() {
     finds(ProtocolStep::Unpark, || leader_and_follower(true));
 }
 
+/// A call steps aside for a callback, which waits for a call in line, or for a later call.
 fn call_that_steps_aside() {
     model(None, || {
         let seat = seat_of(0);
@@ -360,6 +372,7 @@ fn call_that_steps_aside() {
     });
 }
 
+/// A call in line runs a callback, which waits for a later call.
 fn call_in_line_that_calls_back() {
     model(Some(3), || {
         let seat = seat_of(0);
@@ -390,6 +403,7 @@ fn mutants_of_stepping_aside_are_found() {
     finds(ProtocolStep::PassAway, call_in_line_that_calls_back);
 }
 
+/// The other thread's possible steps, and whether it counted.
 const BESIDE: [fn(&Seat<u64, ()>) -> bool; 3] = [
     |seat| seat.enter().map(|mut entered| *entered.parts().0 += 1).is_some(),
     |seat| seat.try_take().map(|mut taken| *taken += 1).is_some(),

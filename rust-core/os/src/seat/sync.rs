@@ -25,7 +25,7 @@ pub use loom::{
     thread::{Thread, current, park},
 };
 
-/// A thread-local whose address names a living thread; aligned to 16, so its low four bits are free.
+/// Its address names a living thread; aligned to 16, so its low four bits are free.
 #[repr(align(16))]
 struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
 
@@ -47,12 +47,11 @@ pub fn this_thread() -> u64 {
 
 #[cfg(debug_assertions)]
 std::thread_local! {
+    /// For tests: locks taken, and exchanges of words that other threads may change.
     static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// Returns how often `step` takes a lock or makes an exchange on this thread, and its result.
-///
-/// A release build counts nothing.
+/// Returns how often `step` locks or exchanges on this thread (0 in a release build), and its result.
 pub fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
     #[cfg(debug_assertions)]
     let so_far = || LOCKED.get();
@@ -63,13 +62,13 @@ pub fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
     (so_far() - before, result)
 }
 
-/// Counts a lock or an exchange of this thread, in a debug build.
+/// Counts a lock or an exchange, in a debug build.
 pub fn note_locked() {
     #[cfg(debug_assertions)]
     LOCKED.set(LOCKED.get() + 1);
 }
 
-/// A locked gate. Its holder enters the kernel only to wake others, which debug builds check.
+/// A locked gate. Its holder enters the kernel only to wake others.
 pub struct GateGuard<'a, G> {
     guard: MutexGuard<'a, G>,
     _no_entry: NoKernelEntry,
@@ -89,16 +88,14 @@ impl<G> DerefMut for GateGuard<'_, G> {
     }
 }
 
-/// Locks a gate.
-///
-/// Ignores poisoning, because a panic in the program's callback leaves no incomplete state.
+/// Locks a gate, despite poisoning: a callback's panic leaves no incomplete state.
 pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
     note_locked();
     let guard = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     GateGuard { guard, _no_entry: NoKernelEntry::new() }
 }
 
-/// Returns the place of the value. Loom counts this as a write that must be ordered with every other.
+/// Returns the value's place. Loom counts this as a write that must be ordered with every other.
 pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     #[cfg(not(loom))]
     return value.get();
@@ -106,7 +103,7 @@ pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     value.with_mut(|place| place)
 }
 
-/// A step of the protocol. A mutant omits one step, and its model must fail.
+/// A step of the protocol that a mutant omits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolStep {
     /// A thread looks and enters the line under one lock.
@@ -140,6 +137,7 @@ pub const fn left_out(_: ProtocolStep) -> bool {
 
 #[cfg(loom)]
 std::thread_local! {
+    /// The omitted step; all threads of a model run on one system thread.
     pub static LEFT_OUT: std::cell::Cell<Option<ProtocolStep>> = const { std::cell::Cell::new(None) };
 }
 

@@ -25,6 +25,7 @@ fn take_in_turn<T>(seat: &Seat<T, ()>) -> Lease<'_, T, ()> {
     seat.try_take().unwrap_or_else(|| seat.acquire(&mut patiently(PATIENCE)).unwrap().take())
 }
 
+/// They count in two steps, so interleaving would show.
 #[test]
 fn seat_has_one_holder_at_a_time_and_loses_no_waiter() {
     const EACH: u64 = 2000;
@@ -43,6 +44,7 @@ fn seat_has_one_holder_at_a_time_and_loses_no_waiter() {
                     let mut taken = take_in_turn(seat);
                     step(&mut taken);
                     if (turn + caller) % 3 == 0 {
+                        // A waiting call releases the value and keeps the permit.
                         let (permit, value) = taken.split();
                         drop(value);
                         assert!(seat.is_acquired_here());
@@ -225,6 +227,7 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
     assert!(one.try_take().is_some());
 }
 
+/// A thread leaves the line when its condition is true, and the next one has the permit.
 #[test]
 fn waiter_leaves_the_line_when_it_is_done() {
     let seat = Seat::new((), Arc::new(Mutex::new(None::<thread::Thread>)));

@@ -98,7 +98,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// The time lags by less than the shortest noticed interruption, and never leads, except right after a change.
+    /// The time lags by less than the shortest noticed interruption, and leads only right after a change.
     #[test]
     fn time_lags_little_and_never_leads(
         rate in 600u128..5_000,
