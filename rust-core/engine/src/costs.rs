@@ -179,7 +179,7 @@ fn publishing_takes_at_most_one_lock_and_two_more_of_the_slots_for_a_long_body()
 /// The most locks of each call over one transport.
 ///
 /// - `message`: a send, and a server's receive of an arrived message.
-/// - `ready`: a channel receives two arrived messages; the first receive gets the lease of its half.
+/// - `ready`: a channel, which takes a lease of its half to read, receives two arrived messages.
 /// - `steps`: a call in two steps: sent, taken by a server, answered, and finished after the answer has arrived.
 /// - `call`: a call in one step, which waits for the answer.
 struct Bounds {
