@@ -1,7 +1,7 @@
 //! The body of a message: one block of bytes, or a rest and parts that are stored elsewhere.
 //!
-//! An encoder with a [`Placer`] leaves the elements of long arrays out of its output and records their positions. Over
-//! shared memory a long array is therefore written once, into memory that the receiver maps.
+//! An encoder with a [`Placer`] leaves long arrays out and records their positions. Over shared memory a long array is
+//! therefore written once.
 
 mod one_or_many;
 mod rest;
@@ -15,12 +15,10 @@ use crate::buffers;
 pub use one_or_many::OneOrMany;
 pub use rest::Rest;
 
-/// The length in bytes from which an array's elements may be stored elsewhere.
-///
-/// For shorter arrays a copy is cheaper.
+/// The length from which an array's elements may be stored elsewhere; below, a copy is cheaper.
 pub const PLACED_FROM: usize = 64 << 10;
 
-/// The elements of an array or the content of a byte string, and their position in the body.
+/// An array's elements or a byte string, and their position.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The number of bytes of the rest before them.
@@ -35,35 +33,32 @@ pub(crate) struct Parts<'a> {
     pub(crate) are_opaque: bool,
 }
 
-/// Decides where an encoder puts the elements of a long array.
+/// Decides where long arrays go.
 pub trait Placer {
     /// Stores elements that belong after the first `at` bytes of the rest. Returns whether it did.
     ///
-    /// `shared` is the elements with their owner, if the encoder has it. A placer that leaves the elements in place
-    /// keeps that owner.
+    /// A placer that leaves the elements in place keeps `shared`, their owner.
     fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
 
-    /// Leaves a byte string in place, which belongs after the first `at` bytes. Returns whether it did.
+    /// Leaves a byte string in place, after the first `at` bytes. Returns whether it did.
     fn surround(&mut self, _at: usize, _bytes: &[u8]) -> bool {
         false
     }
 
-    /// Announces the least length of the rest, before [`Placer::spill`], because of a long byte string.
+    /// Announces the rest's least length, before [`Placer::spill`].
     fn expect(&mut self, _length: usize) {}
 
-    /// Takes the next bytes of the rest. Returns whether it keeps them.
-    ///
-    /// The placer keeps the bytes of earlier calls in both cases.
+    /// Takes the next bytes of the rest; returns whether it keeps them. It keeps earlier bytes anyway.
     fn spill(&mut self, _bytes: &[u8]) -> bool {
         false
     }
 
-    /// Returns the bytes that [`Placer::spill`] took: encoders find names in them and fill in lengths.
+    /// Returns the bytes of [`Placer::spill`], for names and lengths.
     fn spilled(&mut self) -> &mut [u8] {
         &mut []
     }
 
-    /// Drops the bytes that [`Placer::spill`] took.
+    /// Drops the bytes of [`Placer::spill`].
     fn drop_spilled(&mut self) {}
 }
 
@@ -78,7 +73,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// Returns a body of this rest and these parts, whose positions are in it and ascend.
+    /// Returns a body of this rest and these parts, whose positions ascend.
     #[inline]
     pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());
@@ -102,7 +97,7 @@ impl Split {
         self.are_opaque
     }
 
-    /// Returns the body in one block: a copy, made at the first call and kept.
+    /// Returns the body in one block, copied at the first call.
     pub fn whole(&self) -> &Bytes {
         self.whole.get_or_init(|| {
             let mut whole = buffers::take(self.length);
@@ -129,11 +124,11 @@ enum BodyRepr {
     Split(Arc<Split>),
 }
 
-// Every message contains a body. The parts are behind a pointer, so that a body without parts stays small.
+// Every message has a body, so parts are behind a pointer.
 const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {
-    /// Returns a body of this rest and these parts. Without parts the rest is the body.
+    /// Returns a body of this rest and these parts, if any.
     #[doc(hidden)]
     #[inline]
     pub fn of_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
@@ -144,9 +139,9 @@ impl Body {
         Body(BodyRepr::Split(Arc::new(Split::new(rest, parts))))
     }
 
-    /// As [`Body::of_parts`], with parts that may also be the contents of byte strings.
+    /// As [`Body::of_parts`], with parts that may be byte strings.
     ///
-    /// Either only this process can write their memory, or the program has declared that it views them (`view_bytes`).
+    /// Only this process can write their memory, or the program has declared that it views them (`view_bytes`).
     #[doc(hidden)]
     pub fn of_opaque_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
         let (rest, parts) = (rest.into(), parts.into());
@@ -156,9 +151,7 @@ impl Body {
         Body(BodyRepr::Split(Arc::new(Split { are_opaque: true, ..Split::new(rest, parts) })))
     }
 
-    /// Returns the bytes in one block.
-    ///
-    /// If long arrays are stored elsewhere, it is a copy, made at the first call and kept.
+    /// Returns the bytes in one block, copied at the first call if arrays are stored elsewhere.
     pub fn whole(&self) -> &Bytes {
         match &self.0 {
             BodyRepr::Whole(bytes) => bytes,
@@ -202,9 +195,7 @@ impl Body {
         }
     }
 
-    /// Returns the block that a decoder reads, and the parts in it.
-    ///
-    /// Without parts if the body already exists in one block.
+    /// Returns the block to decode, and its parts; none if the body exists in one block.
     pub(crate) fn to_decode(&self) -> (&[u8], Parts<'_>) {
         match &self.0 {
             BodyRepr::Whole(bytes) => (bytes, Parts::default()),
@@ -215,7 +206,7 @@ impl Body {
         }
     }
 
-    /// Returns the only part of a body that has nothing else, if it may be a byte string.
+    /// Returns a body's only part without a rest, if it may be a byte string.
     pub(crate) fn opaque(&self) -> Option<&Bytes> {
         let split = self.split().filter(|split| split.are_opaque && split.rest.is_empty())?;
         if let [part] = &*split.parts { Some(&part.bytes) } else { None }
@@ -256,9 +247,7 @@ impl Body {
         found.map(|part| part.bytes.clone())
     }
 
-    /// Returns a view of these bytes that keeps their memory, if they are within the body's memory.
-    ///
-    /// `None` for bytes in place, which are too few for a block.
+    /// Returns a view of these bytes of the body; `None` for bytes in place, too few for a block.
     pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
         let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
         match &self.0 {

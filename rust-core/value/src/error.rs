@@ -1,7 +1,7 @@
 //! The table of error kinds, and the error that every call of Linkspan returns.
 //!
-//! An [`Error`] begins with a kind and a text. On the way out each layer adds its part: the offset in the bytes, the
-//! path in the value, the endpoint. The first value of a part stays, because the innermost layer is the most exact.
+//! Each layer adds its part on the way out: offset, path, endpoint. The first value stays, because the innermost layer
+//! is the most exact.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,12 +16,12 @@ pub use quoted::brief;
 pub use quoted::is_unseen;
 pub use quoted::{OneLine, Quoted, in_seconds, one_line, quoted, several_lines};
 
-/// Returns a number of messages with the words for one or several: "1 message was sent".
+/// Returns a number with the words for one or several: "1 message was sent".
 pub fn counted(messages: u64, one: &str, several: &str) -> String {
     if messages == 1 { format!("1 message {one}") } else { format!("{messages} messages {several}") }
 }
 
-/// Returns the error of a message above the limit, or of memory lent for such a message.
+/// Returns the error of a message, or of memory for one, above the limit.
 #[doc(hidden)]
 #[cold]
 pub fn over_message_limit(asked: u64, allowed: u64) -> Error {
@@ -36,9 +36,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The answer of a peer's handler that failed, in the terms of JSON-RPC 2.0.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RemoteFailure {
-    /// The handler's own code, or a code of JSON-RPC (-32601 method not found, -32602 invalid params, …).
+    /// The handler's own code, or JSON-RPC's (-32601 method not found, -32602 invalid params, …).
     pub code: i64,
-    /// A dotted type such as `spectrum.window_too_long`, or the name of the exception.
+    /// A dotted type such as `spectrum.window_too_long`, or the exception's name.
     pub kind: String,
     /// The text for people.
     pub text: String,
@@ -55,9 +55,7 @@ impl RemoteFailure {
         RemoteFailure { code, kind: kind.into(), text: text.into(), data: Vec::new() }
     }
 
-    /// Returns the failure for sending: a text of more than 1 MiB and a type of more than 1 KiB are cut.
-    ///
-    /// An exception may have a text of any length, but its caller must get an answer.
+    /// Returns the failure for sending, with a text of at most 1 MiB and a type of at most 1 KiB.
     #[must_use]
     pub fn bounded(&self) -> Cow<'_, RemoteFailure> {
         const TEXT: usize = 1 << 20;
@@ -73,9 +71,7 @@ impl RemoteFailure {
         })
     }
 
-    /// Returns the failure that answers a request whose handler ended with this error.
-    ///
-    /// The failure of a peer is passed on unchanged.
+    /// Returns the answer for a handler's error. A peer's failure is passed on unchanged.
     pub fn of(error: &Error) -> RemoteFailure {
         error.remote_failure().cloned().unwrap_or_else(|| {
             RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, error.kind().name(), error.to_string())
@@ -85,14 +81,14 @@ impl RemoteFailure {
 
 /// An error: its kind, the failed action and its object, and the remedy.
 ///
-/// The details are on the heap, so an error is one pointer wide and results stay small.
+/// It is one pointer wide, so results stay small.
 #[derive(Clone)]
 pub struct Error(Box<Detail>);
 
 #[derive(Clone)]
 struct Detail {
     kind: ErrorKind,
-    /// The kind's value, unless a call has set another.
+    /// The kind's, unless a call has set another.
     retryable: bool,
     /// At most 16 KiB. Text of peers in it is quoted and cut.
     text: String,
@@ -106,9 +102,7 @@ struct Detail {
 }
 
 impl Error {
-    /// Returns an error of this kind.
-    ///
-    /// The text contains the action, its object and the remedy. A very long text is cut.
+    /// Returns an error of this kind, with action, object and remedy as text. A very long text is cut.
     #[cold]
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
         let detail = Detail {
@@ -155,7 +149,7 @@ impl Error {
         error
     }
 
-    /// Returns the error of a system call. The number decides the kind; the text begins with the action.
+    /// Returns a system call's error. The number decides the kind; the text begins with the action.
     #[cold]
     pub fn os(doing: impl fmt::Display, errno: i32) -> Error {
         let kind = match errno {
@@ -163,7 +157,7 @@ impl Error {
             libc::ENOENT | libc::ECONNREFUSED | libc::ENOTDIR => ErrorKind::NotFound,
             libc::EADDRINUSE | libc::EEXIST => ErrorKind::AddressInUse,
             libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ECONNABORTED => ErrorKind::Disconnected,
-            // EAGAIN is the limit of threads, locked memory or watches. An EAGAIN that means "not now" causes no error.
+            // The limit of threads, locked memory or watches. An EAGAIN for "not now" causes no error.
             libc::ENOMEM
             | libc::EMFILE
             | libc::ENFILE
@@ -180,11 +174,11 @@ impl Error {
             libc::ENOSYS | libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT => {
                 ErrorKind::TransportUnavailable
             }
-            // A wrong call by this library, or an error without a number.
+            // This library's wrong call, or no number.
             0 | libc::EBADF | libc::EFAULT | libc::EINVAL | libc::ENOTSOCK | libc::EDESTADDRREQ => {
                 ErrorKind::Internal
             }
-            // The system cannot carry out the call: EIO of a device, a refusal by a sandbox.
+            // EIO of a device, a refusal by a sandbox.
             _ => ErrorKind::TransportUnavailable,
         };
         let hint = match errno {
@@ -207,8 +201,7 @@ impl Error {
 
     /// Returns whether the call can succeed later without a change to the program.
     ///
-    /// A repetition must not do an action twice. A request that was sent but not answered is therefore not retryable,
-    /// unless it is idempotent.
+    /// A request that was sent but not answered is not retryable unless idempotent.
     pub fn retryable(&self) -> bool {
         self.0.retryable
     }
@@ -223,7 +216,7 @@ impl Error {
         self.0.endpoint.as_deref()
     }
 
-    /// Returns the place in the value: keys and zero-based positions joined by `/`, escaped as in RFC 6901.
+    /// Returns the place in the value: keys and zero-based positions with `/`, escaped as in RFC 6901.
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }
@@ -233,22 +226,21 @@ impl Error {
         self.0.offset
     }
 
-    /// Returns the number of messages that a subscriber missed, for [`ErrorKind::Lagged`].
+    /// Returns the number of missed messages, for [`ErrorKind::Lagged`].
     ///
-    /// If `send` or `close` fails with [`ErrorKind::Disconnected`], returns the number of earlier messages that are
-    /// lost.
+    /// For [`ErrorKind::Disconnected`] of `send` or `close`, the number of lost earlier messages.
     pub fn missed(&self) -> Option<u64> {
         self.0.missed
     }
 
-    /// Returns the number of messages of a batch that were sent before this error, for `send_many`.
+    /// Returns the number of a batch's messages sent before this error, for `send_many`.
     ///
-    /// The next message caused the error. The caller still has it and all later messages.
+    /// The caller still has all later messages.
     pub fn sent(&self) -> Option<u64> {
         self.0.sent
     }
 
-    /// Returns the error number of the system call that failed, if there is one.
+    /// Returns the failed system call's error number.
     pub fn errno(&self) -> Option<i32> {
         self.0.os
     }
@@ -258,7 +250,7 @@ impl Error {
         self.0.remote.as_ref()
     }
 
-    /// Adds the number of sent messages that are lost.
+    /// Adds the number of lost messages.
     #[doc(hidden)]
     #[must_use]
     pub fn and_lost(self, lost: u64) -> Error {
@@ -288,7 +280,7 @@ impl Error {
         self
     }
 
-    /// Adds the number of messages of a batch that were sent before.
+    /// Adds the number of a batch's messages sent before.
     #[doc(hidden)]
     #[must_use]
     pub fn with_sent(mut self, sent: u64) -> Error {
@@ -302,7 +294,7 @@ impl Error {
         self
     }
 
-    /// Sets whether the call may be repeated, if more than the kind decides it.
+    /// Sets whether the call may be repeated.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Error {
         self.0.retryable = retryable;
@@ -323,9 +315,7 @@ impl Error {
         self
     }
 
-    /// Prepends this key of a map, cut to 256 bytes, to the path.
-    ///
-    /// Layers call it on the way out, innermost first.
+    /// Prepends this key, cut to 256 bytes, to the path. Layers call it innermost first.
     #[must_use]
     pub fn under_key(self, key: &str) -> Error {
         self.under(quoted::segment(key))
@@ -353,11 +343,9 @@ impl Error {
     }
 }
 
-/// Returns a path for people: both ends of a long path, and the beginning of a long key.
-///
-/// [`Error::path`] has more.
+/// Returns a path for people: both ends of a long path, and the beginnings of long keys.
 fn shortened(path: &str) -> Cow<'_, str> {
-    /// The number of parts that are shown, and the number at each end of a longer path.
+    /// Parts that are shown, and those at each end of a longer path.
     const SHOWN: (usize, usize) = (12, 4);
     let parts: Vec<Cow<'_, str>> = path.split('/').map(quoted::shown_segment).collect();
     if parts.len() <= SHOWN.0 {
@@ -374,7 +362,7 @@ impl fmt::Display for Error {
             write!(f, "{}: ", one_line(endpoint))?;
         }
         f.write_str(&self.0.text)?;
-        // A text that begins with an argument, `timeout=nan`, already names it.
+        // Such as `timeout=nan`.
         let is_named = |path: &&String| {
             self.0.text.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('='))
         };
@@ -400,7 +388,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Keeps this error as the inner error. The kind is that of the system call, else the nearest one.
+/// Keeps this error as the inner error, with the nearest kind.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> std::io::Error {
         use std::io::ErrorKind as Io;
@@ -436,9 +424,9 @@ impl From<rustix::io::Errno> for Error {
     }
 }
 
-/// Adds the attempted action to the error of a system call.
+/// Adds the attempted action to a system call's error.
 pub trait Doing<T> {
-    /// Returns the error with the action at the beginning of its text.
+    /// Returns the error with the action at the beginning.
     fn doing(self, what: impl fmt::Display) -> Result<T>;
 }
 

@@ -1,7 +1,6 @@
 //! The entry points: encode, decode and transcode in the encoding that the caller names.
 //!
-//! Only this module assembles an encoding: a meter first, then the escapes for JSON, BSON and Smile, and arrays stored
-//! elsewhere for CBOR.
+//! Only this module puts meters, escapes and placers around an encoding.
 
 #[cfg(test)]
 mod tests;
@@ -26,11 +25,9 @@ const LONGEST_HINT: usize = 64 << 10;
 pub struct EncodeOptions {
     /// The limits of the value and of its encoded form.
     pub limits: Limits,
-    /// Whether elements of N-d arrays begin at a multiple of 8 bytes from the start of the encoded value.
-    ///
-    /// Only CBOR supports it; the other encodings ignore it.
+    /// Whether elements of N-d arrays begin at a multiple of 8 bytes from the value's start; only in CBOR.
     pub align: bool,
-    /// Whether the source may repeat a key in one map.
+    /// Whether the source may repeat a key in a map.
     pub keys: Keys,
 }
 
@@ -46,13 +43,13 @@ impl EncodeOptions {
         EncodeOptions { limits, ..EncodeOptions::default() }
     }
 
-    /// Returns these options with aligned arrays, or without.
+    /// Sets whether arrays are aligned.
     #[must_use]
     pub fn aligned(self, align: bool) -> EncodeOptions {
         EncodeOptions { align, ..self }
     }
 
-    /// Returns these options with keys checked or trusted.
+    /// Sets whether keys are checked or trusted.
     #[must_use]
     pub fn with_keys(self, keys: Keys) -> EncodeOptions {
         EncodeOptions { keys, ..self }
@@ -63,11 +60,10 @@ impl EncodeOptions {
 ///
 /// # Errors
 ///
-/// `TooLarge` over a limit. `Unsupported` with the path for a value without a form in the encoding: only
-/// [`Encoding::Raw`], which carries only bytes. `OutOfMemory`.
+/// `TooLarge` over a limit. `Unsupported` with the path for a value without a form in the encoding, which only
+/// [`Encoding::Raw`] has. `OutOfMemory`.
 pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
-    // One allocation of this size is enough for short values, which are most values. Long blocks may come from a pool,
-    // see `buffers`.
+    // One allocation suffices for most values. Long blocks may come from a pool, see `buffers`.
     let mut out = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
     encode_into(value, encoding, &EncodeOptions::default(), &mut out)?;
     Ok(out)
@@ -97,7 +93,7 @@ pub fn encode_placed<T: Source + ?Sized>(
     mut placer: Option<&mut dyn Placer>,
 ) -> Result<()> {
     let start = out.len();
-    // A source that appends its value encoded replaces the walk, so only the length is checked.
+    // An appended value replaces the walk, so only the length is checked.
     let appended = match encoding {
         Encoding::Cbor => value.append_cbor(out),
         Encoding::Json => value.append_json(out),
@@ -128,8 +124,8 @@ pub fn encode_placed<T: Source + ?Sized>(
 ///
 /// # Errors
 ///
-/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path. JSON also has `OutOfRange`, for a number
-/// beyond the range of a float. The path includes escapes.
+/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path. JSON also has `OutOfRange`, beyond the
+/// range of a float.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     let limits = Limits::default();
     match decode_short(bytes, encoding, &limits) {
@@ -138,9 +134,7 @@ pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     }
 }
 
-/// Returns the value of these bytes.
-///
-/// Its long blocks and arrays are views of `bytes` if they are contiguous.
+/// Returns the value of these bytes; its long blocks and arrays are views of contiguous `bytes`.
 pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
     match decode_short(bytes, encoding, limits) {
         Some(value) => Ok(value),
@@ -151,7 +145,7 @@ pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Resu
     }
 }
 
-/// As [`decode_shared`], for the body of a message, whose long arrays may be stored elsewhere.
+/// As [`decode_shared`], for a message's body, whose long arrays may be stored elsewhere.
 #[doc(hidden)]
 pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> Result<Value> {
     let short = match encoding {
@@ -168,31 +162,27 @@ pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> R
     }
 }
 
-/// Returns the value of a short text in JSON; `None` if the decoder must read it.
 fn decode_short(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Option<Value> {
     if encoding == Encoding::Json { json::decode_short(bytes, &bounded(limits)) } else { None }
 }
 
 /// Sends the value of these bytes into `sink`, and returns the sink.
 ///
-/// Elements of N-d arrays and blocks of bytes reach the sink as slices of `bytes` if they are contiguous and
-/// little-endian. An error drops the sink, which has received a part of the value.
+/// N-d arrays and blocks reach the sink as slices of `bytes` if contiguous and little-endian. An error drops the sink
+/// with its part of the value.
 pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
     decode_parts(bytes, Parts::default(), bytes.len(), encoding, limits, sink)
 }
 
-/// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
+/// As [`decode_into`], for a message's body.
 ///
-/// Offsets in errors do not count those arrays.
+/// Offsets in errors do not count arrays stored elsewhere.
 #[doc(hidden)]
 pub fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
     let (bytes, parts) = encoded(body, encoding);
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
 }
 
-/// Returns the bytes of a body and the parts between them, which only bodies in CBOR have.
-///
-/// A raw body is its value. Nothing reads it, so it may stay in place.
 fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
     let opaque = || body.opaque().filter(|_| encoding == Encoding::Raw);
     match encoding {
@@ -201,9 +191,7 @@ fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
     }
 }
 
-/// Appends the source in JSON, BSON or Smile if it is a short tree of plain values.
-///
-/// Returns false and appends nothing if the source needs a walk.
+/// Appends a short tree of plain values in JSON, BSON or Smile; else returns false.
 fn append_plain<T: Source + ?Sized>(
     value: &T,
     encoding: Encoding,
@@ -230,7 +218,6 @@ fn append_plain<T: Source + ?Sized>(
             }
             _ => plain::encode(value, || smile::Encoder::new(Output::new(out, limits)), |e| e.finish()),
         };
-        // After an error the walk reports the error with its path.
         appended = matches!(done, Ok(true));
     });
     if !appended {
@@ -239,9 +226,9 @@ fn append_plain<T: Source + ?Sized>(
     appended
 }
 
-/// Appends the source if it is a short map of scalars and long arrays, or a long array.
+/// Appends a short map of scalars and long arrays, or a long array.
 ///
-/// The source may also have such a value in memory. `None` means that the source needs a walk and nothing is appended.
+/// The source may have such a value in memory. `None`: the source needs a walk, and nothing is appended.
 fn append_flat_arrays<T: Source + ?Sized>(
     value: &T,
     options: &EncodeOptions,
@@ -268,8 +255,8 @@ fn append_flat_arrays<T: Source + ?Sized>(
 
 /// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere.
 ///
-/// `None` for a source that is neither a long array nor a short map of scalars and one long array. `Some(None)` means
-/// that the placer refused the array. The bytes equal those of [`encode_placed`] with aligned arrays.
+/// `None` for a source that is neither a long array nor a short map with one. `Some(None)` if the placer refused the
+/// array. The bytes equal those of [`encode_placed`] with aligned arrays.
 #[doc(hidden)]
 pub fn write_around_array<T: Source + ?Sized>(
     value: &T,
@@ -294,18 +281,16 @@ pub fn write_around_array<T: Source + ?Sized>(
     done
 }
 
-/// Returns the array of a body in CBOR that is one array stored elsewhere; `None` for another body.
-///
-/// The array equals that of the decoder.
+/// Returns the array of a CBOR body that is one array stored elsewhere.
 #[doc(hidden)]
 pub fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
     cbor::read_long_array(body, &bounded(limits))
 }
 
-/// Decodes `bytes` with the `parts` between them; `length` is the length of the whole message.
+/// Decodes `bytes` with the `parts` between them; `length` is that of the whole message.
 ///
-/// The decoder of CBOR is compiled for each type of sink, so its events cost no call. The other decoders are compiled
-/// once, because for each sink of each binding they were a third of the code.
+/// CBOR's decoder is compiled for each sink, so its events cost no call. The others are compiled once: for each
+/// binding's sinks they were a third of the code.
 fn decode_parts<S: Sink>(
     bytes: &[u8],
     parts: Parts<'_>,
@@ -318,7 +303,6 @@ fn decode_parts<S: Sink>(
     decode_with(bytes, parts, length, encoding, limits, sink, escaped)
 }
 
-/// Not generic, so only this crate compiles it.
 fn decode_escaped_to_any(
     bytes: &[u8],
     encoding: Encoding,
@@ -359,8 +343,7 @@ fn decode_with<S: Sink>(
     Ok(sink)
 }
 
-// Borrows the sink, because each move of a record's large builder is a copy. Keys are always checked: the bytes may
-// come from a peer.
+// Borrows the sink: moving a record's large builder is a copy. Bytes may come from a peer, so keys are checked.
 
 fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: Parts<'_>, limits: Limits, sink: &mut S) -> Result<()> {
     cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
@@ -413,7 +396,7 @@ pub fn transcode_within(bytes: &[u8], from: Encoding, to: Encoding, limits: &Lim
 
 /// Sends one value into a sink of any type, and ends it with `finish`.
 ///
-/// `write` calls it for each encoder. The sink stays inside its meter: moving it out would copy the state of both.
+/// The sink stays inside its meter: moving it out would copy both.
 trait Drive {
     fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()>;
 }
@@ -440,7 +423,7 @@ struct Decode<'a> {
 
 impl Drive for Decode<'_> {
     fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
-        // One decoder for all encoders is enough: no message is transcoded while it is sent or received.
+        // No message is transcoded while it is sent or received, so one decoder suffices.
         decode_into(self.bytes, self.from, self.limits, &mut sink as &mut dyn Sink)?;
         finish(&mut sink)
     }
@@ -455,10 +438,10 @@ fn write<D: Drive>(
     from: D,
 ) -> Result<()> {
     let start = out.len();
-    // The compiler does not shorten the lifetime inside an option, so this is a reborrow.
+    // A reborrow: the compiler does not shorten the lifetime inside an option.
     let placer = placer.map(|placer| placer as &mut dyn Placer);
-    // The limit of the message counts from the end of the buffer's content. The closure constructs each output inside
-    // its encoder: a move would load fields whose stores are still in the processor's store buffer.
+    // The closure constructs each output inside its encoder: a move would load fields that are still in the processor's
+    // store buffer.
     let output = || Output::with_placer(&mut *out, &options.limits, placer);
     let done = match encoding {
         Encoding::Raw => from.drive(raw::Encoder::new(output().spilling()), |e| e.finish()),

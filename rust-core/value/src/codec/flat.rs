@@ -1,9 +1,8 @@
 //! Flat records written directly as CBOR or JSON: maps of few entries, without arrays inside.
 //!
 //! Bindings use it in [`Source::append_cbor`](crate::value::Source::append_cbor) and
-//! [`Source::append_json`](crate::value::Source::append_json), for instances of generated classes: recurring keys are
-//! encoded once. No [`Meter`](crate::value::Meter) counts: a record of at most [`FlatRecord::MOST_ENTRIES`] entries is
-//! within all limits except the length of the message, which the caller checks.
+//! [`Source::append_json`](crate::value::Source::append_json) for generated classes: recurring keys are encoded once.
+//! At most [`FlatRecord::MOST_ENTRIES`] entries keep all limits but the message's length, which the caller checks.
 
 use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};
@@ -15,8 +14,8 @@ use crate::value::escape::Plain;
 
 /// A flat record that is appended to a buffer.
 ///
-/// Every method writes one entry. It returns `None` for an entry too many, a full buffer, or a value without a form in
-/// the encoding. The map is then invalid; [`FlatRecord::append`] and [`FlatRecord::append_json`] remove it.
+/// Every method writes one entry. It returns `None` for an entry too many, a full buffer, or a value without a form.
+/// [`FlatRecord::append`] and [`FlatRecord::append_json`] then remove the map.
 #[derive(Debug)]
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
@@ -30,12 +29,10 @@ enum Encoder<'a> {
 }
 
 impl FlatRecord<'_> {
-    /// The greatest number of entries: with it the head of the map has one byte in CBOR.
+    /// The greatest number of entries, whose head has one byte in CBOR.
     pub const MOST_ENTRIES: u8 = MOST_FLAT_ENTRIES;
 
-    /// Appends a map with the entries that `write` adds, in CBOR.
-    ///
-    /// Returns false and leaves `out` unchanged if `write` returns `None`.
+    /// Appends a map of `write`'s entries in CBOR; false and unchanged if `write` returns `None`.
     pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(MAP);
@@ -60,9 +57,7 @@ impl FlatRecord<'_> {
         true
     }
 
-    /// Writes a map with the entries that `write` adds.
-    ///
-    /// The caller bounds the nesting: up to three levels are within the limit on nodes.
+    /// Writes a map of `write`'s entries. The caller bounds the nesting to three levels.
     pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
         self.entry(key, |json| json.begin_map(0).ok(), |to| cbor::put_byte(to, MAP))?;
         let behind_head = match &self.encoder {
@@ -82,17 +77,13 @@ impl FlatRecord<'_> {
                 encoder.written()
             }
         };
-        // One text may occur in every nested map, and the length of the message is checked only at the end. This bound
-        // limits the memory until then.
+        // Bounds the memory of repeated texts in nested maps; the message's length is checked at the end.
         (written <= LONGEST_WITH_MAPS).then_some(())
     }
 }
 
 impl FlatRecord<'_> {
-    /// Writes an entry: key and value.
-    ///
-    /// `json` writes the value in JSON. `cbor` gets `N` bytes for the value in CBOR, and returns the number of bytes it
-    /// wrote.
+    /// Writes an entry; `cbor` gets `N` bytes for the value, and returns the number that it wrote.
     fn entry<const N: usize>(
         &mut self,
         key: &FlatKey,
@@ -131,8 +122,6 @@ impl FlatRecord<'_> {
             Encoder::Json(_) => Some(()),
         }
     }
-
-    // The frequent methods are inlined: a call takes as long as the key, and the state of the map stays in registers.
 
     /// Writes null.
     pub fn null(&mut self, key: &FlatKey) -> Option<()> {

@@ -15,10 +15,10 @@ use crate::value::Sink;
 
 #[derive(Clone)]
 pub(crate) struct Input<'a> {
-    /// All bytes of the message, or up to the end of the innermost BSON document.
+    /// Ends with the innermost BSON document.
     bytes: &'a [u8],
     pub(crate) at: usize,
-    /// The separately stored blocks between these bytes that were not taken yet.
+    /// The remaining separately stored blocks.
     parts: Parts<'a>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the next `N` bytes, a part of an item of fixed length; `Malformed` if fewer follow.
+    /// Takes the next `N` bytes; `Malformed` if fewer follow.
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.bytes[self.at..].first_chunk::<N>() {
             Some(bytes) => {
@@ -65,18 +65,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes a CBOR float of 64 bits if one is next with all its bytes.
-    ///
-    /// Nearly all floats have this form, because this library's encoders write no other.
+    /// Takes a whole CBOR float of 64 bits, the only form that this library writes.
     pub(crate) fn double(&mut self) -> Option<f64> {
         let [0xfb, bits @ ..] = self.bytes.get(self.at..)?.first_chunk::<9>()? else { return None };
         self.at += 9;
         Some(f64::from_bits(u64::from_be_bytes(*bits)))
     }
 
-    /// Takes the next `count` bytes; `Malformed` if fewer follow.
-    ///
-    /// The item at offset `claimed_at` claims this length.
+    /// Takes the next `count` bytes, which the item at `claimed_at` claims; `Malformed` if fewer follow.
     #[inline]
     pub(crate) fn take(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
@@ -91,11 +87,10 @@ impl<'a> Input<'a> {
 
     /// Takes the elements of an array, which may be stored elsewhere.
     ///
-    /// Another process may change that memory. Only elements are therefore read from it, so no check depends on its
-    /// content. Byte strings are the exception ([`Input::byte_string`]).
+    /// Another process may change that memory, so no check depends on its content.
     pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         match self.parts.list.split_first() {
-            // The next part must belong exactly here; any other place is the sender's error.
+            // Any other place is the sender's error.
             Some((part, rest_of_parts)) if part.at == self.at => {
                 if part.bytes.len() as u64 != count {
                     let text = format!(
@@ -111,7 +106,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the content of a byte string, stored elsewhere only if [`Body::of_opaque_parts`] allows it.
+    /// Takes a byte string, stored elsewhere only if [`Body::of_opaque_parts`] allows it.
     pub(crate) fn byte_string(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         if self.parts.are_opaque { self.elements(count, claimed_at) } else { self.take(count, claimed_at) }
     }
@@ -132,7 +127,7 @@ impl<'a> Input<'a> {
         &self.bytes[self.at..]
     }
 
-    /// Checks the end of a message: `Malformed` if bytes or separate parts remain.
+    /// `Malformed` if bytes or parts remain.
     pub(crate) fn finish(&self) -> Result<()> {
         if let Some(part) = self.parts.list.first() {
             return Err(malformed(part.at, "a block that is stored separately belongs to no value"));
@@ -176,12 +171,11 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 
 /// The number of items of each container, in the order in which the containers open.
 ///
-/// A sink needs exact lengths, but JSON, BSON, Smile and CBOR's indefinite forms lack them, so a first pass counts the
-/// items. It stops at bytes that it cannot follow. The second pass reports the error there, before it needs a missing
-/// count.
+/// A sink needs exact lengths, which JSON, BSON, Smile and CBOR's indefinite forms lack, so a first pass counts. It
+/// stops at bytes that it cannot follow; the second pass reports the error there.
 #[derive(Default)]
 pub(crate) struct ItemCounts {
-    /// One count, saturating, for each container that the first pass has opened.
+    /// Saturating.
     counts: Vec<u32>,
     next: usize,
     most: usize,
@@ -192,10 +186,7 @@ impl ItemCounts {
         ItemCounts { most: usize::try_from(most).unwrap_or(usize::MAX), ..ItemCounts::default() }
     }
 
-    /// Returns the number of the next container.
-    ///
-    /// `None` above the greatest number, or if the budget of the sink has no room. Old and new memory exist together
-    /// while the list grows.
+    /// Returns the next container's number; `None` above the greatest, or beyond the sink's budget.
     pub(crate) fn open<S: Sink>(&mut self, sink: &mut S) -> Option<usize> {
         if self.counts.len() == self.counts.capacity() {
             self.grow(sink)?;
@@ -207,7 +198,7 @@ impl ItemCounts {
     #[cold]
     fn grow<S: Sink>(&mut self, sink: &mut S) -> Option<()> {
         let before = self.counts.capacity();
-        // At least 16 counts at once, but never more than the greatest number.
+        // At least 16 at once, within the greatest number.
         let more = before.max(16).min(self.most.checked_sub(before)?);
         sink.hold((before + more) * size_of::<u32>()).ok().filter(|()| more > 0)?;
         self.counts.try_reserve_exact(more).ok()?;
@@ -219,7 +210,7 @@ impl ItemCounts {
         self.counts[container] = self.counts[container].saturating_add(1);
     }
 
-    /// Stores a length, in bytes, as the count with this number.
+    /// Stores a length, in bytes, as this count.
     pub(crate) fn set(&mut self, string: usize, length: usize) {
         self.counts[string] = u32::try_from(length).unwrap_or(u32::MAX);
     }
@@ -233,7 +224,7 @@ impl ItemCounts {
         self.next = 0;
     }
 
-    /// Takes the count of the next container; `None` if the first pass stopped before it.
+    /// Takes the next container's count; `None` if the first pass stopped before it.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<usize> {
         let count = *self.counts.get(self.next)?;
@@ -242,12 +233,9 @@ impl ItemCounts {
     }
 }
 
-/// Returns the binary64 of a binary32, given as its bits.
-///
-/// A NaN keeps its payload and its signalling bit; the processor's conversion would make it quiet.
+/// Returns a binary32's binary64. Unlike the processor, keeps a NaN's payload and signalling bit.
 pub(crate) fn from_f32(bits: u32) -> f64 {
     let value = f32::from_bits(bits);
-    // The processor's conversion changes only NaN.
     if !value.is_nan() {
         return value.into();
     }
@@ -262,11 +250,11 @@ pub(crate) fn f16_to_f32(bits: u16) -> u32 {
     sign | match (exponent, fraction) {
         (0, 0) => 0,
         (0, _) => {
-            // Subnormal: shifts the leading one to the bit that binary32 omits.
+            // Subnormal: shifts the leading one to the omitted bit.
             let shift = fraction.leading_zeros() - 21;
             (113 - shift) << 23 | (fraction << (shift + 13) & 0x007f_ffff)
         }
-        // Infinity or NaN: the greatest exponent of binary32, with the fraction in its high bits.
+        // Infinity or NaN.
         (31, _) => 0x7f80_0000 | fraction << 13,
         _ => (exponent + 112) << 23 | fraction << 13,
     }
@@ -282,9 +270,9 @@ mod tests {
 
     #[test]
     fn binary16_widens_as_its_definition() {
-        // The standard library promises no exact `powi`.
+        // The standard library's `powi` is not exact.
         let power_of_two = |exponent: i32| f64::from_bits(((1023 + exponent) as u64) << 52);
-        // Miri is slow, so it tests a sample: the step covers every exponent and both signs.
+        // A sample for Miri, with every exponent and both signs.
         for bits in (0..=u16::MAX).step_by(if cfg!(miri) { 61 } else { 1 }) {
             let exponent = i32::from(bits >> 10 & 0x1f);
             let fraction = f64::from(bits & 0x3ff);

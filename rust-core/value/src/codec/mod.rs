@@ -1,7 +1,5 @@
 //! Bytes from values and values from bytes: each encoding is an encoder and a decoder.
 //!
-//! An encoder is a Sink; a decoder drives a Sink.
-//!
 //! | what | defined in |
 //! |---|---|
 //! | encode, decode, transcode by the encoding's name | `entry` |
@@ -14,7 +12,7 @@
 //!
 //! A decoder allocates only after [`Meter`](crate::value::Meter) or [`Sink::hold`](crate::value::Sink::hold) has
 //! counted the bytes. The bytes may come from a hostile peer: decoding returns `Malformed`, `Unsupported` or
-//! `TooLarge`, and never panics. `fuzz/` and `tests/vectors/invalid.json` test this.
+//! `TooLarge`, and never panics.
 //!
 //! ```
 //! # extern crate linkspan_value as linkspan;
@@ -63,13 +61,11 @@ pub use entry::{decode_body, decode_body_shared, encode_placed, read_long_array,
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::Limits;
 
-/// The encoding of a message's body.
-///
-/// The header of the message names it, so a receiver never guesses.
+/// The encoding of a message's body, named in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Encoding {
-    /// Bytes as they are: the value is one block of bytes.
+    /// Bytes as they are.
     Raw = 0,
     /// JSON, RFC 8259.
     Json = 1,
@@ -84,7 +80,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// Every encoding, in the order of its number.
-    // Receivers index this by the number in the header.
+    // Indexed by the number in the header.
     pub const ALL: [Encoding; 5] =
         [Encoding::Raw, Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
 
@@ -101,7 +97,7 @@ impl Encoding {
 
     /// Returns the encoding of this name, else `Unsupported`.
     pub fn from_name(name: &str) -> Result<Encoding> {
-        // Called for each encoded value: comparisons with constants are fast.
+        // Called for each encoded value: constants compare fast.
         match name.as_bytes() {
             b"raw" => Ok(Encoding::Raw),
             b"json" => Ok(Encoding::Json),
@@ -129,21 +125,17 @@ fn unknown_encoding(name: &str) -> Error {
 
 /// The greatest depth of arrays and maps that any limit allows.
 ///
-/// Walks recurse, and a thread's stack is finite. A greater [`Limits::depth`] is reduced to this depth.
+/// Walks recurse; a greater [`Limits::depth`] is reduced.
 pub const MAX_DEPTH: u32 = 256;
 
-// A `Meter` bounds the value. The next two functions bound the document around it, including escapes, to protect the
-// decoders' stack and the memory of their counts.
+// Bounds the document around a `Meter`'s value, with escapes, for the decoders' stack and counts.
 
-/// Returns the greatest number of levels of a document.
-///
-/// A list of pairs takes three levels for each level of its value. An N-d array takes three below the deepest. The
-/// document around a value that is not a map takes one.
+/// Levels of a document: three for each level in pairs, three for an N-d array, one around a non-map.
 pub(crate) fn levels(limits: &Limits) -> u32 {
     limits.depth.saturating_mul(3).saturating_add(4)
 }
 
-/// Returns the greatest number of containers of a document: escapes take up to three for one value.
+/// Containers of a document: escapes take up to three for one value.
 pub(crate) fn containers(limits: &Limits) -> u64 {
     limits.most_nodes().saturating_mul(3).saturating_add(8)
 }

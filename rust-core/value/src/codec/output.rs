@@ -1,11 +1,9 @@
 //! The output of an encoder: the end of a buffer, with a limit on its length.
 //!
-//! `push`, `put` and `put_around` append small items without a check. Blocks whose length the value decides go through
-//! `block` or `elements`, which check the limit first. Only small items therefore exceed the limit, and the limit on
-//! nodes bounds their number. `finish` then refuses the message.
+//! Small items are appended without a check, and the limit on nodes bounds their number. Blocks whose length the value
+//! decides check the limit first. `finish` refuses a message that is too long.
 //!
-//! The output fills the buffer with zeros ahead of the content. A small item then reserves no memory, and writes its
-//! pieces at fixed offsets. Dropping the output removes the zeros.
+//! The buffer has zeros ahead of the content, so a small item reserves no memory. The drop removes the zeros.
 
 use std::fmt;
 
@@ -16,15 +14,12 @@ use crate::buffers;
 use crate::error::{Result, memory};
 use crate::value::Limits;
 
-/// The greatest length of a block that is appended as an item of few pieces, without a call.
+/// The greatest length of a block that is appended without a call.
 pub(crate) const SHORT: usize = 16;
 
-/// The number of zeros ahead: at first, and at most.
 const AHEAD: [usize; 2] = [256, 4096];
 
-/// The number of zeros after a long block.
-///
-/// Few small items follow before the next block, which overwrites the remaining zeros.
+/// Zeros after a long block, before which few small items follow.
 const BEHIND_LONG: usize = 64;
 
 pub(crate) struct Output<'a> {
@@ -33,14 +28,14 @@ pub(crate) struct Output<'a> {
     at: usize,
     ahead: usize,
     start: usize,
-    /// The greatest length of the content: `start` plus [`Limits::message`], less bytes stored elsewhere.
+    /// The content's greatest length: `start` plus [`Limits::message`], less bytes stored elsewhere.
     most: usize,
     limit: u64,
     placer: Option<&'a mut dyn Placer>,
     elsewhere: usize,
     spilled: usize,
     may_spill: bool,
-    /// The number of bytes without memory: the content is lost, and `finish` reports it.
+    /// Bytes without memory: the content is lost, and `finish` reports it.
     lacks: usize,
 }
 
@@ -50,16 +45,14 @@ impl fmt::Debug for Output<'_> {
     }
 }
 
-/// Removes the zeros, also after an error.
+/// Also after an error.
 impl Drop for Output<'_> {
     fn drop(&mut self) {
         self.bytes.truncate(self.at);
     }
 }
 
-/// Fills the memory after the content with up to `count` zeros. Allocates nothing.
-// Not inlined: the compiler would merge it with the allocation of a new buffer into a call of `calloc`. That takes
-// longer than `malloc` and the zeros, because glibc's thread cache does not serve `calloc`.
+// Not inlined: the compiler would call `calloc`, which glibc's thread cache does not serve, for a new buffer.
 #[inline(never)]
 fn write_ahead(bytes: &mut Vec<u8>, count: usize) {
     bytes.resize(bytes.capacity().min(bytes.len().saturating_add(count)), 0);
@@ -74,10 +67,7 @@ fn write_first(bytes: &mut Vec<u8>) {
     }
 }
 
-/// Copies at most [`SHORT`] bytes to the beginning of a slice with room for [`SHORT`].
-///
-/// It writes two overlapping chunks of a fixed size, because a call of `memcpy` takes longer than these few
-/// instructions.
+/// Copies at most [`SHORT`] bytes to a slice with that room, by two chunks without a call.
 #[inline(always)]
 pub(crate) fn copy_short(bytes: &[u8], to: &mut [u8]) {
     let length = bytes.len().min(SHORT);
@@ -101,7 +91,7 @@ impl<'a> Output<'a> {
         Output::with_placer(bytes, limits, None)
     }
 
-    /// Returns the end of this buffer, with a placer that may store long arrays elsewhere.
+    /// Returns the end of this buffer; the placer may store long arrays elsewhere.
     pub(crate) fn with_placer(
         bytes: &'a mut Vec<u8>,
         limits: &Limits,
@@ -126,17 +116,13 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Lets the placer take long content.
-    ///
-    /// The encoder may return to its written bytes only by [`Output::overwrite`] and [`Output::pieces`].
+    /// Lets the placer take long content, then in reach of only [`Output::overwrite`] and `pieces`.
     pub(crate) fn spilling(mut self) -> Output<'a> {
         self.may_spill = self.placer.is_some();
         self
     }
 
-    /// Passes the content, if it is long, and the bytes after it to the placer.
-    ///
-    /// Returns false if the caller must still append these bytes.
+    /// Passes long content, and the bytes after it, to the placer; false if the caller appends these bytes.
     #[cold]
     #[inline(never)]
     fn spill(&mut self, behind: &[&[u8]]) -> bool {
@@ -161,7 +147,7 @@ impl<'a> Output<'a> {
         self.bytes.truncate(self.start);
         self.at = self.start;
         self.count_spilled(taken);
-        // The placer took only a part of these bytes. The content takes all of it back.
+        // The placer took a part; the content takes it back.
         let all = length + behind_length;
         if taken < all {
             self.take_back();
@@ -198,7 +184,7 @@ impl<'a> Output<'a> {
         self.spilled = 0;
     }
 
-    /// Removes the written bytes from this position on, and returns them.
+    /// Removes and returns the written bytes from this position on.
     ///
     /// # Errors
     ///
@@ -217,17 +203,17 @@ impl<'a> Output<'a> {
         Ok(taken)
     }
 
-    /// Returns the number of bytes written so far, in the buffer and elsewhere.
+    /// Returns the number of written bytes, in the buffer and elsewhere.
     pub(crate) fn written(&self) -> usize {
         self.at - self.start + self.elsewhere
     }
 
-    /// Returns the position of the next byte in the content, including bytes that the placer took.
+    /// Returns the next byte's position, with bytes that the placer took.
     pub(crate) fn position(&self) -> usize {
         self.at - self.start + self.spilled
     }
 
-    /// Overwrites bytes at this position that one call wrote. Does nothing if the content was given up.
+    /// Overwrites bytes that one call wrote; nothing if the content was given up.
     pub(crate) fn overwrite<const N: usize>(&mut self, position: usize, bytes: [u8; N]) {
         let content = match position.checked_sub(self.spilled) {
             Some(behind) => self.bytes.get_mut(self.start + behind..),
@@ -246,7 +232,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Returns the content: the placer's part and the part after it. No call's bytes are divided.
+    /// Returns the placer's part and the rest. No call's bytes are divided.
     pub(crate) fn pieces(&mut self) -> [&[u8]; 2] {
         let content = &self.bytes[self.start..self.at];
         match &mut self.placer {
@@ -274,7 +260,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends the first `length` of these bytes, by a copy of constant length if there is room.
+    /// Appends the first `length` bytes, by a copy of constant length if there is room.
     pub(crate) fn put_first<const N: usize>(&mut self, bytes: &[u8; N], length: usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
@@ -287,8 +273,8 @@ impl<'a> Output<'a> {
 
     /// Appends a small item: `write` gets `N` bytes and returns the number that it wrote.
     ///
-    /// It writes directly into the buffer: an item assembled elsewhere is loaded in other pieces than it was stored in,
-    /// and the processor waits.
+    /// It writes into the buffer: an item assembled elsewhere is loaded in other pieces than stored, and the processor
+    /// waits.
     pub(crate) fn put_item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => self.at += write(to).min(N),
@@ -302,8 +288,7 @@ impl<'a> Output<'a> {
 
     /// Appends the first `used` bytes of `before` and an item, as [`Output::put_item`].
     ///
-    /// Without room ahead for both, appends nothing and returns false. The offset of the next byte, which the next item
-    /// waits for, is stored once.
+    /// Returns false without room for both. The next offset, which the next item waits for, is stored once.
     pub(crate) fn try_item_behind<const B: usize, const N: usize>(
         &mut self,
         before: &[u8; B],
@@ -322,7 +307,7 @@ impl<'a> Output<'a> {
 
     /// Appends a small item, as [`Output::put_item`].
     ///
-    /// Appends nothing and returns false if `write` returns `None` or there is no room ahead for all `N` bytes.
+    /// Returns false if `write` returns `None` or there is no room for `N` bytes.
     #[inline]
     pub(crate) fn try_write<const N: usize>(
         &mut self,
@@ -346,7 +331,7 @@ impl<'a> Output<'a> {
         }
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
-        // Small items that use up the zeros are likely to be followed by more small items.
+        // More small items are likely to follow.
         self.ahead = if bytes.len() < AHEAD[0] { (self.ahead * 2).min(AHEAD[1]) } else { BEHIND_LONG };
         write_ahead(self.bytes, self.ahead);
     }
@@ -360,9 +345,9 @@ impl<'a> Output<'a> {
         if self.bytes.capacity() - self.at >= count {
             return true;
         }
-        // With extra room, the next small item does not move the content again.
+        // The next small item does not move the content again.
         let more = count.saturating_add(AHEAD[0]);
-        // A long content doubles in memory of the pool. Without memory for that, it grows by the needed bytes.
+        // Long content doubles in the pool's memory, or grows by the needed bytes.
         if (self.at >= buffers::LONG && buffers::reserve(self.bytes, more.max(self.at)))
             || self.bytes.try_reserve(more).is_ok()
             || self.bytes.try_reserve_exact(more).is_ok()
@@ -373,7 +358,7 @@ impl<'a> Output<'a> {
         false
     }
 
-    /// Gives up the content for lack of memory: nothing more fits, and `finish` returns the reason.
+    /// Gives up the content for lack of memory; `finish` returns the reason.
     #[cold]
     fn lose(&mut self, lacks: usize) {
         self.truncate(self.start);
@@ -395,7 +380,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// As [`Output::put_around`], but without room ahead it appends nothing and returns false.
+    /// As [`Output::put_around`]; returns false without room ahead.
     pub(crate) fn try_around<const B: usize, const A: usize>(
         &mut self,
         before: [u8; B],
@@ -473,9 +458,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Appends a long block, within the limit of the message, with the bytes before and after it.
-    ///
-    /// It does not use the zeros ahead, because the block would overwrite them.
+    /// Appends a long block, with the bytes before and after it; it would overwrite the zeros.
     #[inline(never)]
     fn long_block<const B: usize, const A: usize>(
         &mut self,
@@ -500,7 +483,7 @@ impl<'a> Output<'a> {
         self.at = self.bytes.len();
         self.ahead = BEHIND_LONG;
         if self.bytes.capacity() - self.at >= BEHIND_LONG {
-            // A constant length, so that no call writes the zeros.
+            // A constant length needs no call.
             self.bytes.extend_from_slice(&[0; BEHIND_LONG]);
         } else {
             write_ahead(self.bytes, BEHIND_LONG);
@@ -508,17 +491,17 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Appends the elements of an array, or passes long elements to the placer.
+    /// Appends an array's elements, or passes long elements to the placer.
     ///
-    /// The caller has checked the limit with `room`. `shared` is the elements with their owner, if the caller has it.
+    /// The caller has checked the limit with `room`. `shared` is the elements with their owner.
     pub(crate) fn elements(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Result<()> {
         if elements.len() >= PLACED_FROM && self.placer.is_some() {
-            // The place of the elements is a position in the content, so the content must be here.
+            // The elements' place is a position in the content.
             self.take_back();
         }
         if elements.len() >= PLACED_FROM
             && let Some(placer) = &mut self.placer
-            // The placer may refuse, for instance if its memory is full.
+            // The placer may refuse, for instance with full memory.
             && placer.place(self.at - self.start, elements, shared)
         {
             self.elsewhere += elements.len();
@@ -526,7 +509,7 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         self.bytes.truncate(self.at);
-        // Includes room for the break, which would otherwise move the elements.
+        // Includes room for the break, which would move the elements.
         let more = elements.len().saturating_add(AHEAD[0]);
         if self.bytes.try_reserve(more).is_err() && self.bytes.try_reserve_exact(more).is_err() {
             return Err(memory::out_of_memory(elements.len()));

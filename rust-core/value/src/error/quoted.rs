@@ -10,13 +10,11 @@ const SHOWN: usize = 64;
 const TEXT: usize = 16 << 10;
 const SEGMENT: usize = 256;
 
-/// Text in quotes, with special characters escaped.
-///
-/// It is cut after 64 characters, and then shows its length in bytes.
+/// Text in quotes, escaped; cut after 64 characters, then with its length in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(&'a str);
 
-/// Returns text from outside in a form for error texts, of bounded length.
+/// Returns text from outside for errors, of bounded length.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -46,8 +44,7 @@ pub struct OneLine<'a>(&'a str);
 
 /// Returns text from outside in a form for one line of a terminal, a log or a page.
 ///
-/// Line ends, control characters and characters that change the direction of others are escaped as in JSON. Escaping a
-/// JSON text keeps its meaning.
+/// Line ends, control and direction characters are escaped as in JSON, which keeps a JSON text's meaning.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -67,7 +64,7 @@ impl fmt::Display for OneLine<'_> {
                 Some('\n') => f.write_str("\\n")?,
                 Some('\r') => f.write_str("\\r")?,
                 Some('\t') => f.write_str("\\t")?,
-                // As in JSON, a character beyond 16 bits is a pair of surrogates.
+                // Beyond 16 bits: a pair of surrogates.
                 Some(c) => {
                     c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?
                 }
@@ -79,7 +76,7 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
-/// Returns a number in a form for error texts, of bounded length.
+/// Returns a number for errors, of bounded length.
 pub fn brief(number: impl fmt::Display) -> String {
     const DIGITS: usize = 40;
     let mut text = number.to_string();
@@ -109,17 +106,15 @@ pub fn in_seconds(time: Duration) -> String {
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// Returns whether a terminal or a viewer interprets a character instead of showing it.
-///
-/// Such a character controls, ends a line, changes the order of others, or is invisible.
+/// Whether a character controls, ends a line, reorders others, or is invisible.
 pub(super) fn is_interpreted(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_unseen(c)
 }
 
 /// Returns whether a character formats others, or is not shown by default.
 ///
-/// These are `Cf` and `Default_Ignorable_Code_Point` of Unicode 16. Such characters inside letters or emojis are
-/// escaped as well, so that different names look different.
+/// These are `Cf` and `Default_Ignorable_Code_Point` of Unicode 16, also inside letters or emojis: different names look
+/// different.
 #[doc(hidden)]
 pub fn is_unseen(c: char) -> bool {
     if c < '\u{ad}' {
@@ -179,9 +174,7 @@ fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
-/// Returns a key as a segment of a path, escaped as in RFC 6901.
-///
-/// A long key is cut, so the path cannot be followed.
+/// Returns a key as a segment of a path, escaped as in RFC 6901; cut if it is long.
 pub(super) fn segment(key: &str) -> String {
     let cut = key.len() > SEGMENT;
     let key = if cut { &key[..boundary(key, SEGMENT)] } else { key };

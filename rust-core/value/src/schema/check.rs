@@ -1,8 +1,7 @@
 //! Checks values against a schema event by event, on their way into another sink, without a tree.
 //!
-//! A [`Checker`] tracks keys that are a field's current name, so a [`Meter`](crate::value::Meter) before it need not
-//! remember them. Other keys go first to the inner sink, which may track them. Values under unknown keys and values of
-//! type `any` pass unchecked.
+//! A [`Checker`] tracks fields' current names, so a [`Meter`](crate::value::Meter) need not. Other keys go first to the
+//! inner sink. Values under unknown keys and of type `any` pass unchecked.
 
 mod arrays;
 mod keys;
@@ -21,28 +20,26 @@ use state::{FieldSet, OpenType};
 pub enum Side {
     /// The program that writes: unknown fields and old names are errors.
     Writer,
-    /// The program that reads: it accepts unknown fields, aliases and unknown names of enums.
-    ///
-    /// A newer writer may send unknown fields, which pass unchecked. An unknown name needs a default of the field.
+    /// The reader: it accepts unknown fields, aliases, and with a default unknown names of enums.
     Reader,
 }
 
 /// A sink that checks each event against a schema and passes it on to another sink.
 ///
 /// The errors `WrongType`, `OutOfRange`, `TooLarge` and `Missing` contain the expected and the found type. The caller
-/// adds the path, as for every sink. After an error the inner sink has a part of a value.
+/// adds the path. After an error the inner sink has a part of a value.
 #[derive(Debug)]
 pub struct Checker<'a, S> {
-    /// The name of the schema, for errors; empty when a default is checked.
+    /// For errors; empty when a default is checked.
     schema: &'a str,
     root: &'a Type,
     side: Side,
-    /// The innermost list or map, in place: most messages have one.
+    /// In place: most messages have one.
     open: Option<OpenType<'a>>,
     outer: Vec<OpenType<'a>>,
     expected: Option<&'a Type>,
     field: Option<&'a Field>,
-    /// The value of each named length of this message, in order of appearance.
+    /// Each named length's value, in order of appearance.
     lengths: Vec<(&'a str, u64)>,
     packed: Option<&'a Schema>,
     inner: S,
@@ -67,7 +64,7 @@ impl Schema {
         value.walk(&mut self.checker(Side::Writer, Unread))
     }
 
-    /// Returns a sink that checks values and passes them on to `sink`, for a decoder to drive.
+    /// Returns a sink that checks values and passes them on.
     pub fn checker<S: Sink>(&self, side: Side, sink: S) -> Checker<'_, S> {
         Checker {
             schema: &self.name,
@@ -126,9 +123,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         };
     }
 
-    /// Returns the `WrongType` error of a value, with a hint for a frequent mistake.
-    ///
-    /// For a packed schema it names the number of bytes instead of the type.
+    /// The `WrongType` error, with a hint for a frequent mistake; packed schemas state bytes.
     #[cold]
     fn wrong(&self, of: &Type, found: &str) -> Error {
         if let (Some(schema), true) = (self.packed, self.open.is_none()) {
@@ -160,9 +155,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         }
     }
 
-    /// Checks a length against the limit of the type; `TooLarge` above it.
-    ///
-    /// The unit is bytes for text and bytes, and values for lists.
+    /// `TooLarge` above the type's limit: bytes for text and bytes, values for lists.
     fn at_most(&self, most: Option<u64>, found: usize, of: &Type, what: &str) -> Result<()> {
         match most {
             Some(most) if found as u64 > most => {
@@ -173,7 +166,6 @@ impl<'a, S: Sink> Checker<'a, S> {
     }
 
     fn column(&mut self, length: u64) -> Result<()> {
-        // Only columns of a table are compared.
         let Some(OpenType::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
         match known.replace(length) {
             Some(other) if other != length => {
@@ -230,7 +222,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
                 Kind::Any => {}
                 Kind::Text(most) => self.at_most(*most, value.len(), of, "bytes")?,
                 Kind::Enum(values) => {
-                    // A reader with a default accepts the names of a newer writer.
+                    // The default accepts a newer writer's names.
                     let has_default = self.field.is_some_and(|field| field.default.is_some());
                     let known =
                         values.iter().any(|name| name == value) || (self.side == Side::Reader && has_default);
@@ -244,7 +236,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.text(value)
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        // The whole message of a packed schema is one block of bytes.
+        // A packed message is one block.
         if let (Some(schema), true) = (self.packed, self.open.is_none()) {
             schema.check_packed(value)?;
             return self.inner.bytes(value);

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The place in a message: names of fields joined by `/`, with `*` for the values of a list or map.
+    /// Names of fields joined by `/`, with `*` for the values of a list or map.
     pub path: String,
     /// The difference. "There" is the writer's schema, "here" the reader's.
     pub text: String,
@@ -45,7 +45,7 @@ impl Schema {
         self.cannot_read_as(writer, Side::Reader)
     }
 
-    /// As [`Difference`], seen from one side: "here" is this side, "there" the other.
+    /// As [`Difference`], with "here" for this side.
     pub(super) fn cannot_read_as(&self, writer: &Schema, side: Side) -> Vec<Difference> {
         let (writer_is, reader_is) = match side {
             Side::Reader => ("there", "here"),
@@ -77,7 +77,7 @@ impl Schema {
         comparison.found
     }
 
-    /// Returns `SchemaMismatch` with the differences, if this reader cannot read every message of `writer`.
+    /// Returns `SchemaMismatch` with the differences, if any.
     pub fn check_writer(&self, writer: &Schema) -> crate::Result<()> {
         let found = self.cannot_read(writer);
         if found.is_empty() {
@@ -104,11 +104,11 @@ struct Comparison<'a> {
     /// The names that lead to the compared types.
     path: Vec<&'a str>,
     found: Vec<Difference>,
-    /// The writer's length for each named length of the reader.
+    /// The writer's length for each of the reader's named lengths.
     lengths: Vec<(&'a str, &'a Length)>,
-    /// "here" or "there", for the writer's side.
+    /// The writer's side: "here" or "there".
     writer_is: &'static str,
-    /// "here" or "there", for the reader's side.
+    /// The reader's side.
     reader_is: &'static str,
 }
 
@@ -123,9 +123,7 @@ impl<'a> Comparison<'a> {
         self.path.pop();
     }
 
-    /// Compares a writer's type (`there`) with a reader's (`here`).
-    ///
-    /// With `has_default` the reader's field has a default, which replaces unknown names of an enum.
+    /// Compares types. `has_default`: the reader replaces unknown names of an enum.
     fn types(&mut self, there: &'a Type, here: &'a Type, has_default: bool) {
         let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         match (&there.kind, &here.kind) {
@@ -137,7 +135,7 @@ impl<'a> Comparison<'a> {
             (Kind::Map(a), Kind::Map(b)) => self.within("*", |all| all.types(a, b, false)),
             (Kind::Text(a), Kind::Text(b)) | (Kind::Bytes(a), Kind::Bytes(b)) => self.most(*a, *b, "bytes"),
             (Kind::Enum(a), Kind::Enum(b)) => {
-                // A reader must know every name, unless a default replaces unknown names.
+                // Unless a default replaces unknown names.
                 let unknown: Vec<&str> =
                     a.iter().filter(|value| !b.contains(value)).map(String::as_str).collect();
                 if !unknown.is_empty() && !has_default {
@@ -193,7 +191,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares fields by name, or by the reader's alias. A reader ignores fields that only the writer has.
+    /// Compares fields by name or the reader's alias, and ignores others of the writer.
     fn fields(&mut self, there: &'a [Field], here: &'a [Field]) {
         let (writer_is, reader_is) = (self.writer_is, self.reader_is);
         for field in here {
@@ -201,7 +199,7 @@ impl<'a> Comparison<'a> {
                 .into_iter()
                 .chain(&field.aliases)
                 .find_map(|name| there.iter().find(|other| other.name == *name));
-            // A reader without a default needs the field in every message.
+            // In every message.
             let needed = !field.optional && field.default.is_none();
             self.within(&field.name, |all| match writer_field {
                 None if needed => {
@@ -253,7 +251,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares one dimension. Returns whether the reader's length allows the writer's.
+    /// Returns whether the reader's dimension allows the writer's.
     fn length(&mut self, there: &'a Length, here: &'a Length) -> bool {
         match here {
             Length::Any => true,
@@ -263,7 +261,7 @@ impl<'a> Comparison<'a> {
                     self.lengths.push((name, there));
                     true
                 }
-                // If the reader requires two equal lengths, the writer must guarantee them.
+                // The writer must guarantee lengths that the reader requires to be equal.
                 Some((_, known)) => *known == there && *there != Length::Any,
             },
         }
@@ -282,9 +280,9 @@ fn widens(there: &Kind, here: &Kind) -> bool {
             let ((low, high), (least, greatest)) = (there.bounds(), here.bounds());
             least <= low && high <= greatest
         }
-        // f64 holds integers of 53 bits exactly.
+        // f64 holds 53 bits exactly.
         (Kind::Integer(there), Kind::F64) => !matches!(there, Width::I64 | Width::U64),
-        // f32 holds integers of 24 bits exactly.
+        // f32 holds 24 bits exactly.
         (Kind::Integer(there), Kind::F32) => matches!(there, Width::I8 | Width::U8 | Width::I16 | Width::U16),
         (Kind::F32, Kind::F64) => true,
         (a, b) => a == b,

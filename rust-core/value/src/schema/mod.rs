@@ -12,12 +12,10 @@
 //! | units | `unit` |
 //! | the schema that an object is opened with: compared, exchanged, checked against | here |
 //!
-//! Parsing resolves all names: the model is a finite tree. `docs/schema.md` documents the notation. Without the feature
-//! `schema`, `absent.rs` replaces this module.
+//! `docs/schema.md` documents the notation. Without the feature `schema`, `absent.rs` replaces this module.
 //!
-//! An object is opened with a `PreparedSchema`, which its connections share. At connect the two sides exchange
-//! fingerprints and, if these differ, canonical forms. `differences` then decides whether they may connect. Afterwards
-//! `encode_into` and `decode_into` check every message.
+//! At connect the two sides exchange fingerprints and, if these differ, canonical forms. `differences` then decides
+//! whether they may connect. Afterwards `encode_into` and `decode_into` check every message.
 
 mod canonical;
 mod check;
@@ -60,14 +58,12 @@ pub const MAX_CANONICAL: usize = 256 << 10;
 #[doc(hidden)]
 pub struct PreparedSchema {
     schema: Schema,
-    /// The canonical form.
-    ///
-    /// It is empty if the schema has none; [`PreparedSchema::check_size`] then refuses it.
+    /// Empty if the schema has none; [`PreparedSchema::check_size`] then refuses it.
     form: Vec<u8>,
     fingerprint: [u8; 32],
 }
 
-/// The side that reads the messages of the other side.
+/// Who reads the other side's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Readers {
@@ -75,14 +71,14 @@ pub enum Readers {
     Local,
     /// The other side reads.
     Peer,
-    /// Each side reads the messages of the other.
+    /// Each side reads.
     Both,
 }
 
 impl PreparedSchema {
     /// Computes the canonical form and the fingerprint.
     ///
-    /// Never fails, so a builder of options needs no `Result`: opening an object with a schema without a form fails.
+    /// Never fails: opening an object with a schema without a form does.
     pub fn new(schema: Schema) -> Arc<PreparedSchema> {
         let form = schema.to_bytes().unwrap_or_default();
         let fingerprint = Sha256::digest(&form).into();
@@ -91,14 +87,14 @@ impl PreparedSchema {
 
     /// Returns the schema of an option: the path of a file, or the notation itself.
     ///
-    /// A text with a line break is the notation. A text of one line is a path if a file has it; otherwise it is the
-    /// notation if it has a `=`.
+    /// A text with a line break is the notation. One line is a path if a file has it; otherwise it is the notation if
+    /// it has a `=`.
     ///
     /// # Errors
     ///
     /// Those of [`Schema::from_file`] and [`Schema::parse`]. Blocks while a file is read.
     pub fn from_option(option: &str) -> Result<Arc<PreparedSchema>> {
-        // A file whose name contains `=` is still a file.
+        // A file's name may contain `=`.
         let schema = if option.contains('\n') || is_notation(option) && names_nothing(option) {
             Schema::parse(option)
         } else if option.contains('=') && names_nothing(option) {
@@ -125,15 +121,14 @@ impl PreparedSchema {
         schema.map(PreparedSchema::new)
     }
 
-    /// Returns the schema of another program from its canonical form.
+    /// Returns another program's schema from its canonical form.
     ///
     /// # Errors
     ///
-    /// `Malformed` if the form does not have the peer's fingerprint; those of [`Schema::from_bytes`].
+    /// `Malformed` if the form lacks the peer's fingerprint; those of [`Schema::from_bytes`].
     pub fn from_peer(form: &[u8], fingerprint: &[u8; 32]) -> Result<Arc<PreparedSchema>> {
         let found: [u8; 32] = Sha256::digest(form).into();
         if found != *fingerprint {
-            // The error has both fingerprints, so that the user can compare the two programs.
             let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let text = format!(
                 "the peer sent the fingerprint {} for its schema, and a schema with {}: start it again with one version of its code",
@@ -150,7 +145,7 @@ impl PreparedSchema {
         Schema::from_bytes(form).map(PreparedSchema::new)
     }
 
-    /// Checks that the canonical form exists and is short enough for an exchange; else `TooLarge`.
+    /// Checks that the canonical form exists and is short enough; else `TooLarge`.
     pub fn check_size(&self) -> Result<()> {
         if self.form.is_empty() {
             self.schema.to_bytes()?;
@@ -176,9 +171,7 @@ impl PreparedSchema {
         &self.fingerprint
     }
 
-    /// Returns the first 8 bytes of the fingerprint, which name the schema in records of a journal.
-    ///
-    /// Never 0, which means no schema.
+    /// Returns the first 8 bytes of the fingerprint, which name the schema in journals; never 0.
     pub fn id(&self) -> u64 {
         id_of(&self.fingerprint)
     }
@@ -188,9 +181,7 @@ impl PreparedSchema {
         format!("{} version {}", self.schema.name, self.schema.version)
     }
 
-    /// Returns why one side cannot read the other, in the words of this side and of the other.
-    ///
-    /// `None` if each side can read the messages that it gets. `title` is the word for the schemas in the text.
+    /// Returns why one side cannot read the other, in the words of both; `title` names the schemas.
     pub fn differences(
         &self,
         peer: &PreparedSchema,
@@ -249,7 +240,7 @@ impl PreparedSchema {
         Ok(sink)
     }
 
-    /// Not generic, so only this crate compiles checkers and the decoders before them.
+    /// Compiled once, with its checkers and decoders.
     fn decode_to_any(
         &self,
         body: &Body,
@@ -268,9 +259,6 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// Returns whether a text begins like the notation, with a key and `=`.
-///
-/// The name of a schema file is unlikely to begin so.
 fn is_notation(option: &str) -> bool {
     let is_key = |key: &str| {
         let key = key.trim();
@@ -279,9 +267,7 @@ fn is_notation(option: &str) -> bool {
     option.split_once('=').is_some_and(|(key, value)| is_key(key) && value.starts_with([' ', '"', '\'']))
 }
 
-/// Returns whether no file has this path.
-///
-/// A path that cannot be examined counts as a file, because reading it reports the reason.
+/// Returns whether no file has this path; one that cannot be examined counts as a file.
 fn names_nothing(path: &str) -> bool {
     use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
     std::fs::symlink_metadata(path)

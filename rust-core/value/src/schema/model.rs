@@ -1,6 +1,4 @@
 //! The model of a schema: a tree of types in which every name is resolved.
-//!
-//! The constants of [`Schema`] limit its size.
 
 use std::fmt;
 
@@ -8,17 +6,17 @@ use crate::value::{DType, Order, Value};
 
 /// The type of the messages at a name, with units, ranges and defaults.
 ///
-/// A schema is a finite tree: it contains each record in full, wherever a name refers to it.
+/// A finite tree: it contains each record in full at each use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schema {
     /// The name, with dots between its parts: `power.reading`.
     pub name: String,
-    /// The version number that its author chose. Compatibility does not depend on it.
+    /// The author's version number, which does not decide compatibility.
     pub version: u32,
     /// The description. Not part of the fingerprint.
     pub doc: String,
-    /// The type of a message, a record in nearly all cases.
+    /// The type of a message, usually a record.
     pub root: Type,
     /// Whether a message is the packed bytes of the record, see [`Schema::layout`].
     pub packed: bool,
@@ -32,7 +30,7 @@ pub struct Type {
     pub kind: Kind,
     /// The unit of a number or of an array's elements, in UCUM notation: `W`, `m/s`, `Cel`.
     pub unit: Option<String>,
-    /// The least and the greatest number allowed, both included.
+    /// The least and the greatest number allowed.
     pub range: Option<Range>,
 }
 
@@ -50,9 +48,9 @@ pub enum Kind {
     F32,
     /// A float.
     F64,
-    /// Text of at most this many bytes in UTF-8, if there is a limit.
+    /// Text of at most this many bytes in UTF-8.
     Text(Option<u64>),
-    /// At most this many bytes, if there is a limit.
+    /// At most this many bytes.
     Bytes(Option<u64>),
     /// An instant, to the nanosecond.
     Timestamp,
@@ -62,13 +60,13 @@ pub enum Kind {
     Decimal,
     /// One of these names, sent as text.
     Enum(Vec<String>),
-    /// Values of one type, at most this many, if there is a limit.
+    /// Values of one type, at most this many.
     List(Box<Type>, Option<u64>),
     /// Values of one type under arbitrary keys.
     Map(Box<Type>),
     /// Fields, in the order in which they are sent.
     Record(Vec<Field>),
-    /// Exactly one of these variants, sent as a map with the variant's name as its only key.
+    /// Exactly one of these variants, sent as a map with the variant's name as key.
     Union(Vec<Field>),
     /// An N-d array of numbers.
     NdArray {
@@ -95,7 +93,7 @@ pub struct Field {
     pub doc: String,
     /// Whether a writer may leave it out.
     pub optional: bool,
-    /// The value that a reader uses for an absent field or an unknown name of an enum.
+    /// The reader's value for an absent field or an unknown name of an enum.
     pub default: Option<Value>,
     /// The type of its value.
     pub of: Type,
@@ -179,7 +177,7 @@ pub enum Range {
     Float(f64, f64),
 }
 
-/// Compares bits, so that equal ranges have equal canonical forms.
+/// By bits: equal ranges have equal canonical forms.
 impl PartialEq for Range {
     fn eq(&self, other: &Range) -> bool {
         match (self, other) {
@@ -216,23 +214,19 @@ impl fmt::Display for Length {
 impl Schema {
     /// The greatest number of types of a schema.
     ///
-    /// A named record counts at each use. A few lines that name each other repeatedly are therefore
-    /// refused before they take memory.
+    /// A record counts at each use, so a few lines that name each other repeatedly are refused.
     pub const MAX_TYPES: usize = 4096;
     /// The greatest depth of nested types.
     pub const MAX_DEPTH: usize = 24;
-    /// The greatest length of the text of one file, in bytes.
+    /// The greatest length of a file's text, in bytes.
     pub const MAX_TEXT: usize = super::source::MAX_TEXT;
 
-    /// Returns a schema of version 1 without description, unchecked.
-    ///
-    /// To check it, parse the result of [`Schema::to_toml`].
+    /// Returns a schema of version 1, unchecked: to check it, parse [`Schema::to_toml`].
     pub fn new(name: impl Into<String>, root: Type) -> Schema {
         Schema { name: name.into(), version: 1, doc: String::new(), root, packed: false }
     }
 
-    /// Returns whether this is a valid name of a schema: names of fields with dots, up to 128
-    /// characters.
+    /// Returns whether this is a valid schema name: names of fields with dots, up to 128 characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_schema_name(name)
     }
@@ -253,14 +247,14 @@ impl Field {
 
     /// Returns whether this is a valid name of a field in every language.
     ///
-    /// It is a letter or underscore, then letters, digits, underscores; at most 63 characters.
+    /// A letter or underscore, then letters, digits, underscores; at most 63 characters.
     pub fn is_name(name: &str) -> bool {
         super::source::is_field_name(name)
     }
 }
 
 impl Type {
-    /// Checks a unit. The error gives the reason why UCUM lacks it, with examples of units.
+    /// Checks a unit. The error gives the reason, with examples.
     pub fn check_unit(unit: &str) -> Result<(), String> {
         super::unit::check(unit)
     }
@@ -270,7 +264,6 @@ impl Type {
         Type { kind, unit: None, range: None }
     }
 
-    /// Returns whether it can be the type of a table's column.
     pub(super) fn is_column(&self) -> bool {
         match &self.kind {
             Kind::List(..) => true,

@@ -1,8 +1,7 @@
 //! The packed layout: a record of fixed size as one block of bytes, laid out as a C struct.
 //!
-//! A program in C or Fortran can use the message in place. Numbers are little-endian, each field is aligned to its
-//! size, and an enum is the smallest integer for its names. Padding is zero, because equal records must have equal
-//! bytes.
+//! Numbers are little-endian, each field is aligned to its size, and an enum is the smallest integer for its names.
+//! Padding is zero, because equal records must have equal bytes.
 
 use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +17,7 @@ pub struct Layout<'a> {
     pub size: usize,
     /// The alignment in bytes of a message that a program uses in place.
     pub alignment: usize,
-    /// The fields in the order of their offsets. A nested record is replaced by its fields.
+    /// In order of offset, with nested records replaced by their fields.
     pub fields: Vec<PackedField<'a>>,
 }
 
@@ -42,11 +41,11 @@ impl Schema {
         if !self.packed {
             return None;
         }
-        // Parsing has checked that a packed schema has a layout.
+        // Parsing has checked that.
         lay_out(&self.root).ok()
     }
 
-    /// Checks the bytes of a packed message: size, truth values, enums, ranges and padding.
+    /// Checks the bytes of a packed message.
     ///
     /// # Errors
     ///
@@ -89,9 +88,7 @@ pub(super) fn lay_out(root: &Type) -> std::result::Result<Layout<'_>, String> {
     Ok(layout)
 }
 
-/// Places the fields one after the other from offset `base` on.
-///
-/// Returns their size with the final padding, and their alignment.
+/// Places the fields from offset `base` on; returns their padded size and alignment.
 fn place<'a>(
     fields: &'a [Field],
     path: &str,
@@ -111,7 +108,7 @@ fn place<'a>(
         }
         let (size, alignment) = match &field.of.kind {
             Kind::Record(inner) => {
-                // The first pass computes its alignment, which decides its offset. The second pass places its fields.
+                // Its alignment decides its offset; the second pass places its fields.
                 let (size, alignment) = place(inner, &name, 0, &mut Vec::new())?;
                 let offset = end.next_multiple_of(alignment);
                 place(inner, &name, base + offset, places)?;
@@ -136,9 +133,7 @@ fn place<'a>(
     Ok((end.next_multiple_of(greatest), greatest))
 }
 
-/// Returns size and alignment of a value in bytes; `None` if values of this type differ in size.
-///
-/// C compilers use this alignment on x86-64 and aarch64.
+/// A value's size and alignment on x86-64 and aarch64; `None` if they differ.
 fn extent(of: &Type) -> Option<(u64, u64)> {
     let one = |size: u64| Some((size, size));
     match &of.kind {
@@ -181,12 +176,11 @@ fn bytes_of(width: Width) -> u64 {
     }
 }
 
-/// Checks the bytes of one field.
+/// Checks a field's bytes.
 ///
 /// # Errors
 ///
-/// `OutOfRange` for a truth value that is neither 0 nor 1, an enum's number without a name, or a number outside its
-/// range. Every bit pattern of floats without a range, timestamps and UUIDs is valid.
+/// `OutOfRange` for a truth value that is neither 0 nor 1, a nameless enum number, or a number outside its range.
 fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
     let mut word = [0; 8];
     let width = bytes.len().min(8);
@@ -204,7 +198,7 @@ fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
         },
         Kind::Integer(width) => {
             let signed = matches!(width, Width::I8 | Width::I16 | Width::I32 | Width::I64);
-            // Shifting up and down extends the sign.
+            // Extends the sign.
             let shift = 64 - 8 * bytes.len() as u32;
             let number =
                 if signed { i128::from(((unsigned << shift) as i64) >> shift) } else { i128::from(unsigned) };

@@ -34,13 +34,12 @@ pub(crate) mod name {
     pub(crate) const VALUE: &str = "$value";
 }
 
-/// The bits of the NaN that is written `"nan"`: quiet, positive, without payload.
+/// A quiet, positive NaN without payload, written `"nan"`.
 pub(crate) const PLAIN_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-/// An encoding, as [`Escape`] uses it: the events that it writes itself.
+/// The events that an encoding writes itself, for [`Escape`].
 ///
-/// Methods without a result always write. A method that returns `false` has written nothing; [`Escape`] then writes the
-/// value as an escape.
+/// A method that returns `false` has written nothing; [`Escape`] then writes an escape.
 pub(crate) trait Plain {
     fn null(&mut self) -> Result<()>;
     fn bool(&mut self, value: bool) -> Result<()>;
@@ -52,7 +51,7 @@ pub(crate) trait Plain {
     fn key(&mut self, key: &str) -> Result<()>;
     fn end_map(&mut self) -> Result<()>;
 
-    /// Writes the elements of an N-d array, or the bytes in `$bytes`: as base64 or bytes.
+    /// As base64 or bytes.
     fn elements(&mut self, value: &[u8]) -> Result<()>;
 
     fn float(&mut self, value: f64) -> Result<bool>;
@@ -75,7 +74,7 @@ pub(crate) trait Plain {
         Ok(false)
     }
 
-    /// Returns whether the encoding can write this key; BSON cannot write a key with a zero byte.
+    /// BSON cannot write a key with a zero byte.
     fn holds_key(&self, _: &str) -> bool {
         true
     }
@@ -86,9 +85,9 @@ pub(crate) trait Plain {
     fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
         if self.try_key(key)? { self.text(value).map(|()| true) } else { Ok(false) }
     }
-    /// Replaces the innermost open map by `{"$map": [[key, value], …]}`, with the list open.
+    /// Replaces the innermost map by `{"$map": [[key, value], …]}`, with the list open.
     ///
-    /// Called only after `holds_key` returned false.
+    /// Called after `holds_key` returned false.
     fn turn_into_pairs(&mut self) -> Result<()> {
         Ok(())
     }
@@ -99,19 +98,19 @@ enum MapForm {
     Plain,
     /// As a map inside `$map`.
     Wrapped,
-    /// As a list of pairs inside `$map`; the flag is whether a pair is open.
+    /// A list of pairs inside `$map`; whether a pair is open.
     Pairs(bool),
 }
 
 /// The Sink before an encoding that lacks some values: writes these values as escapes.
 ///
-/// It holds a map of one entry back until its key is known, because the key decides whether `$map` wraps the map.
+/// It holds a map of one entry back until its key decides about `$map`.
 pub(crate) struct Escape<P> {
     plain: P,
     maps: Stack<MapForm>,
-    /// Whether a map of one entry has begun, of which nothing is written yet.
+    /// Whether a map of one entry is held back.
     undecided: bool,
-    /// Whether the innermost map is a list of pairs, as in `maps`.
+    /// As in `maps`.
     in_pairs: bool,
 }
 
@@ -157,7 +156,7 @@ impl<P: Plain> Escape<P> {
         self.plain.begin_map(1)
     }
 
-    /// Continues the innermost map as a list of pairs, from a key on that the encoding cannot write.
+    /// Continues the innermost map as a list of pairs.
     #[cold]
     fn unusual_key(&mut self, key: &str) -> Result<()> {
         self.plain.turn_into_pairs()?;
@@ -239,7 +238,7 @@ impl<P: Plain> Sink for Escape<P> {
         for dimension in value.shape {
             match i64::try_from(*dimension) {
                 Ok(n) => self.plain.int(n)?,
-                // Only an empty array has such a long dimension; the escape has its digits.
+                // Only an empty array is so long; the escape has its digits.
                 Err(_) if self.plain.uint(*dimension)? => {}
                 Err(_) => self.plain.text(itoa::Buffer::new().format(*dimension))?,
             }
@@ -298,7 +297,7 @@ impl<P: Plain> Sink for Escape<P> {
     }
 }
 
-/// Returns the content of `$float`: the name of an infinity or the plain NaN, else the bits in hex.
+/// The content of `$float`: a name, else the bits in hex.
 pub(crate) fn float_text(value: f64) -> Cow<'static, str> {
     if value == f64::INFINITY {
         "inf".into()

@@ -10,12 +10,10 @@ use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 
-/// The lower bound of [`Limits::memory`] in bytes.
-///
-/// The nodes of a short message take more memory than its encoded form.
+/// In bytes: a short message's nodes take more memory than its encoded form.
 const LEAST_MEMORY: u64 = 1 << 20;
 
-/// The resources that one message may use. The defaults suit messages of ordinary size.
+/// The resources that one message may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -27,9 +25,7 @@ pub struct Limits {
     pub nodes: u64,
     /// The greatest length of one key, in bytes: 64 KiB.
     pub key: usize,
-    /// The memory that decoding a message may hold, in bytes: 256 MiB, four times `message`.
-    ///
-    /// It includes the value and all buffers of the decoder.
+    /// The memory that decoding may hold, with all buffers, in bytes: 256 MiB, four times `message`.
     pub memory: u64,
 }
 
@@ -40,23 +36,21 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the defaults for messages of at most this many bytes; `memory` is at least 1 MiB.
+    /// Returns the defaults for messages of this many bytes; `memory` is at least 1 MiB.
     pub const fn for_message(message: u64) -> Limits {
         let memory = message.saturating_mul(4);
         let memory = if memory < LEAST_MEMORY { LEAST_MEMORY } else { memory };
         Limits { message, depth: 64, nodes: 1_000_000, key: 64 << 10, memory }
     }
 
-    /// Returns the greatest number of values that both `nodes` and `memory` allow.
-    ///
-    /// Decoders that count items ahead bound their counts with it.
+    /// Returns the greatest number of values, which also bounds counts ahead.
     pub(crate) fn most_nodes(&self) -> u64 {
         self.nodes.min(self.memory / ITEM)
     }
 
     /// Returns whether every short map of scalars of this encoded length is within the limits.
     ///
-    /// Such a map has fewer values and keys than bytes, and takes much less memory than [`LEAST_MEMORY`].
+    /// It has fewer values and keys than bytes, and takes far less than [`LEAST_MEMORY`].
     #[doc(hidden)]
     pub fn allow_flat(&self, bytes: usize) -> bool {
         let count = bytes as u64;
@@ -64,7 +58,7 @@ impl Limits {
         short && count <= LEAST_MEMORY / 64 && self.depth > 0 && self.memory >= LEAST_MEMORY
     }
 
-    /// Checks the length of an encoded message: `TooLarge` if it exceeds `message`.
+    /// `TooLarge` if an encoded message exceeds `message`.
     pub fn check_message(&self, bytes: u64) -> Result<()> {
         if bytes <= self.message {
             return Ok(());
@@ -81,7 +75,7 @@ fn length_mismatch() -> Error {
 /// Whether keys may repeat in one map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// Keys may repeat, as in bytes of a peer: refuse repeated keys.
+    /// Keys may repeat, as in a peer's bytes: refuse that.
     Check,
     /// Keys cannot repeat, as in a dict or a hash table.
     Trust,
@@ -89,18 +83,17 @@ pub enum Keys {
 
 /// A Sink that enforces the [`Limits`], refuses repeated keys and wrong lengths, passes the rest on.
 ///
-/// It counts the memory for the items of an array or map at its beginning, so a sink may reserve it at once. Bytes that
-/// a decoder [holds](Sink::hold) count along with the value.
+/// It counts an array's or map's items at the beginning, so a sink may reserve at once. [Held](Sink::hold) bytes count
+/// along.
 ///
-/// Encoders write a length before the items. A source that sends more or fewer items than it announced gets `Internal`,
-/// because no receiver could read the message.
+/// A source that sends more or fewer items than announced gets `Internal`: no receiver could read the message.
 pub struct Meter<S> {
     inner: S,
     limits: Limits,
     keys: Keys,
     nodes: u64,
     budget: Budget,
-    /// The keys of the open maps; unused if `keys` is `Trust`.
+    /// Unused if `keys` is `Trust`.
     seen: SeenKeys,
     expected: Expected,
     outer: Stack<Expected>,
@@ -115,7 +108,7 @@ struct Expected {
 const TOP: Expected = Expected { remaining: 1, map: false };
 
 impl<S: Sink> Meter<S> {
-    /// Returns a meter before `inner`. If `inner` itself refuses repeated keys, `keys` is ignored.
+    /// Returns a meter before `inner`, which may itself refuse repeated keys.
     pub fn new(inner: S, limits: Limits, keys: Keys) -> Meter<S> {
         let keys = if inner.refuses_repeated_keys() { Keys::Trust } else { keys };
         let budget = Budget::new(limits.memory);
@@ -131,17 +124,16 @@ impl<S: Sink> Meter<S> {
         }
     }
 
-    /// Returns the inner sink with all received events.
+    /// Returns the inner sink.
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// Returns the inner sink. The meter does not count events that the caller sends to it directly.
+    /// Returns the inner sink, whose direct events are not counted.
     pub fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Counts a value of `bytes` bytes and its node. `TooLarge` over a limit.
     fn node(&mut self, bytes: usize) -> Result<()> {
         if !self.expected.map {
             self.count_item()?;
@@ -153,7 +145,6 @@ impl<S: Sink> Meter<S> {
         if bytes == 0 { Ok(()) } else { self.budget.hold(bytes as u64) }
     }
 
-    /// Counts an item or key of the innermost array or map. `Internal` for an excess item.
     fn count_item(&mut self) -> Result<()> {
         match self.expected.remaining.checked_sub(1) {
             Some(remaining) => {
@@ -164,11 +155,10 @@ impl<S: Sink> Meter<S> {
         }
     }
 
-    /// Counts an array or map of `len` items and makes it the innermost. `TooLarge` over a limit.
     #[inline]
     fn open(&mut self, len: usize, map: bool) -> Result<()> {
         self.node(0)?;
-        // Refused before anything is reserved, because a length is only a claim.
+        // Before anything is reserved: a length is only a claim.
         if len as u64 > self.limits.nodes - self.nodes {
             return Err(over("node", self.limits.nodes, self.nodes.saturating_add(len as u64), "values"));
         }
@@ -181,7 +171,6 @@ impl<S: Sink> Meter<S> {
         Ok(())
     }
 
-    /// Ends the innermost array or map. `Internal` if items are missing or the kind is wrong.
     fn close(&mut self, map: bool) -> Result<()> {
         match self.outer.pop() {
             Some(outer) if self.expected.remaining == 0 && self.expected.map == map => {
@@ -239,7 +228,7 @@ impl<S: Sink> Sink for Meter<S> {
         }
         self.count_item()?;
         self.budget.hold(key.len() as u64)?;
-        // A record's builder tracks its own keys and takes them here; only other keys are stored.
+        // A record's builder takes its own keys; only others are stored.
         if self.keys == Keys::Check {
             if self.inner.known_key(key.as_bytes())? {
                 return Ok(());
@@ -251,7 +240,7 @@ impl<S: Sink> Sink for Meter<S> {
         self.inner.key(key)
     }
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
-        // The decoder sends a key that is too long again, as `key`, which refuses it.
+        // The decoder sends a long key again, as `key`, which refuses it.
         if key.len() > self.limits.key || !self.inner.known_key(key)? {
             return Ok(false);
         }

@@ -1,7 +1,6 @@
 //! The operations of [`Map`]: unique text keys in the order of their insertion.
 //!
-//! The type is in `tree`. An insertion extends the list and the index; a removal changes positions and rebuilds the
-//! index.
+//! A removal changes positions and rebuilds the index.
 
 use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};
@@ -21,11 +20,11 @@ impl Map {
         Map { entries: Vec::with_capacity(entries), index: None }
     }
 
-    /// Returns a map with room for `entries` entries and for their index.
+    /// Returns a map with room for `entries` entries and their index.
     ///
     /// # Errors
     ///
-    /// `OutOfMemory` if the allocation fails; a decoder must not abort the program.
+    /// `OutOfMemory`, because a decoder must not abort the program.
     pub(super) fn try_with_capacity(entries: usize) -> Result<Map> {
         let mut map = Map::new();
         memory::reserve(&mut map.entries, entries)?;
@@ -40,7 +39,7 @@ impl Map {
         Ok(map)
     }
 
-    /// Returns the map of these entries; `None` for a repeated key, or if memory runs out.
+    /// Returns the map of these entries; `None` for a repeated key, or without memory.
     pub(crate) fn of_distinct(entries: Vec<(String, Value)>) -> Option<Map> {
         if entries.len() <= Map::LINEAR_MAX {
             let distinct = are_distinct(&entries);
@@ -105,7 +104,7 @@ impl Map {
         self.get_index(0)
     }
 
-    /// Inserts an entry. An existing key keeps its position, and its former value is returned.
+    /// Inserts an entry. An existing key keeps its position; returns its former value.
     pub fn insert(&mut self, key: String, value: Value) -> Option<Value> {
         self.insert_full(key, value).1
     }
@@ -121,7 +120,7 @@ impl Map {
         }
     }
 
-    /// Appends an entry and returns its position. The caller has checked that the key is new.
+    /// Appends an entry with a new key and returns its position.
     #[inline]
     pub(in crate::value) fn push(&mut self, key: String, value: Value) -> usize {
         let position = self.entries.len();
@@ -138,9 +137,7 @@ impl Map {
         self.entries.last_mut().map(|(_, value)| value)
     }
 
-    /// Removes the entry with this key and returns its value.
-    ///
-    /// The later entries move up in order. This takes time in proportion to the number of entries.
+    /// Removes this key's entry; the later ones move up, which takes time in proportion to their number.
     pub fn shift_remove(&mut self, key: &str) -> Option<Value> {
         let position = self.get_index_of(key)?;
         let (_, value) = self.entries.remove(position);
@@ -194,7 +191,7 @@ impl Map {
 fn are_distinct(entries: &[(String, Value)]) -> bool {
     let mut marks = 0u64;
     entries.iter().enumerate().all(|(position, (key, _))| {
-        // Keys with different marks differ, and most keys have different marks.
+        // Most keys have different marks, and then differ.
         let [first, .., last] = key.as_bytes() else {
             return entries[..position].iter().all(|(other, _)| other != key);
         };
@@ -211,9 +208,7 @@ impl KeyIndex {
         self.table.find(hash, |position| entries[*position].0 == key).copied()
     }
 
-    /// Adds the key of the entry at `position`, which must be new.
-    ///
-    /// The table holds only positions and rehashes keys when it grows, so it needs the entries.
+    /// Adds a new key's position. The table rehashes keys when it grows, so it needs the entries.
     fn add(&mut self, position: usize, entries: &[(String, Value)]) {
         let hash = |position: &usize| self.state.hash_one(&entries[*position].0);
         self.table.insert_unique(hash(&position), position, hash);
@@ -234,7 +229,7 @@ impl PartialEq for Map {
 
 impl Eq for Map {}
 
-/// Returns the value with this key; panics without such an entry.
+/// Panics without such an entry.
 impl Index<&str> for Map {
     type Output = Value;
 
@@ -243,7 +238,7 @@ impl Index<&str> for Map {
     }
 }
 
-/// Returns the value at this position; panics without such an entry.
+/// Panics without such an entry.
 impl Index<usize> for Map {
     type Output = Value;
 
@@ -264,7 +259,7 @@ impl IndexMut<usize> for Map {
     }
 }
 
-/// Inserts the entries one by one; of a repeated key the last value is kept.
+/// A repeated key keeps its last value.
 impl Extend<(String, Value)> for Map {
     fn extend<I: IntoIterator<Item = (String, Value)>>(&mut self, entries: I) {
         for (key, value) in entries {

@@ -1,8 +1,7 @@
 //! N-d arrays of numbers: element type, shape, order, and the elements in one little-endian block.
 //!
-//! [`NdArray`] owns or shares its memory, [`NdArrayRef`] borrows it. The fields are public, so code that fills them
-//! must keep the rule of `NdArrayRef::new`: shape and length agree. The elements in memory equal the elements on the
-//! wire, so a big-endian target does not compile.
+//! [`NdArray`] owns or shares its memory, [`NdArrayRef`] borrows it. Code that fills the public fields must keep shape
+//! and length in agreement.
 
 use bytes::Bytes;
 
@@ -95,7 +94,7 @@ impl DType {
     }
 }
 
-/// The order of the elements in memory. It does not change the meaning of the shape.
+/// The elements' order in memory, which does not change the shape's meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Order {
@@ -115,7 +114,7 @@ impl Order {
         }
     }
 
-    /// Returns the order to store for this shape: `Row` if both orders are the same memory.
+    /// Returns `Row` if both orders are the same memory for this shape.
     pub fn for_shape(self, shape: &[u64]) -> Order {
         let is_one_line = || shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
         if self == Order::Row || is_one_line() { Order::Row } else { self }
@@ -136,7 +135,7 @@ pub struct NdArrayRef<'a> {
     pub order: Order,
     /// The length of each dimension; empty for a single number.
     pub shape: &'a [u64],
-    /// The elements, little-endian, without gaps: `product(shape) × dtype.size()` bytes.
+    /// The elements, little-endian: `product(shape) × dtype.size()` bytes.
     pub data: &'a [u8],
 }
 
@@ -144,10 +143,9 @@ impl<'a> NdArrayRef<'a> {
     /// The greatest number of dimensions.
     pub const MAX_RANK: usize = 15;
 
-    /// Returns an array over this memory.
+    /// Returns an array over this memory, in order `Row` if both orders are the same memory.
     ///
-    /// If both orders are the same memory, the stored order is `Row`, so that equal arrays are equal values. This
-    /// applies if at most one dimension is longer than one, or the array is empty.
+    /// Equal arrays are therefore equal values.
     ///
     /// # Errors
     ///
@@ -176,8 +174,8 @@ impl<'a> NdArrayRef<'a> {
     ///
     /// # Errors
     ///
-    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or if the length exceeds 64 bits. For an empty array, the
-    /// product of its other lengths must also fit. Callers can therefore multiply lengths in any order.
+    /// `TooLarge` above [`Self::MAX_RANK`] dimensions or 64 bits, also for an empty array's other lengths: callers can
+    /// multiply in any order.
     pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
         if shape.len() > Self::MAX_RANK {
             let text =
@@ -191,7 +189,7 @@ impl<'a> NdArrayRef<'a> {
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
     }
 
-    /// Returns a copy that owns its memory.
+    /// Returns a copy.
     ///
     /// # Errors
     ///
@@ -208,7 +206,7 @@ impl<'a> NdArrayRef<'a> {
         Ok(NdArray { dtype, order, shape, data: buffers::bytes(block) })
     }
 
-    /// Returns a copy that owns its memory.
+    /// Returns a copy.
     pub fn to_owned(self) -> NdArray {
         NdArray {
             dtype: self.dtype,
@@ -219,7 +217,7 @@ impl<'a> NdArrayRef<'a> {
     }
 }
 
-/// An N-d array that owns its memory, or shares it with its clones and its message.
+/// An N-d array that owns its memory, or shares it.
 #[derive(Clone, Debug, Eq)]
 pub struct NdArray {
     /// The type of the elements.
@@ -239,12 +237,12 @@ impl PartialEq for NdArray {
 }
 
 impl NdArray {
-    /// Returns an array with a copy of these elements; `Malformed` if the shape has another length.
+    /// Returns an array with a copy of these elements; `Malformed` for another shape.
     pub fn from_slice<T: Element>(elements: &[T], shape: &[u64], order: Order) -> Result<NdArray> {
         NdArrayRef::new(T::DTYPE, order, shape, bytemuck::cast_slice(elements)).map(NdArrayRef::to_owned)
     }
 
-    /// Returns an array of one dimension with a copy of these elements.
+    /// Returns a one-dimensional array with a copy of these elements.
     pub fn vector<T: Element>(elements: &[T]) -> NdArray {
         NdArray {
             dtype: T::DTYPE,
@@ -264,9 +262,7 @@ impl NdArray {
         }
     }
 
-    /// Returns the elements in the order of memory; `WrongType` if the elements have another type.
-    ///
-    /// They are borrowed if the memory is aligned for `T`, as in every message of the default encoding.
+    /// Returns the elements in memory order, borrowed if aligned; `WrongType` for another type.
     pub fn elements<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
         if self.dtype != T::DTYPE {
             let text =
@@ -280,9 +276,9 @@ impl NdArray {
     }
 }
 
-/// A Rust type that is one element of an N-d array.
+/// A Rust type that is one element.
 pub trait Element: bytemuck::Pod {
-    /// The element type of this Rust type.
+    /// Its element type.
     const DTYPE: DType;
 }
 

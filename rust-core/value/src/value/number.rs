@@ -1,8 +1,7 @@
 //! Numbers without a type in most languages: integers beyond 64 bits, and exact decimal numbers.
 //!
-//! A decimal number is text in the canonical form of the General Decimal Arithmetic specification, because the
-//! languages have different decimal types. A number with one exponent has exactly one text, so texts decide equality
-//! and hashing.
+//! A decimal number is canonical text of the General Decimal Arithmetic specification, because the languages have
+//! different types. Texts decide equality and hashing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,17 +12,16 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// An integer that fits neither `i64` nor `u64`, at most 1 KiB long.
 ///
-/// Smaller integers have their own kinds, so each integer has one representation, and the derived equality compares
-/// numbers.
+/// Each integer thus has one representation, and the derived equality compares numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BigInt {
     pub(super) negative: bool,
-    /// The absolute value, big-endian, without leading zeros: 8 to `LIMIT` bytes.
+    /// Big-endian, without leading zeros: 8 to `LIMIT` bytes.
     pub(super) magnitude: Vec<u8>,
 }
 
 impl BigInt {
-    /// The greatest length of the magnitude, in bytes.
+    /// The magnitude's greatest length, in bytes.
     pub const LIMIT: usize = 1024;
 
     /// Returns whether the integer is below zero.
@@ -46,8 +44,7 @@ impl fmt::Display for BigInt {
 
 /// A decimal number: a coefficient and an exponent of ten, or an infinity, or NaN.
 ///
-/// Coefficient and exponent are kept: 1.10 stays 1.10. The text is the scientific string of General Decimal Arithmetic,
-/// as in Python's `str(Decimal)`. Equal texts are equal numbers of equal precision.
+/// 1.10 stays 1.10. The text is the scientific string, as in Python's `str(Decimal)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal(String);
 
@@ -56,7 +53,7 @@ pub struct Decimal(String);
 pub enum DecimalParts {
     /// `coefficient × 10^exponent`, negated if `negative` is set. Zero also has a sign.
     Finite {
-        /// Below zero, or minus zero.
+        /// Also for minus zero.
         negative: bool,
         /// Decimal digits without leading zeros; `0` for zero.
         coefficient: String,
@@ -73,7 +70,6 @@ impl Decimal {
     /// The greatest number of digits of a coefficient.
     pub const DIGITS: usize = 1024;
 
-    /// The greatest length of a parsed text in bytes: the digits, and zeros around the point.
     const TEXT_LIMIT: usize = 4096;
 
     /// Returns the canonical text.
@@ -85,8 +81,7 @@ impl Decimal {
     ///
     /// # Errors
     ///
-    /// `TooLarge` for more than [`Decimal::DIGITS`] digits without leading zeros. `OutOfRange` if the exponent of the
-    /// first digit exceeds 32 bits.
+    /// `TooLarge` above [`Decimal::DIGITS`] digits. `OutOfRange` if the first digit's exponent exceeds 32 bits.
     pub fn from_parts(negative: bool, coefficient: &str, exponent: i32) -> Result<Decimal> {
         let digits = coefficient.trim_start_matches('0');
         let digits = if digits.is_empty() { "0" } else { digits };
@@ -104,7 +99,7 @@ impl Decimal {
                 format!("a decimal number has an exponent of at most E+{}, here is E{adjusted:+}", i32::MAX);
             return Err(Error::new(ErrorKind::OutOfRange, text));
         }
-        // The rule of the specification: no exponent from 0.000001 up, unless that adds zeros after the digits.
+        // The specification's rule: no exponent from 0.000001 up, unless that adds zeros after the digits.
         if exponent <= 0 && adjusted >= -6 {
             let point = digits.len() as i64 + i64::from(exponent);
             if exponent == 0 {
@@ -145,9 +140,7 @@ impl Decimal {
     }
 }
 
-/// Returns sign, digits without leading zeros, and exponent.
-///
-/// `None` if the text is not a finite decimal number, or its exponent does not fit 32 bits.
+/// `None` if it is not finite or decimal, or the exponent exceeds 32 bits.
 fn split(text: &str) -> Option<(bool, String, i32)> {
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

@@ -10,20 +10,20 @@ use crate::error::Result;
 
 /// Receives one value as a sequence of events.
 ///
-/// Encoders are Sinks, and so are builders of values: of [`crate::Value`], a Python object, a PHP zval. A decoder
-/// drives a Sink. The caller keeps these promises, and a Sink may rely on them:
+/// Encoders are Sinks, and so are builders: of [`crate::Value`], a Python object, a PHP zval. The caller keeps these
+/// promises:
 ///
 /// - exactly one value is sent; inside an array, `len` values; inside a map, `len` times a key and its value;
 /// - each `begin_*` is closed by its `end_*`;
 /// - [`Sink::uint`] is only called above `i64::MAX`, and [`Sink::big_int`] only for integers beyond both 64-bit types.
 ///
-/// An error ends the walk. After an error the Sink is not used again.
+/// An error ends the walk and the use of the Sink.
 pub trait Sink {
-    /// Receives null, which differs from an absent value.
+    /// Receives null.
     fn null(&mut self) -> Result<()>;
     /// Receives a truth value.
     fn bool(&mut self, value: bool) -> Result<()>;
-    /// Receives an integer that fits 64 bits with a sign.
+    /// Receives an integer that fits `i64`.
     fn int(&mut self, value: i64) -> Result<()>;
     /// Receives an integer above `i64::MAX`.
     fn uint(&mut self, value: u64) -> Result<()>;
@@ -53,18 +53,16 @@ pub trait Sink {
     fn key(&mut self, key: &str) -> Result<()>;
     /// Ends the innermost map.
     fn end_map(&mut self) -> Result<()>;
-    /// Returns whether [`Sink::key`] itself refuses a repeated key.
+    /// Returns whether [`Sink::key`] itself refuses a [`repeated_key`](crate::value::repeated_key).
     ///
-    /// It then fails with [`repeated_key`](crate::value::repeated_key). A [`crate::value::Meter`] that checks keys
-    /// leaves the check to such a sink.
+    /// A [`crate::value::Meter`] leaves the check to such a sink.
     fn refuses_repeated_keys(&self) -> bool {
         false
     }
-    /// Takes the key of the next value, if it is one of the sink's own keys. Returns whether it did.
+    /// Takes the next value's key, if it is one of the sink's own. Returns whether it did.
     ///
-    /// This equals [`Sink::key`] for the sink's own keys. For one key of one map the result is always the same, so a
-    /// [`crate::value::Meter`] that checks keys remembers only the other keys. The bytes may be invalid UTF-8: a taken
-    /// key equals one of the sink's own, so a decoder need not validate it.
+    /// For one key of one map the result is always the same, so a [`crate::value::Meter`] remembers only other keys.
+    /// The bytes may be invalid UTF-8: a taken key equals one of the sink's own.
     ///
     /// # Errors
     ///
@@ -73,26 +71,20 @@ pub trait Sink {
         let _ = key;
         Ok(false)
     }
-    /// Receives the key of the next value, as [`Sink::key`], without a search for a repeated key.
-    ///
-    /// The caller ensures that the key is new to the map.
+    /// Receives the next value's key, which the caller knows to be new to the map.
     fn new_key(&mut self, key: &str) -> Result<()> {
         self.key(key)
     }
     /// Takes the whole value from its encoding in CBOR, if the sink reads it directly.
     ///
-    /// Returns whether it did.
-    ///
-    /// No events follow. The result and the errors must equal those of decoding: a sink accepts no bytes that decoding
-    /// refuses, and allocates no more than decoding. The decoder asks before the first event, and only within limits
-    /// that every value of up to 23 entries without containers keeps.
+    /// Returns whether it did; no events follow. Result, errors and memory must equal those of decoding. The decoder
+    /// asks before the first event, and only within limits that every value of up to 23 entries without containers
+    /// keeps.
     fn take_cbor(&mut self, bytes: &[u8]) -> bool {
         let _ = bytes;
         false
     }
     /// Counts bytes that a decoder will allocate besides the value, such as for text in pieces.
-    ///
-    /// A sink without a limit on memory need not implement it.
     ///
     /// # Errors
     ///
@@ -101,32 +93,28 @@ pub trait Sink {
         let _ = bytes;
         Ok(())
     }
-    /// Uncounts bytes of [`Sink::hold`] that the decoder has freed.
+    /// Uncounts freed bytes of [`Sink::hold`].
     fn release(&mut self, bytes: usize) {
         let _ = bytes;
     }
 }
 
-/// Sends one value as a sequence of events.
-///
-/// A walk does not consume the source, so one value can be encoded repeatedly.
+/// Sends one value as a sequence of events, repeatedly.
 pub trait Source {
     /// Sends the value's events.
     ///
     /// # Errors
     ///
-    /// The sink's, with the path of the failed event below this value.
+    /// The sink's, with the path below this value.
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()>;
     /// Appends the value in CBOR if the source has it encoded. Returns whether it did.
     ///
-    /// The bytes must equal those of an encoder, also with aligned or separately placed N-d arrays.
+    /// The bytes must equal an encoder's, also with aligned or separately placed N-d arrays.
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         let _ = out;
         false
     }
-    /// Calls `visit` at most once, with a type that encoders may know and read without events.
-    ///
-    /// The argument is the source, or the value that it would send.
+    /// Calls `visit` at most once, with a value of a type that encoders may read without events.
     #[doc(hidden)]
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
         let _ = visit;
@@ -136,9 +124,7 @@ pub trait Source {
         let _ = out;
         false
     }
-    /// Returns the approximate encoded length in bytes, if it is known without a walk, else 0.
-    ///
-    /// The encoder reserves this memory at once.
+    /// Returns the approximate encoded length in bytes, to reserve at once; 0 if unknown without a walk.
     fn size_hint(&self) -> usize {
         0
     }

@@ -1,6 +1,4 @@
 //! The types [`Value`] and [`Map`]: any value as a tree in memory.
-//!
-//! They contain each other, so they are in one module.
 
 use std::any::Any;
 use std::hash::RandomState;
@@ -13,11 +11,10 @@ use crate::error::{Error, ErrorKind, Result, brief};
 
 /// Any value that Linkspan carries.
 ///
-/// 7 and 7.0 are different values. Floats are equal if their bits are equal, so the receiver's value equals the
-/// sender's: NaN equals itself, and 0.0 does not equal -0.0.
+/// 7 and 7.0 are different values. Floats are equal if their bits are: NaN equals itself, and 0.0 does not equal -0.0.
 ///
 /// An integer is in the first of `Int`, `Uint` and `BigInt` that holds it. Long blocks in `Bytes` and `NdArray` may be
-/// views of their message, which then stays in memory as long as they do.
+/// views of their message, which then stays in memory.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -26,7 +23,7 @@ pub enum Value {
     Null,
     /// A truth value.
     Bool(bool),
-    /// An integer that fits 64 bits with a sign.
+    /// An integer that fits `i64`.
     Int(i64),
     /// An integer above `i64::MAX`.
     Uint(u64),
@@ -52,26 +49,23 @@ pub enum Value {
     Map(Map),
 }
 
-/// A map: unique text keys in the order of their insertion.
-///
-/// A map of up to 16 entries is searched linearly; a larger map also has a hash table. Maps with the same entries in
-/// any order are equal.
+/// A map: unique text keys in order of insertion, hashed above 16 entries. Equality ignores the order.
 #[derive(Clone, Default)]
 pub struct Map {
     pub(super) entries: Vec<(String, Value)>,
-    /// The positions of the keys; always present beyond `LINEAR_MAX` entries.
+    /// The keys' positions; always present beyond `LINEAR_MAX` entries.
     pub(super) index: Option<Box<KeyIndex>>,
 }
 
 #[derive(Clone, Default)]
 pub(super) struct KeyIndex {
-    /// Seeded at random for each map, so that a sender cannot choose colliding keys.
+    /// Random, so that a sender cannot choose colliding keys.
     pub(super) state: RandomState,
     pub(super) table: HashTable<usize>,
 }
 
 impl Map {
-    /// Up to this number of entries a map has no table: a linear search is faster than hashing.
+    /// Up to this number a linear search is faster.
     pub(super) const LINEAR_MAX: usize = 16;
 }
 
@@ -91,8 +85,7 @@ impl PartialEq for Value {
             (Value::Decimal(a), Value::Decimal(b)) => a == b,
             (Value::NdArray(a), Value::NdArray(b)) => a == b,
             (Value::Array(a), Value::Array(b)) => a == b,
-            // In a value the order counts, in contrast to a `Map`: a message with its keys in another order is another
-            // message.
+            // Unlike in a `Map`, the order counts: it makes another message.
             (Value::Map(a), Value::Map(b)) => a.iter().eq(b.iter()),
             _ => false,
         }
@@ -160,9 +153,7 @@ impl Value {
         }
     }
 
-    /// Returns the number as a float; `WrongType` for a value that is not a number.
-    ///
-    /// An integer has at most 2^53 as its absolute value, else `OutOfRange`.
+    /// Returns the number as a float; `OutOfRange` for an integer beyond ±2^53, else `WrongType`.
     pub fn as_f64(&self) -> Result<f64> {
         // Every integer up to this one has an exact float.
         const EXACT: u64 = 1 << 53;
@@ -235,9 +226,9 @@ impl Source for Value {
         self.send(sink)
     }
 
-    /// Estimates only long texts and lists, at the top or in a map there; other memory comes on demand.
+    /// Estimates only long texts and lists, at the top or in a map there.
     fn size_hint(&self) -> usize {
-        /// More entries, and a smaller sum, are not worth a look ahead.
+        /// More entries, or a smaller sum, are not worth a look.
         const ENTRIES: usize = 8;
         const LEAST: usize = 256;
         let map = match self {
@@ -251,7 +242,7 @@ impl Source for Value {
             Value::Array(items) => sum.saturating_add(list_hint(items)),
             _ => sum,
         });
-        // Room for heads, keys and short values.
+        // For heads, keys and short values.
         if sum < LEAST { 0 } else { sum.saturating_add(32 * (entries.len() + 1)) }
     }
 
@@ -260,7 +251,7 @@ impl Source for Value {
     }
 }
 
-/// Returns the approximate length of a long list's items, from the first item; 0 for a short list.
+/// Estimates a long list from its first item.
 fn list_hint(items: &[Value]) -> usize {
     const MANY: usize = 16;
     const SHORT: usize = 8;
@@ -281,7 +272,7 @@ fn list_hint(items: &[Value]) -> usize {
 }
 
 impl Value {
-    /// Sends this value. Loops over a map or array send the most frequent kinds in place, without a call.
+    /// Loops send the most frequent kinds in place, without a call.
     #[inline]
     fn send<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match self {
@@ -329,7 +320,7 @@ fn send_map<S: Sink + ?Sized>(entries: &Map, sink: &mut S) -> Result<()> {
     sink.end_map()
 }
 
-// `From` for Rust types that are one value. `u64` becomes `Int` if it fits, so that equal integers are equal values.
+// `u64` becomes `Int` if it fits: equal integers are equal values.
 macro_rules! from {
     ($($rust:ty => $v:ident $make:expr),* $(,)?) => {
         $(impl From<$rust> for Value { fn from($v: $rust) -> Value { $make } })*

@@ -1,7 +1,6 @@
 //! Values to BSON: the [`Plain`] part; `Escape` handles the other kinds before it.
 //!
-//! The length of a document and the type of an element precede them, so the encoder reserves these bytes and fills them
-//! in later.
+//! A document's length and an element's type precede them, so they are filled in later.
 
 use std::num::NonZeroUsize;
 
@@ -19,9 +18,9 @@ use crate::value::{Decimal, Timestamp};
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     open: Stack<OpenDocument>,
-    /// The position of the type byte of the last key's element. Never 0: a document's length precedes it.
+    /// The last key's type byte. Never 0: a document's length precedes it.
     kind_at: Option<NonZeroUsize>,
-    /// Whether the document at the top was opened for a value that is not a map.
+    /// Whether the top document wraps a value that is not a map.
     wrapped: bool,
 }
 
@@ -46,9 +45,7 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Begins an element: its type, and its key unless `key` has written it.
-    ///
-    /// A value at the top that is not a map first gets a document around it.
+    /// Begins an element: type, and key unless `key` has written it. Wraps a top value except a map.
     fn element(&mut self, kind: u8) {
         match self.kind_at.take() {
             Some(at) => self.out.overwrite(at.get(), [kind]),
@@ -84,7 +81,7 @@ impl<'a> Encoder<'a> {
         self.out.put_first(&[0; 16], 1 + zeros);
     }
 
-    /// Begins the document of a value at the top that is not a map: `{"$value": …}`.
+    /// Begins `{"$value": …}`.
     #[cold]
     fn wrap(&mut self, kind: u8) {
         self.wrapped = true;
@@ -109,16 +106,14 @@ impl<'a> Encoder<'a> {
         self.open.push(OpenDocument { length_at: self.out.position().saturating_sub(4), next });
     }
 
-    /// Ends the innermost document or array and fills in its length.
-    ///
-    /// The length includes its own four bytes and the final zero. `TooLarge` beyond 31 bits.
+    /// Ends a document or array and fills in its whole length. `TooLarge` beyond 31 bits.
     #[inline]
     fn close(&mut self) -> Result<()> {
         self.out.push(0);
         let Some(open) = self.open.pop() else {
             return Err(Error::new(ErrorKind::Internal, "an end came without its beginning"));
         };
-        // If memory ran out, the message has no content, so the position may be lower.
+        // Without memory the message has no content, and the position may be lower.
         let length = length(self.out.position().saturating_sub(open.length_at))?;
         self.out.overwrite(open.length_at, length);
         Ok(())
@@ -230,7 +225,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
-    /// The document at the top is not an element of another document.
+    /// The top document is no element.
     fn begin_map(&mut self, _: usize) -> Result<()> {
         if self.open.is_empty() {
             self.open(MAP);
@@ -240,7 +235,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// The type byte is zero until the value is written.
+    /// Zero until the value is written.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.kind_at = NonZeroUsize::new(self.out.position());
@@ -298,7 +293,7 @@ impl Plain for Encoder<'_> {
     }
 
     fn holds_key(&self, key: &str) -> bool {
-        // Keys are short, so words that overlap are faster than a call.
+        // Overlapping words are faster than a call.
         let key = key.as_bytes();
         if key.len() > 16 {
             return memchr::memchr(0, key).is_none();
@@ -313,9 +308,7 @@ impl Plain for Encoder<'_> {
         key.iter().all(|byte| *byte != 0)
     }
 
-    /// Writes the entries of the map again as pairs, because the next key contains a NUL.
-    ///
-    /// This is rare, so it parses the written entries.
+    /// Writes a map's entries again as pairs, by parsing them: a key with NUL is rare.
     fn turn_into_pairs(&mut self) -> Result<()> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
@@ -325,7 +318,7 @@ impl Plain for Encoder<'_> {
         self.key(name::MAP)?;
         self.begin_array(0)?;
         let mut input = Input::new(&written);
-        // This encoder wrote every entry, so the types and the end are valid.
+        // This encoder wrote them, so they are valid.
         while let Ok(kind) = input.byte() {
             let key = cstring(&mut input)?;
             let from = input.at;

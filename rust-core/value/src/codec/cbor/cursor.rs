@@ -10,7 +10,7 @@ use crate::value::{Limits, Sink, Value};
 
 pub(crate) const MAP: u8 = 5 << 5;
 pub(crate) const MOST_ENTRIES: u8 = 23;
-/// The greatest number of entries of a map that is searched by key: a search compares all keys before.
+/// The most entries of a map that is searched by key.
 pub(crate) const MOST_FOUND: u8 = 16;
 /// The greatest length of a map in bytes, without the elements of arrays.
 pub(crate) const LONGEST: usize = 4096;

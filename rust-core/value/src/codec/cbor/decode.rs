@@ -1,7 +1,6 @@
 //! CBOR to values: a walk over the bytes that drives a Sink.
 //!
-//! The stack is bounded: the Meter refuses a container beyond the depth limit, and tags recurse at
-//! most a fixed number of levels. An error carries the offset of the innermost item.
+//! The Meter's depth limit and a fixed depth of tags bound the stack. An error carries the innermost item's offset.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -14,9 +13,7 @@ use crate::codec::input::{Input, ItemCounts, malformed, unsupported, utf8};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{BigInt, Limits, Sink, Source};
 
-/// Sends the one value of `bytes` to `sink`, which enforces the limits.
-///
-/// `parts` are the blocks that belong between the bytes.
+/// Sends the one value of `bytes`, with `parts` between them, to `sink`, which enforces the limits.
 pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: Parts<'_>, limits: &Limits, sink: &mut S) -> Result<()> {
     first(Input::new(bytes).with_parts(parts), limits, sink)?.finish()
 }
@@ -33,13 +30,13 @@ pub(crate) fn decode_first<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S)
     Ok(first(Input::new(bytes), limits, sink)?.at)
 }
 
-/// A method of [`Input`] that takes the content of a string, or of a chunk of it.
+/// Takes the content of a string or of a chunk.
 type Take<'a> = fn(&mut Input<'a>, u64, usize) -> Result<&'a [u8]>;
 
 pub(super) struct Decoder<'a, 's, S> {
     pub(super) input: Input<'a>,
     pub(super) sink: &'s mut S,
-    /// The counts of the indefinite containers in the last counted part.
+    /// Of the last counted part's indefinite containers.
     counts: ItemCounts,
     nodes: u64,
 }
@@ -49,8 +46,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.item()
     }
 
-    /// Decodes the next value. The loops over arrays and maps decode the most frequent kinds in
-    /// place.
+    /// Loops over arrays and maps decode the most frequent kinds in place.
     fn item(&mut self) -> Result<()> {
         if let Some(value) = self.input.double() {
             let at = self.input.at.saturating_sub(9);
@@ -108,7 +104,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         match i64::try_from(n) {
             Ok(n) => self.sink.int(!n),
             Err(_) => {
-                // The magnitude of -1 - n needs 65 bits.
+                // -1 - n needs 65 bits.
                 let magnitude = u128::from(n) + 1;
                 BigInt::from_parts(true, &magnitude.to_be_bytes())?.walk(self.sink)
             }
@@ -121,7 +117,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             (21, _) => self.sink.bool(true),
             (22, _) => self.sink.null(),
             (23, _) => Err(unsupported(head.at, "undefined has no form here; null has")),
-            // Simple values below 32 must not have a second byte.
+            // These must not have a second byte.
             (24, 0..32) => Err(malformed(head.at, format!("simple value {} has two bytes", head.n))),
             (25..=27, _) => self.sink.float(head.float()),
             (_, n) => Err(unsupported(head.at, format!("simple value {n} has no form here"))),
@@ -129,7 +125,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     fn array(&mut self, head: Head) -> Result<()> {
-        // The sink learns the length before any item, so that it can reserve.
+        // Before any item, so the sink can reserve.
         let count = self.items(head)?;
         self.sink.begin_array(count)?;
         for i in 0..count {
@@ -143,14 +139,14 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let count = self.items(head)?;
         self.sink.begin_map(count)?;
         for _ in 0..count {
-            // Keys are decoded in place: nearly all are definite text.
+            // In place: nearly all keys are definite text.
             let name = super::head::head(&mut self.input)?;
             if name.major != 3 || name.is_indefinite() {
                 self.entry_in_chunks(name)?;
                 continue;
             }
             let key = self.input.take(name.n, name.at)?;
-            // A key that equals one of the sink's own is valid text.
+            // One of the sink's own keys is valid text.
             let taken = match self.sink.known_key(key) {
                 Ok(true) => Ok(()),
                 Ok(false) => self.sink.key(utf8(key, self.input.at.saturating_sub(key.len()))?),
@@ -163,7 +159,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.sink.end_map()
     }
 
-    /// Decodes an entry whose key comes in chunks; `Unsupported` if the key is not text.
+    /// Decodes an entry with a key in chunks; `Unsupported` if it is not text.
     #[cold]
     fn entry_in_chunks(&mut self, head: Head) -> Result<()> {
         if head.major != 3 {
@@ -178,7 +174,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     pub(super) fn items(&mut self, head: Head) -> Result<usize> {
         if !head.is_indefinite() {
-            // Each item takes at least one byte, so a greater claim is false.
+            // Each item takes at least one byte.
             let least = if head.major == 5 { 2 } else { 1 };
             if head.n.saturating_mul(least) > self.input.remaining() as u64 {
                 let text =
@@ -187,7 +183,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             }
             return Ok(head.n as usize);
         }
-        // One pass counts the outermost indefinite container and all containers inside it.
+        // One pass counts the outermost indefinite container and those inside.
         if self.counts.is_spent() {
             let mut from = self.input.clone();
             from.at = head.at;
@@ -215,22 +211,20 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         self.byte_string(head, Input::byte_string)
     }
 
-    /// Takes the content of a byte string with the elements of an array, which may be stored
-    /// elsewhere.
+    /// Takes an array's bytes, perhaps stored elsewhere.
     pub(super) fn element_bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
         self.byte_string(head, Input::elements)
     }
 
     /// Takes the content of a byte string.
     ///
-    /// If at most one chunk has content, it is borrowed: Linkspan's encoder writes empty chunks as
-    /// padding in front of aligned elements. Several chunks are joined in a buffer, which the sink
-    /// counts.
+    /// At most one chunk with content is borrowed: the encoder pads aligned elements with empty chunks. Several are
+    /// joined in a counted buffer.
     fn byte_string(&mut self, head: Head, take: Take<'a>) -> Result<Cow<'a, [u8]>> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(take(&mut self.input, head.n, head.at)?));
         }
-        // The look ahead makes one allocation of the exact size enough.
+        // One exact allocation.
         let length = self.length_of_chunks(head, take)?;
         let mut whole: Cow<'a, [u8]> = Cow::Borrowed(&[]);
         while let Some(chunk) = self.chunk(head)? {
@@ -238,7 +232,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             if whole.is_empty() {
                 whole = Cow::Borrowed(bytes);
             } else if !bytes.is_empty() {
-                // The second chunk with content: from here on the content is a copy.
+                // The second chunk with content makes a copy.
                 if let Cow::Borrowed(first) = whole {
                     whole = Cow::Owned(self.start_joining(first, length)?);
                 }
@@ -248,9 +242,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(whole)
     }
 
-    /// Returns room for a string of several chunks, with the first chunk in it.
-    ///
-    /// The sink counts the room until [`Self::release`].
+    /// Returns counted room for several chunks, with the first chunk in it.
     pub(super) fn start_joining(&mut self, first: &[u8], length: usize) -> Result<Vec<u8>> {
         self.sink.hold(length)?;
         let mut whole = Vec::new();
@@ -259,9 +251,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(whole)
     }
 
-    /// Returns the length of an indefinite string whose chunks begin here.
-    ///
-    /// It stops at an invalid chunk, whose error comes when the chunks are taken.
+    /// Returns the length of the chunks from here; an invalid chunk's error comes when they are taken.
     fn length_of_chunks(&self, string: Head, take: Take<'a>) -> Result<usize> {
         let mut ahead = self.input.clone();
         let mut length = 0;
@@ -276,7 +266,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok(length)
     }
 
-    /// Releases the buffer of [`Self::bytes`] or [`Self::text`] after the sink has the content.
+    /// Releases the buffer of [`Self::bytes`] or [`Self::text`].
     pub(super) fn release<T: ToOwned + ?Sized>(&mut self, content: Cow<'a, T>)
     where
         T::Owned: AsRef<[u8]>,
@@ -286,10 +276,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
     }
 
-    /// Takes the content of a text string.
-    ///
-    /// RFC 8949 requires each chunk to be valid text, so a character that is divided between chunks
-    /// is `Malformed`.
+    /// Takes text. Each chunk must be valid (RFC 8949), so a divided character is `Malformed`.
     pub(super) fn text(&mut self, head: Head) -> Result<Cow<'a, str>> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(self.input.text(head.n, head.at)?));
@@ -331,7 +318,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 }
 
-/// Returns the error with this key, which the sink has taken, in its path.
 #[cold]
 fn under_key(error: Error, key: &[u8]) -> Error {
     error.under_key(&String::from_utf8_lossy(key))

@@ -1,9 +1,8 @@
 //! Maps of few scalars in CBOR, read and built in their bytes.
 //!
-//! A [`FlatMap`] accepts a subset of the decoder's input: a map of definite length with at most
-//! [`FlatMap::MOST_ENTRIES`] entries. A reader that expects certain keys reads it in order. After a
-//! [check](FlatMap::check), entries are found by key. The decoder handles every other message and every error, so
-//! results and errors do not change.
+//! A [`FlatMap`] accepts a map of definite length with at most [`FlatMap::MOST_ENTRIES`] entries. A reader that expects
+//! certain keys reads it in order; after a [check](FlatMap::check), it finds them. The decoder handles every other
+//! message and every error.
 
 use super::cursor::{
     Cursor, FlatValue, Keys, LONGEST, LONGEST_TEXT, MAP, MOST_ENTRIES, MOST_FOUND, add_key, is_within,
@@ -14,7 +13,7 @@ use crate::codec::flat_key::FlatKey;
 use crate::codec::output::Output;
 use crate::value::{Limits, Sink};
 
-/// The entries of a map that the reader has not taken.
+/// The remaining entries.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatMap<'a> {
     cursor: Cursor<'a>,
@@ -25,7 +24,7 @@ impl<'a> FlatMap<'a> {
     /// The greatest number of entries.
     pub const MOST_ENTRIES: u8 = MOST_ENTRIES;
 
-    /// Returns the map at the beginning of these bytes, unchecked, if it has at most `most` entries.
+    /// Returns the map at the beginning of these bytes, unchecked, of at most `most` entries.
     #[inline]
     pub fn new(bytes: &'a [u8], most: u8) -> Option<FlatMap<'a>> {
         let mut cursor = Cursor::new(bytes);
@@ -33,16 +32,15 @@ impl<'a> FlatMap<'a> {
         Some(FlatMap { cursor, count })
     }
 
-    /// As [`FlatMap::new`], if the map has an entry and the limits allow every map of this length.
+    /// As [`FlatMap::new`], with an entry and within limits for every map of this length.
     pub fn within(bytes: &'a [u8], limits: &Limits) -> Option<FlatMap<'a>> {
         let map = FlatMap::new(bytes, MOST_ENTRIES).filter(|map| map.count > 0);
         map.filter(|_| is_within(limits, bytes.len(), 0))
     }
 
-    /// Returns the map of these bytes if it can be read by its keys.
+    /// Returns the map if it can be read by its keys.
     ///
-    /// Such a map has at most 16 entries. Its keys differ and need no escape in a path. Keys and texts have at most 255
-    /// bytes.
+    /// It has at most 16 entries. Its keys differ and need no escape in a path. Keys and texts have at most 255 bytes.
     pub fn check(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         let map = FlatMap::checked(bytes).filter(|_| bytes.len() <= LONGEST)?;
         let (mut cursor, mut keys) = (map.cursor, Keys::default());
@@ -54,16 +52,12 @@ impl<'a> FlatMap<'a> {
         cursor.is_end().then_some(map)
     }
 
-    /// Returns the map of bytes that [`FlatMap::check`] has accepted.
-    ///
-    /// In other bytes, [`FlatMap::get`] may miss entries; there is no other danger.
+    /// Returns the map of [checked](FlatMap::check) bytes; in others, [`FlatMap::get`] may miss entries.
     pub fn checked(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         FlatMap::new(bytes, MOST_FOUND)
     }
 
-    /// Returns the value at this path of one key, in a [checked](FlatMap::checked) map.
-    ///
-    /// `None` if no entry has this key.
+    /// Returns the value of this key, in a [checked](FlatMap::checked) map.
     pub fn get(self, path: &str) -> Option<FlatValue<'a>> {
         let mut cursor = self.cursor;
         while cursor.text()? != path.as_bytes() {
@@ -77,7 +71,7 @@ impl<'a> FlatMap<'a> {
         self.count.into()
     }
 
-    /// Returns the bytes of the next key, which may be invalid UTF-8.
+    /// Returns the next key, perhaps invalid UTF-8.
     pub fn next_key(&self) -> Option<&'a [u8]> {
         let mut cursor = self.cursor;
         cursor.text()
@@ -98,17 +92,17 @@ impl<'a> FlatMap<'a> {
         true
     }
 
-    /// Returns the value of a field that must be present.
+    /// Returns a required field's value.
     pub fn required<T: FlatField>(&mut self, key: &str) -> Option<T> {
         if self.key(key) { T::take(&mut self.cursor) } else { None }
     }
 
-    /// Returns the value of an optional field: the inner `None` if the next key is another key.
+    /// Returns an optional field's value; the inner `None` for another key.
     pub fn or_absent<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if self.key(key) { T::take(&mut self.cursor).map(Some) } else { Some(None) }
     }
 
-    /// Returns the value of a field that may be absent or null; both mean the inner `None`.
+    /// Returns the value of a field; absent or null is the inner `None`.
     pub fn optional<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if !self.key(key) {
             return Some(None);
@@ -121,7 +115,7 @@ impl<'a> FlatMap<'a> {
         T::take(&mut self.cursor).map(Some)
     }
 
-    /// Returns `Some(())` if every entry was taken and no bytes are left.
+    /// Returns `Some(())` after the last entry and byte.
     pub fn finish(self) -> Option<()> {
         (self.count == 0 && self.cursor.is_end()).then_some(())
     }
@@ -138,14 +132,12 @@ pub(super) fn is_plain(key: &[u8]) -> bool {
     !key.is_empty() && (bits < 0x80 || std::str::from_utf8(key).is_ok())
 }
 
-/// Appends a short text in CBOR. Returns whether the text is short.
-///
-/// The bytes must be UTF-8, because receivers refuse others.
+/// Appends a short text, UTF-8, in CBOR. Returns whether it is short.
 pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     if text.len() > LONGEST {
         return false;
     }
-    // The caller of `append_cbor` has the limit of the message.
+    // `append_cbor`'s caller has the message's limit.
     let mut head = [0; 9];
     let length = put_head(&mut head, 3, text.len() as u64);
     out.reserve(text.len() + length);
@@ -154,7 +146,7 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     true
 }
 
-/// Returns the text's bytes, unchecked, if these bytes are one short text of definite length.
+/// Returns the text's bytes, unchecked, if this is one short definite text.
 #[doc(hidden)]
 pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor::new(bytes);
@@ -162,7 +154,7 @@ pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     (cursor.is_end() && bytes.len() <= LONGEST).then_some(text)
 }
 
-/// A flat map under construction, encoded.
+/// A flat map under construction.
 #[derive(Clone, Debug, Default)]
 pub struct FlatMapBuilder(Vec<u8>);
 
@@ -192,9 +184,7 @@ impl FlatMapBuilder {
         FlatMap::checked(&self.0)?.get(path)
     }
 
-    /// Appends an entry. Returns whether the map remains flat with it.
-    ///
-    /// False changes nothing.
+    /// Appends an entry; false, without a change, if the map would not be flat.
     pub fn put(&mut self, key: &str, value: FlatValue<'_>) -> bool {
         let length = if let FlatValue::Text(text) = value { text.len() } else { 0 };
         if key.len() > LONGEST_TEXT

@@ -1,7 +1,6 @@
 //! Compares the events of one value with a plan, and passes them on with their record and field.
 //!
-//! [`Fit`] is the Sink that a decoder drives; the binding's [`Instances`] receives the fitting
-//! events. Values of type `Any` are passed on unchanged, and values under unknown keys are skipped.
+//! Values of type `Any` are passed on unchanged, and values under unknown keys are skipped.
 
 use super::{Absent, Field, Handles, Record, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,15 +9,15 @@ use crate::value::{BigInt, Decimal, NdArrayRef, Order, Sink, Timestamp};
 
 /// Receives the events of a value that fits a plan.
 ///
-/// All values besides records and enums arrive by the methods of [`Sink`]. Numbers have the type of
-/// the plan, so an integer in a field of floats arrives as a float.
+/// Values besides records and enums arrive by [`Sink`]. Numbers have the plan's type: an integer in a field of floats
+/// arrives as a float.
 pub trait Instances<'a, H: Handles>: Sink {
     /// An instance begins.
     ///
-    /// Each field then follows once, in the order of the message: by [`Instances::field`] and its
-    /// value. Fields without a key follow by [`Instances::absent`] before the end.
+    /// Each field follows once, in the message's order, by [`Instances::field`] and its value. Absent fields follow by
+    /// [`Instances::absent`].
     fn begin_record(&mut self, record: &'a Record<H>) -> Result<()>;
-    /// The next value belongs to the field at this position of the innermost record.
+    /// The next value belongs to this field of the innermost record.
     fn field(&mut self, field: &'a Field<H>, at: usize) -> Result<()>;
     /// The message lacks this field; its absence means null or a default.
     fn absent(&mut self, field: &'a Field<H>, at: usize) -> Result<()>;
@@ -26,37 +25,32 @@ pub trait Instances<'a, H: Handles>: Sink {
     fn end_record(&mut self, record: &'a Record<H>) -> Result<()>;
     /// A member of an enum.
     fn member(&mut self, member: &'a H::Member) -> Result<()>;
-    /// A map of the plan begins: `len` keys with values of one type, up to [`Sink::end_map`].
-    ///
-    /// Maps that begin by [`Sink::begin_map`] are part of values of any type.
+    /// A map of the plan begins; [`Sink::begin_map`] begins those in values of any type.
     fn begin_entries(&mut self, len: usize) -> Result<()> {
         self.begin_map(len)
     }
 }
 
-/// The Sink that passes on a value that fits a plan.
-///
-/// It ends with `WrongType`, without a reason, at the first event that does not fit.
+/// Passes on a value that fits; ends with `WrongType`, without a reason, at the first unfitting event.
 #[derive(Debug)]
 pub struct Fit<'a, H: Handles, T> {
     root: &'a Shape<H>,
     target: T,
     open: Vec<OpenPlan<'a, H>>,
-    /// For each field of the open records, whether it is present; outermost record first.
+    /// Whether each field of the open records is present; outermost record first.
     present: Vec<bool>,
     passing: Option<Passing>,
 }
 
 #[derive(Debug)]
 enum OpenPlan<'a, H: Handles> {
-    /// A record, the start of its fields in `present`, the expected field, and the field of the
-    /// next value.
+    /// The start of its fields in `present`, the expected field, and the next value's field.
     Record { of: &'a Record<H>, from: usize, next: usize, at: Option<usize> },
     /// A list, and the type of its items.
     List(&'a Shape<H>),
     /// A map, and the type of its values.
     Map(&'a Shape<H>),
-    /// A union: its variants, and the variant whose key was received.
+    /// The variants, and the one whose key was received.
     Union { of: &'a [Record<H>], chosen: Option<&'a Record<H>> },
 }
 
@@ -80,13 +74,13 @@ pub(super) fn mismatch() -> Error {
     Error::new(ErrorKind::WrongType, "the value does not fit the plan of its class")
 }
 
-/// Returns the float that equals an integer, if a significand of `bits` bits holds it.
+/// Returns an integer's equal float, if `bits` bits hold it.
 pub(super) fn exact(value: i64, bits: u32) -> Result<f64> {
     if value.unsigned_abs() <= 1 << bits { Ok(value as f64) } else { Err(mismatch()) }
 }
 
 impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
-    /// Returns a sink that compares one value with the type `root` and passes it on to `target`.
+    /// Returns a sink that compares a value with `root` and passes it on.
     pub fn new(root: &'a Shape<H>, target: T) -> Fit<'a, H, T> {
         Fit { root, target, open: Vec::new(), present: Vec::new(), passing: None }
     }
@@ -109,7 +103,6 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         }
     }
 
-    /// Takes a value that is not a container: `fit` passes on values of the plan, `pass` any value.
     fn scalar(
         &mut self,
         fit: impl FnOnce(&'a Shape<H>, &mut T) -> Result<()>,
@@ -123,7 +116,6 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         }
     }
 
-    /// Takes a value that is not a container, and passes it on unchanged if its type fits.
     fn same(
         &mut self,
         fits: impl FnOnce(&'a Shape<H>) -> bool,
@@ -156,11 +148,10 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
         Ok(true)
     }
 
-    /// Takes a key of the open record or union; returns false for an unknown key.
     fn match_key(&mut self, key: &[u8]) -> Result<bool> {
         match self.open.last_mut() {
             Some(OpenPlan::Record { of, from, next, at }) => {
-                // Most messages have their keys in the order of the schema.
+                // Most messages have the schema's order.
                 let is_next = of.fields.get(*next).is_some_and(|field| is_same(&field.keys[0], key));
                 let found = if is_next {
                     Some(*next)
@@ -171,7 +162,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
                 *at = found;
                 let Some(found) = found else { return Ok(false) };
                 *next = found + 1;
-                // The field was already present, under this key or an older one.
+                // Already present, perhaps under an older key.
                 if std::mem::replace(&mut self.present[*from + found], true) {
                     return Err(mismatch());
                 }
@@ -327,10 +318,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
     }
 }
 
-/// Returns whether an array has the type of the plan.
-///
-/// An array of one dimension always has row order, so it does not fit a plan for column order; the
-/// readers of the generated code accept it.
+/// An array of one dimension has row order, so it never fits column order; generated readers accept it.
 fn fits_array<H: Handles>(of: &Shape<H>, value: &NdArrayRef<'_>) -> bool {
     let Shape::NdArray { dtype, shape, order } = of else { return false };
     let is_shaped = |shape: &Vec<Option<u64>>| {

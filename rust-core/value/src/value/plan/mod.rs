@@ -6,9 +6,8 @@
 //! | [`Fit`], the Sink that compares a value with a plan during decoding, and [`Instances`], its target | `fit` |
 //! | fields of packed records: [`FieldPosition`], [`Form`] and their values, [`FieldValue`] | `packed` |
 //!
-//! A binding builds a plan once for each class and decodes every message with it. A value that does not fit ends the
-//! decoding without a reason. The binding then decodes it as a value of any type, and the readers of its generated code
-//! report the error. Rust, C, C++ and Fortran have compiled [`typed`](super::typed) builders instead.
+//! A value that does not fit ends the decoding without a reason. The binding then decodes it as a value of any type,
+//! and the readers of its generated code report the error.
 
 mod fit;
 mod packed;
@@ -22,13 +21,13 @@ pub use packed::{FieldPosition, FieldValue, Form};
 
 use super::{DType, Order};
 
-/// The types of a binding's data in its plans. The core only stores them.
+/// The types of a binding's data in its plans.
 pub trait Handles: Debug {
-    /// The data of a class: the constructor of its instances.
+    /// A class's constructor.
     type Class: Debug;
-    /// The data of a field: its setter, and its default.
+    /// A field's setter, and its default.
     type Field: Debug;
-    /// The data of a member of an enum.
+    /// A member of an enum.
     type Member: Debug;
 }
 
@@ -39,7 +38,7 @@ pub enum Shape<H: Handles> {
     Any,
     /// A truth value.
     Bool,
-    /// An integer from the first to the second number, both included.
+    /// An integer between these, both included.
     Integer(i128, i128),
     /// A float within the range of 32 bits, or an integer that 24 bits hold.
     F32,
@@ -63,21 +62,21 @@ pub enum Shape<H: Handles> {
     NdArray {
         /// The element type.
         dtype: DType,
-        /// The lengths of the dimensions; `None` allows any number of dimensions, or any length.
+        /// The dimensions' lengths; `None` for any number or length.
         shape: Option<Vec<Option<u64>>>,
         /// The order in memory, if only one fits.
         order: Option<Order>,
     },
-    /// The name of a member, as text.
+    /// A member's name, as text.
     Enum {
         /// The members by their names.
         members: HashMap<String, H::Member>,
-        /// The member for a name that is not among `members`, if there is one.
+        /// The member for an unknown name.
         default: Option<H::Member>,
     },
     /// A map that becomes an instance.
     Record(Record<H>),
-    /// A map with exactly one key: the key of the only field of one of these classes.
+    /// A map with one key: that of one of these classes' only field.
     Union(Vec<Record<H>>),
 }
 
@@ -86,7 +85,7 @@ pub enum Shape<H: Handles> {
 pub struct Record<H: Handles> {
     /// The constructor of instances.
     pub class: H::Class,
-    /// The fields in the order of most messages; the search for a key begins after the last found field.
+    /// In the order of most messages; the search for a key begins after the last found field.
     pub fields: Vec<Field<H>>,
 }
 

@@ -1,13 +1,12 @@
 //! Fields of packed records: the position of a value in a message, and the valid values and bytes.
 //!
-//! A binding builds a [`FieldPosition`] for each field from the schema's layout, then uses `put` and `take` without a
-//! codec. They panic for a record shorter than the size that `FieldPosition::new` has checked.
+//! `put` and `take` need no codec. They panic for a record shorter than the size that `FieldPosition::new` has checked.
 
 use super::fit::{exact, mismatch};
 use crate::error::Result;
 use crate::value::Timestamp;
 
-/// The representation of a field in a packed record; numbers are little-endian.
+/// A field's representation; numbers are little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A byte that is 0 or 1.
@@ -24,7 +23,7 @@ pub enum Form {
     Member {
         /// The bytes of the position: 1, 2 or 4.
         size: usize,
-        /// The number of members; a greater position is refused.
+        /// The number of members.
         count: u32,
     },
     /// Nanoseconds since 1970, in 64 bits.
@@ -56,7 +55,7 @@ pub enum FieldValue<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The offset and the representation of a field in a packed record.
+/// A field's offset and representation.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldPosition {
     offset: usize,
@@ -106,7 +105,7 @@ impl FieldPosition {
     ///
     /// # Errors
     ///
-    /// `WrongType`, without a reason, for a value that does not fit; the record is then unchanged.
+    /// `WrongType`, without a reason, for an unfitting value; the record is unchanged.
     pub fn put(&self, value: FieldValue<'_>, record: &mut [u8]) -> Result<()> {
         let to = &mut record[self.offset..self.offset + self.form.size()];
         match (self.form, value) {
@@ -119,7 +118,7 @@ impl FieldPosition {
             }
             (Form::Timestamp, FieldValue::Timestamp(value)) => to.copy_from_slice(&value.0.to_le_bytes()),
             (Form::Signed(size), FieldValue::Int(value)) => {
-                // The bits above the width: an integer fits if shifting them out and in again keeps it.
+                // An integer fits if shifting the bits above the width out and in again keeps it.
                 let unused = 64 - 8 * size as u32;
                 if value << unused >> unused != value {
                     return Err(mismatch());
@@ -149,7 +148,7 @@ impl FieldPosition {
     ///
     /// # Errors
     ///
-    /// `WrongType`, without a reason, for bytes that are not a value of this representation.
+    /// `WrongType`, without a reason, for bytes that are no such value.
     pub fn take<'a>(&self, record: &'a [u8]) -> Result<FieldValue<'a>> {
         let from = &record[self.offset..self.offset + self.form.size()];
         Ok(match self.form {

@@ -8,11 +8,9 @@
 //! | the common part of builders of records | `record` |
 //! | sending: [`Source`](super::Source) for numbers, text, lists | `sources` |
 //!
-//! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's derives with
-//! [`Serde`](super::Serde) are less work but slower, because they build a tree first.
+//! `linkspan schema generate --lang rust` writes such types.
 //!
-//! A builder accepts one event at a time and returns whether its value is complete. A record passes each event to the
-//! builder of the open field until that is complete.
+//! A builder accepts one event at a time and returns whether its value is complete.
 
 mod containers;
 mod record;
@@ -46,7 +44,7 @@ pub enum Event<'a> {
     Float(f64),
     /// Text.
     Text(&'a str),
-    /// Bytes, with the memory that may contain them.
+    /// Bytes, and the memory that may contain them.
     Bytes(&'a [u8], Option<&'a Body>),
     /// An instant.
     Timestamp(Timestamp),
@@ -54,13 +52,13 @@ pub enum Event<'a> {
     Uuid([u8; 16]),
     /// A decimal number.
     Decimal(&'a Decimal),
-    /// An N-d array, with the memory that may contain its elements.
+    /// An N-d array, and the memory that may contain its elements.
     NdArray(NdArrayRef<'a>, Option<&'a Body>),
-    /// An array of this many values begins.
+    /// An array of so many values begins.
     BeginArray(usize),
     /// The array ends.
     EndArray,
-    /// A map of this many entries begins.
+    /// A map of so many entries begins.
     BeginMap(usize),
     /// The key of the next value.
     Key(&'a str),
@@ -70,7 +68,7 @@ pub enum Event<'a> {
 
 impl Event<'_> {
     /// Returns the name of the found kind, for error texts.
-    // In place, as `unexpected`: a call with a reference would make every caller copy the event.
+    // In place: a reference would make every caller copy the event.
     pub fn name(&self) -> &'static str {
         match self {
             Event::Null => "null",
@@ -103,26 +101,21 @@ fn unexpected(found: &str, expected: &str) -> Error {
 pub trait Build: Default {
     /// The type of the value.
     type Output;
-    /// Takes the next event of the value. Returns true for the last event.
-    ///
-    /// After an error the caller drops the builder.
+    /// Takes the next event; true for the last. After an error the caller drops the builder.
     fn event(&mut self, event: Event<'_>) -> Result<bool>;
-    /// Takes a key as [`Sink::known_key`] does; by default none.
-    ///
-    /// A record's builder calls [`Fields::known_key`].
+    /// Takes a key as [`Sink::known_key`]; a record's builder calls [`Fields::known_key`].
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
     /// Returns the value of these bytes of CBOR without a builder, see [`Sink::take_cbor`].
     ///
-    /// `None` if the value must be built from events, which is the default. The builder of a record of scalars reads
-    /// its fields with [`FlatMap`](crate::codec::FlatMap).
+    /// `None`, the default, means from events. A record of scalars uses [`FlatMap`](crate::codec::FlatMap).
     fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
         let _ = bytes;
         None
     }
-    /// Returns the value; `Missing` if there was no event, or a required field is absent.
+    /// Returns the value; `Missing` without an event or a required field.
     fn finish(self) -> Result<Self::Output>;
 }
 
@@ -149,7 +142,7 @@ pub trait Decode: Sized {
 pub struct Typed<T: Decode> {
     builder: T::Builder,
     read: Option<T>,
-    /// The message being decoded, if long blocks may be views of it.
+    /// The message, if long blocks may be views of it.
     origin: Option<Body>,
 }
 
@@ -165,12 +158,12 @@ impl<T: Decode> Typed<T> {
         Typed { builder: T::Builder::default(), read: None, origin: None }
     }
 
-    /// Returns a sink whose long blocks of bytes and arrays are views of `origin` if they are in it.
+    /// Returns a sink whose long blocks and arrays are views of `origin` if in it.
     pub fn sharing(origin: impl Into<Body>) -> Typed<T> {
         Typed { builder: T::Builder::default(), read: None, origin: Some(origin.into()) }
     }
 
-    /// Returns the value after all its events. `Missing` for an absent required field.
+    /// Returns the value. `Missing` for an absent required field.
     #[inline]
     pub fn finish(self) -> Result<T> {
         match self.read {
@@ -180,9 +173,7 @@ impl<T: Decode> Typed<T> {
     }
 }
 
-/// Passes each event to the builder.
-///
-/// The caller of a Sink knows the end of its value, so the result is ignored.
+/// Ignores the result: a Sink's caller knows the end.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
         fn $method(&mut self $(, $value: $kind)?) -> Result<()> {

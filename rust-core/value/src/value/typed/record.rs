@@ -1,20 +1,16 @@
 //! The common part of builders of records and unions: the field of the next event, and sending.
 //!
-//! For each event a generated builder calls [`Fields::step`], passes the event to that field's builder, and reports
-//! with [`Fields::after`] whether it is complete. Keys usually come in the order of the schema, so each key costs one
-//! comparison.
+//! Keys usually come in the order of the schema, so each costs one comparison.
 
 use super::{Build, Event};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{DType, NdArray, Order, Sink, Source, repeated_key};
 
-/// The state of a record's builder: the position of the next event in the map.
+/// The next event's position in the map.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fields {
     place: MapPosition,
-    /// The fields whose key [`Fields::known_key`] has taken, one bit each.
-    ///
-    /// The [`Meter`](crate::value::Meter) checks fields from the 65th on.
+    /// The fields taken by [`Fields::known_key`]; a `Meter` checks those from the 65th on.
     taken: u64,
 }
 
@@ -22,31 +18,30 @@ pub struct Fields {
 enum MapPosition {
     #[default]
     Before,
-    /// A key or the end of the map is next. The field at this position is the first candidate.
+    /// A key or the end is next; this field is the first candidate.
     Between(usize),
-    /// In the value of the field at this position.
+    /// In this field's value.
     In(usize),
-    /// In the value of an unknown key: its depth, and the candidate after it.
+    /// In an unknown key's value: its depth, and the candidate after it.
     Skipping(usize, usize),
     After,
 }
 
-/// The caller's action after [`Fields::step`].
+/// What the caller of [`Fields::step`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Pass it to the builder of the field at this position.
+    /// Pass it to this field's builder.
     Into(usize),
-    /// Nothing: the event is taken.
+    /// Nothing.
     Taken,
-    /// Nothing: the event is taken and the map is complete.
+    /// Nothing: the map is complete.
     Complete,
 }
 
 impl Fields {
     /// Returns the field of this event.
     ///
-    /// `keys` are the wire names of the fields, in order. `aliases` are older names, each with the position of its
-    /// field. Unknown keys and their values are skipped.
+    /// `keys` are the fields' wire names, `aliases` older names with their field. Unknown keys are skipped.
     ///
     /// # Errors
     ///
@@ -104,7 +99,7 @@ impl Fields {
     /// `Malformed` for a repeated key of this record.
     pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
         match self.place {
-            // Keys are nearly always in order, so the next field is compared first.
+            // Keys are nearly always in order.
             MapPosition::Between(next)
                 if next < 64 && keys.get(next).is_some_and(|name| is_same(name, key)) =>
             {
@@ -119,7 +114,6 @@ impl Fields {
         }
     }
 
-    /// Takes the key of one of the first 64 fields; `Malformed` for a repeated key.
     fn take(&mut self, at: usize, keys: &[&str]) -> Result<Step> {
         let bit = 1 << at;
         if self.taken & bit != 0 {
@@ -130,7 +124,7 @@ impl Fields {
         Ok(Step::Complete)
     }
 
-    /// Records whether the value of the field that [`Step::Into`] named is complete.
+    /// Records whether the value of [`Step::Into`] is complete.
     pub fn after(&mut self, complete: bool) {
         if let (MapPosition::In(at), true) = (self.place, complete) {
             self.place = MapPosition::Between(at + 1);
@@ -143,7 +137,7 @@ impl Fields {
     }
 }
 
-/// Returns whether a key equals this name, without a call of `memcmp` for up to 16 bytes.
+/// Returns whether a key equals this name, without a call for up to 16 bytes.
 pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     let name = name.as_bytes();
     if name.len() != key.len() {
@@ -152,7 +146,7 @@ pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     if name.len() > 16 {
         return name == key;
     }
-    // The first and the last chunk cover a name shorter than two chunks; they overlap in it.
+    // The chunks overlap in a shorter name.
     if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         return key.first_chunk() == Some(first) && key.last_chunk() == Some(last);
     }
@@ -167,13 +161,13 @@ fn find(key: &str, keys: &[&str], aliases: &[(&str, usize)]) -> Option<usize> {
     by_name.or_else(|| aliases.iter().find(|(known, _)| *known == key).map(|(_, at)| *at))
 }
 
-/// Sends a field: its key and its value. An error has the key in its path.
+/// Sends a field. An error has the key in its path.
 #[inline]
 pub fn field<S: Sink + ?Sized, T: Source + ?Sized>(sink: &mut S, key: &str, value: &T) -> Result<()> {
     sink.key(key).and_then(|()| value.walk(sink)).map_err(|error| error.under_key(key))
 }
 
-/// Returns the value of a field. An error has the key in its path.
+/// Returns a field's value. An error has the key in its path.
 pub fn finish_field<B: Build>(builder: B, key: &str) -> Result<B::Output> {
     builder.finish().map_err(|error| unfinished(error, key))
 }
@@ -187,7 +181,7 @@ fn unfinished(error: Error, key: &str) -> Error {
     error.under_key(key)
 }
 
-/// Returns the received variant. `WrongType` without a known variant, or for several variants.
+/// Returns the received variant. `WrongType` without one, or for several.
 pub fn finish_variant<T>(variants: impl IntoIterator<Item = Option<T>>, keys: &[&str]) -> Result<T> {
     let mut variants = variants.into_iter().flatten();
     match (variants.next(), variants.next()) {
@@ -199,9 +193,7 @@ pub fn finish_variant<T>(variants: impl IntoIterator<Item = Option<T>>, keys: &[
     }
 }
 
-/// Compares an array with its schema: element type, lengths of the dimensions, order.
-///
-/// A length of `None` allows any length.
+/// Compares an array with its schema: element type, lengths (`None` for any), order.
 ///
 /// # Errors
 ///
