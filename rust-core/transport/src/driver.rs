@@ -1,7 +1,7 @@
 //! The traits that the folder of a transport implements. The layers above call only these traits.
 //!
-//! Drivers are static and hold no state. A returned object owns everything that the call made, and releases
-//! the name when dropped. No method runs the program's code. Methods that may block take a [`Waiting`].
+//! Drivers are static and hold no state. A returned object owns everything that the call made, and its drop releases
+//! the name. Methods that may block take a [`Waiting`].
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -23,12 +23,12 @@ use crate::sys::directory::Directory;
 use crate::sys::lock::Lock;
 use crate::sys::staging::Swept;
 
-/// The keys with which this machine and others know each other.
+/// The keys with which machines know each other.
 #[derive(Clone, Debug)]
 pub struct MachineKeys {
     /// The directory of the keys.
     pub directory: PathBuf,
-    /// This machine's public key, as users write it.
+    /// This machine's public key.
     pub own: Option<String>,
     /// The names of the trusted keys.
     pub trusted: Vec<String>,
@@ -39,17 +39,17 @@ pub trait Driver: Sync {
     /// Returns the name and the capabilities.
     fn kind(&self) -> &'static Kind;
 
-    /// Returns the part that connects two sides with a hello; `None` for other transports.
+    /// The part that connects two sides with a hello.
     fn connections(&self) -> Option<&dyn ConnectionDriver> {
         None
     }
 
-    /// Returns the part that opens a link to a place, without a hello.
+    /// The part that opens a link to a place, without a hello.
     fn connectionless(&self) -> Option<&dyn ConnectionlessDriver> {
         None
     }
 
-    /// Returns the part that makes a ring for all subscribers; `None` if each has its own link.
+    /// The part that makes a ring for all subscribers; `None` if each has its own link.
     fn broadcast(&self) -> Option<&dyn BroadcastDriver> {
         None
     }
@@ -59,28 +59,28 @@ pub trait Driver: Sync {
         false
     }
 
-    /// Returns the part that opens a place that keeps published messages.
+    /// The part that opens a place that keeps published messages.
     fn store(&self) -> Option<&dyn StoreDriver> {
         None
     }
 
-    /// Returns the source of a listing's information about a name.
+    /// Returns where a listing finds a name's information.
     fn listing_source(&self) -> ListingSource;
 
-    /// Reads the information in the files at a place, for [`ListingSource::Files`]. `None` without files.
+    /// Reads the files at a place, for [`ListingSource::Files`]. `None` without files.
     ///
     /// # Errors
-    /// Errors of reading the files, with the path.
+    /// Errors of reading, with the path.
     fn listing(&self, _place: &Place) -> Result<Option<Listing>> {
         Ok(None)
     }
 
-    /// Returns how many peers the owner of a name has, if that is visible from outside.
+    /// Returns how many peers a name's owner has, if visible from outside.
     fn peers(&self, _place: &Place) -> Option<u64> {
         None
     }
 
-    /// Returns the place in the state directory, if the transport may keep files there also.
+    /// Returns the place in the state directory, if the transport may keep files there.
     fn durable_place(&self, _endpoint: &Endpoint) -> Option<Place> {
         None
     }
@@ -90,52 +90,48 @@ pub trait Driver: Sync {
         None
     }
 
-    /// Returns the file name of the token against other users, and whether the file exists.
-    ///
-    /// Returns `None` if file modes suffice.
+    /// Returns the file of the token against other users, and whether it exists; `None` if modes suffice.
     fn token(&self, _directory: &Directory) -> Option<(&'static str, Result<bool>)> {
         None
     }
 
-    /// Reads the keys that admit other machines. `None` if this transport or this build has no keys.
+    /// Reads the keys that admit other machines. `None` without keys.
     ///
     /// # Errors
-    /// Errors of reading the key files, with the path.
+    /// Errors of reading, with the path.
     fn keys(&self) -> Option<Result<MachineKeys>> {
         None
     }
 
-    /// Removes stale files at a place that no process owns. The caller holds the lock of the place.
+    /// Removes stale files at a place that no process owns. The caller holds its lock.
     ///
     /// `_begun` tells whether a process may have died while it made something for the name.
     ///
     /// # Errors
-    /// Errors of removing. Files of another user are no error: the result notes them.
+    /// Errors of removing. The result notes other users' files.
     fn sweep(&self, place: &Place, _begun: bool) -> Result<Swept> {
         let mut swept = Swept::default();
         swept.note(place.remove_dead_socket())?;
         Ok(swept)
     }
 
-    /// Removes stale files next to a living owner, such as files of clients that died.
+    /// Removes stale files next to a living owner, such as dead clients' files.
     fn sweep_beside(&self, _place: &Place) -> Result<Swept> {
         Ok(Swept::default())
     }
 
-    /// Removes the rest at a place without owner and messages, whose lock the caller holds.
-    ///
-    /// Returns whether anything was removed.
+    /// Removes the rest at a place without owner and messages, whose lock the caller holds; true if any.
     fn remove_unused(&self, _place: &Place) -> Result<bool> {
         Ok(false)
     }
 }
 
-/// The source of a listing's information about a name.
+/// Where a listing finds a name's information.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListingSource {
-    /// The process that answers at the socket; without an answer, the lock of the name.
+    /// The process at the socket; else the name's lock.
     Socket,
-    /// The owner record, and the process that it names.
+    /// The owner record, and its process.
     OwnerRecordAndCall,
     /// The owner record.
     OwnerRecord,
@@ -146,14 +142,14 @@ pub enum ListingSource {
     },
 }
 
-/// The information in the files of a name; fields that they do not contain are `None`.
+/// The information in a name's files; `None` for missing fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The user that owns the files.
+    /// The files' owner.
     pub uid: Option<u32>,
-    /// A random number, drawn when the history was made; never 0.
+    /// A random number of the history; never 0.
     pub identity: Option<u64>,
-    /// The name of the program that wrote the newest message.
+    /// The program that wrote the newest message.
     pub source: Option<String>,
     /// The encoding of the newest message.
     pub encoding: Option<Encoding>,
@@ -161,7 +157,7 @@ pub struct Listing {
     pub messages: Option<u64>,
     /// The number of messages that no reader has consumed.
     pub waiting: Option<u64>,
-    /// The readers with a name; `None` if readers of this transport have no names.
+    /// The readers with a name, if this transport has names.
     pub consumers: Option<Vec<Consumer>>,
 }
 
@@ -178,34 +174,31 @@ pub struct Consumer {
 
 /// Makes links between two sides that exchange a hello.
 pub trait ConnectionDriver: Sync {
-    /// Returns whether this process can listen at the endpoint, which may be another machine's.
+    /// Returns whether this process can listen at the endpoint.
     fn can_listen(&self, _endpoint: &Endpoint) -> Result<bool> {
         Ok(true)
     }
 
     /// Takes the name without waiting for a peer.
     ///
-    /// Returns the source for the acceptor, and the endpoint with the port that the kernel assigned.
+    /// Returns the acceptor's source, and the endpoint with the assigned port.
     ///
     /// # Errors
-    /// `AddressInUse` if a living process owns the name; `PermissionDenied` if another user's files occupy
-    /// it.
+    /// `AddressInUse` if a living process owns the name; `PermissionDenied` if another user's files occupy it.
     fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)>;
 
-    /// Returns the address to connect to, even if no process listens there yet.
+    /// Returns the address to connect to, even without a listener.
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>>;
 
-    /// Like [`ConnectionDriver::target`], for a name that a listing found at a place.
+    /// [`ConnectionDriver::target`] for a name that a listing found.
     fn target_at(&self, endpoint: &Endpoint, _place: &Place) -> Result<Box<dyn Target>> {
         self.target(endpoint)
     }
 
-    /// Makes this side's part of the handshake: nothing, or a memory file for the session.
-    ///
-    /// `buffer` is the file's size in bytes; `None` is the transport's default.
+    /// Makes this side's part of the handshake; `buffer` is a memory file's size in bytes.
     fn offer(&self, session: u64, buffer: Option<usize>) -> Result<Offer>;
 
-    /// Opens the one stream of a name without hellos; `None` if each peer has its own connection.
+    /// Opens a name's one stream without hellos; `None` if each peer has its own connection.
     fn open_plain(&self, _endpoint: &Endpoint, _options: &ConnectOptions) -> Result<Option<Stream>> {
         Ok(None)
     }
@@ -215,7 +208,7 @@ pub trait ConnectionDriver: Sync {
 pub struct ListenRequest<'a> {
     /// The users that may connect.
     pub access: Access,
-    /// Whether to refuse an owned name at once, without waiting for its owner's end.
+    /// Whether to refuse an owned name at once.
     pub at_once: bool,
     /// Whether peers begin with a hello; false with plain framing.
     pub expects_hello: bool,
@@ -227,17 +220,15 @@ pub struct ListenRequest<'a> {
     pub ask_to_join: &'a dyn Fn(&Place) -> Result<Option<OwnedFd>>,
 }
 
-/// An address at which a process listens or will listen.
-///
-/// The connecting channel calls it for each new connection.
+/// An address at which a process listens or will listen; called for each new connection.
 pub trait Target: Send + Sync {
     /// Connects and sends a hello, once and without waiting. [`Call::wait`] waits for the answer.
     ///
     /// # Errors
-    /// `PermissionDenied`; the refusals of the transport.
+    /// `PermissionDenied`; the transport's refusals.
     fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>>;
 
-    /// Like [`Target::ask`], if [`Driver::brings_memory`]: the answer may bring a memory file.
+    /// [`Target::ask`], if [`Driver::brings_memory`].
     ///
     /// # Errors
     /// The errors of [`Target::ask`].
@@ -245,7 +236,7 @@ pub trait Target: Send + Sync {
         self.ask(hello, &[])
     }
 
-    /// Connects once and sends nothing: for plain framing, and for probes. A readable waker ends the wait.
+    /// Connects once and sends nothing, for plain framing and probes. A readable waker ends the wait.
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>>;
 
     /// Returns the signal that another call may succeed.
@@ -260,19 +251,19 @@ pub trait Target: Send + Sync {
         }
     }
 
-    /// Returns the listener that has the name; `None` if there is none, or nothing tells listeners apart.
+    /// Returns the listener with the name, if a file tells listeners apart.
     fn listener(&self) -> Option<Listener> {
         self.renamed_file()?.listener()
     }
 
-    /// Notes that this process waits for a listener, for the lifetime of the returned lock.
+    /// Notes that this process waits for a listener, until the lock is dropped.
     ///
-    /// A publisher serves such a process before it ends. Returns `None` if the note is not possible.
+    /// A publisher serves such a process before it ends.
     fn mark(&self) -> Option<Lock> {
         None
     }
 
-    /// Returns the address for the text of an error.
+    /// Returns the address for errors.
     fn shown(&self) -> String;
 }
 
@@ -280,10 +271,10 @@ pub trait Target: Send + Sync {
 pub enum Appears<'a> {
     /// The name appears in its directory.
     Name(&'a Place),
-    /// The name appears, or a process opens an existing file.
+    /// The name appears, or a process opens its file.
     Opened(&'a Place),
-    /// No signal is certain, so the caller retries (after 50 ms, doubling to 5 s).
+    /// No certain signal: retry after 50 ms, doubling to 5 s.
     ///
-    /// A listener on this machine renames a record to this place when it listens.
+    /// A listener on this machine renames a record to this place.
     Polled(Option<Place>),
 }

@@ -1,8 +1,7 @@
 //! The 64-byte message header, followed by extension and body.
 //!
-//! A transport never decodes a body. Tests compare the layout in `docs/wire-format.md` with this code;
-//! `tests/vectors/headers.json` has the bytes for other implementations. Reading checks a header completely
-//! (magic, version, checksum, reserved bits), because the peer may be hostile or newer.
+//! A transport never decodes a body. `docs/wire-format.md` has the layout, `tests/vectors/headers.json` the bytes.
+//! Reading checks a header completely, because the peer may be hostile or newer.
 
 use bytes::Bytes;
 
@@ -13,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// The length of the header, in bytes.
 pub const HEADER: usize = 64;
 pub(crate) const WORDS: usize = HEADER / 8;
-/// The bits of word 1 above this one are the checksum.
+/// Word 1 has the checksum above this bit.
 const CHECK: u32 = 32;
 /// The only version of the wire format that this library writes and reads.
 pub const VERSION: u8 = 1;
@@ -21,7 +20,7 @@ pub const VERSION: u8 = 1;
 pub const MAX_EXTENSION: usize = 4096;
 
 const MAGIC: [u8; 4] = *b"LKSP";
-// The body begins at a multiple of this, counted from the header: a cache line.
+// The unit of the body's offset: a cache line.
 const ALIGN: usize = 64;
 
 /// The purpose of a message.
@@ -36,7 +35,7 @@ pub enum Kind {
     Reply = 2,
     /// The reply of a handler that failed, or the refusal of a connection.
     Error = 3,
-    /// The number up to which the receiving program has consumed messages.
+    /// Up to this number the receiving program has consumed messages.
     Ack = 4,
     /// The description of a program, at connect.
     Hello = 5,
@@ -49,7 +48,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns whether this is the answer to a request.
+    /// Returns whether this answers a request.
     pub const fn is_answer(self) -> bool {
         matches!(self, Kind::Reply | Kind::Error)
     }
@@ -103,9 +102,7 @@ pub struct Header {
     pub body: u64,
     /// The number in the sender's session, from 1. 0 for messages outside the order (hello, ack, bye).
     pub sequence: u64,
-    /// In a reply or an error, the sequence number of the request.
-    ///
-    /// In other kinds, the number up to which the sender's program has consumed the peer's messages.
+    /// In an answer, the request's number; else the last number that the sender's program has consumed.
     pub correlation: u64,
     /// The time of sending, ns since 1970, by the sender's clock.
     pub sent: i64,
@@ -138,13 +135,13 @@ impl Header {
         (HEADER + self.extension).next_multiple_of(ALIGN)
     }
 
-    /// Returns the 64 bytes, with their check sum.
+    /// Returns the 64 bytes.
     #[inline]
     pub fn to_bytes(&self) -> [u8; HEADER] {
         to_bytes(&self.words(check_sum))
     }
 
-    /// Returns the 64 bytes, with the check sum of this function, as for [`Header::words`].
+    /// [`Header::to_bytes`] with this check sum.
     pub(crate) fn bytes_with(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u8; HEADER] {
         to_bytes(&self.words(check_sum))
     }
@@ -231,12 +228,10 @@ impl Header {
     }
 }
 
-// The fields are combined in registers. A processor cannot forward stores of small fields to loads of long
-// words, or the reverse, and the delay costs more than the check sum.
+// In registers: a processor cannot forward small stores to long loads or the reverse, which costs more than the check
+// sum.
 impl Header {
-    /// Returns the 64 bytes as little-endian words, with their check sum.
-    ///
-    /// `check_sum` returns the CRC-32C of words whose check sum is 0.
+    /// Returns the little-endian words; `check_sum` is the CRC-32C of words whose check sum is 0.
     #[inline]
     pub(crate) fn words(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u64; WORDS] {
         let [m0, m1, m2, m3] = MAGIC;
@@ -256,9 +251,7 @@ impl Header {
         words
     }
 
-    /// Parses the words of a header; `None` if [`Header::from_bytes`] refuses it.
-    ///
-    /// `check_sum` is as for [`Header::words`].
+    /// Parses a header's words; `None` if [`Header::from_bytes`] refuses it.
     #[inline]
     pub(crate) fn from_words(
         words: &[u64; WORDS],
@@ -267,11 +260,10 @@ impl Header {
         if Header::are_valid(words, check_sum) { Header::of_valid_words(words) } else { None }
     }
 
-    /// Returns whether these are the words of a header, ignoring kind and encoding.
+    /// Whether these are a header's words, ignoring kind and encoding.
     #[inline]
     fn are_valid(words: &[u64; WORDS], check_sum: impl Fn(&[u64; WORDS]) -> u32) -> bool {
         let [m0, m1, m2, m3] = MAGIC;
-        // Kind and encoding are compared elsewhere.
         let first = u64::from_le_bytes([m0, m1, m2, m3, VERSION, 0, 0, 0]);
         let compared = u64::from_le_bytes([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0xFF]);
         let mut unchecked = *words;
@@ -301,7 +293,7 @@ impl Header {
         })
     }
 
-    /// Like [`Header::from_words`], with the error of [`Header::from_bytes`].
+    /// [`Header::from_words`] with the error of [`Header::from_bytes`].
     #[inline]
     pub(crate) fn try_from_words(
         words: &[u64; WORDS],
@@ -323,7 +315,6 @@ fn to_bytes(words: &[u64; WORDS]) -> [u8; HEADER] {
     bytes
 }
 
-/// Returns the check sum of words whose check sum is 0.
 fn check_sum(words: &[u64; WORDS]) -> u32 {
     crc32c::crc32c(&to_bytes(words))
 }

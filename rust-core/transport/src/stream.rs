@@ -1,7 +1,6 @@
-//! A connection that carries bytes in order in both directions: a hello, and then frames if no memory is
-//! shared.
+//! A connection that carries bytes in order in both directions: a hello, then perhaps frames.
 //!
-//! The two halves of a link share one [`Stream`]. Only `Stream::wait_room` blocks.
+//! Only `Stream::wait_room` blocks.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,23 +26,23 @@ use crate::sys::{rights, sleeping, socket};
 pub enum Stream {
     /// A Unix socket.
     Socket(Arc<Guarded>),
-    /// A TCP socket within this machine. It carries no descriptors, and does not tell the peer's user.
+    /// A TCP socket within this machine, without descriptors and the peer's user.
     Inet(Arc<Guarded>),
     /// Two pipes, or TLS.
     Other(Arc<dyn ByteStream>),
 }
 
 impl Stream {
-    /// Returns whether the peer's kernel has no room for bytes that this kernel still holds.
+    /// Returns whether this kernel still holds bytes, without room in the peer's.
     ///
-    /// If the process ends without a close and the peer then sends, the kernel drops those bytes.
+    /// If the process ends without a close and the peer then sends, they are dropped.
     pub(crate) fn is_held_back(&self) -> bool {
         matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
     }
 
     /// Ends writing over TCP, and waits until the peer's kernel has acknowledged all bytes.
     ///
-    /// Without the wait, a reset by the peer's sending could overtake the last bytes.
+    /// Otherwise a reset by the peer's sending could overtake them.
     pub(crate) fn end_acknowledged(&self, until: Deadline) {
         let Stream::Inet(socket) = self else { return };
         socket::end_writing(&**socket);
@@ -65,7 +64,7 @@ impl Stream {
         }
     }
 
-    /// Appends at most `most` available bytes to a list, which must have that much room.
+    /// Appends at most `most` bytes to a list with that room.
     pub(crate) fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
         match self {
             Stream::Socket(socket) if socket::refuses_descriptors() => {
@@ -77,9 +76,7 @@ impl Stream {
         }
     }
 
-    /// Prepares the connection for [`Stream::read_briefly`]; false if it has no such reads.
-    ///
-    /// Over Unix sockets such a read takes as long as a sleep in epoll and a read.
+    /// Prepares [`Stream::read_briefly`]; over Unix sockets it takes as long as epoll and a read.
     pub(crate) fn allow_brief_reads(&self) -> bool {
         match self {
             Stream::Inet(socket) => brief::allow(&**socket).is_ok(),
@@ -87,7 +84,7 @@ impl Stream {
         }
     }
 
-    /// Reads, and sleeps at most a few milliseconds for data, after [`Stream::allow_brief_reads`].
+    /// Reads, and sleeps at most a few milliseconds for data.
     pub(crate) fn read_briefly(&self, into: &mut [u8]) -> Result<Brief> {
         match self {
             Stream::Inet(socket) => brief::receive(&**socket, into),
@@ -95,7 +92,7 @@ impl Stream {
         }
     }
 
-    /// Like [`Stream::read_briefly`], appended to a list: at most its spare capacity.
+    /// [`Stream::read_briefly`] into a list's spare capacity.
     pub(crate) fn read_behind_briefly(&self, into: &mut Vec<u8>) -> Result<Brief> {
         match self {
             Stream::Inet(socket) => brief::receive_behind(&**socket, into),
@@ -103,12 +100,12 @@ impl Stream {
         }
     }
 
-    /// Returns whether each message checks the peer first: the kernel accepts writes after its end.
+    /// Whether each message checks the peer first, because the kernel accepts writes after its end.
     pub(crate) fn is_peer_checked(&self) -> bool {
         !matches!(self, Stream::Socket(_))
     }
 
-    /// Writes as many bytes as there is room for; `None` if there is no room.
+    /// Writes as much as fits; `None` without room.
     #[inline]
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
         match self {
@@ -117,7 +114,7 @@ impl Stream {
         }
     }
 
-    /// Like [`Stream::write`] for one slice, which costs the kernel less than a list with one slice.
+    /// [`Stream::write`] for one slice, which costs less.
     #[inline]
     pub(crate) fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
         match self {
@@ -126,7 +123,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether accepted bytes are in the kernel instead of in a buffer of this process.
+    /// Whether accepted bytes are in the kernel.
     pub(crate) fn writes_reach_kernel(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -134,7 +131,7 @@ impl Stream {
         }
     }
 
-    /// Passes buffered bytes on to the kernel; true if nothing is left.
+    /// Passes buffered bytes on; true if nothing is left.
     pub(crate) fn flush(&self) -> Result<bool> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => Ok(true),
@@ -142,7 +139,7 @@ impl Stream {
         }
     }
 
-    /// Writes bytes, and sends descriptors with the first byte.
+    /// Writes bytes, and descriptors with the first.
     ///
     /// # Errors
     /// `Internal` for descriptors over anything but a Unix socket.
@@ -159,7 +156,7 @@ impl Stream {
     /// [`Carries::Bytes`]: crate::sys::socket::Carries::Bytes
     pub fn refuse_descriptors(&self) {
         if let Stream::Socket(socket) = self {
-            // An older kernel cannot. The reader then takes the descriptors and closes them.
+            // An older kernel cannot: the reader then closes them.
             rights::refuse_descriptors(&**socket);
         }
     }
@@ -171,7 +168,7 @@ impl Stream {
         }
     }
 
-    /// Returns the descriptor to sleep on for reading, if that is cheaper than a read with a time-out.
+    /// Returns the descriptor to sleep on, if cheaper than a read with a time-out.
     pub(crate) fn polled(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stream::Socket(socket) => Some(socket.as_fd()),
@@ -198,7 +195,7 @@ impl Stream {
         }
     }
 
-    /// Returns a descriptor that is readable when the peer may have ended: then call [`Stream::has_ended`].
+    /// Returns a descriptor that is readable when [`Stream::has_ended`] may be true.
     pub(crate) fn liveness(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stream::Other(stream) => stream.liveness(),
@@ -206,7 +203,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether the peer has ended. Its bytes can still be read, followed by the end.
+    /// Returns whether the peer has ended. Its bytes can still be read.
     pub(crate) fn has_ended(&self) -> Result<bool> {
         match self {
             Stream::Other(stream) => stream.has_ended(),
@@ -214,7 +211,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether the peer is known, without reading, to have closed the connection.
+    /// Returns whether the peer is known to have closed, without reading.
     pub fn is_peer_gone(&self) -> bool {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => has_peer_closed(socket.as_fd()),
@@ -224,7 +221,7 @@ impl Stream {
 
     /// Refuses to begin a message for a peer that has closed the connection.
     ///
-    /// TCP accepts bytes after the peer's end, and reports the loss only at the next call.
+    /// TCP reports that loss only at the next call.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -237,7 +234,7 @@ impl Stream {
         if gone { Err(Error::new(ErrorKind::Disconnected, "the peer disconnected")) } else { Ok(()) }
     }
 
-    /// Returns the name of the key that a peer on another machine has proven.
+    /// Returns the key that a peer on another machine has proven.
     pub fn key_name(&self) -> Option<&str> {
         match self {
             Stream::Other(stream) => stream.key_name(),
@@ -245,7 +242,7 @@ impl Stream {
         }
     }
 
-    /// Limits the unread bytes that the kernel keeps, if their number would grow.
+    /// Limits the kernel's unread bytes, if they would grow.
     pub fn limit_send_queue(&self, bytes: usize) -> Result<()> {
         match self {
             Stream::Inet(socket) => inet::limit_send_queue(&**socket, bytes),
@@ -255,7 +252,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether this process has buffered bytes, which the descriptor does not show.
+    /// Returns whether this process has buffered bytes.
     pub(crate) fn holds_bytes(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => false,
@@ -263,7 +260,7 @@ impl Stream {
         }
     }
 
-    /// Returns the largest write that the kernel does not mix with other writers' bytes, if there are others.
+    /// Returns the largest write that is not mixed with other writers' bytes.
     pub(crate) fn atomic_write_size(&self) -> Option<usize> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => None,
@@ -271,7 +268,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether a short read has returned all available bytes.
+    /// Returns whether a short read is complete.
     pub(crate) fn short_read_is_last(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -290,10 +287,10 @@ impl Stream {
         peer::process(&**socket, who).map(Arc::new)
     }
 
-    /// Returns the Unix socket, for a transport that continues without the stream.
+    /// Returns the Unix socket, to continue without the stream.
     ///
     /// # Errors
-    /// `Internal` for another kind of stream.
+    /// `Internal` for another stream.
     pub fn into_socket(self) -> Result<Arc<Guarded>> {
         match self {
             Stream::Socket(socket) => Ok(socket),
@@ -309,7 +306,7 @@ impl Stream {
         }
     }
 
-    /// Returns the peer before it has sent anything: its user if it is on this machine, else its address.
+    /// The peer before it has sent anything: its user, else its address.
     pub(crate) fn peer_identity(&self, credentials: Option<&Credentials>) -> PeerIdentity {
         match self {
             _ if credentials.is_some() => PeerIdentity::of(credentials),
@@ -324,7 +321,7 @@ impl Stream {
         }
     }
 
-    /// Returns the peer as a sender of messages: its key or user if known, else its address.
+    /// The peer as a sender: its key or user, else its address.
     pub(crate) fn sender(&self) -> PeerIdentity {
         match self.key_name() {
             Some(key) => PeerIdentity::Key(key.into()),
@@ -342,10 +339,9 @@ impl Stream {
         address.unwrap_or_else(|| "an unknown peer".into())
     }
 
-    /// Shuts down the writing side, and discards arrived bytes.
+    /// Shuts down writing, and discards arrived bytes.
     ///
-    /// Closing a socket with unread bytes resets it. The peer would see an error instead of the end, and over
-    /// TCP lose bytes in flight.
+    /// Closing with unread bytes resets the socket: the peer would see an error, and over TCP lose bytes in flight.
     pub(crate) fn end_writing(&self) {
         let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
         socket::end_writing(&**socket);
@@ -353,7 +349,7 @@ impl Stream {
         while matches!(self.read(&mut unread), Ok(Some(1..))) {}
     }
 
-    /// Ends the connection at once for both sides, and for its other holders. Sent bytes still arrive.
+    /// Ends the connection for all. Sent bytes still arrive.
     pub fn disconnect(&self) {
         match self {
             Stream::Socket(socket) | Stream::Inet(socket) => socket::disconnect(&**socket),
@@ -362,7 +358,7 @@ impl Stream {
     }
 }
 
-/// Returns whether the peer has closed the socket or its writing side. Blocks for at most a millisecond.
+/// Whether the peer has closed its writing side. Blocks for at most a millisecond.
 pub(crate) fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
     let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
     happens_within(socket, PollFlags::RDHUP, Duration::from_millis(1)).is_ok_and(|what| what.intersects(gone))

@@ -24,23 +24,23 @@ use crate::sys::lock;
 pub struct Reader {
     folder: JournalFolder,
     word: Word,
-    /// Wakes this reader when the word is written; `None` for a single read.
+    /// Wakes this reader; `None` for a single read.
     watch: Option<ContentWatch>,
     committed: Committed,
-    /// The longest body in bytes; a longer one is skipped with `TooLarge`.
+    /// The longest body in bytes; longer: `TooLarge`.
     limit: u64,
     records: Option<Records>,
     next: u64,
-    /// Skips records sent earlier than this (ns since 1970), until a later one is found.
+    /// Skips records sent earlier (ns since 1970), until a later one is found.
     since: Option<i64>,
-    /// Whether the offset may be before the next record, so a walk over headers must find it.
+    /// Whether a walk over headers must find the next record.
     seeking: bool,
-    /// The number of records that were deleted unread and are not reported yet.
+    /// Deleted unread, and not reported yet.
     missed: u64,
     gone: bool,
-    /// The name under which this reader's position is stored, if any.
+    /// Stores this reader's position.
     consumer: Option<Consumer>,
-    /// The positions of the last two returned records: a caller may read one record ahead.
+    /// Of the last two returned records: a caller may read one ahead.
     delivered: [Option<Position>; 2],
 }
 
@@ -62,15 +62,15 @@ impl Reader {
         Reader::open_for(place, name, start, limit, true)
     }
 
-    /// Returns the newest record of the journal at a place. The outer `None` means that there is no journal.
+    /// Returns a journal's newest record. The outer `None` means no journal.
     ///
-    /// It uses no watch, because closing a watch takes the kernel milliseconds.
+    /// No watch: closing one takes the kernel milliseconds.
     pub fn newest(place: &Place, limit: u64) -> Result<Option<Option<(Incoming, Sender)>>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), limit, false)?;
         reader.map(|mut reader| reader.latest()).transpose()
     }
 
-    /// Returns the number of the last safe record, 0 without records. `None` means that there is no journal.
+    /// Returns the last safe record's number, 0 without records; `None` without a journal.
     pub fn last(place: &Place) -> Result<Option<u64>> {
         let reader = Reader::open_for(place, None, Some(Start::Newest), 0, false)?;
         Ok(reader.map(|reader| reader.committed.sequence))
@@ -97,8 +97,7 @@ impl Reader {
         let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
         let Some((_, segment)) = committed::last_segment(&folder)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
-        // The watch comes before the first read of the word; otherwise a write between the two could be
-        // missed.
+        // Before the first read of the word: a write in between could be missed.
         let watch = if watches { Some(ContentWatch::new(word.as_fd())?) } else { None };
         let Some(committed) = committed(&folder, &word)? else { return Ok(None) };
         let mut reader = Reader {
@@ -122,7 +121,7 @@ impl Reader {
             (reader.consumer, stopped) = (Some(consumer), position);
         }
         match (stopped, start) {
-            // Nothing was acknowledged under this name yet, so a given start still applies.
+            // Nothing acknowledged yet: the start applies.
             (Some(Position { at: 0, .. }), Some(start @ (Start::Sequence(_) | Start::Time(_)))) => {
                 reader.begin(start)?
             }
@@ -136,9 +135,9 @@ impl Reader {
     }
 
     fn resume(&mut self, position: Position) -> Result<()> {
-        // The journal may have been truncated after the position was stored; numbers are then reused.
+        // A truncated journal reuses numbers.
         self.next = position.sequence.min(self.committed.sequence) + 1;
-        // The offset saves a search, but only if that very record is there.
+        // The offset saves a search, if that record is there.
         if self.next == position.sequence + 1
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
             && let RecordAt::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
@@ -164,18 +163,16 @@ impl Reader {
         Ok(())
     }
 
-    /// Stores the start of a reader with a new name.
+    /// Stores a new name's start.
     ///
-    /// From now on later records are kept for it, even if it ends before its first acknowledgement.
+    /// Later records are kept for it, even if it ends before its first acknowledgement.
     fn store_beginning(&mut self) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let sequence = (self.next - 1).min(self.committed.sequence);
         consumer.store(&self.folder, Position { sequence, segment: 0, at: 0 })
     }
 
-    /// Returns the records from an offset in a segment on.
-    ///
-    /// Returns `None` if no record can be at that offset, or the segment is gone.
+    /// The records from an offset on; `None` without a possible record there, or if the segment is gone.
     fn at(&self, segment: u64, at: u64) -> Result<Option<Records>> {
         if at < PAGE || !at.is_multiple_of(record::ALIGN) {
             return Ok(None);
@@ -186,9 +183,9 @@ impl Reader {
         Ok(Some(records))
     }
 
-    /// Returns the first number of the segment for the first record sent at this time or later.
+    /// The segment for the first record sent at this time or later.
     ///
-    /// The pages' latest times of earlier records never fall, so a binary search works.
+    /// The pages' latest times never fall, so a binary search works.
     fn segment_of(&self, at: i64) -> Result<u64> {
         let segments = self.folder.segments()?;
         let (mut low, mut high) = (0, segments.len().saturating_sub(1));
@@ -196,10 +193,10 @@ impl Reader {
             let middle = low + (high - low).div_ceil(2);
             match self.folder.segment(segments[middle], false) {
                 Ok(Some((_, segment))) if segment.high < at => low = middle,
-                // A segment that was just deleted was among the oldest.
+                // A deleted segment was among the oldest.
                 Ok(None) => low = middle,
                 Ok(Some(_)) => high = middle - 1,
-                // An earlier segment is good enough; reading reports the damage.
+                // Reading reports the damage.
                 Err(e) if e.kind() == ErrorKind::Corrupt => high = middle - 1,
                 Err(e) => return Err(e),
             }
@@ -263,7 +260,7 @@ impl Reader {
             Walked::PastLast => self.seeking = false,
             Walked::End => self.enter()?,
             Walked::Broken(why) => {
-                // Damage before the requested record does not matter.
+                // Earlier damage does not matter.
                 let wanted = |later: &JournalRecord| since.is_some() || later.header.sequence <= next;
                 if records.find(wanted)?.is_none() {
                     return Err(self.pass_damage(&why)?);
@@ -280,7 +277,7 @@ impl Reader {
         )
     }
 
-    /// Opens the segment of the next record. Counts deleted records as missed.
+    /// Opens the next record's segment. Counts deleted records as missed.
     fn enter(&mut self) -> Result<()> {
         let segments = self.folder.segments()?;
         let before = self.records.as_ref().map(|records| records.segment.first);
@@ -297,7 +294,7 @@ impl Reader {
         }
         self.records = match self.at(first, PAGE) {
             Err(e) if e.kind() == ErrorKind::Corrupt => {
-                // Reported once; the next call continues with the next segment.
+                // The next call continues with the next segment.
                 let later = segments.into_iter().find(|later| *later > first);
                 (self.records, self.next) = (None, later.unwrap_or(self.committed.sequence + 1));
                 return Err(e);
@@ -320,9 +317,7 @@ impl Reader {
         Ok(self.next <= committed.sequence)
     }
 
-    /// Stores that the program has processed every record up to this one of the last two returned ones.
-    ///
-    /// The next reader with this name continues after it.
+    /// Stores that the program has processed this one of the last two returned records, and all before.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         let Some(consumer) = &mut self.consumer else { return Ok(()) };
         let done =
@@ -335,7 +330,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns the newest record, even if it was read before. The reader's position does not change.
+    /// Returns the newest record; the position stays.
     ///
     /// # Errors
     /// `Disconnected` if the journal was removed; `TooLarge`, `Corrupt`.
@@ -347,7 +342,6 @@ impl Reader {
         loop {
             let newest = self.committed;
             let Some(mut records) = self.at(newest.segment, newest.at)? else {
-                // There are newer records.
                 if self.refresh()? {
                     continue;
                 }
@@ -367,8 +361,7 @@ impl Reader {
         }
     }
 
-    /// Prepares a wait on [`Reader::descriptor`]. Returns true if there is something to read, or the journal
-    /// is removed.
+    /// Prepares a wait on [`Reader::descriptor`]. True if there is something to read, or the journal is removed.
     pub fn park(&mut self) -> Result<bool> {
         if let Some(watch) = &self.watch {
             watch.drain();
@@ -421,17 +414,19 @@ impl Reader {
     }
 }
 
-/// Returns the committed word. Creates it if it was removed and no writer lives.
+/// Prepares a wait on [`Reader::descriptor`].
+///
+/// True if there is something to read, or the journal is removed.
 fn word(folder: &JournalFolder, id: super::block::JournalId) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
-        // An error text advises users to remove the word.
+        // An error advises users to remove the word.
         None if !is_written(folder)? => Word::create(folder, id).map(Some),
         None => Ok(None),
     }
 }
 
-/// Returns whether a living process writes the journal. True if this process may not test the lock.
+/// Whether a living process writes the journal; true if the lock may not be tested.
 fn is_written(folder: &JournalFolder) -> Result<bool> {
     match lock::is_locked(&folder.place.directory, &folder.place.file) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
@@ -439,13 +434,13 @@ fn is_written(folder: &JournalFolder) -> Result<bool> {
     }
 }
 
-/// Returns the last safe record, from the writer's word or, without a writer, from the files.
-///
-/// Returns `None` while a new writer is still determining it.
+/// The last safe record by the writer's word or, without a writer, by the files; `None` while it is determined.
 fn committed(folder: &JournalFolder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;
-        // A new writer may have written records that it then could not sync: only its word counts.
+        // The last safe record by the writer's word or, without a writer, by the files.
+        //
+        // `None` while a new writer determines it.
         if !is_written(folder)? {
             return Ok(found);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-// These types come through the crate root, because only the root names the folders of transports.
+// Only the root names the folders of transports.
 use super::{BroadcastReader, FastLinked, PlainRx, ShmRx, StreamRx};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,23 +25,19 @@ pub enum Rx {
     Shm(ShmRx),
     /// From a spool, a mailslot, a file or a journal.
     Place(Box<dyn ReceiveHalf>),
-    /// From the ring of a publisher. The publisher does not wait for readers and may overwrite unread
-    /// messages.
+    /// From a publisher's ring, which may overwrite unread messages.
     Published(Box<BroadcastReader>),
 }
 
 impl Rx {
-    /// Returns the receiving half of a stream that nothing is sent over.
-    ///
-    /// `limit` is the longest body in bytes. `process` is readable after the peer's process has ended.
+    /// A stream's half without sending; `process` is readable after the peer's process. `limit` in bytes.
     pub fn of_stream(stream: Stream, process: Option<Arc<OwnedFd>>, limit: u64) -> Rx {
         Rx::Stream(StreamRx::new(stream, process, limit))
     }
 
-    /// Returns whether the link continues after this error, because the error concerns one message.
+    /// Returns whether the link continues after this error, which concerns one message.
     ///
-    /// After `OutOfMemory` that message is still the next one ([`Rx::skip_if`]). After other errors it has
-    /// been skipped.
+    /// After `OutOfMemory` it is still the next one ([`Rx::skip_if`]), else skipped.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
@@ -51,14 +47,14 @@ impl Rx {
         }
     }
 
-    /// Returns whether the peer is a program without Linkspan.
+    /// Whether the peer is without Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Rx::Plain(_))
     }
 
-    /// Skips the message that [`Rx::try_recv`] found no memory for, if `may` allows it for its header.
+    /// Skips the message that [`Rx::try_recv`] found no memory for, if `may` allows its header.
     ///
-    /// Returns the frame without extension and body; `None` if no such message is next.
+    /// Returns the frame without extension and body; `None` if none is next.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -67,7 +63,7 @@ impl Rx {
         let skipped = match self {
             Rx::Stream(half) => half.skip_if(may),
             Rx::Shm(half) => half.skip_if(may)?,
-            // The publisher's ring has already moved past it.
+            // The ring has moved past it.
             Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => None,
         };
         Ok(skipped.map(|header| {
@@ -94,7 +90,7 @@ impl Rx {
         matches!(self, Rx::Shm(_))
     }
 
-    /// Returns whether another `try_recv` may find a frame that was already available at the last one.
+    /// Whether another `try_recv` may find a frame that was available before.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
         match self {
@@ -114,7 +110,7 @@ impl Rx {
         }
     }
 
-    /// Notes that the caller has finished with the last frame.
+    /// The caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Published(_) => {}
@@ -123,9 +119,9 @@ impl Rx {
         }
     }
 
-    /// Like [`Rx::consumed`], and executes a full fence if each side reads the other's memory.
+    /// [`Rx::consumed`], with a full fence if each side reads the other's memory.
     ///
-    /// If a peer does not look parked after the fence, it sees every earlier store.
+    /// If a peer does not look parked afterwards, it sees every earlier store.
     #[inline]
     pub fn consumed_with_fence(&mut self) {
         if let Rx::Shm(half) = self {
@@ -133,9 +129,7 @@ impl Rx {
         }
     }
 
-    /// Notes that the caller has finished with all frames except the last `last`.
-    ///
-    /// The program does not have those yet, and a place keeps unconsumed frames.
+    /// The caller has finished with all frames except the last `last`, which a place keeps.
     #[inline]
     pub fn consumed_but(&mut self, last: usize) {
         match self {
@@ -153,12 +147,12 @@ impl Rx {
         }
     }
 
-    /// Returns whether an unconsumed message stays for the next reader.
+    /// Whether an unconsumed message stays for the next reader.
     pub fn keeps(&self) -> bool {
         matches!(self, Rx::Place(half) if half.keeps())
     }
 
-    /// Returns whether a poll is probably wasted: then call `park` and sleep at once.
+    /// Whether a poll is probably wasted: `park` and sleep at once.
     #[inline]
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
@@ -169,7 +163,7 @@ impl Rx {
         }
     }
 
-    /// Polls for a frame for a few microseconds, only in shared memory.
+    /// Polls for a few microseconds, only in shared memory.
     pub fn spin(&mut self) -> bool {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => false,
@@ -178,9 +172,7 @@ impl Rx {
         }
     }
 
-    /// Sleeps shortly on a word of shared memory if that is worthwhile.
-    ///
-    /// True: call `try_recv` again. False: call `park` and sleep longer.
+    /// Sleeps shortly on a word of shared memory. True: call `try_recv`. False: `park` and sleep longer.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => Ok(false),
@@ -189,9 +181,7 @@ impl Rx {
         }
     }
 
-    /// Reads from a socket, and sleeps at most a few milliseconds for data, if messages alternate.
-    ///
-    /// Afterwards call `try_recv` again.
+    /// Reads, and sleeps at most a few milliseconds if messages alternate; then call `try_recv`.
     pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         match self {
             Rx::Stream(half) => half.read_briefly(waiting),
@@ -200,9 +190,7 @@ impl Rx {
         }
     }
 
-    /// Returns the one descriptor that shows every message and the end of the connection.
-    ///
-    /// Returns `None` if a short sleep on it is not worthwhile.
+    /// The one descriptor for every message and the end; `None` if a short sleep on it is not worthwhile.
     pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.sole_descriptor(),
@@ -210,7 +198,7 @@ impl Rx {
         }
     }
 
-    /// Returns the descriptor of the connection, if the link reads from a connection.
+    /// The descriptor of the connection, if any.
     pub fn connection(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => Some(half.descriptor()),
@@ -218,7 +206,7 @@ impl Rx {
         }
     }
 
-    /// Announces a sleep on [`Rx::descriptors`]. Returns true if a frame has arrived since.
+    /// Announces a sleep on [`Rx::descriptors`]. True if a frame has arrived.
     pub fn park(&mut self) -> Result<bool> {
         match self {
             Rx::Stream(half) => Ok(half.park()),
@@ -229,7 +217,7 @@ impl Rx {
         }
     }
 
-    /// Ends the announcement of a sleep, so the peer sends no more wake-ups.
+    /// Ends the announcement: no more wake-ups.
     pub fn unpark(&mut self) {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => {}
@@ -251,9 +239,9 @@ impl Rx {
 }
 
 impl Rx {
-    /// Returns the next message if it is short and in a ring, so a copy is enough.
+    /// Returns the next message if it is short and in a ring, after a spin with `spins`.
     ///
-    /// The publisher may overwrite it at any time. With `spins` it spins first.
+    /// The publisher may overwrite it at any time.
     #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         match self {
@@ -262,7 +250,7 @@ impl Rx {
         }
     }
 
-    /// Copies the body of the message of [`Rx::peek_fast`]; false if the publisher has overwritten it.
+    /// Copies its body; false if the publisher has overwritten it.
     #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         match self {
@@ -281,7 +269,7 @@ impl Rx {
         matches!(self, Rx::Published(half) if half.has_moved())
     }
 
-    /// Returns whether each gap is an error `Lagged`; else the caller counts the gaps.
+    /// Whether each gap is an error `Lagged`; else the caller counts.
     pub fn counts_missed(&self) -> bool {
         match self {
             Rx::Published(_) => true,
@@ -290,7 +278,7 @@ impl Rx {
         }
     }
 
-    /// Returns the number up to which a counting half has returned or counted every message, if any.
+    /// The number up to which a counting half has returned or counted messages.
     pub fn counted_to(&self) -> Option<u64> {
         match self {
             Rx::Published(half) => half.resume(),
@@ -298,7 +286,7 @@ impl Rx {
         }
     }
 
-    /// Returns whether the newest message is available; a stream must be read to its end first.
+    /// Whether the newest message is available; a stream must be read to its end.
     pub fn keeps_newest(&self) -> bool {
         match self {
             Rx::Published(_) => true,
@@ -307,9 +295,9 @@ impl Rx {
         }
     }
 
-    /// Returns the newest message, even if it was returned before, if [`Rx::keeps_newest`].
+    /// Returns the newest message, even again, if [`Rx::keeps_newest`].
     ///
-    /// Returns `None` without a message, and if the publisher has moved.
+    /// `None` without one, and if the publisher has moved.
     ///
     /// # Errors
     /// `Disconnected` if the publisher is gone; `Stalled` if it overwrote the message in every attempt.
@@ -329,7 +317,7 @@ impl Rx {
         }
     }
 
-    /// Records all messages up to this number as consumed, in a store that keeps positions.
+    /// Records consumption up to this number, in a store with positions.
     pub fn consumed_to(&mut self, number: u64) -> Result<()> {
         match self {
             Rx::Place(half) => half.consumed_to(number),
@@ -337,14 +325,14 @@ impl Rx {
         }
     }
 
-    /// Returns whether the half keeps its position after an error.
+    /// Whether the half keeps its position after an error.
     ///
-    /// After `Disconnected` such a half waits for the next store at its place.
+    /// After `Disconnected` it waits for the next store at its place.
     pub fn keeps_place(&self) -> bool {
         matches!(self, Rx::Place(half) if half.keeps_place())
     }
 
-    /// Returns the reason for the absence of messages, if it is not just that nothing was sent.
+    /// Returns why no messages come, unless nothing was sent.
     pub fn why_nothing(&self) -> Option<Error> {
         match self {
             Rx::Place(half) => half.why_nothing(),

@@ -23,74 +23,72 @@ use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
 /// Offsets in the header page.
 ///
-/// A block of 128 bytes has the words that one writer stores together, so two writers never share a line; the processor
-/// fetches lines in pairs. Channel and broadcast files use some offsets for different words.
+/// One writer stores the words of a block of 128 bytes: the processor fetches lines in pairs. Channel and broadcast
+/// files use some offsets for different words.
 pub(super) mod at {
     pub const MAGIC: usize = 0;
-    /// The version of this layout, independent of the package's version.
+    /// The layout's version.
     pub const LAYOUT: usize = 8;
     pub const FLAGS: usize = 16;
-    /// The session of the owner's incarnation, as in its hello.
+    /// As in the owner's hello.
     pub const SESSION: usize = 24;
     pub const RING: usize = 32;
     pub const RING_LENGTH: usize = 40;
-    /// How far the owner has read the *peer's* ring: freed room, never an acknowledgement.
+    /// How far the owner has read the *peer's* ring: freed room, no acknowledgement.
     pub const HEAD: usize = 128;
-    /// How many of the peer's frames the owner has consumed. A subscriber: the last sequence that it read.
+    /// The peer's frames that the owner has consumed. A subscriber: the last sequence that it read.
     pub const CONSUMED: usize = 136;
-    /// The acknowledgement: how far the owner's program has consumed the peer's session.
+    /// How far the owner's program has consumed the peer's session.
     pub const ACKNOWLEDGED: usize = 144;
-    /// The number of the newest request of the peer's session that the owner has taken.
+    /// The number of the peer's newest request that the owner has taken.
     ///
-    /// The owner stores it before its program has the request. After the owner's death the peer knows which requests
-    /// may have been carried out.
+    /// It is stored before the program has the request, so after the owner's death the peer knows which may have been
+    /// carried out.
     pub const TAKEN: usize = 152;
-    /// How the owner sleeps until there is something to read: see [`super::super::park`].
+    /// How the owner sleeps for something to read: see [`super::super::park`].
     pub const DATA_PARK: usize = 256;
-    /// How the owner sleeps until there is room in its ring.
+    /// How the owner sleeps for room in its ring.
     pub const ROOM_PARK: usize = 384;
     /// The peer's head that should wake the owner.
     pub const ROOM_WANTED: usize = 392;
-    /// The number that the owner needs acknowledged with a frame; 0 for none.
+    /// The number to acknowledge with a frame; 0 for none.
     pub const ACK_WANTED: usize = 400;
     pub const STATE: usize = 512;
-    /// Broadcast: the end of the range that the writer may be overwriting.
+    /// Broadcast: the end of the bytes that may be changing.
     pub const RESERVED: usize = 128;
     /// Broadcast: the position after the newest record.
     pub const TAIL: usize = 256;
     pub const LATEST: usize = 384;
-    /// Broadcast: an overtaken reader continues from this position.
+    /// Broadcast: where an overtaken reader continues.
     pub const RESTART: usize = 392;
     pub const COUNT: usize = 400;
-    /// The futex word of a peer that waits for something to read; changes before each wake-up.
+    /// A waiting peer's futex word; changes before each wake-up.
     pub const DATA_WAKE: usize = 640;
-    /// The futex word of a peer that waits for room.
+    /// [`DATA_WAKE`] for room.
     pub const ROOM_WAKE: usize = 648;
-    /// How many references into each of the peer's slots the owner has released.
+    /// The released references into each of the peer's slots.
     pub const RELEASED: usize = 768;
-    /// Subscriber: how many slot files it has taken from the socket.
+    /// Subscriber: the slot files that it has taken.
     pub const FILES_TAKEN: usize = 144;
-    /// Subscriber: its views of each of the publisher's slots, including a copy under way.
-    ///
-    /// [`VIEW_BITS`] bits for each slot, because one load is consistent.
+    /// Subscriber: its views of each slot, and a copy, [`VIEW_BITS`] bits each: one load is consistent.
     pub const VIEWS: usize = 768;
-    /// Broadcast: not 0 once subscribers are no longer woken from the futex.
+    /// Broadcast: not 0 once the futex wakes no subscribers.
     pub const POLL_ONLY: usize = 648;
 }
 
 pub(super) mod state {
     /// The owner lives and may write.
     pub const OPEN: u64 = 0;
-    /// The owner has left and writes nothing more.
+    /// The owner has left.
     pub const CLOSED: u64 = 1;
     /// Broadcast: the publisher continues in a larger file.
     pub const MOVED: u64 = 2;
 }
 
 pub const SLOTS: usize = 16;
-/// The most views of a publisher's slots that one subscriber has; further arrays are copied.
+/// One subscriber's most views of slots; further arrays are copied.
 pub(super) const SHARE: usize = 4;
-/// The most slots that one subscriber protects: its views, and one that it copies.
+/// One subscriber's most protected slots: its views, and a copy.
 pub(super) const CLAIMS: usize = SHARE + 1;
 pub(super) const VIEW_BITS: usize = 4;
 
@@ -99,14 +97,12 @@ const _: () = assert!(SLOTS * VIEW_BITS == 64 && CLAIMS < 1 << VIEW_BITS);
 /// Bytes of the header page, before the ring.
 pub(super) const PAGE: usize = 4096;
 pub const MIN_RING: usize = 4096;
-/// The largest ring in bytes. A longer ring would not be faster, because it leaves the caches.
+/// The largest ring in bytes; a longer one leaves the caches.
 pub const MAX_RING: usize = 1 << 30;
 /// The default ring of a channel (option `buffer`), in bytes.
 pub const DEFAULT_RING: usize = 256 << 10;
 
-/// The only layout that this code writes and accepts.
-///
-/// A change of any word's meaning needs a new number.
+/// The only layout; a change of any word's meaning needs a new number.
 pub(super) const LAYOUT: u64 = 9;
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 pub(super) const BROADCAST: u64 = u64::from_le_bytes(*b"LINKPUB1");
@@ -115,14 +111,14 @@ pub(super) const PAGE_OF_SUBSCRIBER: u64 = u64::from_le_bytes(*b"LINKSUB1");
 /// Creates a memory file with a header and a ring of `ring` bytes (0 for none).
 ///
 /// # Errors
-/// `OutOfMemory` if a control group, a limit or the kernel refuses the memory.
+/// `OutOfMemory` if the memory is refused.
 pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile> {
     let memory = MemoryFile::create("linkspan", PAGE + ring)?;
     format(&memory, magic, session, ring);
     Ok(memory)
 }
 
-/// Calls `create`, and again if the pool of blocks could return memory to the kernel.
+/// Calls `create` again if the pool of blocks could return memory.
 pub(super) fn with_the_pools_memory<T>(create: impl Fn() -> Result<T>) -> Result<T> {
     create().or_else(|error| match error.kind() {
         ErrorKind::OutOfMemory if buffers::give_back() => create(),
@@ -143,7 +139,7 @@ pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: us
     }
 }
 
-/// Maps a peer's file and checks its header; returns the memory and the length of its ring.
+/// Maps a peer's file and checks its header; returns memory and length of its ring.
 ///
 /// # Errors
 /// `Malformed` for a file that is not sealed, not allocated or of a wrong size, or for a wrong header.
@@ -155,7 +151,7 @@ pub(super) fn open(file: &PeerFile, magic: u64, session: u64) -> Result<(PeerMem
     Ok((memory, ring))
 }
 
-/// Checks the header in a memory of `length` bytes; returns the length of the ring. Errors as [`open`].
+/// Checks the header; returns the length of the ring. Errors as [`open`].
 pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u64) -> Result<usize> {
     let word = |at: usize| memory.load(at, Ordering::Acquire);
     let refuse = |at: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(at));
@@ -186,7 +182,7 @@ pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u6
     Ok(ring)
 }
 
-/// The length of a ring that holds at least `buffer` bytes. `TooLarge` above [`MAX_RING`].
+/// The length of a ring for `buffer` bytes. `TooLarge` above [`MAX_RING`].
 pub(super) fn ring_length(buffer: usize) -> Result<usize> {
     if buffer > MAX_RING {
         let text = format!("a buffer of {buffer} bytes: at most {MAX_RING} are allowed");
@@ -195,7 +191,7 @@ pub(super) fn ring_length(buffer: usize) -> Result<usize> {
     Ok(buffer.max(MIN_RING).next_power_of_two())
 }
 
-/// This side's half of a channel's memory: the file that only this side writes.
+/// This side's half of a channel's memory.
 #[derive(Debug)]
 pub struct Segment {
     pub(super) memory: Arc<MemoryFile>,
@@ -203,7 +199,7 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment for this session, with a ring of at least `buffer` bytes.
+    /// A segment with a ring of at least `buffer` bytes.
     ///
     /// # Errors
     /// As [`create`] and [`ring_length`].
@@ -212,7 +208,7 @@ impl Segment {
         Ok(Segment { memory: Arc::new(create(CHANNEL, session, ring)?), ring })
     }
 
-    /// The memory file, which goes to the peer with the hello.
+    /// The memory file for the peer.
     pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.memory.fd()
     }
@@ -226,7 +222,7 @@ pub struct PeerSegment {
 }
 
 impl PeerSegment {
-    /// Checks and maps the descriptor of the peer's hello.
+    /// Checks and maps a hello's descriptor.
     ///
     /// # Errors
     /// As [`open`], and `Malformed` for another number of descriptors.
@@ -236,7 +232,7 @@ impl PeerSegment {
     }
 }
 
-/// The one descriptor of a hello. More are refused, because a call on each could block.
+/// More are refused, because a call on each could block.
 pub(super) fn single_descriptor(descriptors: Vec<PeerFile>) -> Result<PeerFile> {
     match <[PeerFile; 1]>::try_from(descriptors) {
         Ok([memory]) => Ok(memory),

@@ -33,54 +33,51 @@ pub(super) use counts::ReleaseCounter;
 #[cfg(all(test, loom))]
 pub(super) use counts::release;
 
-/// The lengths of files are multiples of this, so arrays of similar length can share a file.
+/// The unit of files' lengths: arrays of similar length share a file.
 const STEP: usize = 64 << 10;
-/// An array uses a file of at most this many times its length, so long files stay free.
+/// An array uses a file of at most so many times its length.
 pub(super) const MAX_OVERSIZE: usize = 4;
-/// After the kernel refused a file, this many arrays go through the ring before the next attempt.
+/// So many arrays go through the ring after the kernel refused a file.
 const SKIPPED_AFTER_FAILURE: u32 = 64;
-/// This many published arrays stay unchanged while there is room for a file: subscribers need time.
+/// So many published arrays stay unchanged if there is room: subscribers need time.
 const HISTORY: usize = 3;
 
 const _: () = assert!(STEP.is_multiple_of(PAGE), "the page behind the elements begins at a page");
 
-/// The longest file, in bytes of elements, for arrays in messages of at most `limit` bytes.
+/// The longest file in bytes, for messages of at most `limit` bytes.
 pub(super) fn max_file_length(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX / 2).min(usize::MAX / 2).next_multiple_of(STEP)
 }
 
-/// What other processes do with the slots of this side: a channel's peer, or a publisher's subscribers.
+/// What a channel's peer, or a publisher's subscribers, do with this side's slots.
 pub trait Release {
-    /// The limit on the bytes of all files, as a multiple of the longest message.
+    /// The bound of all files, as a multiple of the longest message.
     const BOUND: usize;
 
     fn is_open(&mut self) -> bool;
 
-    /// Whether an attempt to claim the slot may succeed.
-    ///
-    /// Must be fast: each search calls it for several slots.
+    /// Whether claiming may succeed. Fast: each search calls it for several slots.
     fn may_be_free(&self, slot: usize) -> bool;
 
-    /// Makes sure that no other process reads the slot or begins to. False, without a change, if one does.
+    /// Makes sure that no other process reads the slot. False, without a change, if one does.
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
-    /// Records the references of a message before it is sent.
+    /// Records a message's references before it is sent.
     fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]);
 }
 
 #[derive(Debug)]
 pub struct Slot {
     pub(super) file: Option<SlotFile>,
-    /// Bytes of the file for elements, 0 without a file.
+    /// In bytes; 0 without a file.
     pub(super) length: usize,
     pub(super) number: u64,
-    /// The number of the file's present content, or of the content being written.
+    /// The number of the content, present or being written.
     pub(super) filling: u64,
-    /// When the content was last published, in messages that refer to slots. 0 if never, and in a channel.
+    /// The last publication, in messages that refer to slots; 0 in a channel.
     pub(super) published: u64,
 }
 
-/// All slots of one side, inside the mutex of [`Slots`].
 #[derive(Debug)]
 pub(super) struct SlotTable<R> {
     pub(super) slots: Vec<Slot>,
@@ -89,31 +86,26 @@ pub(super) struct SlotTable<R> {
     files: u64,
     /// In bytes of all files together.
     max_total: usize,
-    /// The bytes of a publisher's ring: published arrays stay as long as they would there. 0 in a channel.
+    /// Bytes of a publisher's ring: published arrays stay as long as there. 0 in a channel.
     ring: usize,
     skip: u32,
 }
 
-/// The slots of a link's side or of a publisher, for senders and for threads that hold loans.
-///
-/// Every call holds the mutex for a short time; elements are copied without it.
+/// One side's slots, for senders and holders of loans. Elements are copied without the mutex.
 #[derive(Debug)]
 pub struct Slots<R = Counts> {
     table: Mutex<SlotTable<R>>,
-    /// The lengths in bytes of arrays that go into slots.
+    /// In bytes, of arrays that go into slots.
     lengths: Range<usize>,
     copying: Copying,
-    /// The fork generation of the owner.
-    ///
-    /// A child gets no slots, because other processes know only the parent.
+    /// A forked child gets no slots: other processes know only the parent.
     generation: u64,
 }
 
 impl<R: Release> Slots<R> {
     /// Slots for this session's messages of at most `limit` bytes; the first long array creates a file.
     ///
-    /// `ring` is the length of a publisher's ring, 0 for a channel. Arrays of which the ring holds more than all slots
-    /// go through the ring.
+    /// `ring` is a publisher's ring, 0 for a channel. Arrays of which the ring holds more than all slots use the ring.
     pub(crate) fn new(release: R, session: u64, limit: u64, ring: usize) -> Slots<R> {
         let max_total = max_file_length(limit).saturating_mul(R::BOUND);
         let slots = Vec::new();
@@ -134,7 +126,7 @@ impl<R: Release> Slots<R> {
     }
 
     fn table_for(&self, length: usize) -> Option<MutexGuard<'_, SlotTable<R>>> {
-        // Before locking: in a forked child, a thread that does not exist there may hold the lock.
+        // Before locking: in a forked child, an absent thread may hold the lock.
         if !self.lengths.contains(&length) || fork::generation() != self.generation {
             return None;
         }
@@ -142,9 +134,7 @@ impl<R: Release> Slots<R> {
         table.release.is_open().then_some(table)
     }
 
-    /// Returns these elements in a slot: in place if they are in a slot already, or copied.
-    ///
-    /// `None` if no slot is free. See [`Slots::in_place`].
+    /// Returns these elements in a slot, in place ([`Slots::in_place`]) or copied; `None` without a free one.
     pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let mut table = self.table_for(elements.len())?;
         if let Some(lent) = table.in_place(elements, shared) {
@@ -160,14 +150,14 @@ impl<R: Release> Slots<R> {
         self.in_place_or_copy(elements, None)
     }
 
-    /// Returns elements that are in a slot of this side already.
+    /// Returns these elements in a slot, in place or copied; `None` if no slot is free.
     ///
-    /// The caller keeps their memory alive. `shared` is their owner, if known; reusing it saves an allocation.
+    /// See [`Slots::in_place`].
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         self.table_for(elements.len())?.in_place(elements, shared)
     }
 
-    /// Returns a copy of these elements in a slot, or `None` if no slot is free.
+    /// Copies these elements to a slot; `None` without a free one.
     pub fn copy(&self, elements: &[u8]) -> Option<Bytes> {
         self.lend_writable(elements.len()).map(|writable| self.filled(writable, elements))
     }
@@ -177,25 +167,23 @@ impl<R: Release> Slots<R> {
         writable.into_bytes()
     }
 
-    /// Lends a slot for `length` bytes.
-    ///
-    /// `None` if no slot is free, if the array exceeds the longest message, or in a forked child.
+    /// Lends a slot for `length` bytes; `None` without a free one, beyond the limit, or in a forked child.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         self.table_for(length)?.lend(0, length)
     }
 
-    /// [`Slots::lend_writable`] with margins, if there is room, in which [`Slots::surround`] writes.
+    /// [`Slots::lend_writable`] with margins for [`Slots::surround`], if there is room.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         let margin = if length.saturating_add(2 * MARGIN) <= self.longest() { MARGIN } else { 0 };
         self.table_for(length)?.lend(margin, length)
     }
 
-    /// Lends all bytes of a slot with room for at least `least` bytes, if possible for `wanted`.
+    /// Lends a whole slot for at least `least` bytes, if possible for `wanted`.
     ///
-    /// An existing free file is preferred to a new one, so that bodies of similar length share files.
+    /// A free file is preferred to a new one.
     pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(least)?;
-        // A receiver refuses a longer file, and the message with it.
+        // A receiver refuses a longer file.
         let wanted = wanted.min(self.longest());
         let slot = table
             .claim(fitting(wanted), true, 0)
@@ -206,9 +194,7 @@ impl<R: Release> Slots<R> {
         entry.lend(0, all)
     }
 
-    /// Writes `before` and `after` around the bytes of a loan and returns the whole.
-    ///
-    /// `None` if the bytes are in no slot of this side, have too small margins, or were surrounded before.
+    /// Writes around a loan's bytes and returns the whole; `None` without margins, or the second time.
     pub fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
         let mut table = self.table_for(bytes.len())?;
         if before.is_empty() && after.is_empty() {
@@ -219,7 +205,7 @@ impl<R: Release> Slots<R> {
         file.as_mut()?.surround(*length, bytes, before, after)
     }
 
-    /// [`Slots::lend_writable`] without creating a file, which takes long.
+    /// [`Slots::lend_writable`] without creating a file.
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
@@ -227,10 +213,10 @@ impl<R: Release> Slots<R> {
         table.slots[slot].lend(0, length)
     }
 
-    /// Returns references to the parts of a body, and records them as sent.
+    /// Returns references to a body's parts, and records them as sent.
     ///
-    /// `give` makes sure that others have the file of a slot. `None`, without a change, if `give` returned false or if
-    /// a part is in no slot of this side.
+    /// `give` makes sure that others have a slot's file. `None`, without a change, if it returned false or a part is in
+    /// no slot.
     pub(super) fn refer_giving(
         &self,
         split: &Split,
@@ -276,7 +262,6 @@ fn fitting(bytes: usize) -> Range<usize> {
     bytes..bytes.saturating_mul(MAX_OVERSIZE).saturating_add(1)
 }
 
-/// The slot whose memory contains these bytes, and their offset in it.
 pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
     let offset = |slot: &Slot| slot.file.as_ref()?.offset_of(bytes, slot.length);
     slots.iter().enumerate().find_map(|(slot, entry)| Some((slot, offset(entry)?)))
@@ -294,14 +279,14 @@ impl<R: Release> SlotTable<R> {
         self.slots[slot].lend(margin, length)
     }
 
-    /// Claims a free slot with a file of such a length: the least recently published, then the shortest.
+    /// Claims a free slot of such a length: the least recently published, then the shortest.
     ///
-    /// With `past`, only if its content [is past](SlotTable::is_past). Each bit of `except` excludes a slot.
+    /// With `past`, only if its content [is past](SlotTable::is_past). Bits of `except` exclude slots.
     #[inline]
     fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
         loop {
             let (published, slot) = self.oldest(&lengths, except)?;
-            // The others were published later, so they are not past either.
+            // The others were published later.
             if past && !self.is_past(published) {
                 return None;
             }
@@ -314,7 +299,7 @@ impl<R: Release> SlotTable<R> {
 
     #[inline]
     fn oldest(&mut self, lengths: &Range<usize>, except: u32) -> Option<(u64, usize)> {
-        // No allocation: this runs for each array.
+        // No allocation for each array.
         let mut oldest: Option<(u64, usize, usize)> = None;
         for (slot, entry) in self.slots.iter_mut().enumerate() {
             let Slot { published, length, .. } = *entry;
@@ -331,17 +316,14 @@ impl<R: Release> SlotTable<R> {
         oldest.map(|(published, _, slot)| (published, slot))
     }
 
-    /// Whether this content was never published, or so long ago that the ring would have lost it.
+    /// Whether the content was never published, or the ring would have lost it.
     fn is_past(&self, published: u64) -> bool {
         let newer = || self.slots.iter().filter(|other| other.published > published);
         published == 0
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
     }
 
-    /// Creates a file for so many bytes, or reuses a free one. Returns its slot.
-    ///
-    /// In this order: a new file; a new file instead of past ones; any free file that fits; a new file instead of any
-    /// free ones.
+    /// Creates or reuses a file. In order: new; new instead of past ones; any fitting one; new instead of free ones.
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
@@ -355,7 +337,7 @@ impl<R: Release> SlotTable<R> {
             .or_else(|| give_up(self, false))
     }
 
-    /// Whether a new file of `length` bytes fits the table and its limit, without the files of `given_up`.
+    /// Whether a new file fits, without `given_up`.
     fn has_room(&self, length: usize, given_up: &[usize]) -> bool {
         let lengths = self
             .slots
@@ -366,7 +348,9 @@ impl<R: Release> SlotTable<R> {
         has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Gives up as many free (with `past`, past) files as a file of `length` bytes needs, or none.
+    /// Creates or reuses a file.
+    ///
+    /// In order: new; new instead of past ones; any fitting one; new instead of free ones.
     fn make_room(&mut self, length: usize, past: bool) -> bool {
         let mut given_up = Vec::new();
         while !self.has_room(length, &given_up) {
@@ -378,10 +362,7 @@ impl<R: Release> SlotTable<R> {
         true
     }
 
-    /// Creates a file of `length` bytes and returns its slot.
-    ///
-    /// `None` if the kernel, a control group, a resource limit or the process-wide limit refuses it, and for a while
-    /// afterwards.
+    /// Creates a file; `None` if it is refused, and for a while afterwards.
     fn make(&mut self, length: usize) -> Option<usize> {
         if self.skip > 0 {
             self.skip -= 1;

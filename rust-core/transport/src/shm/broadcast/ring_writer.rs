@@ -24,10 +24,10 @@ use super::super::segment::at;
 use crate::codec::Encoding;
 use crate::frame::{HEADER, Outgoing};
 
-/// The longest body, in bytes, for the fast paths: for longer ones the general path adds little.
+/// The longest body, in bytes, for the fast paths.
 pub(super) const SHORT: u64 = 256;
 
-/// The record of a frame. If arrays or the body are in slots, the frame's extension has the references.
+/// A frame's record; the extension has references to slots.
 #[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
     match frame.split {
@@ -36,41 +36,37 @@ pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
             let length = HEADER + frame.extension.len() + frame.body.len();
             Record::of_frame(shape, &frame.header, length)
         }
-        // Readers begin anywhere and are overtaken, so each record has its number.
+        // Readers begin anywhere, so each record has its number.
         None => ring::record_of(frame, false),
     }
 }
 
-/// The writing end.
-///
-/// One thread at a time uses it. It never blocks and never reads a subscriber's memory.
+/// The writing end for one thread. It never blocks and never reads a subscriber's memory.
 #[derive(Debug)]
 pub(in crate::shm) struct RingWriter<M> {
     mine: M,
     ring: Ring,
-    /// The position after the newest record, committed or not.
+    /// After the newest record.
     tail: u64,
-    /// The position up to which readers find records.
+    /// Up to here readers find records.
     committed: u64,
-    /// The first word of the record at that position, while there is one.
+    /// The record's first word there.
     first: u64,
-    /// The announced end of the bytes that may be changing.
+    /// The announced end of changing bytes.
     reserved: u64,
-    /// Bytes after a record that are reserved with it.
+    /// Bytes that are reserved in advance.
     ahead: u64,
     latest: u64,
-    /// The oldest record that an overtaken reader has time to read.
-    ///
-    /// It is at least a quarter of the ring ahead of the overwritten bytes.
+    /// The oldest record that an overtaken reader has time to read, a quarter of the ring ahead.
     restart: u64,
-    /// The last end of a record for which that position stays.
+    /// Up to this end of a record that position stays.
     restart_until: u64,
-    /// Records written so far, without pads.
+    /// Without pads.
     count: u64,
 }
 
 impl<M: OwnMemory> RingWriter<M> {
-    /// The writing end of a fresh ring of `ring` bytes. `mine` is zero after its header.
+    /// A fresh ring of `ring` bytes. `mine` is zero after its header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
         let ring = Ring::new(ring);
         RingWriter {
@@ -80,7 +76,7 @@ impl<M: OwnMemory> RingWriter<M> {
             committed: 0,
             first: 0,
             reserved: 0,
-            // Readers lose that much of the oldest records; the restart position leaves a quarter of the ring.
+            // Readers lose that much of the oldest records.
             ahead: (ring.length / 64) & !(GRANULE - 1),
             latest: 0,
             restart: 0,
@@ -102,19 +98,18 @@ impl<M: OwnMemory> RingWriter<M> {
         self.ring.length
     }
 
-    /// Writes a frame and commits it. False, without a change, for a record above half of the ring.
+    /// Writes and commits a frame. False, without a change, above half of the ring.
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.commit();
-        // After the commit: the tail's line would have to wait for those of the next record.
+        // After the commit: the tail's line would have to wait.
         self.prefetch_next(size);
         true
     }
 
     /// Writes and commits a data message without extension map and flags.
     ///
-    /// False, without a change, if [`RingWriter::write`] is needed: a body longer than [`SHORT`], or no room in the
-    /// lap.
+    /// False, without a change, if it needs [`RingWriter::write`]: a body above [`SHORT`], or no room in the lap.
     #[inline]
     pub fn write_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         if body.len() as u64 > SHORT {
@@ -136,34 +131,33 @@ impl<M: OwnMemory> RingWriter<M> {
         self.store_word(start, record);
         self.commit();
         self.prefetch_next(size);
-        // For another record of this size. After the commit, because the restart position's line was last used three
-        // quarters of a lap ago.
+        // For another record of this size. After the commit: this line was last used three quarters of a lap ago.
         self.advance_restart(self.tail, self.tail + size);
         true
     }
 
-    /// Whether a record may join the present batch, which takes at most an eighth of the ring.
+    /// Whether a record may join the batch, which takes at most an eighth of the ring.
     ///
-    /// Readers learn of a batch only at its end, and the restart position that they know must stay ahead of it.
+    /// Readers learn of a batch at its end, and their restart position must stay ahead of it.
     pub fn fits_batch(&self, size: u64) -> bool {
         self.tail - self.committed + size <= self.ring.length / 8
     }
 
-    /// Writes a frame without committing it. False, without a change, for a record above half of the ring.
+    /// Writes a frame without commit. False, without a change, above half of the ring.
     pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.prefetch_next(size);
         true
     }
 
-    /// Takes over the records of a smaller ring, into a fresh ring that no process reads yet.
+    /// Takes over a smaller ring's records, into a ring that no process reads yet.
     pub fn copy_records(&mut self, old: &RingWriter<M>) {
         let mut position = if old.tail > old.ring.length { old.restart } else { 0 };
         let mut content = Vec::new();
         while position < old.tail {
             let offset = old.ring.offset_of(position);
             let word = old.mine.load(offset, Ordering::Relaxed);
-            // This side has written the word, so it is valid.
+            // This side wrote it, so it is valid.
             let Ok(record) = Record::from_word(word, old.ring.lap(position)) else { break };
             let size = record.size();
             position += size;
@@ -192,11 +186,11 @@ impl<M: OwnMemory> RingWriter<M> {
             return None;
         }
         let left = self.ring.left(self.tail);
-        // A record never wraps around: if it does not fit the rest of the lap, a pad fills that rest.
+        // A pad fills the rest of a lap.
         let pad = if left < size { left } else { 0 };
         let start = self.tail + pad;
         let end = start + size;
-        // Before `reserve`, because it reads the headers of records that are about to be overwritten.
+        // Before `reserve`: it reads headers that are about to be overwritten.
         self.advance_restart(start, end);
         self.reserve(end);
         if pad > 0 {
@@ -210,7 +204,7 @@ impl<M: OwnMemory> RingWriter<M> {
         Some(size)
     }
 
-    /// Makes the record of `size` bytes at `start` the newest one; returns the offset after its first word.
+    /// Makes this record the newest; returns the offset after its first word.
     fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
         (self.latest, self.tail) = (start, start + size);
@@ -218,37 +212,35 @@ impl<M: OwnMemory> RingWriter<M> {
         self.ring.offset_of(start) + WORD as usize
     }
 
-    /// Stores the first word of a record or pad, or leaves it to the commit.
+    /// Stores a first word, or leaves it to the commit.
     fn store_word(&mut self, position: u64, record: Record) {
         let word = record.to_word(self.ring.lap(position));
         if position == self.committed {
             self.first = word;
         } else {
-            // The first word of the batch orders it: without that word no reader comes here.
+            // The batch's first word orders it.
             self.mine.store(self.ring.offset_of(position), word, Ordering::Relaxed);
         }
     }
 
-    /// Prefetches for writing the cache lines of another record of the same size.
+    /// Prefetches the cache lines of another record of this size for writing.
     ///
-    /// Readers hold these lines since the last lap, and fetching them one by one takes longer than the copy. A prefetch
-    /// does not disturb readers that still copy there.
+    /// Readers hold these lines, and fetching them one by one takes longer than the copy.
     fn prefetch_next(&self, size: u64) {
         const LINE: usize = 64;
-        /// At most this many bytes: more would fill the processor's queue of outstanding misses.
+        /// More would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
-        // A prefetch never faults, so a record at the end of a lap needs no special case. The line with the last zero
-        // stays with its readers, who poll it.
+        // A prefetch never faults. The line with the last zero stays with its polling readers.
         let first = (self.ring.offset_of(self.tail) | (LINE - 1)) + 1;
         for line in (0..size.min(MOST) as usize).step_by(LINE) {
             self.mine.prefetch_own(first + line);
         }
     }
 
-    /// Announces that bytes up to `end`, and the word after it, may change, with some bytes in advance.
+    /// Announces that bytes up to `end`, and the word after it, may change, with some in advance.
     ///
-    /// The release fence orders the announcement before every later store to the ring. A reader that copied a new byte
-    /// and then checks `reserved` after an acquire fence finds the new value, or a later one.
+    /// The release fence orders it before later stores to the ring. A reader that copied a new byte and then checks
+    /// `reserved` after an acquire fence finds this value or a later one.
     pub fn reserve(&mut self, end: u64) {
         let end = end + GRANULE;
         if end > self.reserved {
@@ -258,7 +250,7 @@ impl<M: OwnMemory> RingWriter<M> {
         }
     }
 
-    /// For models: commits bytes that the test itself wrote up to `end`, except the first word.
+    /// For models: commits a test's bytes up to `end`, except the first word.
     #[cfg(all(test, loom))]
     pub fn commit_range(&mut self, first: u64, start: u64, end: u64) {
         self.count += 1;
@@ -270,9 +262,9 @@ impl<M: OwnMemory> RingWriter<M> {
         self.tail > self.committed
     }
 
-    /// Makes all appended records visible to readers.
+    /// Makes all appended records visible.
     ///
-    /// After the full fence, either the caller sees a subscriber's park word, or the subscriber sees the new tail.
+    /// After the full fence, the caller sees a subscriber's park word, or the subscriber sees the new tail.
     pub fn commit(&mut self) {
         if self.tail > self.committed {
             self.mine.store(self.ring.offset_of(self.committed), self.first, Ordering::Release);
@@ -287,12 +279,12 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Moves the restart position to a record a quarter of the ring ahead of the overwritten bytes.
     ///
-    /// It follows the lengths in this side's own memory. It never reaches a record whose word the next commit stores,
-    /// because a batch takes at most an eighth of the ring.
+    /// It never reaches a record whose word the next commit stores, because a batch takes at most an eighth of the
+    /// ring.
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {
-                // Everything before the new record is too old; after the newest record is at most a pad.
+                // Everything before the new record is too old.
                 self.restart_at(start);
                 return;
             }
