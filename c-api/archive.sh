@@ -1,10 +1,9 @@
 #!/bin/sh
 # Makes the installed static library: archive.sh BUILT MADE.
 #
-# cargo's archive has thousands of global symbols, including those of Rust's standard library. Two such archives in one
-# program collide, and a plugin exports all of them. The archive made here has one object with the functions of
-# symbols.txt and their dependencies. All other symbols are local, and the functions are hidden, so programs and
-# plugins do not export them.
+# cargo's archive has thousands of global symbols, including the Rust standard library. Two such archives collide in one
+# program, and a plugin exports every symbol. This archive has one object with the functions of symbols.txt and their
+# dependencies. All other symbols are local, and the functions are hidden, so programs and plugins do not export them.
 set -eu
 
 built=${1:?usage: archive.sh BUILT MADE}

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a command needs: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|memory|dist|bench|all …
+# Installs the Debian packages that a command needs.
 #
-# Does nothing where they are all there. Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops.
-# `--missing` only lists them; `--check` installs nothing, and stops only where this user could not install what is missing.
+# Usage: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|memory|dist|bench|all …
+#
+# Does nothing if all packages are installed. Runs apt as root or with `sudo -n`; without that right it prints the
+# command to run, and fails. `--missing` only lists the missing packages. `--check` installs nothing, and fails only if
+# this user could not install them.
 set -euo pipefail
 
 usage="usage: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|memory|dist|bench|all …"
 # A linker, and the C compiler that the crate `ring` asks for.
 build=(build-essential)
-# PHP's headers, and libclang with its own headers, by which bindgen reads them.
+# PHP's headers, and libclang with its own headers, which bindgen needs to read them.
 php=(php-cli php-dev libclang1-14 libclang-common-14-dev)
 demo=(
     gfortran

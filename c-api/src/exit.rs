@@ -15,7 +15,7 @@ pub(crate) type AtExit = fn(usize);
 #[derive(Default)]
 struct Open {
     objects: BTreeMap<usize, AtExit>,
-    /// The object in use by the exit, and the thread of the exit. The object is not released meanwhile.
+    /// The object that the exit uses, and the thread of the exit. A release of the object waits for the exit.
     in_use: Option<(usize, ThreadId)>,
 }
 
@@ -28,11 +28,12 @@ fn open() -> MutexGuard<'static, Open> {
     OPEN.lock()
 }
 
-/// Makes the exit call `what` with this address, unless it is forgotten before.
+/// Makes the exit call `what` with this address. `forget` cancels the call.
 pub(crate) fn remember(address: usize, what: AtExit) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
-        // SAFETY: the handler lives as long as the library. If `atexit` has no room, the exit reports nothing.
+        // SAFETY: the handler lives as long as the library. If `atexit` fails for lack of room, the exit reports
+        // nothing.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     open().objects.insert(address, what);

@@ -1,4 +1,4 @@
-//! PHP values as a Source. A walk runs no user code, so the values cannot change meanwhile.
+//! PHP values as a Source. A walk runs no user code, so the values cannot change during the walk.
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::{ClassEntry, ce};
@@ -94,7 +94,7 @@ fn walk_map<S: Sink + ?Sized>(table: &ZendHashTable, sink: &mut S) -> Result<()>
     walk_entries(table, sink, |value, sink| PhpValue(value).walk(sink))
 }
 
-/// Sends an array as a map, whatever its keys.
+/// Sends an array as a map with any keys.
 fn walk_entries<S: Sink + ?Sized>(
     table: &ZendHashTable,
     sink: &mut S,

@@ -202,7 +202,7 @@ class _Group:
         The other rows have the fill value and take no room. Makes the data set if missing."""
         rest = data.shape[1:]
         if place not in self._sets:
-            # A chunk has about 1 MiB, or few rows if most have no value. h5py's estimate assumes a fixed size.
+            # A chunk gets about 1 MiB, or few rows if most rows are empty. h5py's estimate assumes a fixed size.
             size = max(1, getattr(dtype, "itemsize", 16) * int(_product(rest)))
             chunk = max(1, min(max(len(data), _FEW), rows or 1, (1 << 20) // size))
             chunks = (chunk, *rest) if all(rest) else True
@@ -232,7 +232,7 @@ class _Group:
         self.extend(place, rows, data, at, dtype)
 
 
-#: The fewest rows of a chunk, unless the data set has fewer.
+#: The fewest rows of a chunk. A smaller data set has fewer.
 _FEW = 256
 
 

@@ -160,7 +160,7 @@ def run(
     given.update(cast(ServiceOptions, options))
     run = _Run(service)
     try:
-        # Before a controller can see the service, so that even an early signal ends it in good order.
+        # Installs the handlers before a controller can see the service: even an early signal then ends it properly.
         with run.signals() if main else nullcontext():
             run.begin(ServiceLoop(name, interrupt=signal.SIGURG if main else None, **given))
             run.until_stopped()
@@ -191,7 +191,7 @@ class _Run:
         self.inside = False
 
     def begin(self, loop: ServiceLoop) -> None:
-        # From here on the handlers use the loop, so that each signal counts once.
+        # From here on the handlers call the loop, which first gets the early signals.
         self.loop = self.service._loop = loop
         for _ in range(self.early):
             loop.shutdown()
@@ -203,7 +203,7 @@ class _Run:
                 self.service._task = task
                 self.carry_out(task)
         finally:
-            # Also after a failure, so that its last report arrives.
+            # Also after a failure, to deliver the last report.
             self.loop.close()
 
     def start(self) -> None:

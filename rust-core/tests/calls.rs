@@ -132,7 +132,7 @@ fn failure_is_kept_for_its_request() {
             (ErrorKind::Remote, 7),
             "{transport}"
         );
-        // It has been returned, and there is no second answer.
+        // The answer has been returned once already.
         let again = client.finish_call(&pending[1], SOON).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::InvalidState, "{transport}");
     }
@@ -203,7 +203,7 @@ fn request_that_is_not_under_way_is_an_invalid_state_at_once() {
         let error = client.finish_call(&given_up, Duration::from_millis(20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         is_refused(&client, &given_up);
-        // One of two threads gets the answer, and neither waits longer.
+        // Either thread gets the answer, and neither waits longer.
         let pending = start(&client, 3);
         let request = server.next(SOON).unwrap().unwrap();
         thread::scope(|scope| {

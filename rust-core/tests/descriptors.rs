@@ -67,7 +67,7 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
         let what = format!("{transport}, {order:?}");
         let answer = once_readable(fd, &what, || finish(&first));
         assert_eq!(answer.value().unwrap(), &Value::Int(1));
-        // Each wake-up takes one of several answers; the others also wake the loop.
+        // Each wake-up takes one answer; the other answers also wake the loop.
         let many = [2, 3, 4].map(start);
         let mut left: Vec<_> = many.into_iter().zip([2, 3, 4]).rev().collect();
         while !left.is_empty() {
@@ -233,7 +233,7 @@ fn subscriber_to_a_list(transport: &str, order: Order) {
 }
 
 fn subscriber_to_a_pattern(transport: &str, order: Order) {
-    // Addresses have no pattern.
+    // A `tcp` address cannot be a pattern.
     if transport != "tcp" {
         subscriber_is_woken_for_each_message(transport, order, |name| {
             Subscriber::new(&format!("{name}*"), &options()).unwrap()
@@ -362,7 +362,7 @@ fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
     assert_eq!(message.value().unwrap(), &Value::Int(1));
 }
 
-/// A lost connection needs a timer, and the process may have no descriptor for it.
+/// A lost connection needs a timer, which needs a free descriptor.
 #[test]
 fn subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some() {
     alone!(subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some);

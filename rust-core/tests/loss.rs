@@ -34,7 +34,7 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
-/// Runs consecutive receivers, each of which ends without a close; the last stays until `last` has arrived.
+/// Runs consecutive receivers, and each ends without a close. The last receiver stays until `last` has arrived.
 fn receivers(endpoint: &str, random: &mut Random, last: i64) -> Vec<i64> {
     let mut received = Vec::new();
     for _ in 0..10 {
@@ -76,7 +76,7 @@ fn opened_channel_gives_unconsumed_messages_to_the_next_peer(t: &str) {
 fn accepted_channel_reports_how_many_messages_are_lost(t: &str) {
     let endpoint = name(t);
     let mut random = Random::seeded();
-    // Not everything has reached the first one before it ends.
+    // The first receiver ends before every message has reached it.
     let mut options = Options::default();
     options.set("replay_count", &Value::Int(64)).unwrap();
     let listener = Listener::listen(&endpoint, &options).unwrap();

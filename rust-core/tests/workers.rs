@@ -84,7 +84,7 @@ fn number(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
-/// Clients call three workers, one of which is killed repeatedly.
+/// Clients call three workers, while the test repeatedly kills one worker.
 ///
 /// Unrepeatable requests are carried out at most once; an unknown outcome is an error.
 fn kills_lose_no_request(transport: &str, idempotent: bool) {
@@ -315,7 +315,7 @@ fn workers_share_the_requests_and_none_is_given_to_two() {
     let mut requests = Vec::new();
     for n in 0..30 {
         let request = servers[n % 3].next(SOON).unwrap().unwrap();
-        // In the order of the calls, whichever worker takes them.
+        // The workers take the requests in the order of the calls.
         assert_eq!(number(request.value().unwrap()), n as i64);
         assert!(given.insert(n));
         requests.push(request);

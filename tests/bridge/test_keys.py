@@ -221,7 +221,7 @@ def test_number_of_a_certificate_whose_folder_was_moved_is_not_issued_again(auth
     assert "revoked south.1, south.2;" in keys("revoke", authority, "south")
     assert re.findall(r"^(\S+)  revoked$", keys("list", authority), re.M) == ["south.1", "south.2"]
     assert "south.3" in keys("issue", authority, "south")
-    # An authority of an earlier version has no copies: folders and the list of revoked certificates count.
+    # An earlier version's authority kept no copies. Its folders and the list of revoked certificates count.
     shutil.rmtree(authority / "issued")
     shutil.rmtree(authority / "south.3")
     assert "south.3" in keys("issue", authority, "south")

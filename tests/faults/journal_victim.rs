@@ -1,5 +1,4 @@
-//! A program that writes or reads a journal, and says each thing that it was promised: to be killed, starved and
-//! counted.
+//! A program that writes or reads a journal, and prints each confirmed message. Tests kill it and limit its disk.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
@@ -31,7 +30,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Says it at once: what is in a buffer dies with us.
+/// Flushes each line, because a killed process loses its buffers.
 fn print_line(what: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(what.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err()
@@ -40,19 +39,19 @@ fn print_line(what: &str) {
     }
 }
 
-/// Segments of a few messages, so that a short life begins several.
+/// Segments of a few messages, so that even a short run starts several.
 fn short() -> Result<Options> {
     let mut options = Options::default();
     options.set("segment_bytes", &Value::Int(8192))?;
     Ok(options)
 }
 
-/// A value that is known again: who wrote it and the how manieth it was.
+/// A value that names its writer and its number.
 fn body(who: &str, i: usize) -> Value {
     Value::from(format!("{who} {i} {}", "x".repeat(i * 397 % 1500)))
 }
 
-/// Sends so many, and says the number of each that is on the disk.
+/// Prints the number of each message once it is on disk.
 fn write(endpoint: &str, who: &str, count: usize) -> Result<()> {
     let publisher = Publisher::new(endpoint, &short()?)?;
     for i in 0..count {
@@ -63,7 +62,6 @@ fn write(endpoint: &str, who: &str, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// So many threads send so many each.
 fn threads(endpoint: &str, threads: usize, count: usize) -> Result<()> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
     let all = |who: usize| (0..count).try_for_each(|i| publisher.send(&body(&who.to_string(), i)).map(drop));
@@ -73,7 +71,7 @@ fn threads(endpoint: &str, threads: usize, count: usize) -> Result<()> {
     })
 }
 
-/// Reads so many under a name, and says each before it asks for the next.
+/// Reads `count` messages as subscriber `name`, and prints each one before it asks for the next.
 fn read(endpoint: &str, name: &str, count: usize) -> Result<()> {
     let mut options = Options::default();
     options.set("client_id", &name.into())?;
@@ -81,14 +79,14 @@ fn read(endpoint: &str, name: &str, count: usize) -> Result<()> {
     for _ in 0..count {
         print_line(&subscriber.recv(SOON)?.sequence().to_string());
     }
-    // The look that says that the last one was dealt with.
+    // This receive confirms the last message as consumed.
     match subscriber.try_recv() {
         Err(e) if e.kind() == ErrorKind::Empty => Ok(()),
         looked => looked.map(drop),
     }
 }
 
-/// Sends so many, whatever the disk says: what was refused is sent again, by the same publisher and then by a new one.
+/// Sends `count` messages to a failing disk. A refused message is sent again, at the third time by a new publisher.
 fn refused(endpoint: &str, count: usize) -> Result<()> {
     let mut publisher = Publisher::new(endpoint, &short()?)?;
     for i in 0..count {
@@ -112,7 +110,7 @@ fn refused(endpoint: &str, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Fills the disk; goes on once `ballast` has made room.
+/// Fills the disk, and continues after it has removed the file `ballast`.
 fn fill(endpoint: &str, ballast: &str) -> Result<()> {
     let publisher = Publisher::new(endpoint, &short()?)?;
     let mut sent = 0;
@@ -123,7 +121,7 @@ fn fill(endpoint: &str, ballast: &str) -> Result<()> {
         }
     };
     print_line(&format!("{} after {sent}", refused.kind()));
-    // The message is still ours, and the journal takes no harm from asking again.
+    // The program still has the message, and further attempts do not damage the journal.
     for _ in 0..3 {
         if let Err(e) = publisher.send(&body("full", sent)) {
             print_line(&format!("{}", e.kind()));
@@ -147,7 +145,7 @@ fn fill(endpoint: &str, ballast: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sends under a limit on the length of files: small ones go into more segments, one that fits none is refused.
+/// Sends with a limit on the size of files. Small messages start new segments; a message above the limit is refused.
 fn limit(endpoint: &str) -> Result<()> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
     for i in 0..20 {

@@ -1,9 +1,10 @@
-//! A server and its clients under load; each writes down what became of every request, so that the two can be compared.
+//! A server and its clients under load. Each prints the outcome of every request, and the test compares the outcomes.
 //!
-//! usage: `load serve ENDPOINT`, until it is asked to stop; then it prints the requests that it took, a line each.
-//! `load call|send ENDPOINT CLIENT COUNT SEED` connects, says so, waits for a line, and does so many calls (or sends)
-//! with deadlines between 0.05 and 2 s; then it prints what became of each. `load publish ENDPOINT SUBSCRIBERS COUNT`
-//! and `load subscribe ENDPOINT COUNT` do the same for one and many. `load burn` takes a processor.
+//! - `load serve ENDPOINT` runs until SIGTERM, then prints a line for each request that it took.
+//! - `load call|send ENDPOINT CLIENT COUNT SEED` prints "connected" and waits for a line of input. It then makes COUNT
+//!   calls or sends with deadlines of 0.05 to 2 s, and prints their outcomes.
+//! - `load publish ENDPOINT SUBSCRIBERS COUNT` and `load subscribe ENDPOINT COUNT` do this with a publisher.
+//! - `load burn` keeps one processor busy.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
@@ -13,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use linkspan::{Channel, Error, ErrorKind, Options, Publisher, Result, Server, Subscriber, Value};
 
-/// What a call without a deadline of its own is allowed: only a hang takes so long.
+/// The bound of a call without a deadline. Only a hang takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A client begins no more calls after so long.
+/// A client starts no calls after this time.
 const ENOUGH: Duration = Duration::from_secs(5);
-/// What each request costs the server: all of them together cost more than there is until the shorter deadlines.
+/// The server's work for each request. The total exceeds the shorter deadlines, so some calls time out.
 const WORK: Duration = Duration::from_micros(500);
 
 fn main() {
@@ -120,14 +121,14 @@ fn work(calls: bool, endpoint: &str, client: &str, count: u64, seed: u64) -> Res
         let what = done.unwrap_or_else(|e| e.kind().name());
         lines.push(format!("{word} {number} {what}"));
     }
-    // All that was accepted has been taken when this comes back.
+    // The close returns after the server has taken every accepted message.
     let closed = channel.close(PATIENCE).map_or_else(|e| format!("{e:?}"), |()| "well".into());
     lines.push(format!("closed {closed}\n"));
     print!("{}", lines.join("\n"));
     Ok(())
 }
 
-/// Publishes so many numbers, once so many have subscribed; where that number is unknown, at a line of its input.
+/// Publishes `count` numbers after SUBSCRIBERS have subscribed and a line of input has arrived.
 fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
     print_word("ready")?;
@@ -139,14 +140,13 @@ fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
         publisher.send(&Value::map([("number", Value::from(number)), ("text", "x".repeat(500).into())]))?;
     }
     print_word("published")?;
-    // Until those who read what it holds have done so.
+    // The subscribers still read messages that this publisher holds.
     wait_for_a_line()?;
     publisher.close(linkspan::Wait::default()).unwrap();
     Ok(())
 }
 
-/// Reads numbers until the last; prints how many came, how many were reported as missed, how often it waited without a
-/// message, and how many came twice or late.
+/// Reads numbers up to the last. Prints how many arrived, were missed, and came twice or late, and how often it waited.
 fn subscribe(endpoint: &str, count: u64) -> Result<()> {
     let subscriber = Subscriber::new(endpoint, &Options::default())?;
     match subscriber.poll() {

@@ -211,8 +211,8 @@ def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the
         publisher = linkspan.Publisher(sys.argv[1], buffer=4 << 20)
         print("open", flush=True)
         publisher.wait_for_subscribers(1, timeout=60.0)
-        # The limit is one of numbers, not of a count: each number below it is taken, also those that other threads
-        # still give back.
+        # The limit bounds descriptor numbers, not their count. The child uses up each number below it, including
+        # numbers that other threads are still giving back.
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         refused = 0
         while refused < 20:

@@ -442,7 +442,7 @@ def test_set_user_id_program_advises_no_variable(words: list[str], ordinary: str
         folder.chmod(0o755)
         program = folder / "linkspan"
         shutil.copy(PROGRAM, program)
-        # The owner has no home, so no state directory.
+        # The owner has no home directory, so the program gets no state directory.
         os.chown(program, homeless, homeless)
 
         def caller(uid: int):
@@ -537,7 +537,7 @@ def test_set_user_id_program_starts_no_program_of_its_caller(what: str, tmp_path
                 place.chmod(0o755)
                 os.chown(place, NOBODY, NOBODY)
             (programs / name).chmod(mode)
-            # The system has a Python, perhaps with the writer's libraries, but none of the other programs.
+            # The system has a Python, perhaps with the writer's libraries, but not the other programs.
             subprocess.run(
                 [programs / name, *(word.format(callers=callers, recording=recording) for word in words)],
                 stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=other, env={**os.environ, **more, "LINKSPAN_DIR": str(tmp_path)}, cwd="/", timeout=PATIENCE,

@@ -1,9 +1,9 @@
-//! A program to be killed: it takes one part over and over until it is, or so many times and then leaves.
+//! A program for tests to kill: it repeats one role until it is killed, or TIMES times.
 //!
-//! usage: `victim ROLE ENDPOINT INCARNATION [TIMES]`. With `LINKSPAN_GATE` it first says which of its threads are which
-//! and waits for a line on its standard input, so that a tracer can take hold of one of them; where the variable names
-//! a path, a listener at that path has started the thread that answers newcomers by then. What it was given goes to the
-//! file that `LINKSPAN_GIVEN` names, a line each, before it is acknowledged.
+//! Usage: `victim ROLE ENDPOINT INCARNATION [TIMES]`. With `LINKSPAN_GATE` it first prints thread ids and waits for a
+//! line of input, so that a tracer can attach to one thread. If the variable holds a path, a listener at that path has
+//! already started the acceptor thread. The program writes each received number as a line to the file of
+//! `LINKSPAN_GIVEN`, before it acknowledges the message.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
@@ -60,14 +60,14 @@ fn main() {
     }
 }
 
-/// The name by which each incarnation is known as the same: what the one before has not consumed is sent to it again.
+/// A fixed `client_id`: each incarnation gets the messages that the previous one did not consume.
 fn named() -> Result<Options> {
     let mut options = Options::default();
     options.set("client_id", &"victim".into())?;
     Ok(options)
 }
 
-/// Prints the number of this thread and of the one that answers newcomers, 0 for none; continues after a line of input.
+/// Prints the ids of this thread and of the acceptor thread (0 without one), and waits for a line of input.
 fn wait_at_the_gate(path: &str) -> Result<Option<Server>> {
     let warm = match path {
         "" => None,
@@ -75,7 +75,7 @@ fn wait_at_the_gate(path: &str) -> Result<Option<Server>> {
     };
     let mut acceptor = warm.as_ref().map_or(Some("0".to_owned()), |_| None);
     while acceptor.is_none() {
-        // A thread gives itself its name, once it runs.
+        // A new thread sets its name after it has started.
         acceptor = thread_called("linkspan-acce");
     }
     println!("{} {}", std::process::id(), acceptor.as_deref().unwrap_or("0"));
@@ -93,19 +93,19 @@ fn thread_called(start: &str) -> Option<String> {
     names.flat_map(|name| name.into_string()).find(is_called)
 }
 
-/// One life.
+/// The role and arguments of one incarnation.
 struct Part {
     endpoint: String,
     incarnation: i64,
     times: i64,
     given: Option<File>,
-    /// Bytes that were lent and are not sent yet.
+    /// A loan that is filled but not sent yet.
     loan: RefCell<Option<BytesLoan>>,
 }
 
 impl Part {
-    /// Long enough now and then to go in pieces, or, where memory is shared, beside the ring. Some bytes are lent by
-    /// `lend` two messages before they are sent.
+    /// Some bodies are long enough to travel in fragments, or outside the ring of shared memory. `lend` makes a loan
+    /// that is sent two messages later.
     fn body(&self, i: i64, lend: impl FnOnce(usize) -> Result<BytesLoan>) -> Result<Value> {
         let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
         let mut content = vec![Value::from("x".repeat(size))];
@@ -125,14 +125,14 @@ impl Part {
 
     fn note(&self, value: &Value) {
         if let (Some(mut file), Ok(number)) = (self.given.as_ref(), value.as_i64()) {
-            // In one piece, so that a line is there or not: of 32 bytes, since a process that is killed may write a
-            // part of what crosses the border of a page.
+            // One write of 32 bytes, so that a line is complete or absent. A killed process may write only the part of
+            // a line before a page border.
             let line = format!("{:<15} {number:<15}\n", self.incarnation);
             file.write_all(line.as_bytes()).unwrap_or_else(|e| eprintln!("victim: noting: {e}"));
         }
     }
 
-    /// Sends, and takes what comes back: both directions are busy when the end comes, where there are both.
+    /// Sends, and with `both` also receives, so that a kill finds both directions busy.
     fn exchange(&self, channel: Channel, both: bool) -> Result<()> {
         for i in 0..self.times {
             channel.send(&self.body(i, |length| channel.loan_bytes(length))?, SOON)?;
@@ -151,7 +151,6 @@ impl Part {
         channel.close(SOON)
     }
 
-    /// Sends in batches of all lengths.
     fn send_many(&self) -> Result<()> {
         let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
         let mut next = 0;
@@ -187,7 +186,7 @@ impl Part {
         server.close(SOON)
     }
 
-    /// One of several workers at a name. After so many requests it takes one more, which it never answers.
+    /// One of several workers of a name. After `times` replies it takes one more request and never answers it.
     fn work(&self) -> Result<()> {
         let server = Server::serve(&self.endpoint, &Options::default().with_shared(true))?;
         for i in 0.. {
@@ -215,7 +214,7 @@ impl Part {
         channel.close(SOON)
     }
 
-    /// Sends to any reader, now or later, and notes what was accepted.
+    /// Sends without a reader, and notes each accepted number.
     fn post(&self) -> Result<()> {
         let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
         for i in 0..self.times {
@@ -225,7 +224,7 @@ impl Part {
         channel.close(SOON)
     }
 
-    /// Publishes until its standard input ends, where that is not for ever.
+    /// Publishes for ever. With TIMES it ends when its standard input ends.
     fn publish(&self) -> Result<()> {
         static ENOUGH: AtomicBool = AtomicBool::new(false);
         let publisher = Publisher::new(&self.endpoint, &Options::default())?;

@@ -62,14 +62,14 @@ def test_values_at_their_limits_pass_and_beyond_are_errors_of_their_frame(bench:
         value = made(limit)
         assert (await client.ask("data", id=60, value=value))["number"] == 1
         frames = [{"type": "data", "id": 60}]
-        # Test builds need too long for such a map, and both ways have the same result.
+        # A test build needs too long to return such a map. The other cases check the way back.
         if case != "values of a map":
             assert (await client.ask("latest", name="ui/x"))["value"] == value
             assert (await client.ask("call", name="lab/echo", value=value))["value"] == value
             frames.append({"type": "call", "id": 61, "name": "lab/echo"})
         beyond = made(limit + 1)
         for frame in frames:
-            # A client that respects the announced limits sends none of it.
+            # A client that respects the announced limits refuses to send the value.
             with pytest.raises(Beyond):
                 await client.send(**frame, value=beyond)
             if case == "a key":
@@ -186,7 +186,7 @@ def test_clients_beyond_the_descriptors_are_refused_clearly_and_the_others_live(
         while isinstance(client := await connect(), Client):
             clients.append(client)
             assert len(clients) < 80
-        # HTTP clients are refused in the same way, and never exceed the number that the gateway can serve.
+        # HTTP clients are refused with 503 above the number that the gateway can serve.
         status, problem, headers = gateway.request("/api/names", gateway.token)
         assert status == 503 and isinstance(problem, dict) and problem["kind"] == "Full" and headers["retry-after"]
         go(publisher)

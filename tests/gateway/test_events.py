@@ -195,7 +195,7 @@ def test_ids_that_are_none_and_those_of_patterns_are_refused(bench: Bench) -> No
     stream.connect()
     while stream.number() < 3:
         assert stream.next()
-    # A stream of a pattern has no ids.
+    # The events of a pattern carry no ids.
     address = f"{gateway.address}/api/events?name=lab/*&token={gateway.token}"
     with urllib.request.urlopen(address, timeout=PATIENCE) as response:
         lines = [next(response)]
@@ -212,7 +212,7 @@ def test_stream_of_a_journal_goes_on_behind_its_last_event_with_all_that_the_jou
     first.connect()
     while "joined" not in first.kinds:
         assert first.next()
-    # A new gateway has no messages in memory and reads the journal.
+    # A new gateway starts without messages in memory, and reads the journal.
     gateway.stop()
     gateway = bench.gateway()
     stream = Stream(gateway.port, token, "journal:lab/log")

@@ -191,7 +191,7 @@ def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_u
         client = await Client.connect(gateway.address, gateway.token)
         subscription = await client.subscribe(*NAMES)
         numbers, incarnations, messages, missed = {}, {}, Counter(), Counter()
-        #: For each name: the number at which counting began for the incarnation, and the incarnations met.
+        #: For each name: the first counted number of the incarnation, and all incarnations met.
         since, met = {}, {name: set() for name in NAMES}
 
         async def take_one() -> str:

@@ -33,7 +33,7 @@ file.with_suffix(".new").write_text(json.dumps(told))
 file.with_suffix(".new").rename(file)
 while file.exists(): time.sleep(0.02)
 """
-#: Environment variables that the browser may get, and those that the interpreter above adds.
+#: The environment variables that the browser may get, and the interpreter's additions above.
 PASSED = {"PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_DESKTOP", "XDG_SESSION_TYPE", "DESKTOP_SESSION", "KDE_FULL_SESSION",
           "KDE_SESSION_VERSION", "HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_DIRS", "XDG_CONFIG_DIRS", "DBUS_SESSION_BUS_ADDRESS"}  # fmt: skip
 
@@ -205,7 +205,7 @@ def test_code_that_another_user_sees_on_the_command_line_is_worth_nothing(deskto
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    # Failed attempts count as guesses of that user, who then waits; the owner's browser still gets the page.
+    # Failed attempts count as guesses of that user, and make that user wait. The owner's browser still gets the page.
     assert [other() for _ in range(12)] == ["401"] * 10 + ["429"] * 2
     page = child.address.partition("/#")[2]
     assert asked(url) == (303, f"/#{page}")

@@ -27,8 +27,9 @@ def build(prefix):
     def build(language: str, program: str, folder: Path, flags: list[str]) -> Path:
         sources = ["-I", prefix / "include", C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
         if language == "fortran":
-            # gfortran multiplies the undefined lengths of what is not allocated where a `select rank` begins, and does
-            # not use the product; to describe a scalar that is not allocated it checks a load that it does not make.
+            # At the start of a `select rank`, gfortran multiplies the undefined lengths of an unallocated argument, and
+            # does not use the product. Before it describes an unallocated scalar, it checks a load that it does not
+            # make.
             flags = [*flags, "-fno-sanitize=signed-integer-overflow,null"] if any("undefined" in flag for flag in flags) else flags
             made = fortran_module(*COMPILER["fortran"][1:], *flags)
             sources = ["-I", made, *sources, made / "linkspan.o"]
@@ -76,8 +77,8 @@ def try_all(language: str, program: str, binary: Path, environment: dict[str, st
 
 @pytest.mark.parametrize(("language", "program"), ALL)
 def test_sanitizers(language, program, tmp_path, build, environment):
-    # GCC's AddressSanitizer takes no lock of its allocator around a fork: a child of a busy program may wait for ever
-    # for one, and what threads that the child does not have had allocated counts as lost there.
+    # GCC's AddressSanitizer does not lock its allocator around a fork. The child of a busy program may wait for such a
+    # lock for ever. The child also reports the allocations of threads that it does not have as leaks.
     flags = [flag.replace("address,", "") for flag in SANITIZE] if program == "forks" else SANITIZE
     binary = build(language, program, tmp_path, flags)
     options = os.environ.get("LINKSPAN_ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
@@ -166,7 +167,7 @@ int main(int count, char **arguments) {
 """
 
 
-# Threads write into arrays and bytes of several lengths in turn; any of them may reuse another's memory.
+# Threads write into arrays and bytes of several lengths in turn, and reuse each other's memory.
 MIXED = """
 #include <linkspan.h>
 #include <pthread.h>

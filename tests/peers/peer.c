@@ -1,4 +1,4 @@
-// The peer in C: see README.md here.
+// The peer in C. See README.md.
 #include <linkspan.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static linkspan_options options_of(const char *encoding) {
     return options;
 }
 
-// What a request that means something else asks for: "" for any other.
+// Returns the word of a control request, or "" for a test value.
 static const char *asked(const linkspan_message *request) {
     static char word[8];
     const char *text;
@@ -85,7 +85,7 @@ static void same(const char *name, const uint8_t *got, size_t length, const uint
     }
 }
 
-// The member `key` of case `i`, as bytes: of hex, or of JSON text as it is.
+// The bytes of member `key` of case `i`: decoded from hex, or its JSON text unchanged.
 static uint8_t *bytes_of(const linkspan_message *cases, size_t i, const char *key, size_t *length) {
     char path[64];
     const char *text;
@@ -123,7 +123,7 @@ static void must_fail(const linkspan_channel *channel, const char *word, const c
     linkspan_message_release(request);
 }
 
-// Ends the program unless `got`, as CBOR, is what case `i` says.
+// Ends the program if the CBOR of `got` differs from case `i`.
 static void same_value(const linkspan_message *cases, size_t i, const linkspan_message *got) {
     size_t name_length, expected_length, got_length;
     uint8_t *name = bytes_of(cases, i, "name", &name_length);
@@ -135,7 +135,7 @@ static void same_value(const linkspan_message *cases, size_t i, const linkspan_m
     free(name);
 }
 
-// The value of case `i`, as the encoding has it.
+// The value of case `i`, encoded in `encoding`.
 static linkspan_message *value_of(const linkspan_message *cases, size_t i, const char *encoding) {
     linkspan_encoding code;
     linkspan_message *value;
@@ -164,7 +164,7 @@ static void call(const char *endpoint, const char *encoding, const char *vectors
     linkspan_message *cases = read_vectors(vectors, &count), *request, *reply;
     linkspan_channel *channel;
     need(linkspan_channel_connect(endpoint, &options, LINKSPAN_DEFAULT, &channel), "connect");
-    // First each is called with, then each is sent.
+    // The first pass calls with each value, the second sends each value.
     for (size_t i = 0; i < 2 * count; i++) {
         linkspan_message *value = value_of(cases, i % count, encoding);
         if (i < count) {

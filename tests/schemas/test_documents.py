@@ -126,7 +126,8 @@ def page_environment(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize("line", lines_of_commands())
 def test_command_of_the_reference_prints_what_it_shows(line: str, page_environment) -> None:
     folder, environment = page_environment
-    # Each begins with the page's schema, because some change it. An open name never ends, and a command ends by itself.
+    # Each command starts with the page's schema, because some commands change it. `infer` and `sub` of an open name
+    # need a limit to end.
     shutil.copy(folder / "power.given.schema.toml", folder / "power.schema.toml")
     line = line.replace("/opt/ros/jazzy/share", ".").replace("schema infer lab/power", "schema infer lab/power --timeout 1")
     line = line.replace("sub lab/power --json", "sub lab/power --json --count 1")

@@ -17,7 +17,7 @@ from support.tree import PROGRAM
 
 SOON = 60.0
 
-#: What the decoders are generated from, and publishers of other schemas: the same keys, the same size.
+#: The schema of the decoders, and schemas of other publishers with equal keys and sizes.
 SCHEMAS = {
     "record": 'name = "meter"\n[fields]\npressure = { type = "f64", unit = "Pa" }\n',
     "another unit": 'name = "meter"\n[fields]\npressure = { type = "f64", unit = "bar" }\n',
@@ -25,13 +25,13 @@ SCHEMAS = {
     "packed": 'name = "meter"\nlayout = "packed"\n[fields]\npressure = { type = "f64", unit = "Pa" }\nheight = { type = "f64", unit = "m" }\n',
     "another order": 'name = "meter"\nlayout = "packed"\n[fields]\nheight = { type = "f64", unit = "m" }\npressure = { type = "f64", unit = "Pa" }\n',
 }
-#: A message of each: 101,325 Pa, or what would be taken for that.
+#: One message for each schema: 101,325 Pa, or a number that a wrong decoder would read as pascals.
 VALUES = {
     "record": {"pressure": 101325.0},
     "another unit": {"pressure": 101325.0},
     "newer": {"pressure": 101325.0, "note": "new"},
 }
-#: A field of another message that holds one.
+#: The field of an outer message that contains a message of each schema.
 PART = {
     "record": 'part = { type = "record", fields = { pressure = { type = "f64", unit = "Pa" } } }',
     "packed": 'part = "bytes"',
@@ -148,7 +148,7 @@ def test_record_of_another_schema_is_refused_where_nothing_was_compared(
     with published(endpoint, VALUES[sent], schemas[sent]):
         refuses(made["record"](endpoint), schemas[sent], schemas["record"])
         if sent == "newer":
-            # It fits, and that was found when the two sides connected.
+            # The schema fits, which the two sides found when they connected.
             assert made["record"](endpoint, schemas["record"]) == ["101325.0"] * 2
 
 
@@ -170,7 +170,6 @@ def test_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_not(
     language: Callable[..., list[str]], name: str, schemas: dict[str, Path], endpoint: str, tmp_path: Path, library: Path,  # noqa: F811
 ) -> None:
     command = language(schemas[name], tmp_path, library, "get")
-    # C++ has several forms.
     forms = 3 if language is cpp else 1
 
     def get(endpoint: str, path: str = "") -> list[str]:
@@ -189,7 +188,7 @@ def test_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_not(
         for line in lines:
             assert line.startswith("SchemaMismatch "), lines
             assert fingerprint(schemas[other])[:16] in line and fingerprint(schemas[name])[:16] in line, lines
-    # A part of a message of another schema is read as it is.
+    # A part of a message is not compared with a schema.
     around = tmp_path / "around.toml"
     around.write_text(f'name = "around"\n[fields]\n{PART[name]}\n')
     with published(f"{endpoint}-around", {"part": value}, around) as out:

@@ -1,4 +1,4 @@
-//! The rows: each rate with a spinning and a parked receiver, alone and beside another program.
+//! The rows: each rate with a spinning and a parked receiver, with and without a second program.
 
 use crate::rows::{Case, own, peer};
 

@@ -9,7 +9,7 @@ use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec}
 use super::linkspan_message;
 use super::state::{HELD, State};
 
-/// Adds the path to an error, unless it is the whole value.
+/// Adds the path of a nested value to an error.
 fn at_path(error: Error, path: &str) -> Error {
     if path.is_empty() { error } else { error.with_path(path) }
 }
@@ -38,7 +38,7 @@ impl linkspan_message {
 
     /// Reads the scalar at a path without a tree.
     ///
-    /// `None` unless it is in a short map of scalars and long arrays, and `what` accepts it.
+    /// Returns `None` if the message is not a short map of scalars and long arrays, or if `what` rejects the value.
     #[inline]
     pub(crate) fn look_flat<T>(
         &self,
@@ -51,7 +51,7 @@ impl linkspan_message {
 
     /// Reads the array at a path without a tree.
     ///
-    /// `None` unless it is in a short map whose long arrays lie in slots.
+    /// Returns `None` if the message is not a short map whose long arrays lie in slots.
     pub(crate) fn look_array<T>(
         &self,
         path: &str,

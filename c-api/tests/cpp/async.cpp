@@ -16,7 +16,7 @@ namespace {
 /// An event loop on poll. Its watches end with their destructor.
 class loop {
 public:
-    /// Whether a turn runs only one of the ready callbacks, so that an attempt for others is visible.
+    /// Whether a turn of the loop runs only one ready callback, which shows attempts for other calls.
     bool is_one_at_a_time = false;
 
     class watch {
@@ -132,7 +132,7 @@ template <class E> void answers(const std::string &transport) {
     run_all(events, serving, first, second);
 }
 
-/// An attempt that receives for another call wakes that call, whatever the descriptor says.
+/// An attempt that receives for another call wakes that call, even if the descriptor is not ready.
 void answers_of_others(const std::string &transport) {
     loop events;
     events.is_one_at_a_time = true;

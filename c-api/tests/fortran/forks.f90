@@ -1,5 +1,5 @@
-! Forks: in a child each call of each object is refused at once with linkspan_invalid_state and ends nothing of the
-! parent; new objects work. A thread of the library serves the names meanwhile.
+! Forks: in a child, each call of an inherited object fails at once with linkspan_invalid_state. The call ends nothing
+! of the parent, and new objects work. A thread of the library serves the names during the fork.
 program forks
    use, intrinsic :: iso_fortran_env, only: error_unit
    use, intrinsic :: iso_c_binding, only: c_int

@@ -107,7 +107,7 @@ pub fn message_over_the_limit_is_refused(place: &Place) {
         }
         assert!(error.text().contains("limit"), "the error names what can be changed: {error}");
     }
-    // A refused message has no number, and the next one is not affected.
+    // A refused message does not use a number or affect the next message.
     assert_eq!(tx.send(&Value::Int(2)).unwrap(), 2);
     assert_eq!(rx.number(), 2);
     a_receiver_with_a_smaller_limit(&place.another(), limit);
@@ -189,7 +189,7 @@ pub fn sender_without_reader_waits_or_overwrites(place: &Place) {
         assert!(message.body() == payload.body());
     }
     rx.is_empty();
-    // The two refused messages have no numbers, and there is room again.
+    // The two refused messages did not use numbers, and room is free again.
     assert_eq!(tx.send_payload(&payload, SOON).unwrap(), sent + 1);
     assert_eq!(rx.recv().unwrap().sequence(), sent + 1);
 }

@@ -50,7 +50,7 @@ pub fn killed_sender_leaves_no_partial_message(place: &Place) {
 
 fn bytes_of(other: &Other) -> u64 {
     let open = read_dir(format!("/proc/{}/fd", other.id())).unwrap();
-    // A descriptor that the process has just closed has no size.
+    // The process may have just closed a descriptor, whose size is then unknown.
     let files = open.filter_map(|fd| metadata(fd.unwrap().path()).ok()).filter(|file| file.is_file());
     files.map(|file| file.len()).sum()
 }
@@ -77,7 +77,7 @@ pub fn name_of_a_killed_holder_is_taken_over(place: &Place) {
 
 /// Creates the temporary file of a process that was killed before the rename.
 ///
-/// `tcp` has no file, and a publisher renames only complete files.
+/// `tcp` uses no file, and a publisher renames only complete files.
 fn a_beginning(place: &Place) {
     if !place.nature.channels || place.nature.name == "tcp" {
         return;
@@ -96,8 +96,8 @@ pub fn forked_child_cannot_use_inherited_sides(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     tx.send(&Value::Int(1)).unwrap();
-    // SAFETY: the child calls only what is safe in a copy of a process with other threads: the library checks
-    // its generation first, and `_exit` runs nothing else of this program.
+    // SAFETY: the child calls only functions that are safe after a fork of a threaded process. The library checks its
+    // generation first, and `_exit` runs nothing else of this program.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let refused = everything_is_refused(&tx, &rx);
@@ -107,7 +107,7 @@ pub fn forked_child_cannot_use_inherited_sides(place: &Place) {
     }
     assert!(child > 0);
     let mut status = 0;
-    // SAFETY: `status` is valid for a write of one integer, and the child is one of this process.
+    // SAFETY: `status` is valid for a write of one integer, and `child` is a child of this process.
     assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
     assert!(libc::WIFEXITED(status), "the child was ended by a signal: {status}");
     assert_eq!(libc::WEXITSTATUS(status), 7, "the child could use an object of its parent");

@@ -115,7 +115,7 @@ fn two_listeners() {
     let in_use = |error: Error| assert_eq!(error.kind(), ErrorKind::AddressInUse);
     in_use(Listener::listen(&endpoint, &Options::default()).err().unwrap());
     in_use(Server::serve(&endpoint, &Options::default()).err().unwrap());
-    // One channel receives all writers, so there is no second one to accept.
+    // One channel receives from all writers, so the listener never has a second channel to accept.
     let all = first.accept(SOON).unwrap();
     let writer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     writer.send(&Value::Int(1), SOON).unwrap();
@@ -153,7 +153,7 @@ fn listener_restart() {
         let b = Channel::open(endpoint, &Options::default(), SOON).unwrap();
         assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("again"));
         other.join().unwrap();
-        // A message that reached no reader stays the caller's, and has no number.
+        // A message that reached no reader stays with the caller, and does not use a number.
         assert_eq!(a.send(&Value::from("second"), SOON).unwrap(), 2);
         assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("second"));
         assert_eq!(stat(&b, "missed"), 0);

@@ -1,16 +1,17 @@
-// What the tests do with the client, in Node and in Chromium alike: each gets the client's module, its arguments, and a function that asks the test for something.
+// Test scenarios of the client, for Node and Chromium. Each gets the client's module, its arguments, and `ask`, which
+// requests an action of the Python test.
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-/** What an error says of itself. */
+/** Resolves to the value of a promise, or to the fields of its error. */
 const said = (promise) => Promise.resolve(promise).then((value) => ({ value }), (error) => ({ kind: error.kind, code: error.code, text: error.message, retry: error.retry, failure: error.failure ?? null, name: error.name }));
 
 function check(holds, text) {
   if (!holds) throw new Error(text);
 }
 
-/** A class of sockets that the scenario can cut. */
+/** Returns a socket class and a function that closes all sockets of this class. */
 function cuttable({ own }) {
   const sockets = new Set();
   const Real = own ?? globalThis.WebSocket;
@@ -31,7 +32,10 @@ async function realSocket() {
   return globalThis.process ? (await import("../../../clients/js/min/node.js")).WebSocket : globalThis.WebSocket;
 }
 
-/** Takes messages until so many of each name came or were missed; with `bySaid` until those that were taken say so. */
+/**
+ * Takes messages until each name has `count` received and missed ones, by the client's counts or (`bySaid`) by the
+ * messages.
+ */
 async function complete(subscription, names, count, each = () => {}, bySaid = false) {
   const seen = (name) => {
     if (bySaid) return sums[name] ?? 0;
@@ -51,7 +55,7 @@ async function complete(subscription, names, count, each = () => {}, bySaid = fa
   return Object.fromEntries(names.map((name) => [name, [subscription.names.get(name).messages, subscription.names.get(name).missed, sums[name]]]));
 }
 
-/** Every message of some publishers is counted by quick, slow, newest and cut clients. */
+/** Quick, slow, newest-only and reconnecting clients count every message of the publishers. */
 export async function losses({ connect }, { address, names, count }, ask) {
   const [Cuttable, cut] = cuttable({ own: await realSocket() });
   const lab = await connect(address);
@@ -85,7 +89,7 @@ export async function losses({ connect }, { address, names, count }, ask) {
   return { quick: one, slow: two, newest: three, cut: four, cuts };
 }
 
-/** The gateway is killed, and another one takes its place. */
+/** The client continues after the gateway is killed and started again. */
 export async function killed({ connect }, { address, name, count }, ask) {
   const lab = await connect(address);
   const states = [];
@@ -107,7 +111,7 @@ export async function killed({ connect }, { address, name, count }, ask) {
   return { ...of(), states, kinds: [...kinds] };
 }
 
-/** Who joins and ends is said; a message has its number, its time and its schema. */
+/** Events report who joins and ends. A message has its number, time and schema. */
 export async function events({ connect, Timestamp }, { address }, ask) {
   const lab = await connect(address);
   const got = [];
@@ -124,7 +128,6 @@ export async function events({ connect, Timestamp }, { address }, ask) {
   return got;
 }
 
-/** Values go through the gateway to a server and back. */
 export async function values({ connect, decode, encode }, { address, vectors }) {
   const lab = await connect(address);
   const wrong = [];
@@ -137,7 +140,6 @@ export async function values({ connect, decode, encode }, { address, vectors }) 
   return wrong;
 }
 
-/** Calls: answers, failures, time-outs, aborts. */
 export async function calls({ connect }, { address }, ask) {
   const lab = await connect(address);
   const answers = {
@@ -160,7 +162,7 @@ export async function calls({ connect }, { address }, ask) {
   return answers;
 }
 
-/** Publishing, with a schema, across a cut, and without a right. */
+/** Publishing: with a schema, across a cut, and without permission. */
 export async function publishing({ connect, Float }, { address, schema }, ask) {
   const [Cuttable, cut] = cuttable({ own: await realSocket() });
   const lab = await connect(address, { WebSocket: Cuttable });
@@ -168,7 +170,7 @@ export async function publishing({ connect, Float }, { address, schema }, ask) {
   const numbers = [await out.send({ open: true }), await out.send({ open: false })];
   const newest = await lab.latest("ui/valve");
   cut();
-  // Both wait for the next connection.
+  // Both sends wait for the next connection.
   const after = await Promise.all([out.send({ open: 1 }), out.send({ open: 2 })]);
   await out.close();
   const checked = await lab.publisher("ui/power", { schema });
@@ -189,7 +191,7 @@ export async function publishing({ connect, Float }, { address, schema }, ask) {
   return result;
 }
 
-/** Lists, questions, and a token that is wrong or removed. */
+/** Lists and queries. A wrong or removed token is refused. */
 export async function asking({ connect }, { address, token }, ask) {
   const bare = address.split("#")[0];
   const wrong = await said(connect(bare, { token: "wrong" }));
@@ -216,7 +218,7 @@ export async function asking({ connect }, { address, token }, ask) {
   return { wrong, nowhere, notAnAddress, first, second, gone, missing, forbidden, wide, removed: await pending, after: await said(lab.call("lab/double", 1)), states };
 }
 
-/** A socket that a test plays the gateway of. */
+/** A socket class with a fake gateway: `behave` gets each frame of the client. */
 function played(behave) {
   return class {
     readyState = 0;
@@ -237,7 +239,7 @@ function played(behave) {
 
 const WELCOME = { type: "welcome", version: 1, machine: "m", server: "s", rights: {}, limits: { ping: 20 } };
 
-/** Frames of a gateway that are wrong in every way: each breaks its connection, and the next one goes on. */
+/** Malformed frames of a gateway end the connection, and the client reconnects. Harmless frames are ignored. */
 export async function hostile({ connect, decode, encode }, { seed }) {
   let random = seed;
   const chance = (below) => ((random = (Math.imul(random, 1664525) + 1013904223) >>> 0) >>> 8) % below;
@@ -254,7 +256,7 @@ export async function hostile({ connect, decode, encode }, { seed }) {
     encode({ type: "ack", id: 1, number: 1 }), encode({ type: "ack", id: "x", number: 1 }), encode({ type: "pong" }), encode({ type: "reply", id: {} }), encode({ type: "closed", id: 1234 }), encode({ type: "welcome", version: 7 }),
   ];
   for (let at = 0; at < 300; at++) {
-    // A frame of which some bytes are others, or missing.
+    // A valid frame with changed or missing bytes.
     const bytes = encode({ type: ["message", "lagged", "joined", "names", "reply"][chance(5)], id: chance(4), name: "lab/a", number: chance(9), missed: 3, value: { a: [1.5, "x", new Float64Array(2)] }, names: [{ name: "n" }] });
     for (let change = 0; change <= chance(4); change++) bytes[chance(bytes.length)] = chance(256);
     harmless.push(chance(3) ? bytes : bytes.subarray(0, chance(bytes.length)));
@@ -268,7 +270,7 @@ export async function hostile({ connect, decode, encode }, { seed }) {
     if (frame.type === "subscribe" && at < breaking.length) answer(breaking[at++]);
     else if (frame.type === "subscribe") for (const frame of harmless.splice(0, 20)) answer(frame);
   });
-  // Pauses between connections are not what is tested.
+  // Shortens the pauses between connections, which this scenario does not test.
   const later = globalThis.setTimeout;
   globalThis.setTimeout = (then, ms) => later(then, ms > 20 && ms < 9_999 ? 20 : ms);
   const lab = await connect("ws://played", { WebSocket: Socket });
@@ -290,7 +292,7 @@ export async function hostile({ connect, decode, encode }, { seed }) {
   return { broken, breaking: breaking.length, value: answer.value };
 }
 
-/** A gateway that greets wrongly, and one that says nothing any more. */
+/** A gateway greets wrongly, or stops answering. */
 export async function silent({ connect, decode, encode }) {
   const greeted = async (bytes, options) => said(connect("ws://played", { timeout: 0.3, WebSocket: played((_, answer) => bytes && answer(bytes)), ...options }));
   const result = {
@@ -318,7 +320,7 @@ export async function silent({ connect, decode, encode }) {
   return { ...result, states, connections, pending: await pending, over: await over };
 }
 
-/** A connection that ends when something was asked, and may have been done. */
+/** A connection ends after a request that the gateway may have carried out. */
 export async function interrupted({ connect, decode, encode }) {
   const end = (socket) => setTimeout(() => socket.onclose?.({}), 0);
   const Socket = played((bytes, answer, socket) => {
@@ -336,7 +338,7 @@ export async function interrupted({ connect, decode, encode }) {
   return retries;
 }
 
-/** More messages than there is credit for. */
+/** A gateway sends more messages than the credit allows. */
 export async function credit({ connect, decode, encode }) {
   let sent = 0;
   const granted = [];
@@ -352,13 +354,13 @@ export async function credit({ connect, decode, encode }) {
   while (got.length < 10) got.push((await first.next()).value.value);
   const second = lab.subscribe("a", { credit: 10 });
   const outcomes = [];
-  // The program is slow: all of them are there.
+  // The program is slow, so all messages are queued.
   while (lab.isConnected) await sleep(5);
   for (let at = 0; at < 12; at++) outcomes.push((await said(second.next())).kind ?? "message");
   return { got, granted, outcomes };
 }
 
-/** Values beyond the limits are errors of their call, and the connection goes on. */
+/** A value beyond a limit fails its call, and the connection stays open. */
 export async function limits({ connect }, { address }) {
   const lab = await connect(address);
   const states = [];
@@ -391,7 +393,7 @@ export async function limits({ connect }, { address }) {
   return { refused, numbers, states };
 }
 
-/** Integers and arrays at their limits and beyond, beside a subscription that goes on. */
+/** Integers and arrays at their limits and beyond, while a subscription continues. */
 export async function integers({ connect, NdArray }, { address }) {
   const lab = await connect(address);
   const states = [];
@@ -416,12 +418,12 @@ export async function integers({ connect, NdArray }, { address }) {
   return { refused, numbers, states };
 }
 
-/** Calls whose time is over: one that was sent may have been carried out, one that was not has not. */
+/** An expired call may have been carried out if it was sent, and was not carried out if it was not sent. */
 export async function unanswered({ connect, decode, encode }) {
   let connections = 0;
   const Socket = played((bytes, answer, socket) => {
     const frame = decode(bytes);
-    // Those after the first say nothing.
+    // The gateway greets only the first connection.
     if (frame.type === "hello" && ++connections === 1) answer(encode(WELCOME));
     if (frame.type === "latest" && frame.name === "cut") socket.onclose?.({});
   });
@@ -433,12 +435,12 @@ export async function unanswered({ connect, decode, encode }) {
   return Object.fromEntries(Object.entries(retries).map(([what, { kind, retry }]) => [what, [kind, retry]]));
 }
 
-/** What a connection that cannot be made says. */
+/** Returns the error of a connection that fails. */
 export async function refusal({ connect }, { address }) {
   return said(connect(address, { token: "t", timeout: 20 }));
 }
 
-/** Listeners of a signal, hidden tabs, names that come back, time-outs of publishers, and dates before 1970. */
+/** Listeners of signals, hidden tabs, names that return, time-outs of publishers, and dates before 1970. */
 export async function lifetimes({ connect, decode, encode, Timestamp }) {
   const result = { clients: new Set() };
   let [added, removed] = [0, 0];
@@ -459,7 +461,7 @@ export async function lifetimes({ connect, decode, encode, Timestamp }) {
     if (frame.type === "unsubscribe") answer(encode({ type: "closed", id: frame.id }));
     if (frame.type === "publish" && frame.name !== "silent") {
       publishes++;
-      // The gateway still has the older connection.
+      // The gateway still counts the older connection as the publisher.
       if (refusals-- > 0) answer(encode({ type: "error", id: frame.id, code: 105, kind: "AddressInUse", text: "taken", retry: false }));
       else answer(encode({ type: "ack", id: frame.id, number: 0 }));
     }
@@ -472,18 +474,18 @@ export async function lifetimes({ connect, decode, encode, Timestamp }) {
   result.listeners = [added, removed];
   result.late = await said(lab.publisher("silent", { timeout: 0.05 }));
 
-  // A cut: the name is held twice more, and comes back by itself.
+  // After a cut the name is refused twice, and then succeeds without the program.
   const out = await lab.publisher("b");
   refusals = 2;
   await said(lab.call("cut"));
   result.number = await out.send(1);
   result.publishes = publishes;
   result.clients = [...result.clients].map((client) => [typeof client, client?.length]);
-  // One that had no name fails at once.
+  // A first attempt to publish fails at once.
   refusals = 1;
   result.taken = await said(lab.publisher("b"));
 
-  // A page whose timers run rarely: the clock goes on by an hour between two of them, after an answered ping.
+  // The timers of a hidden page run rarely: the clock jumps an hour between two timers, after an answered ping.
   const states = [];
   lab.onstate = (state) => states.push(state);
   await sleep(120);
@@ -499,7 +501,7 @@ export async function lifetimes({ connect, decode, encode, Timestamp }) {
   return result;
 }
 
-/** A name that the program serves: answers, failures, messages of several callers, and its end. */
+/** The program serves a name: replies, failures, several callers, and the end of the server. */
 export async function serving({ connect, LinkspanError }, { address, schema }, ask) {
   const lab = await connect(address);
   const server = await lab.serve("ui/sum", { schema, replySchema: schema });
@@ -510,7 +512,7 @@ export async function serving({ connect, LinkspanError }, { address, schema }, a
   const ended = server.run(async (request) => {
     const { watts } = request.value;
     most = Math.max(most, ++running);
-    // The first three run at once.
+    // The first three requests run at once.
     while (most < 3) await sleep(5);
     running--;
     if (watts === -1) throw new TypeError("below zero");
@@ -529,7 +531,7 @@ export async function serving({ connect, LinkspanError }, { address, schema }, a
   server.close();
   await ended;
   const gone = await said(lab.call("ui/sum", { watts: 1 }, { timeout: 0.2 }));
-  // Without a handler: the requests of a loop.
+  // A loop takes the requests without a handler.
   const loop = await lab.serve("ui/loop");
   const called = said(lab.call("ui/loop", 21));
   for await (const request of loop) {
@@ -546,7 +548,7 @@ export async function serving({ connect, LinkspanError }, { address, schema }, a
   return { answers: answers.map(({ watts }) => watts), failures, thrown, most, replySchema: schemas.reply_schema, again: again.kind, gone: gone.kind, called: (await called).value, over: over.done, closed: (await waiting).done };
 }
 
-/** Each function refuses an option that it does not have, by its name. */
+/** Each function refuses an unknown option and names it. */
 export async function unknown({ connect, decode, encode, NdArray }) {
   const Socket = played((bytes, answer) => {
     const frame = decode(bytes);
@@ -567,7 +569,7 @@ export async function unknown({ connect, decode, encode, NdArray }) {
   return got;
 }
 
-/** What a gateway says of errors, and losses of a publisher that nobody saw end. */
+/** Errors keep the gateway's path and text. Losses of a publisher whose end was not seen are counted. */
 export async function told({ connect, decode, encode }) {
   let connections = 0;
   const Socket = played((bytes, answer, socket) => {

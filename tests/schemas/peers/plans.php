@@ -1,12 +1,13 @@
 <?php
-// Answers each value with what `decode` and `fromWire` make of it, whether the plan alone made an instance, and whether the instance
-// is sent as its `toWire` is. Usage: plans.php ENDPOINT; the environment says where the generated code is. Null ends it.
+// Replies to each value with the results of `decode` and `fromWire`, whether the plan made an instance without user
+// code, and whether the instance is sent like its `toWire`. A null ends the program. Usage: GENERATED=FOLDER plans.php
+// ENDPOINT
 
 declare(strict_types=1);
 
 require getenv('GENERATED') . '/GridEverything.php';
 
-/** A value that can be compared: floats and the extension's classes by their bytes, instances with their class. */
+/** Returns a comparable value: floats and classes of the extension as bytes, instances with their class. */
 function plain(mixed $value): mixed
 {
     if (is_array($value)) {
@@ -21,7 +22,7 @@ function plain(mixed $value): mixed
     return ['class' => $value::class] + array_map(plain(...), get_object_vars($value));
 }
 
-/** What a call returns, or the error that it raises. */
+/** Returns the result of a call as JSON, or its error as text. */
 function outcome(Closure $make): string
 {
     try {

@@ -1,4 +1,4 @@
-//! Makes a journal and recorders of it, and reads their recordings.
+//! Makes a journal and its recorders, and reads their recordings.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Returns the numbers of the messages in a recording, and checks their bodies. A folder without a recording has none.
+/// Returns the numbers of the recorded messages and checks their bodies. Empty for a folder without a recording.
 pub fn recorded(folder: &Path) -> Result<BTreeSet<u64>, String> {
     let base = folder.join(FILE);
     let files: Vec<_> = parts::existing(&base)

@@ -1,4 +1,4 @@
-//! Each request gets one answer, whichever thread waits for it.
+//! Each request gets one answer, on any thread that waits for it.
 
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::time::{Duration, Instant};
@@ -128,7 +128,7 @@ fn requests_answered_in_any_order_are_counted_once() {
             _ => [&first, &second, &third].map(|request| request.reply_payload(&short).unwrap()),
         };
         drop((second, first, third));
-        // Waits for the last reply, so that all three have arrived.
+        // Waits for the last reply. All three replies have then arrived.
         let last = match round % 4 {
             0 => 1,
             1 => 0,
@@ -233,7 +233,7 @@ fn close_in_a_callback_of_close_returns() {
     let server = Arc::new(Server::serve(&endpoint, &options).unwrap());
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let _pending = client.start_call(&payload(&Value::from("x")), SOON).unwrap();
-    // The client does not read this reply, and the socket has no room for it.
+    // The client does not read this reply, which exceeds the socket's buffer.
     next(&server).reply(&Value::from("x".repeat(8 << 20))).unwrap();
     assert!(closed.set(Arc::downgrade(&server)).is_ok());
     let (ended, end) = mpsc::channel();

@@ -1,9 +1,8 @@
-//! A common bound for the waiting answers of all clients, so that many connections cannot make a server hold more than
-//! a few answers.
+//! A common bound for the waiting answers of all clients: many connections cannot make a server hold more than a few.
 //!
-//! Above the bound, one client of the owner with the most waiting bytes is disconnected: the one with the largest
-//! product of waiting bytes and waiting time. Clients that receive nothing therefore go before a client that is
-//! receiving a long answer, and before one with few waiting bytes.
+//! Above the bound, the server disconnects one client of the owner with the most waiting bytes: the client with the
+//! largest product of waiting bytes and waiting time. A client that receives nothing therefore goes before a client
+//! that is receiving a long answer, and before a client with few waiting bytes.
 //!
 //! Locks: a thread that locks the list holds no other lock, and a thread locks at most one client's sending state.
 

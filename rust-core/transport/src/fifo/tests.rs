@@ -159,8 +159,7 @@ fn bytes_of_dead_writers_reach_no_client() {
     let client = connect(&folder);
     send(&client, b"first");
     drop(client);
-    // The dead client may have been admitted, in its own pipes. The living client's pipes have none of its
-    // bytes.
+    // The dead client may have been admitted, in its own pipes. Its bytes never reach the living client's pipes.
     let mut bodies = Vec::new();
     while bodies.is_empty() {
         bodies = rest(admitted.recv_timeout(SOON).unwrap());

@@ -10,7 +10,7 @@ use super::folder::SpoolFolder;
 /// The messages, oldest first, in the state that the two halves share under a mutex.
 #[derive(Default)]
 pub struct Delivered {
-    /// Each message's number and file. A request has no file here, because its answer removes the file.
+    /// Each message's number and file. A request is without a file here, because its answer removes the file.
     order: VecDeque<(u64, Option<String>)>,
     /// The files in `order`, and files whose removal failed. This incarnation does not deliver them again.
     names: HashSet<String>,
@@ -34,7 +34,7 @@ impl Delivered {
         self.names.contains(name)
     }
 
-    /// Removes the files of all messages up to the last one with the number `up_to`.
+    /// Removes the files of all messages up to the last entry with the number `up_to`.
     pub fn remove_up_to(&mut self, folder: &SpoolFolder, up_to: u64) {
         let count = self.order.iter().rposition(|(n, _)| *n == up_to).map_or(0, |last| last + 1);
         self.remove_first(folder, count);

@@ -66,10 +66,10 @@ impl Address {
 
     /// Resolves the addresses to connect to, in order of preference. Blocks on a name server.
     ///
-    /// Returns `None` if one of `wakers` ended the wait.
+    /// Returns `None` if a waker ended the wait.
     ///
     /// # Errors
-    /// `InvalidEndpoint` for port 0; `NotFound` if the name has no address; `Timeout`.
+    /// `InvalidEndpoint` for port 0; `NotFound` for a name without an address; `Timeout`.
     pub fn resolve(
         &self,
         wakers: &[BorrowedFd<'_>],
@@ -120,7 +120,7 @@ impl Address {
     /// Resolves the address to listen at. Blocks for at most ten seconds.
     ///
     /// # Errors
-    /// `NotFound` if the name has no address; `Timeout`.
+    /// `NotFound` for a name without an address; `Timeout`.
     pub fn to_listen(&self) -> Result<SocketAddr> {
         let mut waiting = Waiting::until(Deadline::after(LOOKUP_TIMEOUT));
         let found = resolve::resolve(&self.host, self.port, &[], &mut waiting)?.unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Unix stream sockets: frames as bytes.
 //!
-//! Bytes stay in the machine's memory, so bodies have no check sums. Several processes of one user may listen
-//! at one socket (`shared`): the first makes it, and others ask a listening process for the descriptor
-//! (`bind`). The kernel gives each new connection to one of the processes.
+//! Bytes stay in the machine's memory, so bodies need no check sums. Several processes of one user may listen at a
+//! `shared` socket: the first process makes it, and others ask a listening process for the descriptor (`bind`). The
+//! kernel gives each new connection to any listening process.
 
 use crate::acceptor::ListenSource;
 use crate::capability::{Capabilities, LINKS};

@@ -30,7 +30,7 @@ impl Bucket {
         Bucket { name, waiting: Mutex::default(), filled: Notify::new() }
     }
 
-    /// Queues a message, which replaces an unwritten one of this name.
+    /// Queues a message. It replaces an unwritten message of this name.
     pub fn put(&self, name: &str, headers: HeaderMap, payload: Bytes) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.insert(name.to_owned(), (headers, payload));
@@ -50,7 +50,7 @@ impl Bucket {
         waiting.remove_entry(&name)
     }
 
-    /// Queues an unwritten message again, unless a newer one waits.
+    /// Queues an unwritten message again, if no newer message of the name waits.
     pub fn again(&self, name: String, message: (HeaderMap, Bytes)) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(message);
     }

@@ -8,11 +8,11 @@ use crate::message::Message;
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for a message as [`Subscriber::recv`] does, and returns later arrived ones with it.
+    /// Waits for a message as [`Subscriber::recv`] does, and returns it with the messages after it.
     ///
-    /// Returns at most `max` messages, and one with `delivery="latest"`. The next call returns an error, such as
-    /// `Lagged`, that is found after the first message. A `journal:` counts the messages as consumed together, at the
-    /// next call that receives.
+    /// Returns at most `max` messages; with `delivery="latest"` a single message. If an error, such as `Lagged`,
+    /// follows the first message, the next call returns the error. A `journal:` counts all returned messages as
+    /// consumed at the next call that receives.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         batch::check_max(max).map_err(|e| e.on(&self.shown))?;
         let first = self.recv(wait)?;

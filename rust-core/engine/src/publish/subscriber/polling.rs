@@ -1,4 +1,4 @@
-//! The shared step of a subscriber's calls: connects if there is no feed, and returns one message or waits.
+//! The shared step of a subscriber's calls: connects without a feed, and returns one message or waits.
 
 use std::sync::atomic::Ordering;
 
@@ -70,14 +70,14 @@ impl Subscriber {
                 let closed = self.closed.load(Ordering::Acquire);
                 Ok(if closed { None } else { self.take_ready_plain(receive_state) })
             }
-            // The publisher has replaced its ring by a larger one, in which the numbers continue.
+            // The publisher has replaced its ring by a larger ring, which continues the numbers.
             Ok(Polled::Moved) => {
                 receive_state.moved = true;
                 receive_state.drop_feed();
                 self.connect(receive_state, waiting)?;
                 Ok(None)
             }
-            // There was no memory for a message, and its publisher does not wait.
+            // The subscriber has no memory for a message, and the publisher does not wait.
             Err(e) if e.kind() == ErrorKind::OutOfMemory && e.missed().is_some() => {
                 self.event_log.lagged(e.missed().unwrap_or(0));
                 Err(e)

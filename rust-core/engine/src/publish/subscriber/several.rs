@@ -1,4 +1,4 @@
-//! The subscriber to several names, and the subscriber to each of them.
+//! The subscriber to several names, and its subscriber for each name.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
@@ -107,9 +107,9 @@ impl Subscriber {
         Ok(Subscriber { is_member: part != Part::Alone, ..subscriber })
     }
 
-    /// Subscribes to one publisher so that no call waits for it, even if it never answers.
+    /// Starts to subscribe to one publisher. No call waits for this publisher, even if it never answers.
     ///
-    /// The calls that receive continue a connection under way. For a program that serves many names in one thread.
+    /// The calls that receive continue the connection. For a program that serves many names in one thread.
     #[doc(hidden)]
     pub fn begin(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
@@ -185,7 +185,7 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Leaves names that are no longer wanted, and begins to join newly wanted ones.
+    /// Leaves names that the selection no longer includes, and begins to join new names.
     ///
     /// # Errors
     /// `InvalidState` if another thread receives or the subscriber is closed; errors of the names' directories.
