@@ -361,7 +361,9 @@ impl Reader {
         }
     }
 
-    /// Prepares a wait on [`Reader::descriptor`]. True if there is something to read, or the journal is removed.
+    /// Prepares a wait on [`Reader::descriptor`].
+    ///
+    /// True if there is something to read, or the journal is removed.
     pub fn park(&mut self) -> Result<bool> {
         if let Some(watch) = &self.watch {
             watch.drain();
@@ -414,9 +416,7 @@ impl Reader {
     }
 }
 
-/// Prepares a wait on [`Reader::descriptor`].
-///
-/// True if there is something to read, or the journal is removed.
+/// The committed word, created if removed without a living writer.
 fn word(folder: &JournalFolder, id: super::block::JournalId) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
@@ -434,13 +434,13 @@ fn is_written(folder: &JournalFolder) -> Result<bool> {
     }
 }
 
-/// The last safe record by the writer's word or, without a writer, by the files; `None` while it is determined.
+/// The last safe record by the writer's word or, without a writer, by the files.
+///
+/// `None` while a new writer determines it.
 fn committed(folder: &JournalFolder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;
-        // The last safe record by the writer's word or, without a writer, by the files.
-        //
-        // `None` while a new writer determines it.
+        // A new writer may have unsynced records: only its word counts.
         if !is_written(folder)? {
             return Ok(found);
         }

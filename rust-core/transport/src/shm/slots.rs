@@ -59,7 +59,7 @@ pub trait Release {
     /// Whether claiming may succeed. Fast: each search calls it for several slots.
     fn may_be_free(&self, slot: usize) -> bool;
 
-    /// Makes sure that no other process reads the slot. False, without a change, if one does.
+    /// Makes sure that no other process reads the slot or begins to. False, without a change, if one does.
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
     /// Records a message's references before it is sent.
@@ -134,7 +134,9 @@ impl<R: Release> Slots<R> {
         table.release.is_open().then_some(table)
     }
 
-    /// Returns these elements in a slot, in place ([`Slots::in_place`]) or copied; `None` without a free one.
+    /// Returns these elements in a slot, in place or copied; `None` if no slot is free.
+    ///
+    /// See [`Slots::in_place`].
     pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let mut table = self.table_for(elements.len())?;
         if let Some(lent) = table.in_place(elements, shared) {
@@ -150,9 +152,9 @@ impl<R: Release> Slots<R> {
         self.in_place_or_copy(elements, None)
     }
 
-    /// Returns these elements in a slot, in place or copied; `None` if no slot is free.
+    /// Returns elements that are in a slot. The caller keeps their memory alive.
     ///
-    /// See [`Slots::in_place`].
+    /// Reusing `shared`, their owner, saves an allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         self.table_for(elements.len())?.in_place(elements, shared)
     }
@@ -194,7 +196,9 @@ impl<R: Release> Slots<R> {
         entry.lend(0, all)
     }
 
-    /// Writes around a loan's bytes and returns the whole; `None` without margins, or the second time.
+    /// Writes `before` and `after` around a loan's bytes and returns the whole.
+    ///
+    /// `None` if the bytes are in no slot, have too small margins, or were surrounded before.
     pub fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
         let mut table = self.table_for(bytes.len())?;
         if before.is_empty() && after.is_empty() {
@@ -323,7 +327,9 @@ impl<R: Release> SlotTable<R> {
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
     }
 
-    /// Creates or reuses a file. In order: new; new instead of past ones; any fitting one; new instead of free ones.
+    /// Creates or reuses a file.
+    ///
+    /// In order: new; new instead of past ones; any fitting one; new instead of free ones.
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
@@ -348,9 +354,7 @@ impl<R: Release> SlotTable<R> {
         has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Creates or reuses a file.
-    ///
-    /// In order: new; new instead of past ones; any fitting one; new instead of free ones.
+    /// Gives up as many free (with `past`, past) files as needed, or none.
     fn make_room(&mut self, length: usize, past: bool) -> bool {
         let mut given_up = Vec::new();
         while !self.has_room(length, &given_up) {
