@@ -15,10 +15,10 @@ pub const HEAD: usize = 9;
 const FOOTER: usize = HEAD + 20;
 const END: u64 = (FOOTER + mcap::MAGIC.len()) as u64;
 
-/// The most records before the first chunk that are skipped.
+/// The most skipped records before the first chunk.
 const MOST_BEFORE: usize = 1_000;
 
-/// Takes the next record: operation code and content; `None` at the end. An error changes nothing.
+/// Takes the next record's operation code and content; `None` at the end. An error changes nothing.
 ///
 /// # Errors
 /// A text, if the record is longer than the rest.
@@ -38,7 +38,6 @@ pub fn next_record(left: &mut Bytes) -> Result<Option<(u8, Bytes)>, String> {
     Ok(Some((code, left.split_to(end).slice(HEAD..))))
 }
 
-/// A piece of a record.
 enum Part {
     Bytes(usize),
     /// A text after its length of 32 bits.
@@ -71,9 +70,7 @@ pub fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(block)
 }
 
-/// Returns a record without fields that a later version of the format may append.
-///
-/// A record with invalid lengths is returned completely.
+/// Returns a record without a later version's fields; completely if its lengths are invalid.
 pub fn known(code: u8, data: &[u8]) -> &[u8] {
     let mut left = data;
     let is_whole = parts(code).is_some_and(|parts| lengths_fit(parts, &mut left));
@@ -81,7 +78,6 @@ pub fn known(code: u8, data: &[u8]) -> &[u8] {
     data.get(..data.len().saturating_sub(more)).unwrap_or(data)
 }
 
-/// Returns whether each length in a record is valid, and takes these pieces.
 fn lengths_fit(parts: &[Part], left: &mut &[u8]) -> bool {
     parts.iter().all(|part| match part {
         Part::Bytes(count) => left.split_off(..*count).is_some(),
@@ -99,7 +95,7 @@ fn lengths_fit(parts: &[Part], left: &mut &[u8]) -> bool {
 
 /// Parses a record; `None` for an unneeded kind.
 ///
-/// Lengths are checked first, because the MCAP library allocates memory for any claimed length.
+/// The MCAP library would allocate memory for any claimed length.
 ///
 /// # Errors
 /// A text about the damage.
@@ -111,14 +107,14 @@ pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
     mcap::parse_record(code, data).map(Some).map_err(|error| error.to_string())
 }
 
-/// Returns the compression of the first chunk; `None` without a chunk among the first records.
+/// Returns the first chunk's compression; `None` without a chunk among the first records.
 ///
 /// # Errors
 /// Errors of the file system.
 pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
     let mut offset = mcap::MAGIC.len() as u64;
     for _ in 0..MOST_BEFORE {
-        // Enough of a chunk for the name of its compression, which has at most four letters.
+        // A compression's name has at most four letters.
         let mut bytes = [0; HEAD + 28 + 4 + 4];
         let read = file.read_at(&mut bytes, offset)?;
         let Some(([code, length @ ..], data)) = bytes.split_first_chunk::<HEAD>().filter(|_| read >= HEAD)
@@ -138,7 +134,7 @@ pub fn compression(file: &File) -> std::io::Result<Option<Compression>> {
     Ok(None)
 }
 
-/// Returns the decompressed records of a chunk after checking their sum. Uncompressed records are a slice.
+/// Returns a chunk's decompressed records after checking their sum; uncompressed ones as a slice.
 ///
 /// # Errors
 /// `OutOfMemory`; in the inner result, a text about the damage.
@@ -198,20 +194,18 @@ fn decompressed(header: &ChunkHeader, data: &[u8], room: Vec<u8>) -> Result<Byte
     }
 }
 
-/// Returns records after checking their length and sum.
 fn checked(records: Bytes, header: &ChunkHeader) -> Result<Bytes, String> {
     let size = header.uncompressed_size;
     if records.len() as u64 != size {
         return Err(format!("{} bytes when it is decompressed, and it names {size}", records.len()));
     }
-    // 0 stands for a missing sum.
     if header.uncompressed_crc != 0 && crc32fast::hash(&records) != header.uncompressed_crc {
         return Err("its bytes do not have the sum that it names".to_owned());
     }
     Ok(records)
 }
 
-/// Reads the output of a decompressor, at most one byte more than expected.
+/// Reads at most one byte more than expected.
 fn whole(decoder: impl Read, size: u64, mut bytes: Vec<u8>) -> Result<Bytes, String> {
     decoder
         .take(size.saturating_add(1))
@@ -228,13 +222,13 @@ pub struct Footer {
     pub groups: u64,
     /// The sum of the summary and the beginning of this record; 0 without a sum.
     pub sum: u32,
-    /// The offset of the footer itself, after the summary.
+    /// The footer's own offset, after the summary.
     pub at: u64,
     /// The beginning of the footer, which the sum includes.
     pub beginning: [u8; FOOTER - 4],
 }
 
-/// Returns the footer of a file of this length, if it has one.
+/// Returns the footer, if any.
 ///
 /// # Errors
 /// Errors of the file system.
@@ -245,7 +239,7 @@ pub fn footer(file: &File, length: u64) -> std::io::Result<Option<Footer>> {
     last_record(file, length)
 }
 
-/// As [`footer`], for a file with any last bytes.
+/// [`footer`] for any last bytes.
 ///
 /// # Errors
 /// Errors of the file system.

@@ -1,6 +1,4 @@
-//! Checks reports of losses against the recording: a file may report existing messages as missed, or a loss twice.
-//!
-//! Otherwise the false counts of a malicious file would be shown as true.
+//! Checks reports of losses: a false file may report existing messages as missed, or a loss twice.
 
 use std::collections::HashMap;
 
@@ -8,27 +6,26 @@ use crate::event::{Event, Kind};
 use crate::format::{self, brief};
 use crate::reader::Channel;
 
-/// The losses and messages that were read so far.
+/// The losses and messages so far.
 #[derive(Debug, Default)]
 pub struct Claims {
     /// By name and incarnation.
     publishers: HashMap<String, HashMap<u64, Known>>,
     events: u64,
-    /// The place of the first contradiction.
     first: Option<String>,
 }
 
-/// The next number of a publisher after its messages, and after its losses. Both ascend, so ranges are unnecessary.
+/// A publisher's next number after its messages, and after its losses. Both ascend.
 #[derive(Debug, Default)]
 struct Known {
     next: u128,
     claimed: u128,
-    /// Whether its last loss was already contradicted.
+    /// Whether its last loss was contradicted.
     is_said: bool,
 }
 
 impl Claims {
-    /// Takes a message. Channels of other programs, without an incarnation, are ignored.
+    /// Takes a message; ignores channels without an incarnation.
     pub fn message(&mut self, channel: &Channel, number: u64) {
         if channel.repeated || !channel.metadata.contains_key(format::channel::INCARNATION) {
             return;
@@ -62,7 +59,7 @@ impl Claims {
         }
     }
 
-    /// Returns the text of the contradictions, if there are any.
+    /// Returns the contradictions, if any.
     pub fn fault(&self) -> Option<String> {
         let first = self.first.as_ref()?;
         let events = match self.events {
@@ -90,7 +87,6 @@ fn known<'a>(
 mod tests {
     use super::*;
 
-    /// Takes messages, and losses by first number and count; returns the count of contradicted losses.
     fn contradicted(all: &[(u64, u64)]) -> u64 {
         let mut channel = Channel::named("lab/a");
         channel.metadata.insert(format::channel::INCARNATION.to_owned(), "7".to_owned());

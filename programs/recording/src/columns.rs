@@ -1,7 +1,6 @@
-//! Builds a table from the messages of a name, with a column per field, in the memory format of Apache Arrow.
+//! Builds a table from the messages of a name: a column per field, in Apache Arrow's memory format.
 //!
-//! The format is described at <https://arrow.apache.org/docs/format/Columnar.html>; the formats of columns are those of
-//! the C data interface.
+//! See <https://arrow.apache.org/docs/format/Columnar.html>; columns have the formats of the C data interface.
 
 mod field;
 mod layout;
@@ -17,16 +16,16 @@ use field::{Field, Hint};
 pub use layout::{Buffer, Column};
 pub use several::{BATCH, Batch, Budget, LOOKED_AT, Tables};
 
-/// The most fields with a column in a table.
+/// The most fields of a table.
 pub const MAX_COLUMNS: usize = 4_096;
-/// The most bytes of a field's path, and of all paths of a table: a small message can expand to GiB of paths.
+/// In bytes: a small message can expand to GiB of paths.
 const MAX_PATH: usize = 64 << 10;
 const MAX_PATHS: usize = 1 << 20;
 /// The first columns of each table.
 pub const FIXED: [&str; 5] = ["received", "sent", "sequence", "source", "incarnation"];
 const NAME: &str = "name";
 
-/// The paths of a table's fields with their places, within the limits.
+/// The paths of a table's fields with their places.
 #[derive(Debug, Default)]
 pub struct Paths {
     places: HashMap<String, usize>,
@@ -34,7 +33,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Returns the place of a path, and adds a new one.
+    /// Returns the place of a path, perhaps new.
     ///
     /// # Errors
     /// `TooLarge` beyond [`MAX_COLUMNS`] fields or 1 MiB of paths.
@@ -56,12 +55,12 @@ impl Paths {
         Ok(place)
     }
 
-    /// Returns the current state for [`Paths::give_up`].
+    /// The state for [`Paths::give_up`].
     pub fn mark(&self) -> (usize, usize) {
         (self.places.len(), self.bytes)
     }
 
-    /// Removes the paths that were added after a mark.
+    /// Removes the paths after a mark.
     pub fn give_up(&mut self, (places, bytes): (usize, usize)) {
         if self.places.len() > places {
             self.places.retain(|_, at| *at < places);
@@ -89,12 +88,12 @@ impl Paths {
         self.places.is_empty()
     }
 
-    /// Returns the approximate bytes of the paths and their fields.
+    /// Returns the approximate bytes of paths and fields.
     pub fn held(&self) -> u64 {
         (self.bytes as u64).saturating_mul(2).saturating_add((self.len() as u64).saturating_mul(FIELD))
     }
 
-    /// Returns the paths in the order of their places.
+    /// Returns the paths in order of place.
     pub fn in_order(&self) -> Vec<&str> {
         let mut all: Vec<_> = self.places.iter().collect();
         all.sort_unstable_by_key(|(_, at)| **at);
@@ -105,7 +104,7 @@ impl Paths {
 /// A table under construction.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// The name of each message, in a table of several names.
+    /// In a table of several names.
     topics: Option<Field>,
     fixed: [Field; FIXED.len()],
     fields: Vec<Field>,
@@ -113,12 +112,12 @@ pub struct Columns {
     rows: usize,
     units: HashMap<String, String>,
     hints: HashMap<String, Hint>,
-    /// The examined schemas, and the bytes of paths that came from them.
+    /// The examined schemas, and the bytes of their paths.
     schemas: ByNotation<()>,
     described: usize,
-    /// Bytes of values of variable length: texts, elements of arrays, and JSON, which can be longer than its message.
+    /// Bytes of texts, elements of arrays, and JSON, which can be longer than its message.
     bytes: u64,
-    /// Bytes that are held to undo the current row.
+    /// Bytes held to undo the current row.
     kept: u64,
     most: Option<u64>,
     limits: Limits,
@@ -127,13 +126,13 @@ pub struct Columns {
     values: u64,
 }
 
-/// Approximate bytes of a cell: most have 64 bits, and a text has its end.
+/// Bytes: most cells have 64 bits, and a text has its end.
 const CELL: u64 = 8;
-/// Approximate bytes of a field in addition to its path.
+/// Approximate bytes besides the path.
 const FIELD: u64 = 512;
 
 impl Columns {
-    /// Makes a table for messages of several names, with a first column `name`.
+    /// Makes a table of several names, with a first column `name`.
     pub fn of_several_names() -> Columns {
         Columns { topics: Some(Field::default()), ..Columns::default() }
     }
@@ -153,8 +152,8 @@ impl Columns {
     /// Adds a message as a row. A new field is null in all earlier rows.
     ///
     /// # Errors
-    /// Errors of decoding, with the number of the message; `TooLarge` beyond 4,096 columns, the limits of paths, or the
-    /// room; `Unsupported` for an unknown encoding. After an error the table is unchanged.
+    /// Errors of decoding, with the message's number; `TooLarge` beyond 4,096 columns, the limits of paths, or the
+    /// room; `Unsupported` for an unknown encoding. The table is then unchanged.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
         let (fields, paths, bytes, values) = (self.fields.len(), self.paths.mark(), self.bytes, self.values);
         let added = self.add_row(message);
@@ -207,7 +206,7 @@ impl Columns {
         if let Some(topics) = &mut self.topics {
             topics.push_text(self.rows, &channel.topic, &self.limits)?;
         }
-        // Messages of a name mostly have equal fields in equal order.
+        // Mostly, fields and their order are equal.
         let mut next = 0;
         flatten(&value, &mut String::new(), &mut |path, value| {
             let at = match self.fields.get(next) {
@@ -215,7 +214,7 @@ impl Columns {
                 _ => self.paths.add(path).map_err(of)?,
             };
             if at == self.fields.len() {
-                // The check must come before the earlier rows are filled.
+                // Before the earlier rows are filled.
                 self.fits(at.saturating_add(1)).map_err(of)?;
                 self.fields.push(Field::new(path, self.hints.get(path).copied()));
             }
@@ -232,7 +231,6 @@ impl Columns {
         self.fits(self.fields.len()).map_err(of)
     }
 
-    /// Returns the approximate bytes of the rows with this many fields, including absent values.
     fn held_with(&self, fields: usize) -> u64 {
         let columns = FIXED.len().saturating_add(1).saturating_add(fields) as u64;
         (self.rows as u64)
@@ -252,7 +250,7 @@ impl Columns {
         if self.rows == 0 { 0 } else { self.held() }
     }
 
-    /// Returns the approximate bytes of the columns without their rows.
+    /// Approximate bytes without rows.
     fn described(&self) -> u64 {
         self.paths.held()
     }
@@ -269,13 +267,13 @@ impl Columns {
     /// Fails if the rows so far have more empty cells than may be written.
     ///
     /// # Errors
-    /// `TooLarge` in that case.
+    /// `TooLarge`.
     pub fn check_blank(&self, room: Room) -> Result<()> {
         let rows = self.taken.saturating_add(self.rows as u64);
         blank_cells(rows, self.fields.len(), self.values, room)
     }
 
-    /// As `check_blank`, for all tables of a recording together.
+    /// [`Columns::check_blank`] for all tables together.
     fn check_blank_of_all(&self, budget: &mut Budget) -> Result<()> {
         let rows = self.taken.saturating_add(self.rows as u64);
         budget.take_blank(rows, self.fields.len(), self.values)
@@ -286,10 +284,10 @@ impl Columns {
         self.rows
     }
 
-    /// Takes the rows as columns: first the fixed ones, then the fields in order of appearance, named by [`names`].
+    /// Takes the rows as columns: the fixed ones, then the fields in order of appearance ([`names`]).
     ///
-    /// Arrays of different shapes are followed by a column of their shapes. Rows that are added later have the same
-    /// columns, with the same or wider types.
+    /// A column of shapes follows arrays of different shapes. Later rows have the same columns, perhaps with wider
+    /// types.
     pub fn take(&mut self) -> Vec<Column> {
         let rows = std::mem::take(&mut self.rows);
         self.taken = self.taken.saturating_add(rows as u64);
@@ -315,10 +313,10 @@ fn too_large(what: &str) -> Error {
     Error::new(ErrorKind::TooLarge, text)
 }
 
-/// Fails if the rows have more empty cells than may be written.
+/// Fails if there are more empty cells than may be written.
 ///
 /// # Errors
-/// `TooLarge` in that case.
+/// `TooLarge`.
 fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<()> {
     let blank = blank(rows, fields, values);
     if blank <= room.blank {
@@ -335,11 +333,10 @@ fn blank(rows: u64, fields: usize, values: u64) -> u64 {
     rows.saturating_mul(fields as u64).saturating_sub(values)
 }
 
-/// Returns different names for the columns of all fields, which also differ from the fixed columns.
+/// Returns different names for all fields' columns, which also differ from the fixed columns.
 ///
-/// A name is the path of the field, with `~2` for a zero byte. A message that is not a map has the name `value`. A
-/// field with a fixed column's name is below `value/`. If another field has that name, `~` is prefixed instead, which
-/// no path begins with.
+/// A name is the field's path, with `~2` for a zero byte. A message that is not a map is `value`. A field with a fixed
+/// column's name is below `value/`. If that is taken, `~` is prefixed instead, which no path begins with.
 pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -> Vec<String> {
     let is_own = |path: &str| !path.is_empty() && !fixed.contains(&path);
     let own: HashSet<_> = paths.clone().filter(|path| is_own(path)).collect();
@@ -356,8 +353,7 @@ pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -
 
 /// Calls `what` with each field and its path. Fields are all values except non-empty maps.
 ///
-/// A path joins keys by `/`, as in [`linkspan::Message::get`]. If the first key is empty, the path begins with `~`,
-/// which keeps it unique.
+/// A path joins keys by `/`, as in [`linkspan::Message::get`]; before an empty first key it begins with `~`.
 ///
 /// # Errors
 /// Errors of `what`; `TooLarge` for a path of more than 64 KiB.
@@ -370,7 +366,7 @@ pub fn flatten(
         Value::Map(map) if !map.is_empty() => {
             for (key, value) in map {
                 let length = path.len();
-                // The check precedes the construction, and ignores escapes.
+                // Before the construction, without escapes.
                 if length.saturating_add(key.len()) > MAX_PATH {
                     return Err(too_large(&format!(
                         "have a field whose path is longer than {MAX_PATH} bytes"
@@ -383,7 +379,7 @@ pub fn flatten(
             }
             Ok(())
         }
-        // This includes a map without keys, which differs from null.
+        // Also an empty map, which differs from null.
         value => what(path, value),
     }
 }
@@ -401,7 +397,7 @@ fn push_key(path: &mut String, key: &str) {
     }
 }
 
-/// Returns the unit of each field below this type. `taken` counts the bytes of paths, up to 1 MiB.
+/// Returns each field's unit. `taken` counts bytes of paths, up to 1 MiB.
 pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
     let mut units = HashMap::new();
     fields_of(of, &mut String::new(), taken, &mut |path, of| {
@@ -412,7 +408,7 @@ pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
     units
 }
 
-/// Calls `what` with this type and each nested type, and with its path. It stops after 1 MiB of paths.
+/// Calls `what` with this and each nested type and its path, up to 1 MiB of paths.
 fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnMut(&str, &Type)) {
     *taken = taken.saturating_add(path.len());
     if *taken > MAX_PATHS {
@@ -423,7 +419,7 @@ fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnM
     for field in fields {
         let length = path.len();
         if length.saturating_add(field.name.len()) > MAX_PATH {
-            // Such a field never has a column.
+            // It never has a column.
             continue;
         }
         push_key(path, &field.name);
@@ -432,9 +428,7 @@ fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnM
     }
 }
 
-/// Returns type information that values lack.
-///
-/// A small integer looks equal in every width, and a whole number in JSON is an integer.
+/// What values lack: the width of a small integer, and whole floats in JSON.
 fn hint(of: &Type) -> Option<Hint> {
     match of.kind {
         Kind::Integer(Width::U64) => Some(Hint::Unsigned),

@@ -26,7 +26,7 @@ impl Dropped {
         }
     }
 
-    /// Adds the parts of another set.
+    /// Adds another set.
     pub fn join(&mut self, other: &Dropped) {
         other.0.iter().for_each(|(first, last)| self.add(first, last));
     }
@@ -36,7 +36,7 @@ impl Dropped {
         self.0.has(first, last)
     }
 
-    /// Adds the parts of a metadata record. Ignores invalid ranges, and records of a copy about its original.
+    /// Adds a metadata record's parts, without invalid ranges and a copy's records about its original.
     pub fn take(&mut self, name: &str, entries: &BTreeMap<String, String>) {
         if entries.contains_key(format::omitted::FILE) {
             return;
@@ -56,7 +56,7 @@ impl Dropped {
         }
     }
 
-    /// Returns the text of a copy's record about its original; `None` for another record.
+    /// Returns the text of a copy's record about its original.
     pub fn of_original(entries: &BTreeMap<String, String>) -> Option<String> {
         let file = entries.get(format::omitted::FILE)?;
         Some(format!("{file}: parts {}", entries.get(PARTS).map_or("", String::as_str)))

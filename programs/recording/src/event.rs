@@ -24,13 +24,15 @@ pub enum Kind {
     Disconnected,
     /// Messages were not received.
     Missed,
-    /// Messages were received but not recorded on request: during a pause, or outside of every interval.
+    /// Received but not recorded on request: during a pause, or outside of every interval.
     Skipped,
-    /// A name matches the pattern but cannot be received from, or its messages violate the rules.
+    /// A name that matches cannot be received from, or its messages violate the rules.
     Refused,
-    /// A name existed without a connection. Messages from that time may be neither received nor counted.
+    /// A name existed without a connection: messages may be neither received nor counted.
     Unconnected,
-    /// A publisher ended without stating its last message. Its last messages may be neither received nor counted.
+    /// A publisher ended without stating its last message.
+    ///
+    /// The last messages may be neither received nor counted.
     Unaccounted,
     /// The schema of a name changed.
     Schema,
@@ -167,12 +169,12 @@ impl Event {
     /// Reads an event of a file.
     ///
     /// # Errors
-    /// `Malformed` for other content, including kinds of a later version.
+    /// `Malformed` for other content, and for a later version's kinds.
     pub fn from_json(bytes: &[u8]) -> Result<Event> {
         let value = linkspan::codec::decode(bytes, Encoding::Json)?;
         let malformed = |what: &str| Error::new(ErrorKind::Malformed, format!("an event has no {what}"));
         let Value::Map(map) = &value else { return Err(malformed("keys: it is no map")) };
-        // An invalid number must not count as absent: the event would concern another publisher, or count nothing.
+        // An invalid number must not count as absent: the event would concern another publisher.
         let wrong =
             |key: &str| Error::new(ErrorKind::Malformed, format!("the {key} of an event is no number"));
         let number = |key: &str| match map.get(key) {
@@ -215,7 +217,7 @@ impl Event {
         Ok(event)
     }
 
-    /// Checks the counts of a loss: the name must be present, and the numbers must exist.
+    /// A loss needs a name and possible numbers.
     fn check_loss(&self) -> Result<()> {
         if !matches!(self.kind, Kind::Missed | Kind::Skipped) {
             return Ok(());
@@ -227,7 +229,7 @@ impl Event {
                 "range: an event of {what} messages does not say of which name, or how many"
             ));
         }
-        // The highest possible number may be missing.
+        // The highest number may be missing.
         if u128::from(first).saturating_add(count.into()) > u128::from(u64::MAX).saturating_add(1) {
             let (name, incarnation) = (brief(&self.name), self.incarnation.unwrap_or(0));
             return malformed(format!(

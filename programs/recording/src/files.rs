@@ -1,7 +1,7 @@
 //! Opens and makes files for the recorder, its tools and all readers of recordings.
 //!
-//! A folder may belong to a group. Another member can put a pipe or a device there, which readers must not open.
-//! Writers must neither follow a link nor replace a file of another member.
+//! In a group's folder, another member can put a pipe or a device, which readers must not open. Writers must neither
+//! follow a link nor replace another member's file.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -16,18 +16,18 @@ use linkspan::{Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-/// The most bytes of a file that is read completely. An attachment is a single record.
+/// Bytes of a file that is read completely.
 const MAX_WHOLE: u64 = 1 << 30;
 
 /// Opens a regular file for reading, without waiting for another program.
 ///
 /// # Errors
-/// Errors of the file system; `Unsupported` for other kinds of files; `Stalled` if another process has a lease on it.
+/// Errors of the file system; `Unsupported` for other kinds; `Stalled` under another process's lease.
 pub fn open(path: &Path) -> Result<File> {
     open_with(path, OFlags::empty())
 }
 
-/// As [`open`], for a file that was found by its name. Another user may have made a link there, so it is not followed.
+/// [`open`] for a found file: another user's link is not followed.
 ///
 /// # Errors
 /// As for [`open`]; `Unsupported` for a link.
@@ -62,7 +62,7 @@ fn open_with(path: &Path, flags: OFlags) -> Result<File> {
     Err(not_read(format!("{}, and no regular file, which is what is read", named(kind))))
 }
 
-/// Reads a complete file of at most 1 GiB.
+/// Reads a file of at most 1 GiB.
 ///
 /// # Errors
 /// As for [`open`]; `TooLarge` for a longer one.
@@ -75,7 +75,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Syncs the names in the folder of a file to the disk.
+/// Syncs the names in a file's folder.
 ///
 /// # Errors
 /// Errors of the file system.
@@ -102,19 +102,19 @@ fn named(kind: FileType) -> &'static str {
 /// How a file is made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Making {
-    /// Whether it replaces a regular file of its name. Anything else of that name is an error.
+    /// Whether it replaces a regular file. Anything else is an error.
     pub replaces: bool,
-    /// Its mode. The default is 0660 in a folder that a group shares, and 0600 elsewhere.
+    /// The default is 0660 in a group's folder, and 0600 elsewhere.
     pub mode: Option<u32>,
 }
 
-/// A new file, unnamed until [`NewFile::finish`]. Dropping it earlier removes it.
+/// A new file, unnamed until [`NewFile::finish`]; an earlier drop removes it.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
     path: PathBuf,
     folder: OwnedFd,
-    /// A temporary name, if the file system does not support unnamed files.
+    /// If the file system does not support unnamed files.
     temporary: Option<OsString>,
     replaces: bool,
 }
@@ -128,7 +128,7 @@ impl NewFile {
         NewFile::create_with(path, making, OFlags::empty())
     }
 
-    /// As [`NewFile::create`], in a folder for several files. A link at the folder's path is not followed.
+    /// [`NewFile::create`] in a folder for several files. A link there is not followed.
     ///
     /// # Errors
     /// As for [`NewFile::create`]; `AddressInUse` if the folder is a link.
@@ -143,7 +143,7 @@ impl NewFile {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         refuse_foreign_links(folder_of(path))?;
-        // This fails early, because writing takes long.
+        // Early, because writing takes long.
         is_free(path, making.replaces)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | follows;
         let folder = openat(CWD, folder_of(path), flags, Mode::empty())
@@ -151,7 +151,7 @@ impl NewFile {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let unnamed = openat(&folder, ".", flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR);
         let (file, temporary) = match unnamed {
-            // It gets its name through /proc.
+            // Its name comes through /proc.
             Ok(file) if Path::new("/proc/self/fd").exists() => (file, None),
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let temporary = temporary_name(path);
@@ -183,16 +183,16 @@ impl NewFile {
         &self.path
     }
 
-    /// Syncs the file to the disk and gives it its name.
+    /// Syncs the file and gives it its name.
     ///
     /// # Errors
-    /// As for [`NewFile::create`]; the file is removed then.
+    /// As for [`NewFile::create`]; the file is then removed.
     pub fn finish(self) -> Result<()> {
         self.sync()?;
         self.name()
     }
 
-    /// Syncs the file to the disk.
+    /// Syncs the file.
     ///
     /// # Errors
     /// Errors of the file system.
@@ -200,7 +200,7 @@ impl NewFile {
         self.file.sync_all().map_err(|error| of_io(&error, "syncing", &self.path))
     }
 
-    /// Gives the file its name without syncing its content, and syncs the folder.
+    /// Names the file without syncing its content, and syncs the folder.
     ///
     /// # Errors
     /// As for [`NewFile::finish`].
@@ -239,7 +239,7 @@ impl NewFile {
 
     fn remove_temporary(&mut self) {
         if let Some(temporary) = self.temporary.take() {
-            // If this fails, a file with a recognizable name stays.
+            // Otherwise a recognizable name stays.
             let _ = unlinkat(&self.folder, temporary, AtFlags::empty());
         }
     }
@@ -295,12 +295,12 @@ pub(crate) fn check_folder(path: &Path) -> Result<()> {
 /// The most links on a path, as in the kernel.
 const MOST_LINKS: u32 = 40;
 
-/// Fails if a component of a path is another user's link, whose owner would choose the place of files.
+/// Fails at another user's link, whose owner would choose the place of files.
 ///
 /// Links of this user and of root are followed.
 ///
 /// # Errors
-/// `PermissionDenied` in that case.
+/// `PermissionDenied`.
 fn refuse_foreign_links(path: &Path) -> Result<()> {
     let mut left = MOST_LINKS;
     refuse_links_of(path, &mut left)
@@ -321,7 +321,7 @@ fn refuse_links_of(path: &Path, left: &mut u32) -> Result<()> {
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
-        // The kernel rejects a path with this many links.
+        // The kernel rejects so many.
         let Some(fewer) = left.checked_sub(1) else { return Ok(()) };
         *left = fewer;
         if let Ok(target) = std::fs::read_link(part) {
@@ -340,12 +340,12 @@ fn is_no_folder(path: &Path, kind: FileType) -> Error {
     Error::new(ErrorKind::AddressInUse, text)
 }
 
-/// Returns an unpredictable name in the folder of a file.
+/// Returns an unpredictable name in a file's folder.
 pub(crate) fn temporary_name(path: &Path) -> OsString {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     let mut random = [0; 8];
-    // Without random bytes the name is predictable, but creation still requires a free name.
+    // Without random bytes, creation still requires a free name.
     let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
     name.push(format!(".{:016x}.unfinished", u64::from_le_bytes(random)));
     name
@@ -356,7 +356,7 @@ fn mode_in(folder: &OwnedFd) -> rustix::io::Result<u32> {
     Ok(if facts.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 })
 }
 
-/// Makes a folder with its missing parents. They belong to their owner, or to the group that shares the parent.
+/// Makes a folder with its missing parents, for their owner or the parent's group.
 ///
 /// # Errors
 /// Errors of the file system.
@@ -396,8 +396,8 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// Returns a file name for a topic, without an extension. Different topics have different names.
 ///
 /// A single `/` becomes `-`, and a single `-` becomes `--`. Letters, digits, `.` and `_` of ASCII stay. Each other byte
-/// becomes `%` and two hexadecimal digits, even `/` and `-` if several are adjacent. The empty topic becomes `%`. The
-/// name is never hidden and never leaves its folder.
+/// becomes `%` and two hexadecimal digits, even `/` and `-` if adjacent. The empty topic becomes `%`. The name is never
+/// hidden.
 pub fn name_of(topic: &str) -> String {
     if topic.is_empty() {
         return "%".to_owned();
@@ -421,7 +421,7 @@ pub fn name_of(topic: &str) -> String {
     name
 }
 
-/// Returns whether two paths lead to one file.
+/// Returns whether two paths are one file.
 pub fn are_same(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| rustix::fs::stat(path).map(|facts| (facts.st_dev, facts.st_ino));
     match (identity(one), identity(other)) {
@@ -542,7 +542,7 @@ mod tests {
             (b"new".to_vec(), b"other".to_vec())
         );
         assert_eq!(names(folder.path()).len(), 4);
-        // A file that appears during the writing has the protection of an earlier one.
+        // A file that appears during the writing is protected as an earlier one.
         for making in [Making::default(), REPLACES] {
             let late = folder.path().join("late");
             let new = NewFile::create(&late, making).unwrap();

@@ -10,44 +10,44 @@ use rustix::io::Errno;
 use crate::files::{check_folder, exists, make_folder, sync_folder, temporary_name};
 use crate::files::{folder_of, of_io};
 
-/// Attempts to remove a folder while another program still makes files in it.
+/// Another program may still make files in it.
 const ATTEMPTS: usize = 100;
 
-/// A new folder with its missing parents. Dropping it before [`NewFolder::finish`] removes it.
+/// A new folder with its missing parents; a drop before [`NewFolder::finish`] removes it.
 ///
-/// Until then it is called `.NAME.….unfinished`, and a killed program leaves it under this name.
+/// Its temporary name is `.NAME.….unfinished`, which a killed program leaves.
 #[derive(Debug)]
 pub struct NewFolder {
-    /// The folder with the temporary name: this one, or the highest missing parent.
+    /// This folder, or the highest missing parent.
     first: PathBuf,
     remover: Remover,
     within: PathBuf,
 }
 
-/// Removes its folder at any moment, for example when a signal ends the program.
+/// Removes its folder at any moment, for example at a signal.
 #[derive(Clone, Debug, Default)]
 pub struct Remover(Arc<Mutex<Other>>);
 
-/// The temporary name of a folder. Its lock is held while the folder is made, named or removed.
+/// The lock is held while the folder is made, named or removed.
 #[derive(Debug, Default)]
 enum Other {
     #[default]
     Unused,
     At(PathBuf),
-    /// The folder has its name or was removed, and another one will not be made.
+    /// Named or removed, without another one.
     Ended,
 }
 
 impl Remover {
     /// Removes the unfinished folder with its files, and prevents a new one.
     ///
-    /// If this fails, a folder with a recognizable name stays.
+    /// If this fails, a recognizable name stays.
     pub fn end(&self) {
         let mut held = self.lock();
         let Other::At(folder) = std::mem::replace(&mut *held, Other::Ended) else { return };
         for _ in 0..ATTEMPTS {
             match std::fs::remove_dir_all(&folder) {
-                // A program that writes files in it is still running.
+                // A program still writes in it.
                 Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
                 _ => return,
             }
@@ -63,7 +63,7 @@ impl NewFolder {
     /// Makes the folder; `None` if it exists.
     ///
     /// # Errors
-    /// `AddressInUse` if its name or a parent's name is taken, even by a link to a folder; `Interrupted` after
+    /// `AddressInUse` if its or a parent's name is taken, even by a link to a folder; `Interrupted` after
     /// [`Remover::end`]; errors of the file system.
     pub fn create(path: &Path, remover: &Remover) -> Result<Option<NewFolder>> {
         // With a trailing `/`, a link would be followed.
@@ -77,11 +77,11 @@ impl NewFolder {
         {
             first = folder_of(first);
         }
-        // This also reports a file at a parent's path.
+        // Also reports a file at a parent's path.
         make_folder(folder_of(first))?;
         let temporary = first.with_file_name(temporary_name(first));
         let mut within = temporary.clone();
-        // If the folder itself has the temporary name, no further components follow.
+        // If the folder itself has the temporary name, no components follow.
         if let Some(rest) = path.strip_prefix(first).ok().filter(|rest| !rest.as_os_str().is_empty()) {
             within.push(rest);
         }
@@ -109,15 +109,15 @@ impl NewFolder {
     /// Gives the folder its name.
     ///
     /// # Errors
-    /// `AddressInUse` if the name is taken: the complete files stay under the temporary name. `Interrupted` if the
-    /// folder was removed; errors of the file system.
+    /// `AddressInUse` if the name is taken: the files stay under the temporary name. `Interrupted` if the folder was
+    /// removed; errors of the file system.
     pub fn finish(self) -> Result<()> {
         let mut held = self.remover.lock();
         let Other::At(temporary) = std::mem::replace(&mut *held, Other::Ended) else {
             return Err(removed(&self.first));
         };
         let renamed = match renameat_with(CWD, &temporary, CWD, &self.first, RenameFlags::NOREPLACE) {
-            // The file system does not support the flag. A rename can then replace at most an empty folder.
+            // Without the flag, a rename replaces at most an empty folder.
             Err(Errno::INVAL | Errno::NOSYS) => rename(&temporary, &self.first),
             renamed => renamed,
         };
@@ -199,7 +199,7 @@ mod tests {
         assert!(names(around.path()).is_empty());
     }
 
-    /// This includes a folder that is being made at that moment.
+    /// Also a folder that is being made.
     #[test]
     fn nothing_is_left_of_a_folder_whose_program_ends() {
         let around = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ mod tests {
         assert!(names(around.path()).is_empty());
     }
 
-    /// Another user with write access to the parent could choose the place of the files.
+    /// Another user could choose the place of the files.
     #[test]
     fn link_in_the_place_of_a_folder_is_not_followed() {
         let around = tempfile::tempdir().unwrap();
@@ -225,13 +225,13 @@ mod tests {
             let error = create(&path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");
-            // A link that appears after the check is not followed either.
+            // Nor a link after the check.
             let error = NewFile::create_within(&path.join("file"), Making::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");
         }
         assert!(names(&folder).is_empty());
-        // The user named the links above the folder deliberately.
+        // The user named these links deliberately.
         assert!(create(&link.join("below")).unwrap().is_some());
         fs::create_dir(folder.join("below")).unwrap();
         assert!(create(&link.join("below")).unwrap().is_none());

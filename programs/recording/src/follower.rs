@@ -19,10 +19,10 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Begins to watch the folder.
+    /// Watches the folder.
     ///
     /// # Errors
-    /// Errors of inotify: a user has a limited number of instances (`fs.inotify.max_user_instances`).
+    /// Errors of inotify, such as `fs.inotify.max_user_instances`.
     pub fn new(base: &Path) -> Result<Follower> {
         let folder = folder_of(base);
         let failed = |error: rustix::io::Errno| of_io(&error.into(), "looking for changes in", folder);
@@ -36,7 +36,7 @@ impl Follower {
         Ok(Follower { base: base.to_owned(), notices })
     }
 
-    /// Waits for a change in the folder; returns false if the wait ended before.
+    /// Waits for a change; returns false if the wait ended before.
     ///
     /// # Errors
     /// Errors of the kernel; `Interrupted` or `Cancelled` if the wait was ended.
@@ -48,7 +48,7 @@ impl Follower {
         }
     }
 
-    /// Waits for the first bytes of a file that its recorder has just created.
+    /// Waits for the first bytes of a new file.
     ///
     /// # Errors
     /// Errors of the kernel.
@@ -62,7 +62,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Discards all events: the files themselves show the changes.
+    /// The files themselves show the changes.
     fn take_notices(&self) -> Result<()> {
         let mut memory = [MaybeUninit::uninit(); 4096];
         let mut notices = inotify::Reader::new(&self.notices, &mut memory);
@@ -75,10 +75,10 @@ impl Follower {
         }
     }
 
-    /// Returns the existing parts from this number on. `is_named` means that the previous part names its successor.
+    /// Returns the parts from this number on. `is_named`: the previous part names its successor.
     pub fn parts_from(&self, following: u64, is_named: bool) -> VecDeque<Place> {
         let is_there = |number| parts::path_of(&self.base, number).symlink_metadata().is_ok();
-        // This runs after each change of the file. A folder with many names is listed only if a new part is likely.
+        // A folder with many names is listed only if a new part is likely.
         if !is_named && !is_there(following) && is_there(following.saturating_sub(1)) {
             return VecDeque::new();
         }

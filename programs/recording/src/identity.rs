@@ -9,7 +9,7 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::files::of_io;
 use crate::writer::facts_and_origin;
 
-/// The facts of a file must be within this many bytes.
+/// A file's facts are within this many bytes.
 const BEGINNING: u64 = 1 << 20;
 
 /// The facts of a file about itself, and its owner.
@@ -17,16 +17,16 @@ const BEGINNING: u64 = 1 << 20;
 pub struct Identity {
     owner: u32,
     id: Option<String>,
-    /// The id of the recording that it replaces. After a kill, parts of both can exist.
+    /// After a kill, parts of both recordings can exist.
     replaces: Option<String>,
     /// The number of the part, from 1.
     pub(crate) part: Option<u64>,
-    /// Whether it may begin with repeated messages, as a later part or a piece of another recording.
+    /// A later part, or a piece of another recording, may begin with repeated messages.
     pub(crate) may_repeat: bool,
 }
 
 impl Identity {
-    /// Reads the identity; also returns the beginning of the file.
+    /// Reads the identity, and the beginning of the file.
     ///
     /// # Errors
     /// Errors of the file system.
@@ -34,7 +34,7 @@ impl Identity {
         let failed = |error: std::io::Error| of_io(&error, "reading", path);
         let about = file.metadata().map_err(failed)?;
         let mut beginning = vec![0; usize::try_from(about.len().min(BEGINNING)).unwrap_or_default()];
-        // The read notices a file that became shorter.
+        // Notices a file that became shorter.
         let read = file.read_at(&mut beginning, 0).map_err(failed)?;
         beginning.truncate(read);
         let (facts, is_made_of_others) = facts_and_origin(&beginning).unwrap_or_default();
@@ -44,26 +44,22 @@ impl Identity {
         Ok((Identity { owner: about.uid(), id, replaces, part, may_repeat }, beginning))
     }
 
-    /// Returns whether this is the part of this number, with recording and user of `first` if that is given.
+    /// Whether this is the part of this number, with recording and user of `first` if given.
     pub(crate) fn is_part(&self, number: u64, first: Option<&Identity>) -> bool {
         self.id.is_some()
             && self.part == Some(number)
             && first.is_none_or(|first| self.stranger(first).is_none())
     }
 
-    /// Returns whether a killed program left this part while it replaced a recording by another.
-    ///
-    /// It must have this number and an allowed user, and belong to either recording or to an earlier replaced one.
+    /// Whether a killed program left this part while it replaced one recording by another.
     pub(crate) fn is_left(&self, number: u64, first: &Identity) -> bool {
         self.part == Some(number) && self.is_beside(first) && self.may_be_of(first)
     }
 
-    /// Returns the id of its recording.
     pub(crate) fn into_id(self) -> Option<String> {
         self.id
     }
 
-    /// Returns whether a program of Linkspan wrote the file.
     pub(crate) fn is_of_linkspan(&self) -> bool {
         self.id.is_some()
     }
@@ -72,7 +68,7 @@ impl Identity {
         self.id.is_some() && self.id == other.id
     }
 
-    /// Fails if a found part belongs to another recording or an unauthorized user.
+    /// Fails for another recording or an unauthorized user.
     pub(crate) fn check(&self, first: &Identity, path: &Path) -> Result<()> {
         let Some(what) = self.stranger(first) else { return Ok(()) };
         let text = format!(
@@ -93,7 +89,7 @@ impl Identity {
         (!self.may_be_of(first)).then_some("belongs to another user than the first part")
     }
 
-    /// Returns whether one recording replaces the other, or both replace a third recording.
+    /// Whether one recording replaces the other, or both replace a third.
     fn is_beside(&self, first: &Identity) -> bool {
         let is_same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
         self.id.is_some()

@@ -34,12 +34,11 @@ pub fn path_of(base: &Path, number: u64) -> PathBuf {
 
 /// Returns the existing parts in order.
 ///
-/// The successor of a part is found by its name. After a hole, a file must identify itself as that part of the
-/// recording. The recorder may have removed the oldest parts because the disk was full.
+/// After a hole, which a recorder on a full disk makes, a file must identify itself as that part.
 pub fn existing(base: &Path) -> Vec<Place> {
     let mut numbers = numbers(base);
     if has_hole(&numbers) {
-        // A part that was made during the listing can be missing from it, although a later part is in it.
+        // A part made during the listing may be missing from it.
         numbers = self::numbers(base);
     }
     let mut found: Vec<Place> = Vec::new();
@@ -69,10 +68,9 @@ pub fn id_of(base: &Path) -> Option<String> {
     identity(base, true)?.into_id()
 }
 
-/// Returns the parts to remove with the recording of this name.
+/// Returns the parts to remove with the recording of this name, and a killed replacement's.
 ///
-/// These are its later parts, and parts that a killed replacement left. All must identify themselves; other files with
-/// such names stay.
+/// All must identify themselves; other files stay.
 pub fn later(base: &Path) -> Vec<Place> {
     let Some(first) = identity(base, true) else { return Vec::new() };
     let places = numbers(base).into_iter().filter(|number| *number > 1);
@@ -85,9 +83,7 @@ pub fn later(base: &Path) -> Vec<Place> {
     places.filter(is_part).collect()
 }
 
-/// Returns all files in the folder that identify themselves as parts of this recording, under any name.
-///
-/// Only files with an equal extension are examined.
+/// Returns files of this extension in the folder that identify themselves as parts, under any name.
 pub(crate) fn elsewhere(named: &Path, of: &Identity) -> Vec<Place> {
     let Ok(folder) = std::fs::read_dir(folder_of(named)) else { return Vec::new() };
     let paths = folder.flatten().map(|entry| named.with_file_name(entry.file_name()));
@@ -102,7 +98,7 @@ pub(crate) fn elsewhere(named: &Path, of: &Identity) -> Vec<Place> {
     found
 }
 
-/// The most files after holes or under other names that are examined.
+/// The most examined files after holes or under other names.
 const MOST_LOOKS: u32 = 1_000;
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=9;
 
@@ -124,7 +120,6 @@ fn has_hole(numbers: &BTreeSet<u64>) -> bool {
     last.saturating_sub(first).saturating_add(1) != numbers.len() as u64
 }
 
-/// Returns the number of the part with this name, from 2.
 fn number_of(base: &Path, name: &OsStr) -> Option<u64> {
     let stem = base.file_stem()?.as_bytes();
     let ending = base.extension().map_or(&b""[..], OsStr::as_bytes);
@@ -147,7 +142,7 @@ pub(crate) fn number_in(name: &str) -> Option<u64> {
     name.rsplit('.').take(2).find(is_number)?.parse().ok()
 }
 
-/// Returns whether this file identifies itself as the part of this number or a later one.
+/// Whether this file identifies itself as this part or a later one.
 pub(crate) fn is_following(path: &Path, number: u64, of: &Identity) -> bool {
     identity(path, true)
         .is_some_and(|found| found.part.is_some_and(|part| part >= number && found.is_part(part, Some(of))))
@@ -208,7 +203,7 @@ mod tests {
         assert_eq!(names.map(number_in), numbers);
     }
 
-    /// A recording with a name like a part, or a merely similar name, is not a part.
+    /// A similar name does not make a part.
     #[test]
     fn behind_parts_that_are_not_there_only_those_of_the_same_recording_are_found() {
         let folder = tempfile::tempdir().unwrap();
@@ -233,7 +228,7 @@ mod tests {
             std::fs::copy(&base, folder.path().join(name)).unwrap();
         }
         assert_eq!(found(&base), [1]);
-        // The reader reports the problem of the next part's file.
+        // The reader reports the next part's problem.
         std::fs::write(path_of(&base, 2), "no recording").unwrap();
         assert_eq!(found(&base), [1, 2, 3]);
     }

@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Beyond this size, memory is requested exactly and freed after the chunk.
+/// Beyond, memory is requested exactly and freed after the chunk.
 const KEPT: usize = 16 << 20;
-/// Outside of a chunk, data of this length goes into the file without a copy.
+/// Outside of a chunk, such data is not copied.
 const LONG: usize = 64 << 10;
 
-/// The output of the MCAP library: the file, followed by the pending bytes.
+/// The MCAP library's output: the file, then the pending bytes.
 #[derive(Clone)]
 pub struct Output(Arc<Mutex<Pending>>);
 
@@ -20,7 +20,7 @@ struct Pending {
     file: File,
     begin: u64,
     bytes: Vec<u8>,
-    /// The position of the next byte in `bytes`.
+    /// Of the next byte in `bytes`.
     at: usize,
     is_between: bool,
 }
@@ -34,13 +34,13 @@ impl Output {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves memory for more bytes; returns false if it is not available.
+    /// Returns false without memory.
     #[must_use]
     pub fn reserve(&self, more: usize) -> bool {
         self.pending().reserve(more)
     }
 
-    /// Runs an operation that writes no chunk, after a flush.
+    /// Runs an operation without a chunk, after a flush.
     pub fn between_chunks<T>(&self, what: impl FnOnce() -> T) -> T {
         self.pending().is_between = true;
         let done = what();
@@ -100,7 +100,7 @@ impl Write for Output {
 }
 
 impl Seek for Output {
-    /// The MCAP library seeks to the head of a complete chunk, and then to the end.
+    /// To the head of a complete chunk, and then to the end.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut pending = self.pending();
         let place = match to {
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// After any operations, the file has the flushed bytes, and finally the content of a cursor in memory.
+    /// The file has the flushed bytes, and finally a cursor's content.
     #[test]
     fn file_has_what_was_flushed_and_in_the_end_all() {
         let mut below = crate::chance_tests::below();
@@ -145,7 +145,7 @@ mod tests {
                         output.write_all(&bytes).unwrap();
                         model.write_all(&bytes).unwrap();
                     }
-                    // Back to the head of a chunk, which is written again, and then to the end.
+                    // The head is written again.
                     3 => {
                         let end = model.get_ref().len() as u64;
                         let place = flushed + below(end - flushed + 1);

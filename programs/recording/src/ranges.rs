@@ -40,7 +40,7 @@ impl Ranges {
         self.until(first).is_some_and(|(_, end)| last <= end)
     }
 
-    /// Returns the last range that begins at or before this number.
+    /// The last range that begins at or before this number.
     fn until(&self, number: u64) -> Option<(u64, u64)> {
         self.by_first.range(..=number).next_back().map(|(first, last)| (*first, *last))
     }
@@ -50,7 +50,7 @@ impl Ranges {
         if first > last || self.has(first, last) {
             return;
         }
-        // Overlapping and adjacent ranges are merged.
+        // Also adjacent ranges.
         while let Some((begin, end)) = self.until(last.saturating_add(1))
             && end.saturating_add(1) >= first
         {
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers at both ends of the value range, which the model holds individually.
+    /// At both ends of the value range.
     const FEW: u64 = 24;
     const BEHIND: u64 = u64::MAX - FEW;
 
@@ -129,7 +129,6 @@ mod tests {
         (0..=FEW).chain(BEHIND..=u64::MAX)
     }
 
-    /// Returns the ranges of a model. Numbers between both ends never occur.
     fn ranges_of(model: &BTreeSet<u64>) -> Vec<(u64, u64)> {
         let mut found: Vec<(u64, u64)> = Vec::new();
         for number in model {
@@ -150,7 +149,7 @@ mod tests {
             for _ in 0..40 {
                 let begin = if below(2) == 0 { 0 } else { BEHIND };
                 let (one, other) = (begin + below(FEW + 1), begin + below(FEW + 1));
-                // Ranges that end before they begin are empty.
+                // Such ranges are empty.
                 let (first, last) = if below(8) == 0 {
                     (one.max(other), one.min(other))
                 } else {

@@ -1,9 +1,8 @@
 //! Reads recordings and other MCAP files, also damaged ones and files that are still being written.
 //!
-//! A file is read in blocks and never mapped, because another program may shorten it at any time. The reader holds one
-//! record of at most [`Limits::record`] bytes, a decompressed chunk, and the schemas and channels of a part. A message
-//! is a slice of that memory. The reader reports damage as a [`Problem`], and continues after it if the length of the
-//! damaged record is known.
+//! A file is never mapped, because another program may shorten it. The reader holds one record of at most
+//! [`Limits::record`] bytes, a decompressed chunk, and a part's schemas and channels. It reports damage as a
+//! [`Problem`], and continues if the record's length is known.
 
 mod closed;
 mod entry;
@@ -37,10 +36,10 @@ pub use self::entry::{
 };
 pub use self::outline::Outline;
 
-/// The most problems that are reported individually.
+/// Reported individually.
 const MAX_PROBLEMS: usize = 1_000;
 
-/// A file of a recording. Another file may have its path later.
+/// A file of a recording, even if another file gets its path.
 #[derive(Clone, Debug)]
 pub struct OfRecording {
     /// Its path.
@@ -55,13 +54,13 @@ pub struct OfRecording {
 #[derive(Debug)]
 pub struct Reader {
     parts: VecDeque<Place>,
-    /// The number of the last examined part, if all parts of a recording are read.
+    /// The number of the last examined part, if all parts are read.
     last: Option<u64>,
     /// Whether the caller named a later part.
     is_alone: bool,
     dropped: Dropped,
     read: Ranges,
-    /// The count of holes so far, and the first and last missing part of the latest hole.
+    /// The count of holes so far, and the latest hole's first and last part.
     holes: usize,
     hole: Option<(u64, u64)>,
     /// Problems of missing parts: index in `problems`, first and last number.
@@ -75,7 +74,7 @@ pub struct Reader {
     window: Option<(u64, u64)>,
     problems: Vec<Problem>,
     further: u64,
-    /// Bytes of completed parts, and of all parts when the recording was opened.
+    /// Bytes of completed parts, and of all parts at opening.
     before: u64,
     whole: u64,
     current: Current,
@@ -121,15 +120,15 @@ impl Reader {
         self.read.add(said.max(1), said.max(1));
     }
 
-    /// Reads one found part, which must have the identity `of` if that is given.
+    /// Reads one found part, with the identity `of` if given.
     ///
     /// # Errors
-    /// As for [`Reader::open`]; `Unsupported` for a link, or a file of another recording or user.
+    /// As for [`Reader::open`]; `Unsupported` for a link, or another recording's or user's file.
     pub fn of_found(base: &Path, part: PathBuf, limits: Limits, of: Option<Identity>) -> Result<Reader> {
         Reader::begin(places(vec![part]), limits, Some(base.to_owned()), of)
     }
 
-    /// Returns the files of a recording and their problems, without reading messages.
+    /// Returns a recording's files and problems, without reading messages.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -138,7 +137,7 @@ impl Reader {
         Ok((files, reader.problems))
     }
 
-    /// Returns the parts that the recorder removed, according to all parts.
+    /// Returns the removed parts, according to all parts.
     ///
     /// # Errors
     /// As for [`Reader::open`].
@@ -202,12 +201,12 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Opens a recording that may still be written. After [`Reader::wait`], [`Reader::read`] may find more.
+    /// Opens a growing recording. After [`Reader::wait`], [`Reader::read`] may find more.
     ///
     /// # Errors
     /// As for [`Reader::open`]; errors of inotify.
     pub fn follow(path: &Path, limits: Limits) -> Result<Reader> {
-        // Watching begins before the first look at the file and therefore sees each change.
+        // Before the first look, to see each change.
         let follower = Follower::new(path)?;
         follower.wait_until_begun()?;
         let mut reader = Reader::with_limits(path, limits)?;
@@ -218,10 +217,9 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Skips chunks without messages in these times of receipt, in nanoseconds since 1970.
+    /// Skips a closed file's chunks without messages in these times, in nanoseconds since 1970.
     ///
-    /// Only a closed file permits this. [`Reader::read`] may still return events, metadata and messages outside of the
-    /// times.
+    /// [`Reader::read`] may still return entries outside of the times.
     ///
     /// # Errors
     /// Errors of the file system.
@@ -260,7 +258,7 @@ impl Reader {
                 if self.find_further() {
                     continue;
                 }
-                // This part names a next part, so the recording continues.
+                // The recording continues.
                 let goes_on =
                     self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.next.is_some());
                 if !goes_on {
@@ -275,7 +273,7 @@ impl Reader {
             let how = if is_found { As::Found(self.identity.as_ref()) } else { As::Named };
             let is_last = self.part.is_none() && self.parts.is_empty();
             match (OpenPart::open(path.clone(), number, self.limits, how), &self.part) {
-                // Its recorder has just removed it. The next part reports the gap.
+                // Just removed: the next part reports the gap.
                 (Err(error), _) if is_found && !is_last && error.kind() == ErrorKind::NotFound => {}
                 (Err(error), Some(_)) => {
                     self.miss(number, number);
@@ -287,7 +285,7 @@ impl Reader {
                     if self.part.is_none() || self.last.is_none() {
                         break part;
                     }
-                    // A file without a whole record after its header lacks an identity.
+                    // Without a whole record there is no identity.
                     let said = part.identity.part.unwrap_or(number);
                     if self.has_been_read(&part, said) {
                         self.last = self.last.map(|last| last.max(number));
@@ -310,13 +308,12 @@ impl Reader {
             part.publishers = ended.end_of_publishers()?;
             self.silent.extend(ended.silent_channels());
         }
-        // The order of a growing file is unknown.
+        // A growing file's order is unknown.
         part.is_in_order |= self.follower.is_some();
         self.part = Some(part);
         Ok(true)
     }
 
-    /// Looks for new parts; returns whether there are any.
     fn find_further(&mut self) -> bool {
         if let (None, Some(base), Some(part)) = (&self.follower, &self.base, &self.part)
             && part.next.is_some()
@@ -328,7 +325,7 @@ impl Reader {
         !self.parts.is_empty()
     }
 
-    /// Returns whether this file is foreign because the previous part continues after its number.
+    /// Whether this file is foreign, because the previous part continues after its number.
     ///
     /// A file that identifies itself as the following part is not foreign.
     fn is_passed_over(&self, number: u64, path: &Path) -> bool {
@@ -338,7 +335,7 @@ impl Reader {
         number < part.following() && !parts::is_following(path, part.following(), &part.identity)
     }
 
-    /// Reports a file with the number of an earlier part, such as a copy; returns whether it is one.
+    /// Reports a file with an earlier part's number, such as a copy.
     fn has_been_read(&mut self, found: &OpenPart, said: u64) -> bool {
         if self.last.is_none_or(|last| said > last) {
             return false;
@@ -350,7 +347,7 @@ impl Reader {
         true
     }
 
-    /// Reports the missing parts before this file, which has the place `place` and claims `number`.
+    /// Reports the missing parts before this file at `place`, which claims `number`.
     fn miss(&mut self, place: u64, number: u64) {
         let (Some(last), Some(part), Some(base)) = (self.last, &self.part, &self.base) else { return };
         let is_open = last == part.number;
@@ -402,12 +399,11 @@ impl Reader {
         });
     }
 
-    /// Ends the recording after all existing parts were read.
     fn end(&mut self) {
         if let Some(part) = &self.part
             && let Some(next) = part.next.clone().filter(|_| self.last == Some(part.number))
         {
-            // The first part may have any name. A later part shows that the caller did not name the first one.
+            // The first part may have any name, but a later part shows that it is not the first.
             if self.is_alone {
                 let text = format!("the recording goes on in {next}, which is no part of what was named");
                 let problem = part.problem(part.offset, ProblemKind::Alone, text);
@@ -431,7 +427,7 @@ impl Reader {
         }
     }
 
-    /// Reports which other parts of a single later part exist, and which are missing.
+    /// Reports a single later part's existing and missing siblings.
     fn report_alone(&mut self, found: &[Place]) {
         let Some(part) = &self.part else { return };
         let (mut there, mut not_there) = (Ranges::default(), Ranges::default());
@@ -455,14 +451,14 @@ impl Reader {
         self.keep(problem);
     }
 
-    /// Reports existing parts that were not read: under other names, or new ones.
+    /// Reports unread parts: under other names, or new ones.
     fn report_elsewhere(&mut self, found: Vec<Place>) {
         for Place { number, path } in found {
             let is_said = self.problems.iter().any(|problem| problem.path == path);
             if self.read.has(number, number) || is_said {
                 continue;
             }
-            // A file with its proper name appeared after the names were read, so the recorder is still running.
+            // It appeared after the listing, so the recorder is running.
             if self.base.as_ref().is_some_and(|base| parts::path_of(base, number) == path) {
                 let text = format!(
                     "it is part {number} of the recording, which came while those before it were read: it is not read; read the recording again"
@@ -480,7 +476,7 @@ impl Reader {
         }
     }
 
-    /// Notes the parts that another reader of this recording has. A copy of both readers does not lack them.
+    /// Notes another reader's parts, which a copy of both does not lack.
     pub fn has_elsewhere(&mut self, other: &Identity, parts: &Ranges) {
         if self.identity.as_ref().is_none_or(|own| !own.is_of(other)) {
             return;
@@ -516,7 +512,7 @@ impl Reader {
         (read, self.whole.max(read))
     }
 
-    /// Returns the compression of the first messages in the current file.
+    /// Returns the compression of the current file's first messages.
     ///
     /// # Errors
     /// Errors of the file system.
@@ -525,7 +521,7 @@ impl Reader {
         chunk::compression(&part.file).map_err(|error| of_io(&error, "reading", &part.path))
     }
 
-    /// Returns how large a copy or table of the recording may become.
+    /// Returns how large a copy or table may become.
     pub fn room(&self) -> Room {
         self.limits.room.of_files(self.whole)
     }
@@ -535,10 +531,10 @@ impl Reader {
         self.limits.message
     }
 
-    /// Returns the last attachment: its content, the times of attaching and of creation, and its media type.
+    /// Returns the last attachment: content, times of attaching and creation, media type.
     ///
     /// # Errors
-    /// `InvalidState` without an attachment; `OutOfMemory`; errors of the file system.
+    /// `InvalidState` without one; `OutOfMemory`; errors of the file system.
     pub fn attachment(&self) -> Result<(Vec<u8>, [u64; 2], &str)> {
         let (Some(part), Some(attached)) = (&self.part, &self.current.attached) else {
             return Err(Error::new(ErrorKind::InvalidState, "no attachment was read last"));
@@ -557,7 +553,7 @@ impl Reader {
         self.identity.as_ref()
     }
 
-    /// Returns the count of holes so far: places with missing parts.
+    /// Returns the count of holes so far.
     pub fn holes(&self) -> usize {
         self.holes
     }
@@ -572,12 +568,12 @@ impl Reader {
         &self.read
     }
 
-    /// Returns the parts that the recorder removed, according to the parts read so far.
+    /// Returns the removed parts, according to the parts so far.
     pub fn dropped(&self) -> &Dropped {
         &self.dropped
     }
 
-    /// Returns the channels of other programs without messages, in parts that were read completely.
+    /// Returns completed parts' channels of other programs without messages.
     pub fn silent_channels(&self) -> &[Arc<Channel>] {
         &self.silent
     }
@@ -604,8 +600,7 @@ impl Reader {
                         if self.parts.is_empty() {
                             self.parts = follower.parts_from(part.following(), part.next.is_some());
                         }
-                        // The file is checked after the look for parts: data from before the next part must be read
-                        // first.
+                        // After the look for parts: data before the next part comes first.
                         if part.has_grown()? {
                             continue;
                         }

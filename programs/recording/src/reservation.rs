@@ -1,7 +1,4 @@
-//! Reserves space on the disk for a file and for closing it.
-//!
-//! A full disk is therefore noticed before a chunk begins. Chunks are never torn, and space for indexes and footer
-//! remains.
+//! Reserves space on the disk for a file and for closing it, so a full disk tears no chunk.
 
 use std::fs::File;
 use std::io;
@@ -10,14 +7,14 @@ use std::os::fd::AsFd;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-/// Bytes that are reserved in advance.
+/// Reserved in advance.
 const STEP: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub struct Reservation {
-    /// The length up to which space is reserved.
+    /// The reserved length.
     reserved: u64,
-    /// Whether the file system supports this. Otherwise a write notices the full disk.
+    /// Otherwise a write notices the full disk.
     works: bool,
 }
 
@@ -26,15 +23,15 @@ impl Reservation {
         Reservation { reserved: 0, works: true }
     }
 
-    /// Reserves space up to this length without changing the length of the file.
+    /// Reserves space up to this length; the file's length stays.
     ///
     /// # Errors
-    /// ENOSPC or EDQUOT if the space is not available.
+    /// ENOSPC or EDQUOT.
     pub fn extend(&mut self, file: &File, length: u64) -> io::Result<()> {
         if !self.works || length <= self.reserved {
             return Ok(());
         }
-        // A nearly full disk may have less than a step.
+        // A nearly full disk may have less.
         let mut steps = [STEP, 0].into_iter();
         let mut extra = steps.next().unwrap_or(0);
         loop {

@@ -32,11 +32,11 @@ pub struct Name {
     pub encodings: Vec<String>,
     /// The names of its schemas.
     pub schemas: Vec<String>,
-    /// The channel of its newest message with a schema in Linkspan's notation.
+    /// The newest message's channel with a schema in Linkspan's notation.
     pub described_by: Option<Arc<Channel>>,
     /// Its publishers.
     pub sources: Vec<String>,
-    /// The items of these lists, for a fast search.
+    /// For a fast search.
     seen: HashSet<Seen>,
 }
 
@@ -53,7 +53,7 @@ enum Seen {
 pub struct Summary {
     /// Its names, without events.
     pub names: BTreeMap<String, Name>,
-    /// The facts that its recorder wrote at the beginning.
+    /// The recorder's facts at the beginning.
     pub facts: BTreeMap<String, String>,
     /// The notes.
     pub notes: BTreeMap<String, String>,
@@ -61,15 +61,15 @@ pub struct Summary {
     pub attachments: Vec<(String, u64)>,
     /// The count of events by kind.
     pub events: BTreeMap<String, u64>,
-    /// The first and last time of a message or event.
+    /// Of a message or event.
     pub extent: Option<Extent>,
     timeline: Timeline,
-    /// Omissions of the originals, if this is a copy.
+    /// A copy's omissions.
     pub omitted: Vec<String>,
-    /// Parts of the originals that their recorder removed.
+    /// Removed parts of a copy's originals.
     pub removed: Vec<String>,
     claims: Claims,
-    /// Channels that are already included in their names, by address.
+    /// Included channels, by address.
     described: HashMap<usize, Arc<Channel>>,
 }
 
@@ -158,7 +158,7 @@ impl Summary {
             }
             Entry::Metadata(format::metadata::NOTES, notes) => self.notes.clone_from(notes),
             Entry::Metadata(format::metadata::OMITTED, omitted) => {
-                // The limit protects against a malicious file.
+                // Against a malicious file.
                 if self.omitted.len() < MAX_OMITTED {
                     self.omitted.push(format::omitted(omitted));
                 }
@@ -171,7 +171,7 @@ impl Summary {
         }
     }
 
-    /// Returns why its counts of losses are false; `None` without a contradiction.
+    /// Returns why counts of losses are false, if so.
     pub fn fault_of_losses(&self) -> Option<String> {
         self.claims.fault()
     }
@@ -184,7 +184,7 @@ impl Summary {
         Value::Map(value)
     }
 
-    /// Returns the entries of [`NAMES`] one at a time, because a recording may have very many.
+    /// Returns the entries of [`NAMES`] one at a time: there may be very many.
     pub fn name_values(&self) -> impl Iterator<Item = (&str, Value)> {
         self.names.iter().map(|(topic, name)| (topic.as_str(), name.to_value()))
     }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::event::{Event, Kind};
 
-/// The steps of the clock up to an entry. The entries must come in order.
+/// The clock's steps up to an entry, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
     /// The sum of the steps so far, in nanoseconds.
@@ -14,17 +14,17 @@ pub struct Timeline {
     begin: Option<u64>,
 }
 
-/// The year 2000 in nanoseconds since 1970: later times come from a clock, earlier ones from a simulation.
+/// The year 2000 in ns since 1970: earlier times come from a simulation.
 const CLOCKS: u64 = 946_684_800_000_000_000;
 
-/// Returns whether a time is absent: writers use 0 for that, except in simulations that begin at 0.
+/// Returns whether a time is absent: 0, except in simulations that begin there.
 pub fn is_timeless(time: u64, other: u64) -> bool {
     time == 0 && other >= CLOCKS
 }
 
-/// Two recorders of a machine both report a step. Steps within this many nanoseconds are one.
+/// Two recorders' reports within so many nanoseconds are one step.
 const SAME_STEP: u64 = 5_000_000_000;
-/// The most difference between the sizes that both report.
+/// Their sizes differ at most by so much.
 const SAME_SIZE: u64 = 100_000_000;
 
 impl Timeline {
@@ -35,7 +35,7 @@ impl Timeline {
         }
     }
 
-    /// Takes an event: a step of the clock affects all later times.
+    /// Takes an event; a step affects all later times.
     pub fn note(&mut self, event: &Event) {
         self.take(event.time);
         let (Kind::Clock, Some(by)) = (event.kind, event.by) else { return };
@@ -69,7 +69,7 @@ pub enum Instant {
     At(u64),
 }
 
-/// A range of times in a recording. The entries must come in order, from the beginning on.
+/// A range of times. The entries must come in order, from the beginning on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Within {
     from: Option<Instant>,
@@ -94,7 +94,7 @@ impl Within {
         (self.from, self.to)
     }
 
-    /// Returns the range in nanoseconds since 1970 for a recording that begins at `begin`, without steps of the clock.
+    /// Returns the range in ns since 1970 for a recording from `begin` on, without steps of the clock.
     pub fn times(&self, begin: u64) -> (u64, u64) {
         let time = |instant: Option<Instant>, otherwise| match instant {
             None => otherwise,
@@ -105,8 +105,6 @@ impl Within {
     }
 
     /// Returns times that surely include the range, for any steps of the clock.
-    ///
-    /// A relative time depends on all earlier events.
     pub fn certain_times(&self) -> (u64, u64) {
         match (self.from, self.to) {
             (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),
@@ -114,17 +112,17 @@ impl Within {
         }
     }
 
-    /// Takes an event in its order: relative times exclude the steps of the clock.
+    /// Takes an event in order: relative times exclude the clock's steps.
     pub fn note(&mut self, event: &Event) {
         self.timeline.note(event);
     }
 
-    /// Takes the time of any message, because the first entry is the beginning.
+    /// Takes any message's time: the first entry is the beginning.
     pub fn take(&mut self, time: u64) {
         self.timeline.take(time);
     }
 
-    /// Returns a time without the steps of the clock since the beginning.
+    /// Returns a time without the clock's steps.
     pub fn continuous(&self, time: u64) -> u64 {
         self.timeline.continuous(time)
     }
@@ -147,16 +145,16 @@ impl Within {
     }
 }
 
-/// The first and the last time of some entries, and the duration between them.
+/// The first and last time of some entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Each time without the steps of the clock, and according to the clock.
+    /// Each time without the clock's steps, and by the clock.
     first: (u64, u64),
     last: (u64, u64),
 }
 
 impl Extent {
-    /// Includes a time, which must belong to the timeline's last entry.
+    /// Includes the time of the timeline's last entry.
     pub fn include(extent: &mut Option<Extent>, timeline: &Timeline, time: u64) {
         let both = (timeline.continuous(time), time);
         let known = extent.get_or_insert(Extent { first: both, last: both });
@@ -171,7 +169,7 @@ impl Extent {
         }
     }
 
-    /// Returns the first and the last time according to the clock, in nanoseconds since 1970.
+    /// Returns both times by the clock, in nanoseconds since 1970.
     pub fn times(&self) -> (u64, u64) {
         (self.first.1, self.last.1)
     }
@@ -227,7 +225,7 @@ mod tests {
         assert_eq!((timeline.begin(), timeline.continuous(101 * SECOND)), (Some(100 * SECOND), 101 * SECOND));
         let years = 5 * 365 * 86_400 * SECOND;
         timeline.note(&step(102 * SECOND + years, years.cast_signed()));
-        // Another recorder reports the step as well.
+        // Another recorder's report.
         timeline.note(&step(103 * SECOND + years, years.cast_signed() + 5));
         assert_eq!(timeline.continuous(104 * SECOND + years), 104 * SECOND);
         timeline.note(&step(105 * SECOND, -years.cast_signed()));

@@ -1,4 +1,6 @@
-//! Writes a part of a recording: schemas, channels, messages, events and attachments (docs/recording-format.md).
+//! Writes a part of a recording: schemas, channels, messages, events, attachments.
+//!
+//! docs/recording-format.md describes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -27,13 +29,11 @@ use crate::reservation::Reservation;
 pub struct Settings {
     /// The compression of chunks.
     pub compression: Option<Compression>,
-    /// The size of a chunk before compression. The next message then begins another chunk.
+    /// The size of a chunk before compression.
     pub chunk: u64,
     /// The mode of the file, and whether it may replace another one.
     pub making: Making,
-    /// Whether the file is for viewers: messages have the encoding of ROS 2, and JSON lacks a schema.
-    ///
-    /// Readers of such files do not support schemas of JSON.
+    /// Whether the file is for viewers, in ROS 2's encoding, and without schemas of JSON.
     pub is_ros2: bool,
 }
 
@@ -47,15 +47,13 @@ impl Default for Settings {
 /// A schema as JSON Schema, in two forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonSchemas {
-    /// The form that admits all messages of the schema.
+    /// Admits all messages.
     pub of_all: String,
-    /// The form for viewers, which admits neither null nor NaN nor infinities.
+    /// For viewers: neither null nor NaN nor infinities.
     pub of_viewers: String,
 }
 
-/// A channel for writing: name, encoding, schema and metadata.
-///
-/// The metadata lack the number of the first message and the mark of repeated messages.
+/// A channel for writing, without its first number and the mark of repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ChannelRecord {
     /// The topic.
@@ -98,7 +96,7 @@ impl ChannelRecord {
         }
     }
 
-    /// Adds a schema in both notations. JSON messages get the form for viewers as the channel's schema.
+    /// Adds both notations. JSON messages get the viewers' form as schema.
     #[must_use]
     pub fn with_schema(mut self, schema: &Schema, json_schemas: Option<JsonSchemas>) -> ChannelRecord {
         let notation = schema.to_toml();
@@ -125,18 +123,18 @@ impl ChannelRecord {
         }
     }
 
-    /// Returns whether its schema is for viewers, which admits neither null nor NaN nor infinities.
+    /// Returns whether its schema is the viewers' form.
     pub fn is_for_viewers(&self) -> bool {
         self.schema.as_ref().is_some_and(|schema| schema.encoding == schema_encoding::JSON_SCHEMA)
     }
 
-    /// Returns the channel for messages that the viewers' schema does not admit, without a schema.
+    /// Returns the channel for messages beyond the viewers' schema.
     #[must_use]
     pub fn without_viewers(&self) -> ChannelRecord {
         ChannelRecord { schema: None, ..self.clone() }
     }
 
-    /// Returns the channel of a read file for another file.
+    /// Returns a read channel for another file.
     pub fn of(found: &crate::reader::Channel) -> ChannelRecord {
         let mut metadata = found.metadata.clone();
         metadata.remove(channel::FIRST);
@@ -155,31 +153,30 @@ impl ChannelRecord {
     }
 }
 
-/// A part of a recording: one file, complete after [`Part::flush`] and on the disk after [`Part::sync`].
+/// A part of a recording: one file.
 ///
-/// On a full disk, methods fail with `NoSpace` and write nothing. The part can still be closed in reserved space.
-/// Another error of the file system cuts the file to its last flush and closes the part.
+/// It is complete after [`Part::flush`] and on the disk after [`Part::sync`]. On a full disk, methods fail with
+/// `NoSpace` and write nothing; the part can still be closed. Other errors cut the file to its last flush and close the
+/// part.
 pub struct Part {
     /// `None` after `close` or an error.
     writer: Option<Writer<Output>>,
-    /// The bytes that are not in the file yet.
     output: Output,
     file: File,
     path: PathBuf,
-    /// Present until the file has its name.
+    /// Until the file has its name.
     new: Option<NewFile>,
     events: u16,
     /// Its schemas with their numbers.
     schemas: HashMap<Arc<FileSchema>, u16>,
-    /// Bytes of schemas and channels for this part's messages, and for repeated messages. All stay in memory until the
-    /// end.
+    /// Bytes of schemas and channels for this part's messages, and for repeated ones; all stay in memory.
     described: u64,
     repeated: u64,
     newest: u16,
     reservation: Reservation,
     /// Bytes of the file at its last flush, up to which it is complete.
     whole: u64,
-    /// The most bytes that were written since then.
+    /// The most bytes written since then.
     more: u64,
     chunks: u64,
     /// Bytes for the last events in the reserved space.
@@ -187,19 +184,19 @@ pub struct Part {
     dropped: Dropped,
 }
 
-/// The most bytes for closing a file: per chunk, and in addition.
+/// Bytes for closing a file: per chunk, and in addition.
 const CLOSING_CHUNK: u64 = 512;
 const CLOSING: u64 = 1 << 20;
-/// The share of this space for the events about the end.
+/// For the events about the end.
 const LAST_EVENTS: u64 = CLOSING / 4;
-/// The most schemas, and the last channel number. The MCAP library counts one further, and panics beyond the range.
+/// The MCAP library counts one further, and panics beyond the range.
 const MAX_NUMBER: u16 = u16::MAX - 2;
-/// The most bytes of schemas and channels, half of a reader's limit; and of those for repeated messages.
+/// The most bytes of schemas and channels, half of a reader's limit; and of repeated messages' ones.
 const MAX_DESCRIBED: u64 = 128 << 20;
 const MAX_REPEATED: u64 = 96 << 20;
-/// Bytes of a message in the file besides its body: its record and its entry in the index.
+/// Bytes of a message besides its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
-/// From this length on, memory is reserved first. Compression can add `SLACK` and a fraction of the body.
+/// From here on, memory is reserved first. Compression adds at most `SLACK` and a fraction.
 const LONG_BODY: usize = 64 << 10;
 const SLACK: usize = 256 << 10;
 
@@ -212,8 +209,7 @@ impl std::fmt::Debug for Part {
 impl Part {
     /// Makes a new file with the facts of the recording.
     ///
-    /// The file gets its name after the facts are on the disk. A reader that finds the name finds a recording, even
-    /// after a power cut.
+    /// It gets its name after the facts are on the disk, even in a power cut.
     ///
     /// # Errors
     /// `AddressInUse` if the file exists; errors of the file system.
@@ -223,8 +219,7 @@ impl Part {
         Ok(part)
     }
 
-    /// As [`Part::create`], but the file stays unnamed until it is named or closed. Dropping the part before removes
-    /// it.
+    /// [`Part::create`] without a name until it is named or closed; a drop removes it.
     ///
     /// # Errors
     /// As for [`Part::create`].
@@ -236,7 +231,7 @@ impl Part {
     /// Syncs the part and gives the file its name.
     ///
     /// # Errors
-    /// `AddressInUse` if another file has the name; errors of the file system.
+    /// `AddressInUse` if the name is taken; errors of the file system.
     pub fn give_name(&mut self) -> Result<()> {
         self.sync()?;
         self.new.take().map_or(Ok(()), NewFile::name)
@@ -251,7 +246,7 @@ impl Part {
             .library(format!("{}{}", format::LIBRARY, env!("CARGO_PKG_VERSION")))
             .compression(settings.compression)
             .chunk_size(Some(settings.chunk))
-            // Data between the chunks has only this sum.
+            // The only sum of data between chunks.
             .calculate_data_section_crc(true)
             .compression_threads(0);
         let output = Output::new(file);
@@ -295,12 +290,12 @@ impl Part {
         &self.path
     }
 
-    /// Returns the file, for its lock and information about its disk.
+    /// Returns the file, for its lock and disk.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Reserves space for more bytes and for closing the file after them.
+    /// Reserves space for more bytes and for closing.
     fn reserve(&mut self, bytes: u64) -> Result<()> {
         let closing = self.chunks.saturating_mul(CLOSING_CHUNK).saturating_add(CLOSING);
         let more = self.more.saturating_add(bytes);
@@ -310,7 +305,7 @@ impl Part {
         Ok(())
     }
 
-    /// Writes with the MCAP library. After an error, the file is cut to its complete part.
+    /// After an error, the file is cut to its complete part.
     fn write<T>(&mut self, what: impl FnOnce(&mut Writer<Output>) -> McapResult<T>) -> Result<T> {
         let Some(writer) = &mut self.writer else {
             return Err(Error::new(ErrorKind::InvalidState, format!("{} is closed", self.path.display())));
@@ -326,16 +321,16 @@ impl Part {
 
     fn cut(&mut self) {
         if let Some(writer) = self.writer.take() {
-            // Buffered data belongs to an incomplete chunk.
+            // An incomplete chunk.
             drop(writer.into_inner());
-            // If this fails, readers still stop here.
+            // Readers stop here in any case.
             let _ = self.file.set_len(self.whole);
         }
     }
 
-    /// Writes a channel, and returns its number in this part. An equal channel with equal `first` gets an equal number.
+    /// Writes a channel, and returns its number in this part; equal channels share a number.
     ///
-    /// `first` is the number of its first message in this part.
+    /// `first` is its first message's number in this part.
     ///
     /// # Errors
     /// `TooLarge` if the part has 65,535 channels: begin the next one.
@@ -350,7 +345,7 @@ impl Part {
             return Err(of_mcap(McapError::TooManyChannels, &self.path));
         }
         let schema = record.schema.as_ref().map_or(Ok(0), |schema| self.schema(schema, repeated))?;
-        // The channel is written before its messages and again at the end of the file.
+        // Once before its messages, once at the end.
         self.reserve(size.saturating_mul(2))?;
         let id =
             self.write(|writer| writer.add_channel(schema, &record.topic, &record.encoding, &metadata))?;
@@ -361,7 +356,7 @@ impl Part {
         Ok(id)
     }
 
-    /// Returns whether more descriptions exceed the limit. A single description may exceed it.
+    /// Whether descriptions exceed the limit; a single one may.
     fn is_more(&self, size: u64, repeated: bool) -> bool {
         let (known, most) =
             if repeated { (self.repeated, MAX_REPEATED) } else { (self.described, MAX_DESCRIBED) };
@@ -391,7 +386,7 @@ impl Part {
     /// Writes a message with its number, its times in nanoseconds since 1970, and its body.
     ///
     /// # Errors
-    /// `OutOfMemory` if a long body's chunk does not fit into memory. Then, as with `NoSpace`, nothing was written.
+    /// `OutOfMemory` for a long body's chunk. Then, as with `NoSpace`, nothing was written.
     pub fn message(
         &mut self,
         channel: u16,
@@ -408,7 +403,7 @@ impl Part {
         self.write(|writer| writer.write_to_known_channel(&header, body))
     }
 
-    /// Reserves memory for a long body, because a later failure would end the part.
+    /// A later failure would end the part.
     fn require_memory(&self, number: u64, length: usize) -> Result<()> {
         if length < LONG_BODY || self.output.reserve(length.saturating_add(length / 64).saturating_add(SLACK))
         {
@@ -427,10 +422,10 @@ impl Part {
         self.message(self.events, 0, event.time, event.time, &json)
     }
 
-    /// Writes a last event. On a full disk it uses the space that is reserved for closing.
+    /// Writes a last event, on a full disk in the reserved space.
     ///
     /// # Errors
-    /// `NoSpace` if that space is used up.
+    /// `NoSpace` if that is used up.
     pub fn last_event(&mut self, event: &Event) -> Result<()> {
         let json = event.to_json()?;
         let bytes = MESSAGE.saturating_add(json.len() as u64);
@@ -455,9 +450,7 @@ impl Part {
         self.write(|writer| writer.write_metadata(&record))
     }
 
-    /// Records that the recorder removed these parts: here if there is space, and always at the end.
-    ///
-    /// Returns whether it was recorded here.
+    /// Records removed parts: here if there is space (returns true), and always at the end.
     ///
     /// # Errors
     /// Errors of the file system except `NoSpace`.
@@ -494,7 +487,7 @@ impl Part {
         output.between_chunks(|| self.write(|writer| writer.attach(attachment)))
     }
 
-    /// Ends the chunk. Readers of the file can then see it.
+    /// Ends the chunk: readers can see it.
     pub fn flush(&mut self) -> Result<()> {
         self.write(|writer| writer.flush())?;
         self.whole = self.size()?;
@@ -503,7 +496,7 @@ impl Part {
         Ok(())
     }
 
-    /// Ends the chunk, and syncs it to the disk.
+    /// Ends and syncs the chunk.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.file.sync_data().map_err(|error| of_io(&error, "syncing", &self.path))
@@ -520,16 +513,14 @@ impl Part {
             .map_err(|error| of_io(&error, "reading the size of", &self.path))
     }
 
-    /// Writes the reason of the end, the next part, indexes and footer in reserved space, and syncs the file.
-    ///
-    /// Returns the bytes of the file.
+    /// Writes reason, next part, indexes and footer in reserved space, and syncs; returns the file's bytes.
     pub fn close(self, reason: &str, next: Option<&str>) -> Result<u64> {
         let (length, new) = self.close_unnamed(reason, next)?;
         new.map_or(Ok(()), NewFile::name)?;
         Ok(length)
     }
 
-    /// As [`Part::close`], for a file that gets its name later, which is also returned.
+    /// [`Part::close`] for a file that gets its name later, which is also returned.
     ///
     /// # Errors
     /// As for [`Part::close`].
@@ -542,8 +533,7 @@ impl Part {
             entries.insert(format::DROPPED.to_owned(), self.dropped.to_string());
         }
         let record = Metadata { name: metadata::END.to_owned(), metadata: entries };
-        // The data must reach the disk before the footer: a part with a footer is never continued, even after a power
-        // cut.
+        // Before the footer: such a part is never continued, even after a power cut.
         self.sync()?;
         self.write(|writer| {
             writer.write_metadata(&record)?;
@@ -561,7 +551,7 @@ impl Part {
 }
 
 impl Drop for Part {
-    /// Leaves an unclosed part without a footer. The MCAP library would write one, even after a panic of the thread.
+    /// The MCAP library would write a footer, even after a panic.
     fn drop(&mut self) {
         self.cut();
     }
@@ -577,16 +567,16 @@ fn of_mcap(error: McapError, path: &Path) -> Error {
     }
 }
 
-/// Returns the facts of the recording that begins with these bytes; `None` for another file.
+/// Returns a recording's facts from its first bytes.
 pub fn facts(beginning: &[u8]) -> Option<BTreeMap<String, String>> {
     facts_and_origin(beginning).map(|(facts, _)| facts)
 }
 
-/// Returns the facts, and whether the recording is a copy.
+/// Also returns whether it is a copy.
 pub(crate) fn facts_and_origin(beginning: &[u8]) -> Option<(BTreeMap<String, String>, bool)> {
     let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
     let mut facts = None;
-    // A truncated record ends the search.
+    // A truncated record.
     while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
         if code != op::METADATA {
             continue;

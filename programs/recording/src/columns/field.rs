@@ -1,6 +1,6 @@
 //! The column of a field while rows are added. Its type follows the values.
 //!
-//! Integers become floats when floats occur, if no digit is lost. Values without a common type become text in JSON.
+//! Integers become floats with floats, if no digit is lost. Values without a common type become JSON.
 
 mod arrays;
 mod buffers;
@@ -13,7 +13,7 @@ use self::arrays::{Arrays, numbers, shapes_beside};
 use self::buffers::{Bits, EXACT, Long, json};
 use super::layout::{Buffer, Column};
 
-/// Replaces null among floats, because NumPy does not see the validity.
+/// For floats: NumPy does not see the validity.
 const NULL: f64 = f64::NAN;
 
 #[derive(Debug, Default)]
@@ -21,11 +21,11 @@ pub struct Field {
     pub path: String,
     valid: Bits,
     data: Data,
-    /// Whether any row was null, which excludes lists of fixed length.
+    /// Excludes lists of fixed length.
     had_nulls: bool,
-    /// Whether the type only comes from the schema, without any value yet.
+    /// Whether only the schema has given the type.
     is_hint: bool,
-    /// The state before the last row.
+    /// Before the last row.
     before: Option<Before>,
 }
 
@@ -52,14 +52,14 @@ enum Data {
     Json(Long),
 }
 
-/// The state that is needed to undo a row.
+/// To undo a row.
 #[derive(Debug)]
 struct Before {
     row: usize,
-    /// The earlier rows in their old type, if the type changed.
+    /// If the type changed.
     data: Option<Data>,
     is_hint: bool,
-    /// The common length of all arrays, if they have one dimension.
+    /// Of all one-dimensional arrays.
     length: Option<u64>,
 }
 
@@ -77,10 +77,10 @@ impl Field {
         self.data.long()
     }
 
-    /// Adds the value of this row. Skipped rows become null.
+    /// Adds this row's value. Skipped rows become null.
     ///
     /// # Errors
-    /// `TooLarge` if its JSON exceeds the limit of a message; [`Field::give_up`] undoes the row.
+    /// `TooLarge` if its JSON exceeds a message's limit; [`Field::give_up`] undoes the row.
     pub fn push(&mut self, row: usize, value: &Value, limits: &Limits) -> Result<()> {
         let length = self.data.common_length();
         self.before = Some(Before { row, data: None, is_hint: self.is_hint, length });
@@ -122,7 +122,7 @@ impl Field {
         }
     }
 
-    /// Begins with the type of this value after null rows.
+    /// After null rows.
     fn begin(&mut self, row: usize, value: &Value) {
         let mut data = Data::of(value);
         data.push_nulls(row);
@@ -135,7 +135,7 @@ impl Field {
         self.data.push_nulls(missing);
     }
 
-    /// Changes the type of all rows to admit this value.
+    /// Admits this value in all rows.
     fn widen(&mut self, value: &Value, limits: &Limits) -> Result<()> {
         let wider = match (&self.data, value) {
             (Data::Int(old), Value::Uint(_)) => {
@@ -167,7 +167,7 @@ impl Field {
         Ok(())
     }
 
-    /// Returns the numbers as floats, with NaN for null; `None` if a number would lose digits.
+    /// The numbers as floats, with NaN for null; `None` if one would lose digits.
     fn as_floats(&self) -> Option<Vec<f64>> {
         let float = |row: usize| match self.valid.get(row).then(|| self.data.get(row)) {
             Some(Value::Int(i)) => (i.unsigned_abs() <= EXACT).then_some(i as f64),
@@ -177,7 +177,7 @@ impl Field {
         (0..self.valid.length).map(float).collect()
     }
 
-    /// Takes the rows as a column, possibly followed by a column of shapes. Later rows have the same or a wider type.
+    /// Takes the rows as a column, perhaps with a column of shapes. Later types are equal or wider.
     pub fn take(&mut self, name: String, rows: usize, unit: Option<String>, all: &mut Vec<Column>) {
         self.pad(rows);
         self.before = None;
@@ -219,7 +219,6 @@ impl Field {
 }
 
 impl Data {
-    /// Returns an empty column of the value's type.
     fn of(value: &Value) -> Data {
         match value {
             Value::Bool(_) => Data::Bool(Bits::default()),
@@ -294,7 +293,7 @@ impl Data {
         }
     }
 
-    /// Adds a value; returns false if the type does not admit it.
+    /// Returns false if the type does not admit the value.
     fn push(&mut self, value: &Value, limits: &Limits) -> Result<bool> {
         match (self, value) {
             (Data::Bool(bits), Value::Bool(is)) => bits.push(*is),

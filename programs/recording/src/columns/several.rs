@@ -1,4 +1,4 @@
-//! Builds tables of many names in batches. The first pass over a recording finds the columns, the second fills them.
+//! Builds tables of many names in batches. A first pass finds the columns, the second fills them.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use linkspan::{Error, ErrorKind, Result};
 use super::{Column, Columns, blank};
 use crate::reader::{Entry, Reader, Room};
 
-/// The approximate most bytes of a batch. Writers of files need several times as much.
+/// Approximate bytes of a batch. Writers of files need several times as much.
 pub const BATCH: u64 = 16 << 20;
-/// The most rows per look for columns: a message can add thousands of columns, which all rows then have.
+/// The most rows per look for columns: one message can add thousands, which all rows have.
 pub const LOOKED_AT: usize = 1_024;
 /// The most rows of a batch.
 const ROWS: usize = 65_536;
-/// The approximate most bytes of the batches of all names.
+/// Approximate bytes of all batches.
 const TOGETHER: u64 = 4 * BATCH;
 
-/// Limits the columns and the empty cells of all tables of a recording.
+/// Limits the columns and the empty cells of all tables together.
 #[derive(Debug)]
 pub struct Budget {
     room: Room,
@@ -47,7 +47,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Returns the columns of a table that is not written.
+    /// Returns an unwritten table's columns.
     pub fn give_back(&mut self, columns: u64) {
         self.columns = self.columns.saturating_sub(columns);
     }
@@ -64,16 +64,16 @@ impl Budget {
     }
 }
 
-/// A batch of a table: the name, the columns, the number of rows.
+/// Name, columns, number of rows.
 pub type Batch = (String, Vec<Column>, usize);
 
-/// Messages without a row: they could not be decoded, or exceed the limits.
+/// Messages without a row: undecodable, or beyond the limits.
 #[derive(Debug)]
 struct LeftOut {
     count: u64,
-    /// Why the first one is left out.
+    /// The first reason.
     first: Error,
-    /// Ranges of their places among the messages of the name, with exclusive ends.
+    /// Ranges of places among the name's messages, with exclusive ends.
     places: Vec<(u64, u64)>,
 }
 
@@ -105,7 +105,7 @@ struct OfName {
     /// Its columns, or the reason for a missing table.
     columns: Result<Columns>,
     left_out: Option<LeftOut>,
-    /// Messages of the name in this pass.
+    /// The name's messages in this pass.
     seen: u64,
     has_rows: bool,
 }
@@ -122,17 +122,14 @@ impl OfName {
 #[derive(Debug)]
 pub struct Tables {
     names: HashMap<String, OfName>,
-    /// The approximate bytes of held rows.
     held: u64,
 }
 
 impl Tables {
-    /// Finds the columns of these names in a first pass over a recording.
-    ///
-    /// `is_chosen` receives each entry and selects the messages.
+    /// Finds these names' columns in a first pass. `is_chosen` selects the messages.
     ///
     /// # Errors
-    /// Errors of the file system. An error of one name does not affect other tables: see [`Tables::refused`].
+    /// Errors of the file system. An error of one name does not affect others: see [`Tables::refused`].
     pub fn find(
         reader: &mut Reader,
         names: impl IntoIterator<Item = String>,
@@ -170,7 +167,7 @@ impl Tables {
                     of_name.has_rows = true;
                     0
                 }
-                // An invalid message does not affect other rows.
+                // Other rows remain.
                 Err(error) => of_name.leave_out(place, error),
             };
             tables.held = tables.held.saturating_sub(held);
@@ -197,12 +194,12 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Returns the reason for a missing table.
+    /// Returns why a table is missing.
     pub fn refused(&self, name: &str) -> Option<&Error> {
         self.names.get(name)?.columns.as_ref().err()
     }
 
-    /// Returns the count of a name's messages without a row, and the reason of the first one.
+    /// Returns the count of a name's messages without a row, and the first reason.
     pub fn left_out(&self, name: &str) -> Option<(u64, &Error)> {
         self.names.get(name)?.left_out.as_ref().map(|left_out| (left_out.count, &left_out.first))
     }
@@ -249,7 +246,6 @@ impl Tables {
         Ok(self.largest())
     }
 
-    /// Takes the largest batch, if any has rows.
     fn largest(&mut self) -> Option<Batch> {
         let with_rows = self.names.iter_mut().filter_map(|(name, of_name)| {
             let columns = of_name.columns.as_mut().ok()?;

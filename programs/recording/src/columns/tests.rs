@@ -1,5 +1,3 @@
-//! Tests of the columns of tables.
-
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +7,6 @@ use super::*;
 use crate::reader::Channel;
 
 impl Channel {
-    /// Returns a channel of values in CBOR.
     pub(crate) fn named(topic: &str) -> Channel {
         Channel {
             id: 1,
@@ -27,7 +24,6 @@ impl Channel {
     }
 }
 
-/// Adds each value as a message.
 fn add(columns: &mut Columns, values: impl IntoIterator<Item = Value>) {
     add_with(columns, None, values);
 }
@@ -59,7 +55,6 @@ fn one(key: &str, value: impl Into<Value>) -> Value {
     Value::Map(Map::from_iter([(key.to_owned(), value.into())]))
 }
 
-/// Returns the only column of a field.
 fn column(values: impl IntoIterator<Item = Value>) -> Column {
     let mut all = table(values);
     assert_eq!(all.len(), FIXED.len() + 1);
@@ -143,7 +138,7 @@ fn missing_fields_are_null_before_between_and_after() {
     assert_eq!(column([one("x", Value::Null)]).format, "n");
 }
 
-/// Returns the rows of a column as JSON; `None` for null.
+/// As JSON; `None` for null.
 fn rows(column: &Column) -> Vec<Option<String>> {
     let is_set = |buffer: &Option<Buffer>, row: usize| match buffer {
         Some(Buffer::Bytes(bits)) => bits[row / 8] >> (row % 8) & 1 == 1,
@@ -183,7 +178,7 @@ fn rows(column: &Column) -> Vec<Option<String>> {
     (0..column.length).map(|row| is_there(row).then(|| text(&value(row)))).collect()
 }
 
-/// Returns a value as JSON, with whole floats as integers, because a column of both has floats.
+/// Whole floats as integers: a column of both has floats.
 fn text(value: &Value) -> String {
     let whole = |value: &Value| match value {
         Value::Float(x) if x.fract() == 0.0 => Value::Int(*x as i64),
@@ -295,7 +290,6 @@ fn integers(column: &Column) -> Vec<Option<Vec<i64>>> {
     ends.array_windows().enumerate().map(list).collect()
 }
 
-/// Returns the elements of a column of byte arrays.
 fn elements(column: &Column) -> &[u8] {
     match &column.items.as_ref().unwrap().buffers[1] {
         Some(Buffer::Bytes(bytes)) => bytes,
@@ -382,7 +376,7 @@ fn two_fields_are_never_one_column() {
     let mut pairs: Vec<_> = keys.iter().map(|key| (*key, Value::from(1))).collect();
     pairs.push(("in", map(&keys.map(|key| (key, Value::from(2))))));
     assert_eq!(names(vec![map(&pairs), Value::from(1), one("", one("a", 1))]).len(), 2 * keys.len() + 2);
-    // An empty map, inside a map or as the message, is not null.
+    // An empty map is not null.
     assert_eq!(names(vec![one("a", map(&[])), one("a", one("b", 1)), map(&[])]), ["a", "a/b", "value"]);
 }
 
@@ -408,7 +402,7 @@ fn types_that_values_do_not_say_are_those_of_the_schema() {
     let row = |n: Value, x: Value| Value::Map(Map::from_iter([("n".to_owned(), n), ("x".to_owned(), x)]));
     assert_eq!(formats(vec![row(1.into(), 1.into())]), ["L", "g"]);
     assert_eq!(formats(vec![row(Value::Null, Value::Null)]), ["L", "g"]);
-    // Values that violate the schema are kept.
+    // They are kept.
     assert_eq!(formats(vec![row((-1).into(), "x".into()), row(2.into(), "y".into())]), ["l", "U"]);
 }
 
@@ -459,14 +453,14 @@ fn table_holds_what_there_is_room_for_and_is_refused_before_it_holds_more() {
     let mut columns = Columns::default().within(room);
     add(&mut columns, (0..2_000).map(|i| one("x", i)));
     assert!(columns.held() < room.held);
-    // Each field of a message with many fields becomes null in earlier rows.
+    // Each becomes null in earlier rows.
     let wide = Value::Map((0..200).map(|i| (format!("k{i}"), Value::Int(i))).collect());
     let body = Payload::new(&wide, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
     let channel = Arc::new(Channel::named("lab/a"));
     let message = Message { channel: &channel, number: 1, sent: 1, received: 1, body: &body };
     let error = columns.add(&message).unwrap_err();
     assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("1048576 bytes"), "{error}");
-    // Batches are taken before the limit. Empty cells of all batches count.
+    // Empty cells of all batches count.
     let mut columns = Columns::default();
     for _ in 0..10 {
         add(&mut columns, [one("x", 1), one("y", 2)]);
@@ -496,7 +490,6 @@ fn schemas_that_take_turns_are_read_once() {
     assert!(made == 2 && schemas.of(&Arc::new(Channel::named("lab/b")), str::len).is_none());
 }
 
-/// Returns the bytes of all buffers of a column.
 fn buffers(column: &Column) -> u64 {
     let own = column.buffers.iter().flatten().map(|buffer| buffer.len() as u64).sum::<u64>();
     own + column.items.as_deref().map_or(0, buffers)
@@ -524,7 +517,7 @@ fn what_is_held_is_what_columns_take_and_not_what_messages_had() {
                 let values = [first, first, second, second, first].into_iter().take(count);
                 add(&mut columns, values.map(|value| one("x", value.clone())));
                 let held = columns.held();
-                // The fixed columns and the ends of values need some bytes.
+                // Fixed columns and ends need some bytes.
                 let taken: u64 = columns.take().iter().map(buffers).sum();
                 assert!(held < taken + 1_000 && held + 100 >= taken, "{held} and {taken} of {count} rows");
             }
@@ -542,7 +535,7 @@ fn value_whose_json_is_too_long_is_refused_with_its_message() {
     assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("message 7 of lab/a"), "{error}");
 }
 
-/// Adds a value whose message must be rejected.
+/// Adds a value that must be rejected.
 fn refuse(columns: &mut Columns, value: &Value) -> Error {
     let body = Payload::new(value, Encoding::Cbor, &Limits::for_message(1 << 30)).unwrap();
     let channel = Arc::new(Channel::named("lab/a-name-of-another-length"));
@@ -550,7 +543,7 @@ fn refuse(columns: &mut Columns, value: &Value) -> Error {
     columns.add(&message).unwrap_err()
 }
 
-/// Returns a small value whose JSON exceeds the longest message.
+/// Its JSON exceeds the longest message.
 fn too_long_as_json() -> Value {
     Value::Array(vec![Value::Text("\u{1}".repeat(12 << 20))])
 }
@@ -590,7 +583,7 @@ fn refused_message_leaves_columns_as_they_were() {
         add_with(&mut columns, schema, rows());
         let held = columns.held();
         for second in &kinds {
-            // The last field fails, after a field that changes its type and a new field.
+            // The last field fails, after a changed type and a new field.
             let deep = "k".repeat(MAX_PATH);
             let fields = |last: Value| of(second, last);
             let error = refuse(&mut columns, &fields(one("x", one(&deep, 1))));

@@ -1,6 +1,6 @@
 //! Compares the end of a file and its sums with the content.
 //!
-//! Removing a whole record leaves a readable file. Only the summary then disagrees with the records.
+//! After the removal of a whole record, only the summary disagrees with the records.
 //!
 //! | statement | affected if it disagrees |
 //! |---|---|
@@ -26,9 +26,9 @@ use crate::files::of_io;
 use crate::format;
 
 const BLOCK: usize = 64 << 10;
-/// The most missing records that are reported individually.
+/// Reported individually.
 const MOST: usize = 1_000;
-/// The most groups of records in a summary. Six kinds exist.
+/// In a summary; six kinds exist.
 const MOST_GROUPS: usize = 64;
 
 /// The statements of a complete summary.
@@ -38,7 +38,7 @@ struct Promised {
     statistics: Option<records::Statistics>,
     schemas: HashSet<u16>,
     channels: HashSet<u16>,
-    /// The kind, offset and length of its groups, as found and as its last records state.
+    /// Kind, offset and length of its groups, as found and as stated.
     groups: Vec<(u8, u64, u64)>,
     said: Vec<(u64, (u8, u64, u64))>,
 }
@@ -50,7 +50,7 @@ fn group(data: &[u8]) -> Option<(u8, u64, u64)> {
 }
 
 impl OpenPart {
-    /// Handles the end of the data. The repeated schemas and channels follow.
+    /// Repeated schemas and channels follow.
     pub fn end_of_data(
         &mut self,
         begins: u64,
@@ -91,7 +91,7 @@ impl OpenPart {
             let text = "the file was closed and has no summary, which its recorder wrote: what it has is not known to be all";
             found.push_back(self.damage(begins, text));
         }
-        // The missing record may have been unreadable.
+        // It may have been unreadable.
         let is_whole = found.is_empty() && !self.has_problem && self.found.is_empty();
         if is_whole && self.told.is_of_linkspan && !self.told.has_end {
             let text = format!(
@@ -133,11 +133,11 @@ impl OpenPart {
             return Ok(Ok(None));
         }
         if self.has_problem {
-            // A problem was already reported, and a missing end adds no information.
+            // A missing end adds no information.
             self.has_ended = true;
             return Ok(Ok(None));
         }
-        // A follower reads this record again.
+        // A follower reads it again.
         self.offset = begins;
         let text = match is_written {
             true => "behind this record the file ends in its summary, which is being written",
@@ -146,7 +146,6 @@ impl OpenPart {
         Ok(Err(Problem { is_end: true, ..self.problem(begins, ProblemKind::Unclosed, text) }))
     }
 
-    /// Adds the contradictions between the summary and the file.
     fn contradicted(&mut self, begins: u64, footer: &Footer, found: &mut VecDeque<Problem>) -> Result<()> {
         if !self.has_room(footer.at.saturating_sub(footer.summary))? {
             found.push_back(self.sparse(begins));
@@ -180,7 +179,7 @@ impl OpenPart {
             return Ok(());
         }
         self.named_and_not_there(begins, footer, &promised.named, found)?;
-        // A program may list a kind without records.
+        // A kind without records may be listed.
         let groups =
             promised.said.iter().filter(|(_, group)| group.2 > 0 && !promised.groups.contains(group));
         found.extend(groups.take(MOST).map(|(place, (code, ..))| {
@@ -207,19 +206,18 @@ impl OpenPart {
             );
             found.push_back(self.damage(footer.at, text));
         }
-        // Skipped or unreadable chunks make the counts lower.
+        // Counts are lower then.
         if self.is_all_read() && found.is_empty() {
             self.miscounted(begins, &promised, found);
         }
         Ok(())
     }
 
-    /// Returns whether all records were read without a problem.
     fn is_all_read(&self) -> bool {
         !self.has_skipped && !self.has_problem && self.found.is_empty()
     }
 
-    /// Returns the contradiction of a summary's record, and keeps its statements for the final comparison.
+    /// Returns a record's contradiction, and keeps its statements.
     fn contradiction(&self, promised: &mut Promised, place: u64, code: u8, data: &[u8]) -> Option<String> {
         let length = (data.len() as u64).saturating_add(HEAD as u64);
         let is_full = promised.groups.len() >= MOST_GROUPS;
@@ -241,7 +239,7 @@ impl OpenPart {
                     Some(false) => {
                         Some(format!("the {what} {id} is another one here than before the summary"))
                     }
-                    // Other programs may omit schemas and channels without messages.
+                    // Other programs may omit unused ones.
                     None if self.is_all_read() && self.told.is_by_linkspan => {
                         Some(format!("the summary has the {what} {id}, which nothing before it has"))
                     }
@@ -281,7 +279,7 @@ impl OpenPart {
         }
     }
 
-    /// Adds the records that the summary names in a wrong place or does not name.
+    /// Adds records that are named in a wrong place or not named.
     fn named_and_not_there(
         &self,
         begins: u64,
@@ -328,7 +326,7 @@ impl OpenPart {
         let count =
             |named: &Named| named.kinds().iter().map(|(_, tally)| tally.count).fold(0, u64::saturating_add);
         if lacking == 0 {
-            // The records are whole, but data before them changed its length.
+            // Data before the records changed its length.
             further = count(named).saturating_sub(known).saturating_sub(count(&seen));
         }
         if further > 0 {
@@ -353,7 +351,7 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Returns the record at an offset, identified as a summary would name it.
+    /// As a summary would name it.
     fn record_at(&self, place: u64) -> std::io::Result<Option<seen::Record>> {
         let Some(left) = self.length.checked_sub(place) else { return Ok(None) };
         let mut bytes = [0; HEAD + seen::KNOWN];
@@ -370,7 +368,6 @@ impl OpenPart {
             .and_then(|whole| seen::Record::of(*code, place, whole, data)))
     }
 
-    /// Adds the contradictions of the statistics.
     fn miscounted(&self, begins: u64, promised: &Promised, found: &mut VecDeque<Problem>) {
         let Some(statistics) = &promised.statistics else {
             if self.told.is_of_linkspan {
@@ -435,7 +432,7 @@ impl OpenPart {
             return Ok(Some(self.wrong_chunk(begins, "it has an attachment in it")));
         }
         let from = begins.saturating_add(HEAD as u64);
-        // The reader reports an attachment that is too short.
+        // The reader reports a short attachment.
         let place = attachment(data, self.offset.saturating_sub(from));
         let path = self.path.clone();
         let failed = |error: std::io::Error| of_io(&error, "reading", &path);

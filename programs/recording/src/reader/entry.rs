@@ -20,20 +20,20 @@ pub struct Limits {
     pub described: u64,
     /// The limits of a message and its value.
     pub message: linkspan::Limits,
-    /// The limits for results of a whole recording.
+    /// The limits for a whole recording's results.
     pub room: Room,
 }
 
-/// The limits for a table or another result of a whole recording: a tiny file can expand to GiB.
+/// The limits for a whole recording's result: a tiny file can expand to GiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// The most bytes in memory, for instance of a table.
     pub held: u64,
-    /// The most cells for fields that a message lacks.
+    /// The most cells for absent fields.
     pub blank: u64,
 }
 
-/// The most bytes of a name or endpoint, which may be a path. An export repeats it for each message.
+/// Possibly a path; an export repeats it for each message.
 const MAX_NAME: usize = 4_200;
 
 const FOR_EACH_BYTE: u64 = 64;
@@ -47,7 +47,7 @@ impl Room {
 }
 
 impl Limits {
-    /// Returns the limits for messages of at most `bytes`. A chunk can exceed its last message by some MiB.
+    /// For messages of at most `bytes`; a chunk can exceed its last message by some MiB.
     pub fn of_messages(bytes: u64) -> Limits {
         let room = Room { held: bytes.saturating_mul(4), blank: bytes };
         let message = linkspan::Limits::for_message(bytes);
@@ -56,13 +56,12 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Returns the limits for the default longest message, 64 MiB.
+    /// For the default longest message, 64 MiB.
     fn default() -> Limits {
         Limits::of_messages(linkspan::Limits::default().message)
     }
 }
 
-/// Returns whether a channel of this name has the recorder's own events.
 pub(super) fn is_events(topic: &str, metadata: &BTreeMap<String, String>) -> bool {
     topic == format::EVENTS && !metadata.contains_key(channel::INCARNATION)
 }
@@ -86,7 +85,7 @@ pub struct Channel {
     pub machine: Option<String>,
     /// The number of the first message.
     pub first: Option<u64>,
-    /// Whether its messages repeat messages of an earlier part.
+    /// Whether it repeats an earlier part's messages.
     pub repeated: bool,
     /// The schema.
     pub schema: Option<Arc<Schema>>,
@@ -95,10 +94,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Returns the channel of a record with its schema.
+    /// Returns a record's channel with its schema.
     ///
     /// # Errors
-    /// A text for an invalid number, which would change the publisher or the numbers of messages.
+    /// A text for an invalid number, which would change the publisher or the numbers.
     pub(super) fn of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Result<Channel, String> {
         let text = |key: &str| found.metadata.get(key).cloned();
         let number = |key: &str, radix| {
@@ -122,7 +121,7 @@ impl Channel {
         })
     }
 
-    /// Returns this channel without the mark of repeated messages.
+    /// Without the mark of repeated messages.
     pub(super) fn with_own_messages(&self) -> Channel {
         let (topic, endpoint, source) = (self.topic.clone(), self.endpoint.clone(), self.source.clone());
         let (encoding, machine) = (self.encoding.clone(), self.machine.clone());
@@ -132,7 +131,7 @@ impl Channel {
         Channel { topic, endpoint, source, encoding, machine, metadata, schema, repeated: false, ..*self }
     }
 
-    /// Returns the channel of a record, with a schema of the file.
+    /// Returns a record's channel, with a schema of the file.
     ///
     /// # Errors
     /// A text about the damage.
@@ -157,8 +156,7 @@ impl Channel {
         }
     }
 
-    /// Returns the text that is too long, with its length and its limit. An export repeats these texts for each
-    /// message.
+    /// Returns a text that is too long for an export, with length and limit.
     pub(super) fn too_long(&self) -> Option<(&'static str, usize, usize)> {
         let schema = self.schema.as_ref().map_or("", |schema| &schema.name);
         let machine = self.machine.as_deref().unwrap_or_default();
@@ -176,12 +174,11 @@ impl Channel {
             .find(|(_, bytes, most)| bytes > most)
     }
 
-    /// Returns the incarnation as files and tables show it: zeros for another program.
+    /// Returns the incarnation as text: zeros for another program.
     pub fn incarnation_text(&self) -> String {
         format!("{:016x}", self.incarnation)
     }
 
-    /// Returns whether it has the recorder's events rather than a publisher's messages of that name.
     pub(super) fn is_events(&self) -> bool {
         is_events(&self.topic, &self.metadata)
     }
@@ -199,24 +196,23 @@ impl Channel {
         }
     }
 
-    /// Returns whether a schema in Linkspan's notation exists, without reading it.
+    /// Returns whether it has a schema in Linkspan's notation.
     pub fn has_notation(&self) -> bool {
         self.metadata.contains_key(channel::SCHEMA) || self.shared_notation().is_some()
     }
 
-    /// Returns the channel's own schema, if it has Linkspan's notation.
     fn shared_notation(&self) -> Option<&Arc<Schema>> {
         self.schema.as_ref().filter(|schema| schema.is_notation)
     }
 }
 
-/// Returns a hash with random keys: strangers cannot provoke collisions.
+/// Random keys: strangers cannot provoke collisions.
 pub(super) fn keyed(what: impl Hash) -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEYS.hash_one(what)
 }
 
-/// A schema of the file. Thousands of channels can share a schema of several MiB, which is held once.
+/// A schema of the file, held once for thousands of channels.
 #[derive(Debug)]
 pub struct Schema {
     /// Its name.
@@ -226,7 +222,7 @@ pub struct Schema {
     /// Its text.
     pub data: Vec<u8>,
     is_notation: bool,
-    /// A hash with random keys for fast comparisons.
+    /// With random keys, for fast comparisons.
     hash: u64,
 }
 
@@ -235,19 +231,19 @@ pub(crate) fn notation_in(schema: &Schema) -> Option<&str> {
     std::str::from_utf8(&schema.data).ok().filter(|_| schema.is_notation)
 }
 
-/// Returns the fingerprint of a schema in Linkspan's notation, for [`ByNotation`]; `None` for an unsupported one.
+/// Returns a notation's fingerprint, for [`ByNotation`]; `None` if unsupported.
 pub fn fingerprint(notation: &str) -> Option<[u8; 32]> {
     Some(linkspan::schema::Schema::parse(notation).ok()?.fingerprint().ok()?.0)
 }
 
-/// A cache of a value per schema in Linkspan's notation, shared by all of its channels.
+/// A cache of a value per schema in Linkspan's notation.
 #[derive(Debug)]
 pub struct ByNotation<T> {
-    /// By the address of the text's owner. Holding the owner keeps the address unique.
+    /// By the address of the text's owner, which is held.
     known: HashMap<usize, (Arc<Channel>, T)>,
 }
 
-/// The most schemas in the cache: as many as a part can have.
+/// As many schemas as a part can have.
 const MAX_KNOWN: usize = 1 << 16;
 
 impl<T> Default for ByNotation<T> {
@@ -257,7 +253,7 @@ impl<T> Default for ByNotation<T> {
 }
 
 impl<T> ByNotation<T> {
-    /// Returns the value for the schema of a channel; `None` without a schema.
+    /// Returns the value for a channel's schema, if any.
     pub fn of(&mut self, channel: &Arc<Channel>, make: impl FnOnce(&str) -> T) -> Option<&T> {
         let address = match channel.shared_notation() {
             _ if !channel.has_notation() => return None,
@@ -311,7 +307,7 @@ pub struct Message<'a> {
     pub sent: u64,
     /// When it was received.
     pub received: u64,
-    /// Its bytes. A clone of this slice keeps the whole chunk in memory.
+    /// Its bytes. A clone keeps the whole chunk in memory.
     pub body: &'a Bytes,
 }
 
@@ -348,17 +344,17 @@ pub struct Problem {
 pub enum ProblemKind {
     /// Data in a file cannot be read.
     Damaged,
-    /// A file ends within a record: its recorder was killed, or its disk lost the rest.
+    /// A file ends within a record: a kill, or a lost rest.
     Torn,
-    /// A complete file was not closed: its recorder was killed or is still running.
+    /// A complete file was not closed: a kill, or still recording.
     Unclosed,
     /// Parts are missing.
     Absent,
-    /// A later part was named, and the other parts of its recording were not.
+    /// Only a later part was named.
     Alone,
-    /// Parts are missing because their recorder removed them on request.
+    /// Its recorder removed parts on request.
     Dropped,
-    /// Messages of another program could not be sorted by time, because too many chunks overlap.
+    /// Too many chunks overlap to sort another program's messages by time.
     Unordered,
 }
 
@@ -380,7 +376,7 @@ impl Problem {
         !matches!(self.kind, Unclosed | Alone | Dropped | Unordered)
     }
 
-    /// Returns whether the file stops there without a proper end.
+    /// Returns whether the file stops without a proper end.
     pub fn is_cut(&self) -> bool {
         matches!(self.kind, ProblemKind::Torn | ProblemKind::Unclosed)
     }

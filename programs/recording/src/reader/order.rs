@@ -1,7 +1,6 @@
 //! Sorts the messages of other programs by time: chunks may overlap and may have any order inside.
 //!
-//! A pass over the heads of all records finds the least time of each chunk. A message is held until all later records
-//! of the file have later times.
+//! A first pass finds each chunk's least time. A message is held until all later records have later times.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -17,41 +16,39 @@ use super::entry::{Channel, Problem};
 use crate::chunk::HEAD;
 use crate::event::Event;
 
-/// The most places with a least time. Beyond that, pairs of places are merged.
+/// Beyond, pairs of places are merged.
 const MOST_PLACES: usize = 1 << 16;
 const ENTRY: u64 = 128;
-/// Bytes per read, and bytes of a record up to its times.
+/// Bytes of a read, and of a record up to its times.
 const BLOCK: usize = 64 << 10;
 const TIMES: usize = HEAD + 16;
 
 /// The held entries of a file, and the times of unread records.
 #[derive(Debug, Default)]
 pub struct Order {
-    /// Places of records in ascending order, with the least time of a message from each place on.
+    /// Places of records in ascending order, with the least time from each on.
     least: Vec<(u64, u64)>,
     held: BinaryHeap<Reverse<Entry>>,
     bytes: u64,
     most: u64,
     count: u64,
-    /// The time of the previous entry, for entries without a time.
+    /// The previous entry's time, for entries without a time.
     time: u64,
     /// Whether the limit was exceeded.
     is_full: bool,
     is_full_said: bool,
-    /// The result at the end of the file.
     end: Option<Option<Problem>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     time: u64,
-    /// Keeps the order of entries with equal times.
+    /// Keeps equal times in order.
     count: u64,
     bytes: u64,
     what: Held,
 }
 
-/// A held message or event.
 #[derive(Debug)]
 pub enum Held {
     Message { channel: Arc<Channel>, number: u64, sent: u64, received: u64, body: Bytes },
@@ -78,7 +75,7 @@ impl Ord for Entry {
     }
 }
 
-/// Reads the heads of records in blocks, because many are close together.
+/// Reads in blocks: heads are close together.
 struct Heads<'a> {
     file: &'a File,
     block: Vec<u8>,
@@ -86,7 +83,7 @@ struct Heads<'a> {
 }
 
 impl Heads<'_> {
-    /// Returns the first bytes of a record, with zeros after the end of the file.
+    /// With zeros after the end of the file.
     fn at(&mut self, place: u64) -> Result<[u8; TIMES]> {
         let mut head = [0; TIMES];
         let is_in = |block: &[u8], begin: u64| {
@@ -107,7 +104,7 @@ impl Heads<'_> {
 }
 
 impl Order {
-    /// Collects the times of a file of this length. At most `most` bytes will be held.
+    /// Collects the times of a file. At most `most` bytes will be held.
     ///
     /// # Errors
     /// Errors of the file system.
@@ -121,7 +118,7 @@ impl Order {
             let number = |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
             let time = match words.first() {
                 Some(&op::CHUNK) => Some(number(times)).filter(|time| (*time, number(&times[8..])) != (0, 0)),
-                // The time follows the channel and the number.
+                // After channel and number.
                 Some(&op::MESSAGE) => Some(number(&times[6..])).filter(|time| *time > 0),
                 Some(&op::DATA_END) => break,
                 _ => None,
@@ -145,7 +142,7 @@ impl Order {
         Ok(Order { least, most, ..Order::default() })
     }
 
-    /// Returns a lower bound for the times from this place on.
+    /// A lower bound of the times from here on.
     fn least(&self, place: u64) -> u64 {
         let at = self.least.partition_point(|(begin, _)| *begin <= place);
         self.least.get(at.saturating_sub(1)).map_or(u64::MAX, |(_, time)| *time)
@@ -156,7 +153,7 @@ impl Order {
         let (clock, bytes, what) = match what {
             Held::Event(event) => (event.time, event.text.len() as u64, Held::Event(event)),
             Held::Message { channel, number, sent, received, body } => {
-                // A slice would keep its chunk in memory while later chunks are read.
+                // A slice would keep its chunk.
                 let is_late = received > self.least(behind);
                 let body = if is_late { Bytes::copy_from_slice(&body) } else { body };
                 let length = body.len() as u64;
@@ -171,7 +168,7 @@ impl Order {
         self.held.push(Reverse(Entry { time: self.time, count: self.count, bytes, what }));
     }
 
-    /// Returns the next entry if all records from this place on are later.
+    /// Returns the next entry if all records from here on are later.
     pub fn next(&mut self, place: u64) -> Option<Held> {
         let least = if self.end.is_some() { u64::MAX } else { self.least(place) };
         let Reverse(first) = self.held.peek()?;
@@ -185,7 +182,7 @@ impl Order {
         Some(what)
     }
 
-    /// Returns the limit once after it was exceeded, because entries are then out of order.
+    /// Returns the limit, once, after it was exceeded: entries are then out of order.
     pub fn take_full(&mut self) -> Option<u64> {
         (self.is_full && !std::mem::replace(&mut self.is_full_said, true)).then_some(self.most)
     }

@@ -17,18 +17,16 @@ use crate::event::{Event, Kind};
 use crate::parts::Place;
 use crate::timeline::is_timeless;
 
-/// The names and the time range of a recording. For closed parts, messages need not be read.
-///
-/// Times are times of receipt in nanoseconds since 1970.
+/// A recording's names and times of receipt in nanoseconds since 1970, by closed parts' summaries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Its names, without events.
     pub names: BTreeSet<String>,
-    /// Names without messages whose events report missed or skipped ones.
+    /// Names without messages but with reported losses.
     pub lacking: BTreeSet<String>,
     /// The first and last time; `None` for an empty recording.
     pub time: Option<(u64, u64)>,
-    /// Problems so far. They may hide further names and times.
+    /// They may hide names and times.
     pub problems: Vec<Problem>,
 }
 
@@ -90,7 +88,7 @@ impl Outline {
         }
     }
 
-    /// Reads the chunks with events, and adds names without messages. Returns whether all could be read.
+    /// Adds names without messages from events. Returns whether all were read.
     fn add_events(&mut self, part: &mut OpenPart) -> Result<bool> {
         let (mut ids, mut chunks, mut statistics) = (BTreeSet::new(), Vec::new(), None);
         let mut held = 0_u64;
@@ -159,7 +157,7 @@ impl Outline {
         self.time = Some((begin.unwrap_or(end), end));
     }
 
-    /// Adds the content of a part's summary; returns whether it is complete and valid.
+    /// Adds a part's summary; returns whether it is complete and valid.
     fn add_summary(&mut self, part: &mut OpenPart, may_repeat: bool) -> Result<bool> {
         let (mut schemas, mut channels, mut statistics) = (HashMap::new(), Vec::new(), None);
         let mut described = 0_u64;
@@ -186,7 +184,7 @@ impl Outline {
         let mut repeated = BTreeSet::new();
         for channel in channels {
             let count = statistics.channel_message_counts.get(&channel.id).copied().unwrap_or(0);
-            // A name has at most one repeated message. With more, it has own messages, even if its channels deny it.
+            // A name has at most one repeated message.
             let is_more = !may_repeat || count > 1 || repeated.contains(&channel.topic);
             if count > 0 && channel.repeated && !is_more {
                 repeated.insert(channel.topic);
@@ -196,7 +194,7 @@ impl Outline {
         }
         if statistics.message_count > 0 {
             if is_timeless(statistics.message_start_time, statistics.message_end_time) {
-                // Only the messages themselves have the least time.
+                // Only the messages have the least time.
                 return Ok(false);
             }
             self.include(statistics.message_start_time, statistics.message_end_time);

@@ -62,7 +62,7 @@ struct Known {
     channel: Arc<Channel>,
     next: u64,
     is_events: bool,
-    /// The count of messages, and the messages of the current chunk without an index so far.
+    /// The count of messages, and those of the current chunk without an index so far.
     count: u64,
     in_chunk: Indexes,
 }
@@ -77,25 +77,25 @@ struct Described {
 /// Bytes of a message before its body.
 pub(super) const MESSAGE: usize = 22;
 pub(super) const EVENT: u64 = 64 << 10;
-/// Bytes of an attachment's record that are read for its name, without its content.
+/// Read for its name, without its content.
 const ATTACHMENT: u64 = 64 << 10;
 
-/// The most metadata records that are examined for removed parts.
+/// Examined for removed parts.
 const MOST_METADATA: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct OpenPart {
     pub(super) file: Arc<File>,
     pub path: PathBuf,
-    /// The number of the part, from its name.
+    /// From its name.
     pub number: u64,
     pub identity: Identity,
     pub(super) limits: Limits,
-    /// The offset after the last whole record.
+    /// After the last whole record.
     pub offset: u64,
-    /// The bytes of the file at opening.
+    /// At opening.
     pub(super) length: u64,
-    /// The rest of the current chunk and its offset; the bytes of the uncompressed chunk.
+    /// The current chunk's rest and offset; its uncompressed bytes.
     pub(super) chunk: Option<(Bytes, u64)>,
     chunk_length: usize,
     wrong_in_chunk: usize,
@@ -112,28 +112,28 @@ pub(super) struct OpenPart {
     /// Bytes of the held schemas and channels, and their hashes by number.
     described: u64,
     hashes: HashMap<(u8, u16), Described>,
-    /// Bytes that were read, and the limit for them: a sparse file can claim any length.
+    /// Bytes that were read, and their limit: a sparse file can claim any length.
     read: u64,
     room: u64,
-    /// The publishers of this part and of earlier parts.
+    /// Also of earlier parts.
     pub(super) publishers: Publishers,
     /// The sum of all bytes before the end of the data, if all were read.
     pub(super) sum: Option<crc32fast::Hasher>,
     /// Whether chunks were skipped.
     pub(super) has_skipped: bool,
     pub(super) seen: Seen,
-    /// Facts for the comparison with the end of the file.
+    /// For the comparison with the end.
     pub(super) told: Told,
     pub(super) found: VecDeque<Problem>,
     pub(super) has_problem: bool,
     pub(super) has_ended: bool,
-    /// Whether an own message of the part was read. Before it, each of these names may have one repeated message.
+    /// Before an own message, each name may have one repeated message.
     has_own: bool,
     repeated: HashSet<String>,
     /// Whether entries keep the file's order rather than the order of times.
     pub(super) is_in_order: bool,
     order: Option<Box<Order>>,
-    /// The chunk, or 0 for the file, whose schemas were all read ahead for a channel before its schema.
+    /// The chunk, or 0 for the file, whose schemas were read ahead for a channel before its schema.
     taken_schemas: Option<u64>,
     /// A message that is read again after its problem was returned.
     held: Option<(Bytes, u64)>,
@@ -176,7 +176,7 @@ impl OpenPart {
         }
         let mut sum = crc32fast::Hasher::new();
         sum.update(mcap::MAGIC);
-        // A recorder writes in the order of receipt, and its clock may be set back.
+        // In order of receipt; its clock may be set back.
         let is_in_order = identity.is_of_linkspan() || is_by_linkspan(&beginning);
         Ok(OpenPart {
             file: Arc::new(file),
@@ -218,7 +218,6 @@ impl OpenPart {
         })
     }
 
-    /// Returns a problem that does not end the reading of the file.
     pub(super) fn damage(&self, offset: u64, text: impl Into<String>) -> Problem {
         self.problem(offset, ProblemKind::Damaged, text)
     }
@@ -227,12 +226,11 @@ impl OpenPart {
         Problem { path: self.path.clone(), offset, text: text.into(), kind, is_end: false }
     }
 
-    /// Returns a problem that ends the reading of the file.
     fn end(&self, offset: u64, text: impl Into<String>) -> Problem {
         Problem { is_end: true, ..self.damage(offset, text) }
     }
 
-    /// Returns the channels of other programs without messages, if all of the file was read.
+    /// Other programs' channels without messages, if all was read.
     pub fn silent_channels(&self) -> impl Iterator<Item = Arc<Channel>> {
         let is_silent = |known: &&Known| {
             known.count == 0
@@ -247,9 +245,7 @@ impl OpenPart {
         self.length
     }
 
-    /// Returns a lower bound for the number of the next part.
-    ///
-    /// A recorder skips paths that other files have, and names the next part.
+    /// A lower bound of the next part's number: a recorder skips existing files.
     pub fn following(&self) -> u64 {
         let named = self.next.as_deref().and_then(parts::number_in).unwrap_or(0);
         named.max(self.number.saturating_add(1))
@@ -268,8 +264,7 @@ impl OpenPart {
         Ok(has_grown)
     }
 
-    /// Returns whether a recorder writes the file: it grew since opening, or is locked. This takes a shared lock
-    /// briefly.
+    /// Whether a recorder writes the file: it grew, or is locked. Takes a shared lock briefly.
     pub(super) fn is_written(&self) -> bool {
         self.file.metadata().is_ok_and(|facts| facts.len() > self.length)
             || flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
@@ -278,8 +273,7 @@ impl OpenPart {
 
     /// Skips chunks outside of these times if the file was closed with a valid summary.
     ///
-    /// The summary repeats the schemas and channels. They are read when the first chunk is skipped, which finds the
-    /// problems of a complete read.
+    /// The summary's schemas and channels are read at the first skip.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
         if self.sound_summary()?.is_some() {
             self.window = Some((from, to));
@@ -287,7 +281,7 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Counts bytes to read; returns false beyond the limit, which depends on the file's bytes on the disk.
+    /// Counts bytes to read; false beyond the limit by bytes on the disk.
     pub(super) fn has_room(&mut self, bytes: u64) -> Result<bool> {
         let read = self.read.saturating_add(bytes);
         if read > self.room {
@@ -302,7 +296,7 @@ impl OpenPart {
 
     fn on_disk(&self) -> Result<u64> {
         let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
-        // Some file systems do not report blocks.
+        // Some file systems report no blocks.
         Ok(match facts.blocks() {
             0 => facts.len(),
             blocks => blocks.saturating_mul(512),
@@ -314,14 +308,14 @@ impl OpenPart {
         Ok(std::mem::take(&mut self.publishers).end_part(self.on_disk()?))
     }
 
-    /// Fails if a publisher exceeds the limits of the recording.
+    /// Fails if a publisher exceeds the limits.
     fn admit(
         &mut self,
         begins: u64,
         take: impl Fn(&mut Publishers, Room, u64) -> bool,
     ) -> std::result::Result<(), Problem> {
         let room = self.limits.room;
-        // The size on the disk is read only if the basic limit does not suffice.
+        // Read only if the basic limit does not suffice.
         if take(&mut self.publishers, room, 0) {
             return Ok(());
         }
@@ -343,7 +337,7 @@ impl OpenPart {
         self.damage(begins, text)
     }
 
-    /// Returns the footer of a closed file if the sum of its summary is valid.
+    /// Returns a closed file's footer if its summary's sum is valid.
     fn sound_summary(&mut self) -> Result<Option<Footer>> {
         let path = self.path.clone();
         let failed = |error: std::io::Error| of_io(&error, "reading", &path);
@@ -363,7 +357,7 @@ impl OpenPart {
         Ok(None)
     }
 
-    /// Calls a function for each record of a valid summary until it returns false; returns whether it never did.
+    /// Calls a function for each record of a valid summary; returns whether it never returned false.
     pub(super) fn each_of_summary(
         &mut self,
         mut each: impl FnMut(&mut OpenPart, u8, &[u8]) -> bool,
@@ -378,9 +372,9 @@ impl OpenPart {
         Ok(true)
     }
 
-    /// Reads the schemas and channels of the summary; returns whether it has them all.
+    /// Reads the summary's schemas and channels; returns whether it has all.
     fn take_summary(&mut self) -> Result<bool> {
-        // With an invalid summary, all chunks are read.
+        // Otherwise all chunks are read.
         self.each_of_summary(|part, code, data| {
             let is_taken = matches!(code, op::SCHEMA | op::CHANNEL);
             let mut record = || part.record(code, &Bytes::copy_from_slice(data), 0, &mut Current::default());
@@ -388,7 +382,7 @@ impl OpenPart {
         })
     }
 
-    /// Compares a schema or channel of the summary with its earlier record; `None` without an earlier record.
+    /// Compares a summary's schema or channel with its earlier record, if any.
     pub(super) fn is_described(&self, code: u8, id: u16, data: &[u8]) -> Option<bool> {
         let known = self.hashes.get(&(code, id)).filter(|known| known.is_of_data);
         known.map(|known| known.hash == keyed(chunk::known(code, data)))
@@ -401,17 +395,17 @@ impl OpenPart {
         (count(op::SCHEMA), count(op::CHANNEL))
     }
 
-    /// Returns a channel whose count of messages differs from the stated one, with the stated and the actual count.
+    /// Returns a channel with another count than stated: id, stated, actual.
     pub(super) fn miscounted_channel(&self, said: &BTreeMap<u16, u64>) -> Option<(u16, u64, u64)> {
         let of = |id: u16| {
             self.channels.get(usize::from(id)).and_then(Option::as_ref).map_or(0, |known| known.count)
         };
         let said = said.iter().map(|(id, said)| (*id, *said, of(*id)));
-        // The totals were already compared, so a surplus in another channel shows up here.
+        // The totals are equal, so a surplus elsewhere shows here.
         { said }.find(|(_, said, read)| said != read)
     }
 
-    /// Reads the end of a closed file, or the records between the chunks of another file; returns the metadata records.
+    /// Reads a closed file's end, or other records between chunks; returns metadata.
     pub fn take_outline(&mut self) -> Result<Vec<(String, BTreeMap<String, String>)>> {
         let (mut current, mut found) = (Current::default(), Vec::new());
         let mut end = None;
@@ -449,7 +443,7 @@ impl OpenPart {
     }
 
     pub fn attachment(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        // The length was checked, but the file may have become shorter.
+        // The file may have become shorter.
         let mut content =
             chunk::zeroed(length, "an attachment").map_err(|error| error.on(self.path.display()))?;
         self.file
@@ -459,7 +453,7 @@ impl OpenPart {
     }
 }
 
-/// Returns whether the header names Linkspan as the writer or in its profile.
+/// Whether the header names Linkspan as the writer or profile.
 fn is_by_linkspan(file: &[u8]) -> bool {
     let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
     let Ok(Some((op::HEADER, header))) = chunk::next_record(&mut left) else { return false };
@@ -467,16 +461,14 @@ fn is_by_linkspan(file: &[u8]) -> bool {
     profile || chunk::is_of_linkspan(&header)
 }
 
-/// Returns whether the file has a whole record after its header. Otherwise it was cut off at once.
+/// Whether a whole record follows the header.
 fn has_content(file: &[u8]) -> bool {
     let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
     let mut codes = std::iter::from_fn(|| chunk::next_record(&mut left).ok().flatten());
     codes.any(|(code, _)| code != op::HEADER)
 }
 
-/// Returns the name, the length and the position of an attachment.
-///
-/// `data` is the beginning of its record, which has `whole` bytes.
+/// Returns an attachment's name, length and position, from the beginning of its `whole` bytes.
 pub(super) fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
     fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
         let (length, after) = rest.split_first_chunk::<4>()?;
@@ -496,6 +488,6 @@ pub(super) fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attach
         create_time: u64::from_le_bytes(*create),
         media_type,
     };
-    // A sum of 4 bytes follows; later versions of the format may append fields.
+    // The sum follows; later versions may append fields.
     (offset.checked_add(length)?.checked_add(4)? <= whole).then_some((name, length, attached))
 }

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use super::entry::{Channel, Room, keyed};
 use crate::event::Event;
 
-/// Bytes per publisher in addition to its texts. Copies and merges need the most.
+/// Bytes per publisher besides its texts; copies and merges need the most.
 const EACH: u64 = 1_024;
 
 #[derive(Debug, Default)]

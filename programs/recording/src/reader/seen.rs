@@ -1,6 +1,6 @@
 //! Records the structure of a file, to compare it with the file's end.
 //!
-//! A record with a damaged operation code looks like an unknown record, which any reader skips. These checks find it:
+//! A damaged operation code looks like an unknown record, which readers skip. These checks find it:
 //!
 //! | check | item |
 //! |---|---|
@@ -39,7 +39,7 @@ pub fn is_of_summary(code: u8) -> bool {
     )
 }
 
-/// The count and a combined hash of records of a kind, in constant memory.
+/// Count and combined hash of a kind's records, in constant memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub count: u64,
@@ -53,12 +53,12 @@ impl Tally {
     }
 }
 
-/// Bytes of a name that are compared.
+/// Compared bytes.
 const NAME: usize = 256;
-/// Bytes of a record, without its head, that identify it.
+/// Identifying bytes without the head.
 pub const KNOWN: usize = 16 + 4 + NAME;
 
-/// A record that a summary may name: place, length with head, and identifying fields of its index.
+/// A record that a summary may name: place, length with head, and identifying fields.
 ///
 /// These are times and a name; for the index of a chunk, only its channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns the record that begins with these bytes; `None` for a kind that no summary names.
+    /// `None` for a kind that no summary names.
     pub fn of(code: u8, place: u64, length: u64, data: &[u8]) -> Option<Record> {
         let times = data.get(..16).unwrap_or_default();
         let (times, texts) = match code {
@@ -86,7 +86,7 @@ impl Record {
         Some(Record { code, place, length, known: [times, beginning(texts)].concat() })
     }
 
-    /// Returns the records that a record of a summary names; `None` if it is incomplete.
+    /// The records that a summary's record names; `None` if incomplete.
     pub fn named(code: u8, data: &[u8]) -> Option<Vec<Record>> {
         let number = |at: usize| {
             let (number, _) = data.get(at..)?.split_first_chunk::<8>()?;
@@ -128,14 +128,13 @@ impl Record {
     }
 }
 
-/// Returns the beginning of a text, with its length.
 fn beginning(text: &[u8]) -> &[u8] {
     let Some((length, _)) = text.split_first_chunk::<4>() else { return &[] };
     let most = (u32::from_le_bytes(*length) as usize).min(NAME).saturating_add(4);
     text.get(..most.min(text.len())).unwrap_or_default()
 }
 
-/// The records that a summary names, or that were seen.
+/// Named by a summary, or seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     pub chunks: Tally,
@@ -165,17 +164,17 @@ impl Named {
     }
 }
 
-/// The most bytes that a later version of the format may append to an index.
+/// What a later version may append to an index.
 const MORE: usize = 64;
 
-/// Returns the channel and the entries of a chunk's index; `None` if it is invalid.
+/// An index's channel and entries, if valid.
 fn index(data: &[u8]) -> Option<(u16, &[[u8; 16]])> {
     let (channel, mut rest) = data.split_first_chunk::<2>()?;
     let (entries, left) = block(&mut rest)?.as_chunks::<16>();
     (left.is_empty() && rest.len() <= MORE).then_some((u16::from_le_bytes(*channel), entries))
 }
 
-/// The messages of a channel in a chunk, or of the channel's index.
+/// A channel's messages in a chunk, or by its index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Indexes {
     count: u64,
@@ -183,7 +182,7 @@ pub struct Indexes {
 }
 
 impl Indexes {
-    /// Adds the time and the offset of a message. Most records are messages, so this must be cheap.
+    /// Most records are messages, so this must be cheap.
     pub fn add(&mut self, time: u64, place: u64) {
         self.count = self.count.saturating_add(1);
         let mixed = (time ^ place.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -194,7 +193,7 @@ impl Indexes {
         self.count == 0
     }
 
-    /// Returns the channel and the content of an index; `None` if it is invalid.
+    /// An index's channel and content, if valid.
     pub fn of(data: &[u8]) -> Option<(u16, Indexes)> {
         let (channel, entries) = index(data)?;
         let mut found = Indexes::default();
@@ -208,20 +207,19 @@ impl Indexes {
 
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The records that a summary names.
     pub named: Named,
-    /// Whether a record was too long to be identified.
+    /// Too long to be identified.
     pub is_in_part: bool,
     last: Option<(u64, u8)>,
     said: Vec<u64>,
 }
 
-/// The content of a file, and its statements about itself.
+/// A file's content and statements about itself.
 #[derive(Debug, Default)]
 pub struct Told {
     pub messages: u64,
     pub times: Option<(u64, u64)>,
-    /// Whether any record, and whether the header names Linkspan as the writer.
+    /// Any record, or the header.
     pub is_of_linkspan: bool,
     pub is_by_linkspan: bool,
     /// Whether it has a record of the recorder's end.
@@ -255,7 +253,7 @@ impl Seen {
         self.last = Some((place, code));
     }
 
-    /// Takes a chunk's index. Returns the offset of a new fault: this record, or the damaged record before it.
+    /// Takes a chunk's index. Returns a new fault's offset: this record, or the damaged one before.
     pub fn add_index(&mut self, place: u64, data: &[u8]) -> Option<u64> {
         let last = self.last;
         self.add(place, op::MESSAGE_INDEX, 0, data);

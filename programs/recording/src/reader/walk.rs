@@ -22,8 +22,7 @@ impl Read for From {
     }
 }
 
-/// The offset and the operation code of a record, `None` at the end; or the offset of an unreadable record and the
-/// reason.
+/// A record's offset and code, `None` at the end; or an unreadable record's offset and the reason.
 pub type Step = std::result::Result<Option<(u64, u8)>, (u64, String)>;
 
 pub struct Walk {
@@ -76,7 +75,7 @@ impl Walk {
         Ok(Ok(Some((place, code))))
     }
 
-    /// Returns whether all records together have the sum of the footer, if it has one.
+    /// Whether all records have the footer's sum, if any.
     pub fn has_sum(mut self, footer: &Footer) -> bool {
         self.sum.update(&footer.beginning);
         footer.sum == 0 || self.sum.finalize() == footer.sum

@@ -1,4 +1,4 @@
-//! The rows of a field with arrays of one element type, or lists of numbers.
+//! A field's rows of arrays of one element type, or lists of numbers.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,9 @@ pub(super) struct Arrays {
     /// The common shape, if all are equal.
     pub(super) shape: Option<Vec<u64>>,
     pub(super) order: Order,
-    /// Whether the rows are lists.
     pub(super) are_lists: bool,
     pub(super) elements: Long,
-    /// The shapes as 64-bit integers, if they differ by more than the length. All arrays are then row-major.
+    /// As 64-bit integers, if they differ by more than the length. All arrays are then row-major.
     pub(super) shapes: Option<Long>,
 }
 
@@ -63,7 +62,7 @@ impl Arrays {
         true
     }
 
-    /// Converts column-major arrays of a common shape to row-major. The order is not part of their value.
+    /// Makes arrays of a common shape row-major. The order is not part of their value.
     pub(super) fn make_row_major(&mut self) {
         if self.order == Order::Row {
             return;
@@ -76,7 +75,7 @@ impl Arrays {
         self.order = Order::Row;
     }
 
-    /// Returns the arrays with a shape for each valid row, before an array of another shape is added.
+    /// Gives each valid row a shape, before another shape is added.
     pub(super) fn with_shapes(&self, valid: &Bits) -> Arrays {
         let (size, mut elements, mut shapes) = (self.dtype.size(), Long::default(), Long::default());
         for row in 0..valid.length {
@@ -125,7 +124,7 @@ impl Arrays {
         }
     }
 
-    /// Returns the lists as floats; `None` if a number would lose digits.
+    /// The lists as floats; `None` if a number would lose digits.
     pub(super) fn as_floats(&self) -> Option<Arrays> {
         let words = self.elements.bytes.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word));
         let exact = |i: i64| (i.unsigned_abs() <= EXACT).then_some((i as f64).to_le_bytes());
@@ -162,7 +161,7 @@ impl Arrays {
         Value::NdArray(NdArray { dtype: self.dtype, order: self.order, shape, data })
     }
 
-    /// Returns format, buffers and items. Equal shapes give lists of fixed length.
+    /// Format, buffers and items. Equal shapes give lists of fixed length.
     pub(super) fn finish(
         self,
         validity: Option<Buffer>,
@@ -220,7 +219,7 @@ fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<
     if order.for_shape(shape) == Order::Row {
         return data.into();
     }
-    // The distance to the next element in each dimension.
+    // To the next element in each dimension.
     let steps: Vec<u64> = shape
         .iter()
         .scan(1u64, |step, length| Some(std::mem::replace(step, step.saturating_mul(*length))))
@@ -243,10 +242,10 @@ fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<
     out.into()
 }
 
-/// Returns the elements of arrays as a column, with complex numbers as pairs.
+/// A column of elements, with complex numbers as pairs.
 fn items(dtype: DType, bytes: Vec<u8>) -> Column {
     let format = match dtype {
-        // These have a byte each; Arrow's own booleans are bits.
+        // A byte each; Arrow's own booleans are bits.
         DType::Bool | DType::U8 => "C",
         DType::I8 => "c",
         DType::I16 => "s",
@@ -284,7 +283,7 @@ fn items(dtype: DType, bytes: Vec<u8>) -> Column {
     }
 }
 
-/// Returns the element type of a list of numbers: integers, or floats if all integers fit exactly.
+/// A list's element type: integers, or floats that hold them exactly.
 pub(super) fn numbers(items: &[Value]) -> Option<DType> {
     let mut found = DType::I64;
     for item in items {

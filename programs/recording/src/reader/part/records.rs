@@ -19,24 +19,24 @@ use crate::reader::order::{Held, Order};
 use crate::reader::seen::{self, Indexes};
 use crate::reader::{Channel, Problem, ProblemKind, Schema};
 
-/// The most unreadable records of a chunk that are reported individually. A small chunk can have millions.
+/// Reported individually: a small chunk can have millions.
 const MOST_IN_CHUNK: usize = 100;
 
 impl OpenPart {
-    /// Reads the next entry for the caller. After damage, the next call continues if the length is known.
+    /// Reads the next entry. After damage, the next call continues if the length is known.
     pub fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         let found = self.look(current)?;
         if let Err(problem) = &found
             && !problem.is_cut()
             && !std::mem::replace(&mut self.has_problem, true)
         {
-            // A damaged chunk may have had schemas and channels, which the summary repeats.
+            // The summary repeats a damaged chunk's schemas and channels.
             self.take_summary()?;
         }
         Ok(found)
     }
 
-    /// Reads the next entry in file order, or sorted by time for a file of another program.
+    /// Reads in file order, or by time for another program's file.
     pub fn next_in_order(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         if self.is_in_order {
             return self.next(current);
@@ -96,7 +96,7 @@ impl OpenPart {
     }
 
     pub(super) fn look(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
-        // Dropping the last body lets its memory be reused.
+        // Its memory can be reused.
         current.body = Bytes::new();
         loop {
             if let Some(problem) = self.found.pop_front() {
@@ -168,7 +168,7 @@ impl OpenPart {
                 Ok(None) => {}
                 Err(problem) => {
                     self.seen.say(problem.offset);
-                    // Only some of the chunk's messages are known then.
+                    // Some of its messages are unknown.
                     self.is_indexed = false;
                     self.wrong_in_chunk = self.wrong_in_chunk.saturating_add(1);
                     if self.wrong_in_chunk >= MOST_IN_CHUNK
@@ -196,7 +196,7 @@ impl OpenPart {
         self.damage(begins, format!("the chunk that begins here: {text}"))
     }
 
-    /// Reads a record outside of chunks and returns its operation code; `None` for a skipped chunk.
+    /// Reads a record outside of chunks: its operation code, `None` for a skipped chunk.
     pub(super) fn read_record(&mut self) -> Result<std::result::Result<Option<u8>, Problem>> {
         let mut head = [0; HEAD];
         let left = self.length.saturating_sub(self.offset);
@@ -212,7 +212,7 @@ impl OpenPart {
         };
         let Some(left) = left.checked_sub(HEAD as u64) else {
             if left == 0 && self.has_problem {
-                // A problem was already reported, and a missing last record adds no information.
+                // A missing end adds no information.
                 self.has_ended = true;
                 return Ok(Ok(None));
             }
@@ -226,10 +226,10 @@ impl OpenPart {
         self.file.read_exact_at(&mut head, self.offset).map_err(|error| failed(error, &self.path))?;
         let [code, length @ ..] = head;
         let length = u64::from_le_bytes(length);
-        // An attachment is read up to its name; the caller reads its content on demand.
+        // Up to its name; the caller reads its content.
         let is_attachment = code == op::ATTACHMENT;
         if length > left {
-            // Such a length was never written. A smaller one can be a truncated record.
+            // Never written; a smaller length can be a truncated record.
             return Ok(if length > self.limits.record && !is_attachment {
                 let text = format!("a record of {length} bytes, which is more than a record may have");
                 Err(self.end(self.offset, text))
@@ -261,7 +261,7 @@ impl OpenPart {
                 .map_err(|error| failed(error, &self.path))?;
             let [first, last] = times.map(u64::from_le_bytes);
             let is_outside = last < from || first > to;
-            // The summary repeats the schemas and channels of skipped chunks. An outline needs neither.
+            // The summary repeats a skipped chunk's schemas and channels.
             if is_outside && !self.has_skipped && from <= to && !self.take_summary()? {
                 self.window = None;
             } else if is_outside {
@@ -271,12 +271,12 @@ impl OpenPart {
                 return Ok(Ok(None));
             }
         }
-        // The bytes exist in the file, so a false length cannot allocate memory.
+        // The file has these bytes, so a false length allocates nothing.
         let whole_bytes = taken.saturating_add(HEAD as u64);
         let bytes = usize::try_from(whole_bytes).unwrap_or(usize::MAX);
         let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
         if record.capacity() < bytes {
-            // Growing the buffer would end the program on a lack of memory.
+            // Growing would end the program on a lack of memory.
             drop(record);
             record = Bytes::from(chunk::zeroed(whole_bytes, "a record")?).into();
         }
@@ -289,7 +289,7 @@ impl OpenPart {
         } else {
             self.seen.add(self.offset, code, whole, &data);
         }
-        // The sum of an attachment includes its content later.
+        // An attachment's content comes later.
         if !is_attachment
             && code != op::DATA_END
             && let Some(sum) = &mut self.sum
@@ -321,7 +321,7 @@ impl OpenPart {
         }
     }
 
-    /// Checks at the next record that each channel of the last chunk had an index.
+    /// Each channel of the last chunk needs an index.
     fn end_of_indexes(&mut self) {
         let mut lacking = None;
         for id in self.in_chunk.drain(..) {
@@ -414,7 +414,7 @@ impl OpenPart {
 }
 
 impl OpenPart {
-    /// Handles a message, parsed here because most records are messages. `place` is its offset in the chunk.
+    /// Parsed here, because most records are messages. `place` is the offset in the chunk.
     fn message(
         &mut self,
         data: &Bytes,
@@ -463,7 +463,7 @@ impl OpenPart {
             || !self.identity.may_repeat
             || !self.repeated.insert(known.channel.topic.clone())
         {
-            // Tables, counts and copies ignore repeated messages. A false mark would therefore hide them.
+            // A false mark would hide them from tables, counts and copies.
             known.channel = Arc::new(known.channel.with_own_messages());
             let text = format!(
                 "the channel {id} says that its messages are repeated from an earlier part, and here none can be: they are taken for messages of this part"
@@ -481,7 +481,7 @@ impl OpenPart {
         Ok(Some(Found::Message))
     }
 
-    /// Reads ahead for schemas in this chunk and in the summary, because a writer may put a channel before its schema.
+    /// Reads ahead for schemas, because a writer may put a channel before its schema.
     ///
     /// Each chunk, and the file, is searched once.
     fn take_schemas(&mut self) {
@@ -490,7 +490,7 @@ impl OpenPart {
             return;
         }
         let take = |part: &mut OpenPart, data: &Bytes| {
-            // The reader reports an unreadable schema at its own place.
+            // Reported at its own place.
             let _ = part.record(op::SCHEMA, data, 0, &mut Current::default());
         };
         if let Some((left, _)) = &self.chunk {
@@ -507,11 +507,11 @@ impl OpenPart {
             }
             true
         });
-        // A file without a readable summary lacks further schemas.
+        // Further schemas are lacking.
         drop(taken);
     }
 
-    /// Counts the bytes of held schemas and channels. A file may repeat them unchanged.
+    /// Counts held schemas and channels. A file may repeat them unchanged.
     fn hold(&mut self, code: u8, data: &Bytes, begins: u64) -> std::result::Result<(), Problem> {
         let what = match code {
             op::SCHEMA => "schema",
@@ -519,7 +519,7 @@ impl OpenPart {
             _ => return Ok(()),
         };
         let Some(id) = data.first_chunk::<2>().map(|id| u16::from_le_bytes(*id)) else { return Ok(()) };
-        // Records of the summary have the offset 0 here.
+        // A summary's records have the offset 0.
         let (hash, is_of_data) = (keyed(chunk::known(code, data)), begins != 0);
         if let Some(known) = self.hashes.get_mut(&(code, id)) {
             known.is_of_data |= is_of_data;
@@ -539,12 +539,12 @@ impl OpenPart {
     }
 }
 
-/// Returns the number with these lower 32 bits that is closest to `next`.
+/// The number with these lower bits that is closest to `next`.
 fn full(next: u64, low: u32) -> u64 {
     // Only the lower half of `next` is needed.
     let ahead = low.wrapping_sub(next as u32);
     let back = (next as u32).wrapping_sub(low);
-    // Numbers of other programs may have any order.
+    // Other programs' numbers may have any order.
     if back < ahead && next >= u64::from(back) {
         next.saturating_sub(u64::from(back))
     } else {
