@@ -11,6 +11,7 @@ mod kept_page;
 mod own;
 mod peer;
 mod peer_file;
+mod racing;
 #[cfg(test)]
 mod tests;
 
@@ -146,22 +147,7 @@ impl Mapping {
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let places = self.words(at, into.len().div_ceil(8));
         let (words, rest) = into.as_chunks_mut::<8>();
-        let copy = |word: &mut [MaybeUninit<u8>; 8], place: &AtomicU64| {
-            // SAFETY: eight borrowed bytes; no alignment is needed.
-            unsafe { word.as_mut_ptr().cast::<u64>().write_unaligned(place.load(Ordering::Relaxed).to_le()) };
-        };
-        // The compiler does not unroll a loop of atomic loads.
-        let (places_of_fours, places_of_few) = places[..words.len()].as_chunks::<4>();
-        let (fours, few) = words.as_chunks_mut::<4>();
-        for ([a, b, c, d], [from_a, from_b, from_c, from_d]) in fours.iter_mut().zip(places_of_fours) {
-            copy(a, from_a);
-            copy(b, from_b);
-            copy(c, from_c);
-            copy(d, from_d);
-        }
-        for (word, place) in few.iter_mut().zip(places_of_few) {
-            copy(word, place);
-        }
+        racing::words_out(places, words);
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
             let last = place.load(Ordering::Relaxed).to_le_bytes();
             for (to, from) in rest.iter_mut().zip(last) {

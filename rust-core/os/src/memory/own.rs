@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::FallocateFlags;
 
-use super::{Access, Children, Mapping, SEALS};
+use super::{Access, Children, Mapping, SEALS, racing};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork::Descriptor;
 use crate::kernel_entry;
@@ -182,21 +182,7 @@ impl MemoryFile {
     pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
         let (words, rest) = from.as_chunks::<8>();
         let places = self.mapping.words(at, from.len().div_ceil(8));
-        let copy = |place: &AtomicU64, word: &[u8; 8]| {
-            place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
-        };
-        // The compiler does not unroll a loop of atomic stores.
-        let (places_of_fours, places_of_few) = places[..words.len()].as_chunks::<4>();
-        let (fours, few) = words.as_chunks::<4>();
-        for ([to_a, to_b, to_c, to_d], [a, b, c, d]) in places_of_fours.iter().zip(fours) {
-            copy(to_a, a);
-            copy(to_b, b);
-            copy(to_c, c);
-            copy(to_d, d);
-        }
-        for (place, word) in places_of_few.iter().zip(few) {
-            copy(place, word);
-        }
+        racing::words_in(words, places);
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
             // In registers: a word load right after byte stores would wait for all earlier stores.
             let last = match from.last_chunk::<8>() {

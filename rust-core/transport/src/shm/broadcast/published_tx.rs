@@ -54,7 +54,7 @@ impl PublishedTx {
     #[inline]
     pub fn try_send_fast(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         // The general path gives up the slots of the newest message.
-        if self.newest.is_some() || !self.ring.ring_writer.write_short(sequence, sent, encoding, body) {
+        if self.newest.is_some() || !self.ring.ring_writer.write_fast(sequence, sent, encoding, body) {
             return false;
         }
         self.notify();

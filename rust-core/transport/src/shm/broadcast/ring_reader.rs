@@ -18,8 +18,8 @@ use super::super::memory::{Memory, fence};
 use super::super::record::{GRANULE, Record, Shape, WORD, garbage};
 use super::super::ring::Ring;
 use super::super::segment::{self, at, state};
-use super::ring_writer::SHORT;
 use super::views::{Referring, Resolved};
+use crate::body::PLACED_FROM;
 use crate::broadcast::received::{Received, Start, not_rising};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Incoming, flags};
@@ -104,7 +104,7 @@ impl<P: Memory> RingReader<P> {
             peer,
             ring: Ring::new(ring),
             limit,
-            fast_limit: limit.min(SHORT),
+            fast_limit: limit.min(PLACED_FROM as u64 - 1),
             fast: 0,
             fast_end: 0,
             position: 0,

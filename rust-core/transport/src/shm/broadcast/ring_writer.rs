@@ -21,11 +21,12 @@ use super::super::record::{FastKind, GRANULE, LINKED, Record, Shape, WORD};
 use super::super::references::REFERENCE;
 use super::super::ring::{self, Ring};
 use super::super::segment::at;
+use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
 use crate::frame::{HEADER, Outgoing};
 
-/// The longest body, in bytes, for the fast paths.
-pub(super) const SHORT: u64 = 256;
+/// The part of the ring that a record of the fast path takes at most, as that of a channel and a batch.
+const FAST_PART: u64 = 8;
 
 /// A frame's record; the extension has references to slots.
 #[inline]
@@ -109,15 +110,16 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Writes and commits a data message without extension map and flags.
     ///
-    /// False, without a change, if it needs [`RingWriter::write`]: a body above [`SHORT`], or no room in the lap.
+    /// False, without a change, if it needs [`RingWriter::write`]: a body for a slot, a record above an eighth of the
+    /// ring, or no room in the lap.
     #[inline]
-    pub fn write_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
-        if body.len() as u64 > SHORT {
+    pub fn write_fast(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+        if body.len() >= PLACED_FROM {
             return false;
         }
         let record = FastKind::Published.record(encoding, (LINKED + body.len()) as u32);
         let size = record.size();
-        if self.ring.left(self.tail) < size {
+        if size > self.ring.left(self.tail).min(self.ring.length / FAST_PART) {
             return false;
         }
         let (start, end) = (self.tail, self.tail + size);
@@ -140,7 +142,7 @@ impl<M: OwnMemory> RingWriter<M> {
     ///
     /// Readers learn of a batch at its end, and their restart position must stay ahead of it.
     pub fn fits_batch(&self, size: u64) -> bool {
-        self.tail - self.committed + size <= self.ring.length / 8
+        self.tail - self.committed + size <= self.ring.length / FAST_PART
     }
 
     /// Writes a frame without commit. False, without a change, above half of the ring.

@@ -222,7 +222,7 @@ fn racing_readers_get_whole_messages_or_lagged() {
             let Header { sent, encoding, .. } = data(sequence);
             let is_short = sequence % 3 > 0;
             if !is_short
-                || !broadcast.ring_writer.write_short(sequence, sent, encoding, &body(sequence, length))
+                || !broadcast.ring_writer.write_fast(sequence, sent, encoding, &body(sequence, length))
             {
                 publish(&mut broadcast, sequence, length);
             }

@@ -96,7 +96,7 @@ pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
 }
 
 fn publish_of<const N: usize>(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
-    assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content::<N>(sequence)));
+    assert!(ring_writer.write_fast(sequence, -1, Encoding::Raw, &content::<N>(sequence)));
 }
 
 fn content<const N: usize>(sequence: u64) -> [u8; N] {
