@@ -69,6 +69,34 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
     }
 }
 
+#[test]
+fn published_bytes_and_loans_over_shared_memory_allocate_at_most_what_a_small_loan_has() {
+    let mut options = Options::default();
+    options.set("encoding", &Value::from("raw")).unwrap();
+    for bytes in [1, 64, 2000, 10_000] {
+        let endpoint = name("shm");
+        let publisher = Publisher::new(&endpoint, &options).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &options).unwrap();
+        let (sent, mut memory) = (vec![7; bytes], vec![0; bytes]);
+        let (mut of_bytes, mut of_loans) = (0, 0);
+        for round in 0..200 {
+            let (_, to_send) = allocations(|| publisher.send_bytes(Encoding::Raw, &sent).unwrap());
+            let (_, to_receive) = allocations(|| subscriber.recv_into(&mut memory, SOON).unwrap());
+            let ((), to_lend) = allocations(|| {
+                let mut loan = publisher.loan_bytes(bytes).unwrap();
+                loan.copy_from_slice(&sent);
+                publisher.send(&Value::from(loan)).map(drop).unwrap();
+            });
+            assert_eq!(subscriber.recv_into(&mut memory, SOON).unwrap().length, bytes);
+            of_bytes += usize::from(round >= 100 && (to_send, to_receive) != (0, 0));
+            of_loans += usize::from(round >= 100 && to_lend > usize::from(bytes <= 1024));
+        }
+        // Few come as messages: where a lap of the ring ends.
+        let laps = 1 + 200 * (bytes + 32) / (1 << 20);
+        assert!(of_bytes <= 2 * laps && of_loans <= 2 * laps, "{bytes} bytes: {of_bytes}, {of_loans} of 100");
+    }
+}
+
 /// A long body is copied out of its slot once, into the program's memory.
 #[test]
 fn long_bytes_that_are_received_into_memory_of_the_program_take_no_other() {

@@ -36,6 +36,7 @@ mod long_memory;
 mod loss;
 mod many_absent;
 mod out_of_memory;
+mod own_memory;
 mod prolonged;
 mod publish_conformance;
 mod publish_loss;

@@ -45,6 +45,7 @@ fn wait_of_a_subscriber_ends_with_the_kind_of_the_table() {
         }
         let shown = format!("{transport}, {other:?}");
         assert_eq!(kind(subscriber.recv(MOMENT)), expected, "recv, {shown}");
+        assert_eq!(kind(subscriber.recv_into(&mut [0; 8], MOMENT)), expected, "recv_into, {shown}");
         assert_eq!(kind(subscriber.next(MOMENT)), expected, "next, {shown}");
         assert_eq!(kind(subscriber.recv_many(3, MOMENT)), expected, "recv_many, {shown}");
         assert_eq!(kind(subscriber.try_recv()), ErrorKind::Empty, "try_recv, {shown}");

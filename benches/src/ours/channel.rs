@@ -86,62 +86,6 @@ pub fn round_trip(transport: &str, bytes: usize, placement: Placement, spin: u64
     serve(work)
 }
 
-/// Bytes of the program, sent and received with the public calls.
-struct OwnBytes {
-    channel: Channel,
-    bytes: Vec<u8>,
-    calls: Calls,
-}
-
-#[derive(Clone, Copy)]
-pub enum Calls {
-    /// `send_bytes` and `recv_into`.
-    Lent,
-    /// `send_payload` of a copy, and a copy out of the message of `recv`.
-    Copied,
-    /// `send_bytes`; the receiver reads the first eight bytes of the message of `recv` in place.
-    Viewed,
-}
-
-impl OwnBytes {
-    fn new(channel: Channel, bytes: usize, calls: Calls) -> OwnBytes {
-        OwnBytes { channel, bytes: vec![7; bytes], calls }
-    }
-
-    fn send(&self) -> Result<()> {
-        let wait = linkspan::Timeout::Default;
-        match self.calls {
-            Calls::Lent | Calls::Viewed => self.channel.send_bytes(Encoding::Raw, &self.bytes, wait)?,
-            Calls::Copied => {
-                let payload = Payload::from_bytes(Encoding::Raw, Bytes::copy_from_slice(&self.bytes));
-                self.channel.send_payload(&payload, wait)?
-            }
-        };
-        Ok(())
-    }
-
-    fn receive(&mut self, wait: linkspan::Timeout) -> Result<()> {
-        let came = match self.calls {
-            Calls::Lent => self.channel.recv_into(&mut self.bytes, wait)?.length,
-            Calls::Copied => {
-                let message = self.channel.recv(wait)?;
-                let length = message.body().len().min(self.bytes.len());
-                self.bytes[..length].copy_from_slice(&message.body()[..length]);
-                message.body().len()
-            }
-            Calls::Viewed => viewed(&self.channel.recv(wait)?)?,
-        };
-        if came == self.bytes.len() { Ok(()) } else { Err(format!("{came} bytes came").into()) }
-    }
-}
-
-impl Work for OwnBytes {
-    fn once(&mut self) -> Result<()> {
-        self.send()?;
-        self.receive(linkspan::Timeout::Default)
-    }
-}
-
 /// Returns the length of a message's bytes after reading the first eight.
 pub fn viewed(message: &Message) -> Result<usize> {
     let bytes = match message.value()? {
@@ -150,25 +94,6 @@ pub fn viewed(message: &Message) -> Result<usize> {
     };
     std::hint::black_box(bytes.first_chunk::<8>());
     Ok(bytes.len())
-}
-
-/// A message of the program's bytes and its answer, both with the default delivery.
-pub fn own_bytes(calls: Calls, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
-    let endpoint = endpoint("shm");
-    let options = options(spin)?.with_view_bytes(matches!(calls, Calls::Viewed));
-    fork_far(|| {
-        let mut end = OwnBytes::new(Channel::open(&endpoint, &options, START)?, bytes, calls);
-        end.receive(linkspan::Timeout::Forever)?;
-        pin(placement, End::Far)?;
-        loop {
-            end.send()?;
-            end.receive(linkspan::Timeout::Forever)?;
-        }
-    })?;
-    let mut work = OwnBytes::new(Channel::connect(&endpoint, &options, START)?, bytes, calls);
-    work.once()?;
-    pin(placement, End::Near)?;
-    serve(work)
 }
 
 /// `far echo …`: `echo` for a near end in another language.

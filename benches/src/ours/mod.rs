@@ -13,6 +13,7 @@ pub mod fanout;
 mod imu_sample;
 #[rustfmt::skip]
 mod motor_state;
+pub mod own_bytes;
 pub mod packed;
 pub mod rate;
 pub mod resources;
@@ -29,9 +30,16 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["round", transport, bytes, placement, spin] => {
             channel::round_trip(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
-        ["lent", bytes, placement, spin] => own_bytes(channel::Calls::Lent, bytes, placement, spin),
-        ["viewed", bytes, placement, spin] => own_bytes(channel::Calls::Viewed, bytes, placement, spin),
-        ["copied", bytes, placement, spin] => own_bytes(channel::Calls::Copied, bytes, placement, spin),
+        ["own", way, calls, bytes, placement, spin] => {
+            let work = match way {
+                "channel" => own_bytes::on_a_channel,
+                "published" => own_bytes::published,
+                "called" => own_bytes::called,
+                _ => return Err(format!("no way is called {way}").into()),
+            };
+            let calls = own_bytes::Calls::from_name(calls)?;
+            work(calls, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
         ["arrays", memory, bytes, placement, spin] => arrays::round_trip(
             arrays::Memory::from_name(memory)?,
             bytes.parse()?,
@@ -109,8 +117,4 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["peer-decode", encoding, sample] => codec::peer_decode(encoding, sample),
         _ => Err(format!("nothing of ours is called {words:?}").into()),
     }
-}
-
-fn own_bytes(calls: channel::Calls, bytes: &str, placement: &str, spin: &str) -> Result<()> {
-    channel::own_bytes(calls, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
 }

@@ -61,16 +61,22 @@ fn long_bytes(rows: &mut Vec<Row>) {
     let lengths =
         [(1000, "1 kB"), (10_000, "10 kB"), (60_000, "60 kB"), (1_000_000, "1 MB"), (16_000_000, "16 MB")];
     for (bytes, size) in lengths {
-        let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} apart 100"));
-        let copied = own("send_payload of a copy", &format!("ours copied {bytes} apart 100"));
+        let ours = own("send_bytes, recv_into", &format!("ours own channel lent {bytes} apart 100"));
+        let copied = own("send_payload of a copy", &format!("ours own channel copied {bytes} apart 100"));
         let name = format!("shm bytes of {size}, round trip, spinning");
         // Copied as often as in the floor.
         rows.push(long_spinning(name, ours, bytes, 1.15).beside([copied]));
     }
+    for (bytes, size) in
+        [(64, "64 B"), (1000, "1 kB"), (10_000, "10 kB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")]
+    {
+        own_bytes(rows, bytes, size);
+    }
     let long = [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)];
     // Bytes that the receiver views: one copy less each way.
     for (bytes, size, mark) in long {
-        let ours = |how: &str| own("send_bytes, recv and a view", &format!("ours viewed {bytes} {how}"));
+        let ours =
+            |how: &str| own("send_bytes, recv and a view", &format!("ours own channel viewed {bytes} {how}"));
         let published =
             |how: &str| own("publish, recv and a view", &format!("ours published-viewed {bytes} {how}"));
         for (what, case) in [
@@ -97,7 +103,7 @@ fn long_bytes(rows: &mut Vec<Row>) {
         rows.push(long_parked(format!("shm map with bytes of {size}, round trip, parked"), ours, bytes));
     }
     for (bytes, size, _) in long {
-        let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} together 0"));
+        let ours = own("send_bytes, recv_into", &format!("ours own channel lent {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size}, round trip, parked"), ours, bytes));
         let ours = own("publish and recv", &format!("ours published shm {bytes} apart 100"));
         let name = format!("shm bytes of {size} published there and back, spinning");
@@ -113,6 +119,45 @@ fn long_bytes(rows: &mut Vec<Row>) {
             own("encode, copy and decode in one process", "ours entries-alone 100000"),
         )
         .mark(1.1, 1.0),
+    );
+}
+
+/// Bytes of a program by each way to send and receive them.
+fn own_bytes(rows: &mut Vec<Row>, bytes: usize, size: &str) {
+    let floor = || own("copy and spin", &format!("floor spin {bytes} apart"));
+    let ours = |label: &str, what: &str| own(label, &format!("ours own {what} {bytes} apart 100"));
+    rows.push(
+        Row::new(
+            format!("shm bytes of {size}, published there and back, spinning"),
+            ours("send_bytes, recv_into", "published lent"),
+            floor(),
+        )
+        .beside([
+            ours("send_payload of a copy, recv", "published copied"),
+            ours("loan_bytes in raw, recv_into", "published loaned-raw"),
+            ours("loan_bytes in CBOR, view_bytes", "published loaned"),
+            peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}")),
+        ]),
+    );
+    rows.push(
+        Row::new(
+            format!("shm bytes of {size}, loaned, round trip, spinning"),
+            ours("loan_bytes in raw, recv_into", "channel loaned-raw"),
+            ours("send_bytes, recv_into", "channel lent"),
+        )
+        .mark(1.1, 1.0)
+        .beside([ours("loan_bytes in CBOR, view_bytes", "channel loaned")]),
+    );
+    rows.push(
+        Row::new(
+            format!("shm bytes of {size}, call and answer, spinning"),
+            ours("call_bytes", "called lent"),
+            floor(),
+        )
+        .beside([
+            ours("call_payload of a copy", "called copied"),
+            peer("iceoryx2 request-response", &format!("iceoryx2 request {bytes}")),
+        ]),
     );
 }
 

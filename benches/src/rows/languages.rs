@@ -25,7 +25,10 @@ fn python_rows(rows: &mut Vec<Row>) {
         Row::new(
             "Python bytes of 1 MB, shm round trip, spinning",
             python("send and recv", "shmspin-bytes"),
-            own("send_payload of a copy, recv and a copy in Rust", "ours copied 1000000 apart 100"),
+            own(
+                "send_payload of a copy, recv and a copy in Rust",
+                "ours own channel copied 1000000 apart 100",
+            ),
         )
         .beside([python("iceoryx2, written and read", "iceoryx2spin-bytes")]),
     );

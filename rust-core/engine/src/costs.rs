@@ -155,6 +155,14 @@ fn publishing_a_short_message_takes_at_most_one_lock_in_each_call() {
         let (to_receive, _) = counted(|| subscriber.recv(SOON).unwrap());
         [to_publish, to_receive]
     });
+    for bytes in [0, 64, 5000] {
+        let (sent, mut memory) = (vec![7; bytes], vec![0; bytes]);
+        takes_at_most(&format!("{bytes} published bytes of the program"), WITHIN_A_LAP, [1, 1], || {
+            let (to_publish, _) = counted(|| publisher.send_bytes(Encoding::Raw, &sent).unwrap());
+            let (to_receive, _) = counted(|| subscriber.recv_into(&mut memory, SOON).unwrap());
+            [to_publish, to_receive]
+        });
+    }
 }
 
 #[test]

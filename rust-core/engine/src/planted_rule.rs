@@ -143,6 +143,7 @@ fn published_is_refused(what: &str, publisher: &Publisher) {
     publisher.send_payloads(&batch).unwrap();
     is_refused(what, || publisher.send_payload(&payload(REFUSED)));
     is_refused(what, || publisher.send_encoded([Ok(payload(REFUSED))]));
+    is_refused(what, || publisher.send_bytes(Encoding::Raw, &[7; REFUSED]));
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn rule_holds_for_published_messages_and_batches() {
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
         publisher.wait_for_subscribers(1, SOON).unwrap();
         published_is_refused(transport, &publisher);
-        for (number, length) in (1..).zip(LENGTHS) {
+        for (number, length) in (1..).zip(LENGTHS.into_iter().chain([REFUSED])) {
             let message = subscriber.recv(SOON).unwrap();
             assert_eq!((message.sequence(), message.body().len()), (number, length), "{transport}");
         }

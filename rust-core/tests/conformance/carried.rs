@@ -273,7 +273,14 @@ pub fn batches_arrive_once_in_order(place: &Place) {
 
 pub fn lent_bytes_arrive_in_memory_of_the_program(place: &Place) {
     let (tx, rx) = place.pair();
-    let (Tx::Channel(tx), Rx::Channel(rx)) = (&tx, &rx) else { return };
+    let send = |bytes: &[u8]| match &tx {
+        Tx::Channel(tx) => tx.send_bytes(Encoding::Raw, bytes, SOON).unwrap(),
+        Tx::Publisher(tx) => tx.send_bytes(Encoding::Raw, bytes).unwrap(),
+    };
+    let receive = |memory: &mut [u8], within: Duration| match &rx {
+        Rx::Channel(rx) => rx.recv_into(memory, within),
+        Rx::Subscriber(rx) => rx.recv_into(memory, within),
+    };
     let sizes = [0, 1, 63, 64, 65, 256, 257, 1000, 4096, 32_000, 40_000, 300_000];
     let sizes = sizes.into_iter().filter(|size| *size <= place.nature.longest);
     let mut memory = vec![0xEE; 300_001];
@@ -282,16 +289,16 @@ pub fn lent_bytes_arrive_in_memory_of_the_program(place: &Place) {
         thread::scope(|s| {
             let sending = s.spawn(|| {
                 let mut lent = sent.clone();
-                let sent = tx.send_bytes(Encoding::Raw, &lent, SOON).unwrap();
+                let sent = send(&lent);
                 // The kept bytes are a copy.
                 lent.fill(0xEE);
                 sent
             });
             if number % 3 == 2 {
-                assert!(rx.recv(SOON).unwrap().body() == &sent[..], "{size} bytes");
+                assert!(rx.recv().unwrap().body() == &sent[..], "{size} bytes");
             } else {
-                let received = rx.recv_into(&mut memory, SOON).unwrap();
-                assert_eq!((received.length, received.sequence), (size, number));
+                let received = receive(&mut memory, SOON).unwrap();
+                assert_eq!((received.length, received.sequence, received.missed), (size, number, 0));
                 assert_eq!(received.encoding, Encoding::Raw);
                 assert!(memory[..size] == sent, "{size} bytes");
                 assert!(
@@ -303,5 +310,5 @@ pub fn lent_bytes_arrive_in_memory_of_the_program(place: &Place) {
             assert_eq!(sending.join().unwrap(), number);
         });
     }
-    check_error(&rx.recv_into(&mut memory, Duration::ZERO).unwrap_err(), ErrorKind::Timeout, place);
+    check_error(&receive(&mut memory, Duration::ZERO).unwrap_err(), ErrorKind::Timeout, place);
 }

@@ -31,6 +31,7 @@ mod paced;
 mod pending_reply;
 mod recv;
 mod recv_into;
+mod reply_place;
 mod rest;
 mod room;
 mod send;

@@ -1,8 +1,10 @@
 //! Memory lent for the elements of an array or for opaque bytes: over shared memory, the receiver's slot.
 //!
 //! Writing into a loan saves the copy of a send. If no slot is free, the loan is ordinary memory, and sending copies
-//! it. An unfilled slot contains earlier bytes. Booleans have only two valid byte values, so they are never lent from
-//! shared memory.
+//! it. Less than 64 KiB of opaque bytes are memory of the thread ([`short`]). An unfilled slot contains earlier bytes.
+//! Booleans have only two valid byte values, so they are never lent from shared memory.
+
+pub(crate) mod short;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,6 +12,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use bytes::Bytes;
+
+use self::short::ShortLoan;
 
 use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
@@ -36,6 +40,8 @@ fn allocate(length: usize) -> Result<Vec<u64>> {
 enum Storage {
     /// In a slot that the peer shares.
     Slot(WritableSlot),
+    /// In memory that this thread lends again; for bytes alone.
+    Short(ShortLoan),
     Own(Vec<u64>),
 }
 
@@ -64,6 +70,7 @@ impl Storage {
     fn bytes(&self, length: usize) -> &[u8] {
         match self {
             Storage::Slot(writable) => &writable.bytes()[..length],
+            Storage::Short(short) => short.bytes(length),
             Storage::Own(words) => &bytemuck::cast_slice(words)[..length],
         }
     }
@@ -71,6 +78,7 @@ impl Storage {
     fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
         match self {
             Storage::Slot(writable) => &mut writable.bytes_mut()[..length],
+            Storage::Short(short) => short.bytes_mut(length),
             Storage::Own(words) => &mut bytemuck::cast_slice_mut(words)[..length],
         }
     }
@@ -78,6 +86,7 @@ impl Storage {
     fn into_bytes(self, length: usize) -> Bytes {
         match self {
             Storage::Slot(writable) => writable.into_first(length),
+            Storage::Short(short) => short.into_bytes(length),
             Storage::Own(words) => Bytes::from_owner(OwnWords { words, length }),
         }
     }
@@ -151,7 +160,11 @@ impl BytesLoan {
         limit: u64,
         lend: impl FnOnce(usize) -> Option<WritableSlot>,
     ) -> Result<BytesLoan> {
-        let (place, length) = Storage::new(length as u64, limit, true, lend)?;
+        let (place, length) = if length < PLACED_FROM && length as u64 <= limit {
+            (Storage::Short(ShortLoan::new(length)?), length)
+        } else {
+            Storage::new(length as u64, limit, true, lend)?
+        };
         Ok(BytesLoan { place, length })
     }
 

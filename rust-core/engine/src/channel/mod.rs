@@ -32,7 +32,7 @@ pub(crate) mod handshake;
 pub(crate) mod jsonrpc;
 pub(crate) mod link;
 mod listener;
-mod loan;
+pub(crate) mod loan;
 mod lockstep;
 mod mismatch_report;
 pub(crate) mod open_names;

@@ -81,6 +81,14 @@ pub struct Receiving {
     waker: ReadinessFlag,
 }
 
+/// The kind of bodies that a call copies out of the peer's slots itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    Nothing,
+    Data,
+    Replies,
+}
+
 pub enum Turn {
     /// Before a look for the next frame: the awaited event may have happened.
     Look,

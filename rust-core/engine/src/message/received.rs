@@ -3,6 +3,7 @@
 
 use super::{Message, ReceivedFrom};
 use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind};
 use crate::frame::Kind;
 use crate::sys::memory;
 use crate::value::{Limits, Timestamp};
@@ -21,7 +22,7 @@ pub(crate) trait BodyMemory {
     ) -> Self::Output;
 }
 
-/// A description of the message that [`Channel::recv_into`](crate::Channel::recv_into) received.
+/// A description of the message that [`Channel::recv_into`](crate::Channel::recv_into) or a similar call received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedBytes {
@@ -33,6 +34,8 @@ pub struct ReceivedBytes {
     pub sequence: u64,
     /// The time of sending, by the sender's clock.
     pub sent: Timestamp,
+    /// How many messages before it were missed, as in [`Message::missed`].
+    pub missed: u64,
 }
 
 impl ReceivedBytes {
@@ -44,7 +47,16 @@ impl ReceivedBytes {
             _ => body.copy_to(into),
         }
         let (encoding, sequence, sent) = (message.encoding(), message.sequence(), message.sent());
-        Some(ReceivedBytes { length, encoding, sequence, sent })
+        Some(ReceivedBytes { length, encoding, sequence, sent, missed: message.missed() })
+    }
+
+    /// Returns the error for a message of so many bytes that is longer than the memory for it, and stays the next one.
+    #[cold]
+    pub(crate) fn too_long(bytes: usize, room: usize) -> Error {
+        let text = format!(
+            "the next message has {bytes} bytes, and the memory for it has {room}; receive it with as many, or with `recv`"
+        );
+        Error::new(ErrorKind::TooLarge, text)
     }
 }
 
@@ -70,6 +82,6 @@ impl BodyMemory for BorrowedMemory<'_> {
         _: ReceivedFrom<'_>,
         _: &Limits,
     ) -> ReceivedBytes {
-        ReceivedBytes { length: self.0.len(), encoding, sequence, sent: Timestamp(sent) }
+        ReceivedBytes { length: self.0.len(), encoding, sequence, sent: Timestamp(sent), missed: 0 }
     }
 }

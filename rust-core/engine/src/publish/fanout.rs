@@ -23,10 +23,11 @@ use super::history::{History, HistoryEntry};
 use super::last_number::{LastNumber, bye};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
+use crate::channel::sending::DraftContent;
 use crate::channel::session_state::admission::Ticket;
 use crate::channel::turns::HolderMark;
 use crate::error::{Error, Result};
-use crate::frame::{Header, Kind, Outgoing};
+use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::sys::clock;
 use crate::sys::eventfd::Waiters;
@@ -167,11 +168,11 @@ impl Fanout {
 
     /// Publishes a message and returns its number. Returns `None`, without publishing, if another thread has the state.
     #[inline]
-    pub fn try_publish(&self, payload: &Payload) -> Option<Result<u64>> {
+    pub fn try_publish(&self, content: DraftContent<'_>) -> Option<Result<u64>> {
         note_locked();
         let mut state = self.state.try_lock().ok()?;
         let _holder = self.holder.mark();
-        Some(self.publish_locked(&mut state, payload))
+        Some(self.publish_locked(&mut state, content))
     }
 
     /// Returns whether a call of this thread in [`Fanout::try_publish`] was interrupted by a signal handler.
@@ -185,28 +186,34 @@ impl Fanout {
         (self.holder.mark(), state)
     }
 
-    pub fn publish(&self, payload: &Payload) -> Result<u64> {
-        self.publish_locked(&mut self.state(), payload)
+    pub fn publish(&self, content: DraftContent<'_>) -> Result<u64> {
+        self.publish_locked(&mut self.state(), content)
     }
 
     #[inline]
-    fn publish_locked(&self, state: &mut FanoutState, payload: &Payload) -> Result<u64> {
-        let ticket = state.session.admit(payload)?;
+    fn publish_locked(&self, state: &mut FanoutState, content: DraftContent<'_>) -> Result<u64> {
+        let ticket = state.session.admit(content.len())?;
         let sent = clock::now();
         if let Outlet::Shared { tx, .. } = &mut state.outlet
-            && payload.memory().split().is_none()
-            && tx.try_send_fast(Kind::Data, ticket.number, 0, sent, payload.encoding(), payload.body())
+            && let Some(body) = content.block()
+            && tx.try_send_fast(Kind::Data, ticket.number, 0, sent, content.encoding(), body)
         {
             let number = state.session.sent(&ticket);
             self.event_log.count_exclusive(&self.event_log.sent);
             return Ok(number);
         }
-        self.put_one(state, &ticket, sent, payload).map(|()| ticket.number)
+        self.put_one(state, &ticket, sent, content).map(|()| ticket.number)
     }
 
     #[inline(never)]
-    fn put_one(&self, state: &mut FanoutState, ticket: &Ticket, sent: i64, payload: &Payload) -> Result<()> {
-        self.put(state, ticket, sent, std::slice::from_ref(payload)).1
+    fn put_one(
+        &self,
+        state: &mut FanoutState,
+        ticket: &Ticket,
+        sent: i64,
+        content: DraftContent<'_>,
+    ) -> Result<()> {
+        self.put(state, ticket, sent, std::iter::once(content)).1
     }
 
     /// Publishes several messages with one wake-up or system call for each subscriber. Returns their count, and the
@@ -219,7 +226,8 @@ impl Fanout {
                 Ok(admitted) => admitted,
                 Err(error) => return (count, Err(error)),
             };
-            let (put, published) = self.put(&mut state, &ticket, sent, &payloads[count..count + admitted]);
+            let run = payloads[count..count + admitted].iter().map(DraftContent::from);
+            let (put, published) = self.put(&mut state, &ticket, sent, run);
             count += put;
             if published.is_err() {
                 return (count, published);
@@ -242,33 +250,32 @@ impl Fanout {
             due.grow(tx);
         }
         state.session.continue_behind(sequence - 1);
-        let ticket = state.session.admit(payload);
-        let put = ticket.and_then(|ticket| self.put_one(&mut state, &ticket, sent.0, payload));
+        let ticket = state.session.admit(payload.len());
+        let put = ticket.and_then(|ticket| self.put_one(&mut state, &ticket, sent.0, payload.into()));
         put.map(|()| true).inspect_err(|_| state.session.continue_behind(last))
     }
 
     /// Gives admitted messages to the subscribers; `first` is the first ticket. Returns their count, and the error that
     /// stopped the rest.
-    fn put(
+    fn put<'c>(
         &self,
         state: &mut FanoutState,
         first: &Ticket,
         sent: i64,
-        payloads: &[Payload],
+        contents: impl ExactSizeIterator<Item = DraftContent<'c>> + Clone,
     ) -> (usize, Result<()>) {
-        let header = |at: usize, payload: &Payload| Header {
+        let header = |at: usize, content: DraftContent<'_>| Header {
             sequence: first.number + at as u64,
             sent,
-            ..Header::new(Kind::Data, payload.encoding())
+            ..Header::new(Kind::Data, content.encoding())
         };
         let (mut count, mut published) = (0, Ok(()));
         match &mut state.outlet {
             Outlet::Shared { tx, .. } => {
-                while count < payloads.len() && published.is_ok() {
-                    let frames = payloads.iter().enumerate().skip(count);
-                    let put = tx.try_send_many(
-                        frames.map(|(at, payload)| Outgoing::of(header(at, payload), payload.memory())),
-                    );
+                while count < contents.len() && published.is_ok() {
+                    let frames = contents.clone().enumerate().skip(count);
+                    let put =
+                        tx.try_send_many(frames.map(|(at, content)| content.frame(header(at, content))));
                     // A message that does not go at once is too long, or there was no memory.
                     published = put.map(|put| count += put);
                 }
@@ -279,15 +286,15 @@ impl Fanout {
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
                 let mut pushed = 0;
-                for (at, payload) in payloads.iter().enumerate() {
+                for (at, content) in contents.enumerate() {
                     // Sends now, so that the history drops no message before it was sent.
-                    if pushed > 0 && history.is_much(pushed + payload.body().len()) {
+                    if pushed > 0 && history.is_much(pushed + content.len()) {
                         send_all(history);
                         pushed = 0;
                     }
-                    (count, pushed) = (count + 1, pushed + payload.body().len());
-                    let header = header(at, payload);
-                    history.push(HistoryEntry { header, payload: payload.clone() });
+                    (count, pushed) = (count + 1, pushed + content.len());
+                    let header = header(at, content);
+                    history.push(HistoryEntry { header, payload: content.payload().into_owned() });
                     // Before the send: a message counts as accepted even if the publisher is killed.
                     last.set(header.sequence);
                 }

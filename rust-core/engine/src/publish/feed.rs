@@ -19,7 +19,7 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
+use crate::message::{BodyMemory, Message, ReceivedFrom, SchemaIds};
 use crate::transport::broadcast::{FastLinked, Start, SubscriberOffer, ViewCount, not_rising};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
@@ -31,6 +31,8 @@ use crate::value::Limits;
 
 pub struct Feed {
     rx: Rx,
+    /// The part of bodies in slots that stays there, for calls that return messages.
+    body_views: BodyViews,
     is_store: bool,
     pub session: u64,
     /// The schemas of the publisher and of this side. Each record of a store names its writer's schema.
@@ -157,12 +159,11 @@ impl Feed {
             called.stream.refuse_descriptors();
         }
         let limit = options.max_message_size;
-        let mut rx = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
-        if options.checks_received().is_none() {
-            rx.view_bodies(options.body_views(), BodyViews::None);
-        }
+        let rx = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
+        let is_checked = options.checks_received().is_some();
         Ok(Feed {
             rx,
+            body_views: if is_checked { BodyViews::None } else { options.body_views() },
             is_store: false,
             has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
@@ -187,6 +188,7 @@ impl Feed {
         let (source, sequence) = ("".into(), None);
         Ok(Feed {
             rx,
+            body_views: BodyViews::None,
             is_store: true,
             has_schema: schemas.is_some(),
             session: 0,
@@ -225,15 +227,23 @@ impl Feed {
         why.unwrap_or(error)
     }
 
-    /// Takes the next message if it is on the fast path of a ring, and otherwise changes nothing. With `spins`, spins
-    /// first, instead of the next wait ([`Feed::wait_briefly`]).
+    /// Returns the next message if it is on the fast path of a ring, and changes nothing. With `spins`, spins first,
+    /// instead of the next wait ([`Feed::wait_briefly`]).
     #[inline]
-    pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
-        let fast = self.rx.peek_fast(spins)?;
-        let Some(mut place) = ReusedMessage::take(fast.length()) else {
-            return self.take_fast_anew(&fast, limits);
-        };
-        if !self.rx.take_fast(&fast, place.body()) {
+    pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
+        self.rx.peek_fast(spins)
+    }
+
+    /// Takes the message that [`Feed::peek_fast`] has just returned, in memory of its length. None if the publisher
+    /// overwrote it in the meantime: then nothing has changed.
+    #[inline]
+    pub fn take_fast<P: BodyMemory>(
+        &mut self,
+        fast: &FastLinked,
+        mut place: P,
+        limits: &Limits,
+    ) -> Option<P::Output> {
+        if !self.rx.take_fast(fast, place.body()) {
             return None;
         }
         let what = (fast.sequence, fast.encoding(), fast.sent);
@@ -241,8 +251,9 @@ impl Feed {
         Some(place.finish((Kind::Data, 0), what, origin, limits))
     }
 
+    /// [`Feed::take_fast`] in new memory.
     #[inline(never)]
-    fn take_fast_anew(&mut self, fast: &FastLinked, limits: &Limits) -> Option<Message> {
+    pub fn take_fast_anew(&mut self, fast: &FastLinked, limits: &Limits) -> Option<Message> {
         let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
         let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding()) };
         let mut taken = false;
@@ -253,8 +264,9 @@ impl Feed {
     }
 
     /// Returns the next frame without waiting. Fails with `Lagged`, once for each gap, and `Disconnected` after the
-    /// publisher's end.
-    pub fn poll(&mut self) -> Result<Polled> {
+    /// publisher's end. With `whole` a body in a slot stays there, for a call that copies it at once.
+    pub fn poll(&mut self, whole: bool) -> Result<Polled> {
+        self.rx.view_bodies(if whole { BodyViews::Whole } else { self.body_views }, BodyViews::None);
         let next = match self.refused.take() {
             None => {
                 let received = self.rx.try_recv();

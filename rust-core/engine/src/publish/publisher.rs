@@ -13,9 +13,12 @@ use super::replace::{self, NameGuard, OpenState, Replaced};
 use super::store::{self, Store};
 use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
+use crate::channel::loan::short::send_encoded;
 use crate::channel::pattern::Pattern;
+use crate::channel::sending::DraftContent;
 use crate::channel::turns::{TurnGuard, Turns, reentrant_call};
 use crate::channel::{BytesLoan, Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
+use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Lender, Payload};
@@ -215,12 +218,40 @@ impl Publisher {
     /// `NoSpace` on a full disk: the caller can send the value again. `InvalidState` after the close; the error of a
     /// refused system call after which no subscriber can connect.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
+        let encoding = self.options.encoding();
+        if self.options.checks_sent().is_none()
+            && let Some(sent) = send_encoded(value, encoding, |bytes| self.send_bytes(encoding, bytes))
+        {
+            return sent;
+        }
         self.send_payload(&self.encode_to_send(value)?)
     }
 
     /// Publishes an encoded value, like [`Publisher::send`].
     pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
-        self.try_send(payload).map_err(|e| e.on(&self.shown))
+        self.try_send(payload.into()).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Publishes these bytes as a message in this encoding, in which they are already: see [`Publisher::send`]. They
+    /// are not checked. Over `shm:` they are copied once, from where they are into shared memory.
+    ///
+    /// ```no_run
+    /// # use linkspan_engine::{Publisher, Subscriber};
+    /// # use linkspan_os::deadline::Timeout;
+    /// # use linkspan_value::{Encoding, Result};
+    /// # fn f(publisher: &Publisher, subscriber: &Subscriber) -> Result<()> {
+    /// let mut samples = [0; 64];
+    /// publisher.send_bytes(Encoding::Raw, &samples)?;
+    /// let received = subscriber.recv_into(&mut samples, Timeout::Default)?;
+    /// println!("{} bytes, the last one is {}", received.length, samples[received.length - 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Publisher::send`]; `TooLarge` above the longest message.
+    pub fn send_bytes(&self, encoding: Encoding, bytes: &[u8]) -> Result<u64> {
+        self.try_send(DraftContent::Borrowed(encoding, bytes)).map_err(|e| e.on(&self.shown))
     }
 
     /// Publishes these values in order, each as one message, and returns their number.
@@ -279,20 +310,20 @@ impl Publisher {
     /// Publishes one value. The fan-out's lock, which threads hold only briefly, is enough to order the numbers. The
     /// turn decides which waiting thread comes next, so a message goes without it only while no thread has or awaits a
     /// turn.
-    fn try_send(&self, payload: &Payload) -> Result<u64> {
+    fn try_send(&self, content: DraftContent<'_>) -> Result<u64> {
         self.check()?;
         if let Some(store) = &self.store {
-            let sequence = store.write(payload)?;
+            let sequence = store.write(content)?;
             self.fanout.event_log.count(&self.fanout.event_log.sent);
             return Ok(sequence);
         }
         if self.turns.are_free()
-            && let Some(published) = self.fanout.try_publish(payload)
+            && let Some(published) = self.fanout.try_publish(content)
         {
             return published;
         }
         let _turn = self.acquire_turn()?;
-        self.fanout.publish(payload)
+        self.fanout.publish(content)
     }
 
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {

@@ -71,6 +71,8 @@ pub struct ReceiveState {
     pub(super) lives: Option<OneName>,
     pub(super) views: ViewCount,
     pub(super) has_ready_names: bool,
+    /// Whether this call copies bodies out of slots itself.
+    pub(super) takes_whole: bool,
     pub(super) has_looked: bool,
     /// Whether the publisher has a new ring; connecting to it is not a new connection.
     pub(super) moved: bool,

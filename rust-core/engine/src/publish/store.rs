@@ -6,6 +6,7 @@
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::{self, RecordSchemas};
+use crate::channel::sending::DraftContent;
 use crate::channel::session_state::admission;
 use crate::channel::turns::Turns;
 use crate::channel::{Delivery, Framing, Options, StartAt};
@@ -97,8 +98,9 @@ impl Store {
 
     /// Writes one value and returns its number. A journal assigns number and time, and joins writes of several threads
     /// into one sync. Waits for turn and lock within the option `timeout`.
-    pub fn write(&self, payload: &Payload) -> Result<u64> {
-        self.admit(payload)?;
+    pub fn write(&self, content: DraftContent<'_>) -> Result<u64> {
+        self.admit(content.len())?;
+        let payload = content.payload();
         let mut waiting = self.options.start(Wait::default());
         let turn = (!self.writer.accepts_many()).then(|| self.turns.acquire("publishes", &mut waiting));
         let _turn = turn.transpose()?;
@@ -112,23 +114,23 @@ impl Store {
     /// Writes several values in order. Returns their count, and the error that stopped the rest. A journal syncs once
     /// for all; a file keeps the last value.
     pub fn write_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
-        let admitted = payloads.iter().take_while(|payload| self.admit(payload).is_ok()).count();
-        let refused = payloads.get(admitted).map_or(Ok(()), |payload| self.admit(payload));
+        let admitted = payloads.iter().take_while(|payload| self.admit(payload.len()).is_ok()).count();
+        let refused = payloads.get(admitted).map_or(Ok(()), |payload| self.admit(payload.len()));
         let payloads = &payloads[..admitted];
         let mut bodies = payloads.iter().map(|payload| (payload.encoding(), payload.body().clone()));
         if let Some(written) = self.writer.write_many(&mut bodies) {
             return (written.0, written.1.and(refused));
         }
         for (at, payload) in payloads.iter().enumerate() {
-            if let Err(error) = self.write(payload) {
+            if let Err(error) = self.write(payload.into()) {
                 return (at, Err(error));
             }
         }
         (payloads.len(), refused)
     }
 
-    fn admit(&self, payload: &Payload) -> Result<()> {
-        let (limit, length) = (self.options.max_message_size, payload.len());
+    fn admit(&self, length: usize) -> Result<()> {
+        let limit = self.options.max_message_size;
         let is_allowed = admission::content(limit, Kind::Data, 0, length).is_allowed;
         if is_allowed { Ok(()) } else { Err(over_message_limit(length as u64, limit)) }
     }

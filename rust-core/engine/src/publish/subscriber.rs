@@ -7,6 +7,7 @@
 //! |---|---|
 //! | subscribing, readiness for event loops, closing | here |
 //! | receiving one message | `receiving` |
+//! | receiving into memory of the program | `recv_into` |
 //! | the shared step: a feed, one frame, or a wait | `polling` |
 //! | connecting to the publisher | `connecting` |
 //! | several messages in one call | `batch` |
@@ -20,6 +21,7 @@ mod connecting;
 mod newest;
 mod polling;
 mod receiving;
+mod recv_into;
 mod several;
 #[cfg(test)]
 mod tests;
@@ -235,6 +237,7 @@ impl Subscriber {
                 connecting: None,
                 is_silence_untold: false,
                 has_ready_names: false,
+                takes_whole: false,
                 has_looked: false,
                 resume: None,
                 moved: false,
@@ -278,8 +281,8 @@ impl Subscriber {
     }
 
     fn receive_one(&self, wait: Wait<'_>) -> Result<Message> {
-        if let Some(message) = self.receive_at_once(deadline::may_wait(&wait, self.options.timeout), |_| true)
-        {
+        let spins = deadline::may_wait(&wait, self.options.timeout);
+        if let Some(message) = self.receive_at_once(|_| true, |state| self.take_fast(state, spins)) {
             return Ok(message);
         }
         self.receive_within(&mut self.options.start(wait))
@@ -302,7 +305,7 @@ impl Subscriber {
     }
 
     pub(super) fn receive_within(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
-        self.receive(waiting, false)?.ok_or_else(|| self.closed_error())
+        self.receive(waiting, false, None)?.ok_or_else(|| self.closed_error())
     }
 
     /// Receives without waiting. Fails with `Empty` if no message has arrived.
@@ -325,12 +328,12 @@ impl Subscriber {
             !deadline::heeds_signals(&wait, Timeout::Forever)
                 || state.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
         };
-        if let Some(message) = self.receive_at_once(deadline::may_wait(&wait, Timeout::Forever), allowed) {
+        let waits = deadline::may_wait(&wait, Timeout::Forever);
+        if let Some(message) = self.receive_at_once(allowed, |state| self.take_fast(state, waits)) {
             return Ok(Some(message));
         }
-        let waits = deadline::may_wait(&wait, Timeout::Forever);
         let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
-        self.receive(&mut waiting, true).map_err(|e| self.explained(e, waits).on(&self.shown))
+        self.receive(&mut waiting, true, None).map_err(|e| self.explained(e, waits).on(&self.shown))
     }
 
     /// Acknowledges the last message and all before it, with `ack="manual"`.

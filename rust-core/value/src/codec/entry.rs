@@ -149,7 +149,10 @@ pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Resu
 #[doc(hidden)]
 pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> Result<Value> {
     let short = match encoding {
-        Encoding::Cbor => body.split().and_then(|_| cbor::read_flat_arrays(body, &bounded(limits))),
+        Encoding::Cbor => match body.block() {
+            Some(block) => cbor::read_byte_string(block, &bounded(limits)),
+            None => cbor::read_flat_arrays(body, &bounded(limits)),
+        },
         Encoding::Json => json::decode_short(body.whole(), &bounded(limits)),
         _ => None,
     };

@@ -46,7 +46,7 @@ mod unread;
 
 pub use cbor::{FlatField, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
 #[doc(hidden)]
-pub use cbor::{LEFT_OUT_FROM, Outline, find_in_flat_arrays, outline, text_alone};
+pub use cbor::{LEFT_OUT_FROM, Outline, byte_string_head, find_in_flat_arrays, outline, text_alone};
 pub use flat::FlatRecord;
 pub use flat_key::FlatKey;
 pub use json::{items, members};

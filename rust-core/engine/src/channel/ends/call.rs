@@ -13,18 +13,21 @@
 use std::time::Duration;
 
 use super::call_steps::{Answer, Calling, Leader, Leading, SentRequest, answer_lost};
+use super::reply_place::{Came, ReplyBytes, ReplyPlace, WholeReply};
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use};
-use crate::channel::receiving::{First, Reads, Receiving, Turn, receive};
-use crate::channel::sending::{Admitted, Draft, Until};
+use crate::channel::receiving::{Copied, First, Reads, Receiving, Turn, receive};
+use crate::channel::sending::{Admitted, Draft, DraftContent, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
+use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
-use crate::message::{Message, Payload, failure};
+use crate::message::{Message, Payload, ReceivedBytes};
 use crate::sys::fork;
+use crate::transport::BodyViews;
 use crate::value::Source;
 
 /// The most late answers that one call of [`Channel::poll`] drops.
@@ -49,11 +52,40 @@ impl Channel {
 
     /// Calls with an encoded value: see [`Channel::call`].
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        self.call_waiting(payload, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
+        let called = self.call_waiting(payload.into(), &mut WholeReply, &mut self.options.start(wait));
+        called.map_err(|e| e.on(&self.shown))
     }
 
-    fn call_waiting(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
-        let (leader, sent) = match self.begin_call(payload) {
+    /// Calls with these bytes, which are in this encoding already and are not checked, and copies the bytes of the
+    /// answer to the beginning of `into`: see [`Channel::call`], [`Channel::send_bytes`] and [`Channel::recv_into`].
+    /// `into` is unchanged after an error that tells of no answer.
+    ///
+    /// # Errors
+    /// Those of [`Channel::call`], and those of the schema of replies if this channel checks them. `TooLarge` if the
+    /// answer is longer than `into`: the request was carried out, and its answer is dropped.
+    pub fn call_bytes<'a>(
+        &self,
+        encoding: Encoding,
+        bytes: &[u8],
+        into: &mut [u8],
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<ReceivedBytes> {
+        let lender = self.conn.links.session_state.lender(&self.conn.event_log);
+        let placed = Payload::placed(encoding, bytes, &lender);
+        let content = placed.as_ref().map_or(DraftContent::Borrowed(encoding, bytes), DraftContent::from);
+        let is_checked = self.options.checks_replies_received().is_some();
+        let mut reply = ReplyBytes { into, is_checked, has_refused: false };
+        let called = self.call_waiting(content, &mut reply, &mut self.options.start(wait));
+        called.map_err(|e| e.on(&self.shown))
+    }
+
+    fn call_waiting<R: ReplyPlace>(
+        &self,
+        content: DraftContent<'_>,
+        reply: &mut R,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<R::Output> {
+        let (leader, sent) = match self.begin_call(content) {
             Some(begun) => begun,
             None => {
                 self.options.check_replies(&self.endpoint, "call")?;
@@ -64,13 +96,13 @@ impl Channel {
             Ok(pending) => pending,
             Err(admitted) => {
                 let is_filed = matches!(leader, Leader::Other(_));
-                self.send_request(admitted, payload, Until::Wait, is_filed, waiting)?
+                self.send_request(admitted, content, Until::Wait, is_filed, waiting)?
             }
         };
         let found = match leader {
-            Leader::Here(leading) => self.await_answer(pending, leading, waiting),
+            Leader::Here(leading) => self.await_answer(pending, leading, reply, waiting),
             Leader::Other(calling) => {
-                let found = self.follow(pending, calling, waiting);
+                let found = self.follow(pending, calling, reply, waiting);
                 self.conn.links.session_state.halves().calls.end(pending.number);
                 found
             }
@@ -81,7 +113,9 @@ impl Channel {
             if pending.is_filed {
                 self.conn.links.session_state.halves().calls.end(pending.number);
             }
-            self.withdraw_after(pending, error);
+            if !reply.has_refused() {
+                self.withdraw_after(pending, error);
+            }
         }
         found
     }
@@ -132,19 +166,20 @@ impl Channel {
         Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY))
     }
 
-    fn follow(
+    fn follow<R: ReplyPlace>(
         &self,
         pending: SentRequest,
         calling: Calling<'_>,
+        reply: &mut R,
         waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
+    ) -> Result<R::Output> {
         let number = pending.number;
         match drive::turn(&self.receiving, waiting, |halves| halves.calls.follow(number))? {
             Some(permit) => {
                 let receiving = self.lead(permit)?;
-                self.await_answer(pending, Leading::new(receiving, calling), waiting)
+                self.await_answer(pending, Leading::new(receiving, calling), reply, waiting)
             }
-            None => self.take_filed(number),
+            None => self.take_filed(number).and_then(|answer| reply.read(answer)),
         }
     }
 
@@ -161,7 +196,16 @@ impl Channel {
     /// The answer is kept until this call ends.
     fn take_filed(&self, number: u64) -> Result<Message> {
         let answer = self.conn.links.session_state.halves().calls.take(number);
-        answer.ok_or_else(answer_lost).and_then(read_answer)
+        answer.ok_or_else(answer_lost).and_then(|answer| self.copied(answer))
+    }
+
+    /// Returns an answer that another call has received. A body that this call left in its slot is copied, unless a
+    /// binding does that.
+    fn copied(&self, mut answer: Message) -> Result<Message> {
+        if answer.uncopied_body().is_some() && self.options.body_views() != BodyViews::Whole {
+            answer.copy_to_one_block()?;
+        }
+        Ok(answer)
     }
 
     /// Withdraws a request that ends with this error, unless the peer has answered or the link has ended.
@@ -206,7 +250,8 @@ impl Channel {
         let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let may_start = if admitted.is_some() { Ok(()) } else { self.check_starts() };
-        let sent = may_start.and_then(|()| self.send_request(admitted, payload, until, true, &mut waiting));
+        let sent =
+            may_start.and_then(|()| self.send_request(admitted, payload.into(), until, true, &mut waiting));
         sent.map(|sent| PendingReply::new(sent, &self.inner)).map_err(|e| e.on(&self.shown))
     }
 
@@ -254,11 +299,13 @@ impl Channel {
         let mut waiting = self.options.start(wait);
         let request = pending.request;
         let found = match begun {
-            Some(leading) => self.await_answer(request, leading, &mut waiting),
+            Some(leading) => self.await_answer(request, leading, &mut WholeReply, &mut waiting),
             None => self.check_under_way(request).and_then(|()| self.lead_or_follow()).and_then(|leader| {
                 match leader {
-                    Leader::Here(leading) => self.await_answer(request, leading, &mut waiting),
-                    Leader::Other(calling) => self.follow(request, calling, &mut waiting),
+                    Leader::Here(leading) => {
+                        self.await_answer(request, leading, &mut WholeReply, &mut waiting)
+                    }
+                    Leader::Other(calling) => self.follow(request, calling, &mut WholeReply, &mut waiting),
                 }
             }),
         };
@@ -294,26 +341,27 @@ impl Channel {
     fn send_request(
         &self,
         admitted: Option<Admitted<'_>>,
-        payload: &Payload,
+        content: DraftContent<'_>,
         until: Until,
         is_filed: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<SentRequest> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, flags, until, is_filed, ..Draft::data(payload) };
+        let draft = Draft { kind: Kind::Request, flags, until, is_filed, ..Draft::data(content) };
         let (number, generation) = self.send_holding(admitted, &draft, false, waiting)?;
         Ok(SentRequest { number, generation, is_filed })
     }
 
     /// Waits for the answer of a leading call, which steps aside for the program's callback.
-    pub(super) fn await_answer<'a>(
+    pub(super) fn await_answer<'a, R: ReplyPlace>(
         &'a self,
         pending: SentRequest,
         leading: Leading<'a>,
+        reply: &mut R,
         waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
+    ) -> Result<R::Output> {
         let Leading { receiving, calling, came, first } = leading;
-        let mut answer = Answer { channel: self, pending, calling: Some(calling) };
+        let mut answer = Answer { channel: self, pending, calling: Some(calling), reply };
         // A request that no peer has taken goes over the next link.
         let mut reads = Reads { answer_to: pending.number, makes_links: true, first, ..Reads::default() };
         // Dropped before `answer`, for the reason that `Leading` gives.
@@ -326,7 +374,10 @@ impl Channel {
             let (found, is_due) = waiting.deferring_tick(|waiting| {
                 if is_shared && let Some(found) = self.take_shared(pending).transpose() {
                     held = Some(receiving);
-                    return found;
+                    return found.map(Came::Message);
+                }
+                if R::COPIES {
+                    receiving.view_bodies(Copied::Replies);
                 }
                 let with = (reads, came.take());
                 let (found, again) = receive(receiving, &mut answer, &self.conn, with, waiting);
@@ -340,9 +391,12 @@ impl Channel {
                 _ => e,
             });
             // The lock that took the answer has also ended the call.
-            let Some(again) = held else { break found };
+            let Some(mut again) = held else { break found.and_then(|came| came.read(answer.reply)) };
+            if R::COPIES {
+                again.view_bodies(Copied::Nothing);
+            }
             if !is_due {
-                let found = found.and_then(read_answer);
+                let found = found.and_then(|came| came.read(answer.reply));
                 let goes_on = found.as_ref().is_err_and(|e| self.goes_on_after(e, waiting));
                 let mut ending = again.enter();
                 let (_, halves) = ending.parts();
@@ -364,7 +418,9 @@ impl Channel {
             {
                 Ok(Some(Ok(again))) => receiving = again,
                 Ok(Some(Err(error))) | Err(error) => break Err(error),
-                Ok(None) => break self.take_filed(pending.number),
+                Ok(None) => {
+                    break self.take_filed(pending.number).and_then(|filed| answer.reply.read(filed));
+                }
             }
         };
         if kept {
@@ -383,7 +439,7 @@ impl Channel {
         if filed.is_none() && is_filed && !halves.calls.is_open(number) {
             return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
         }
-        Ok(filed)
+        filed.map(|answer| self.copied(answer)).transpose()
     }
 
     /// Returns whether a request is still under way after this error of a finishing call.
@@ -473,10 +529,3 @@ impl Channel {
 }
 
 const NOT_UNDER_WAY: &str = "this request is not under way any more: it was finished or given up before, or its answer was dropped because more than 1,024 requests or 256 MiB of answers were kept and not finished; finish a request once, and sooner";
-
-fn read_answer(answer: Message) -> Result<Message> {
-    match answer.header().kind {
-        Kind::Error => Err(failure::from_message(&answer)),
-        _ => Ok(answer),
-    }
-}

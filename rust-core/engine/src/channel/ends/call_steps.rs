@@ -5,10 +5,11 @@
 //! determines the obstacle.
 
 use super::Channel;
+use super::reply_place::{Came, ReplyPlace, WholeReply};
 use crate::channel::direction::Lease;
 use crate::channel::link::Taken;
-use crate::channel::receiving::{First, Locked, Place, Reads, Receiving, Step, Turn};
-use crate::channel::sending::{Admitted, Draft, Put, Until};
+use crate::channel::receiving::{Copied, First, Locked, Place, Reads, Receiving, Step, Turn};
+use crate::channel::sending::{Admitted, Draft, DraftContent, Put, Until};
 use crate::channel::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -59,7 +60,7 @@ impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends or admits the request.
     ///
     /// None if the program receives, if the channel is unusable, or if a following call's request is not admitted.
-    pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
+    pub(super) fn begin_call(&self, content: DraftContent<'_>) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
         if self.options.idempotent || !self.calls {
             return None;
         }
@@ -75,7 +76,7 @@ impl Channel {
         }
         // Without the option `idempotent`, the request is sent at most once.
         let until = Until::Wait;
-        let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
+        let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(content) };
         let put = sending.send_step(&draft, halves, &self.conn.event_log);
         let (is_filed, generation) = (held.is_none(), sending.generation);
         if is_filed && matches!(put, Put::Blocked) {
@@ -128,7 +129,7 @@ impl Channel {
             return Err(None);
         }
         let is_its_link = receiving.generation == pending.generation;
-        let mut answer = Answer { channel: self, pending, calling: None };
+        let mut answer = Answer { channel: self, pending, calling: None, reply: &mut WholeReply };
         let event_log = &self.conn.event_log;
         let step = if is_its_link {
             answer.take_step(&mut Locked { receiving, halves, event_log })
@@ -138,7 +139,7 @@ impl Channel {
         let came = match step {
             Step::Done(taken) => {
                 drop(entered);
-                return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
+                return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)).message());
             }
             Step::Other(taken) => Some(taken),
             Step::Nothing => None,
@@ -151,21 +152,40 @@ impl Channel {
     }
 }
 
-pub(super) struct Answer<'a> {
+pub(super) struct Answer<'a, R> {
     pub channel: &'a Channel,
     pub pending: SentRequest,
     pub calling: Option<Calling<'a>>,
+    pub reply: &'a mut R,
 }
 
-impl Answer<'_> {
+impl<R: ReplyPlace> Answer<'_, R> {
     #[inline]
-    fn take_step(&mut self, at: &mut Locked<'_>) -> Step<Message> {
+    fn take_step(&mut self, at: &mut Locked<'_>) -> Step<Came<R::Output>> {
         let number = self.pending.number;
-        let step = match at.receiving.take_reply(number, at.halves, at.event_log) {
-            Some(reply) => Step::Done(reply),
-            None => at.receiving.take_for_caller(number, at.halves, at.event_log),
+        let reply = &mut *self.reply;
+        let taken = at.receiving.take_reply(
+            number,
+            |length| {
+                // The memory is borrowed for as long as the place.
+                let reply = reply;
+                reply.memory(length)
+            },
+            at.halves,
+            at.event_log,
+        );
+        let step = match taken {
+            Some(reply) => Step::Done(reply.map(Came::Read)),
+            None => match at.receiving.take_for_caller(number, at.halves, at.event_log) {
+                Step::Done(taken) => Step::Done(taken.map(Came::Message)),
+                Step::Other(taken) => Step::Other(taken),
+                Step::Nothing => Step::Nothing,
+            },
         };
         if let Step::Done(_) = step {
+            if R::COPIES {
+                at.receiving.view_bodies(Copied::Nothing);
+            }
             at.halves.outbox.answered(number);
             if self.pending.is_filed {
                 at.halves.calls.end(number);
@@ -179,15 +199,15 @@ impl Answer<'_> {
     }
 }
 
-impl Place for Answer<'_> {
-    type Output = Message;
+impl<R: ReplyPlace> Place for Answer<'_, R> {
+    type Output = Came<R::Output>;
 
     #[inline]
-    fn take(&mut self, at: &mut Locked<'_>, _: &Reads) -> Step<Message> {
+    fn take(&mut self, at: &mut Locked<'_>, _: &Reads) -> Step<Came<R::Output>> {
         self.take_step(at)
     }
 
-    fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Message>> {
+    fn turn(&mut self, receiving: &mut Receiving, turn: Turn) -> Result<Option<Came<R::Output>>> {
         let SentRequest { number, generation, .. } = self.pending;
         let session_state = &self.channel.conn.links.session_state;
         match turn {
@@ -198,7 +218,9 @@ impl Place for Answer<'_> {
                     return Err(answer_lost());
                 }
             }
-            Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
+            Turn::Message(message) if message.header().kind.is_answer() => {
+                return Ok(Some(Came::Message(message)));
+            }
             Turn::Message(message) => receiving.inbox.push_back(message),
             Turn::Look | Turn::Bye | Turn::Ack => {}
         }
@@ -253,12 +275,13 @@ mod tests {
         let (peer, client, short) = both("call-locks");
         let mut at_once = 0;
         for _ in 0..200 {
-            let (to_begin, begun) = counted(|| client.begin_call(&short));
+            let (to_begin, begun) = counted(|| client.begin_call((&short).into()));
             let Some((Leader::Here(leading), Ok(pending))) = begun else { continue };
             let request = peer.recv(SOON).unwrap();
             peer.reply_payload(&request, &short, SOON).unwrap();
             let mut waiting = client.options.start(SOON);
-            let (to_end, _) = counted(|| client.await_answer(pending, leading, &mut waiting).unwrap());
+            let (to_end, _) =
+                counted(|| client.await_answer(pending, leading, &mut WholeReply, &mut waiting).unwrap());
             assert!(to_begin <= 1, "{to_begin} to begin");
             at_once += u32::from(to_end <= 1);
         }
@@ -281,7 +304,7 @@ mod tests {
             call();
             call();
         });
-        let Some((Leader::Here(leading), Ok(pending))) = client.begin_call(&short) else {
+        let Some((Leader::Here(leading), Ok(pending))) = client.begin_call((&short).into()) else {
             panic!("no other thread uses the channel, and the link has room")
         };
         let first = request();
@@ -307,7 +330,7 @@ mod tests {
             answer(&requests[1]);
             // This thread receives their answers.
             answer(&first);
-            client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
+            client.await_answer(pending, leading, &mut WholeReply, &mut client.options.start(SOON)).unwrap();
             follows.into_iter().for_each(|follows| drop(follows.join().unwrap()));
         });
         assert!(!client.conn.links.session_state.halves().calls.are_led());

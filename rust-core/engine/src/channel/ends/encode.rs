@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::channel::direction::SeatGuard;
+use crate::channel::loan::short::send_encoded;
 use crate::channel::sending::{Draft, DraftContent, Sending};
 use crate::codec::Encoding;
 use crate::deadline::Wait;
@@ -23,10 +24,17 @@ impl Channel {
     /// has no next incarnation: its kept messages are lost. The next `send` or `close` then fails once with
     /// `Disconnected`, with the number of lost messages in [`Error::missed`](crate::error::Error::missed).
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
+        let (mut wait, encoding) = (Some(wait.into()), self.options.encoding());
+        let send = |bytes: &[u8]| self.send_bytes(encoding, bytes, wait.take().unwrap_or_default());
+        if self.options.checks_sent().is_none()
+            && let Some(sent) = send_encoded(value, encoding, send)
+        {
+            return sent;
+        }
         // The value is not used while the call waits.
         match self.send_array_or_encode(value)? {
             Ok(number) => Ok(number),
-            Err(payload) => self.send_payload(&payload, wait),
+            Err(payload) => self.send_payload(&payload, wait.unwrap_or_default()),
         }
     }
 

@@ -9,7 +9,7 @@ use super::if_not_ready;
 use crate::channel::direction::SeatGuard;
 use crate::channel::link::Taken;
 use crate::channel::lockstep;
-use crate::channel::receiving::{First, Locked, Place, Reads, Receiving, Step, Turn, receive};
+use crate::channel::receiving::{Copied, First, Locked, Place, Reads, Receiving, Step, Turn, receive};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::message::{Message, ReusedMessage};
@@ -134,13 +134,13 @@ impl Channel {
             None => Reads { consume: receiving.program_receives(&self.conn), first, ..P::READS },
         };
         if P::COPIES {
-            receiving.view_bodies(true);
+            receiving.view_bodies(Copied::Data);
         }
         let (received, held) = receive(receiving, place, &self.conn, (reads, came), waiting);
         // A direction that was given back with a message needs no more work.
         if let Some(mut receiving) = held {
             if P::COPIES {
-                receiving.view_bodies(false);
+                receiving.view_bodies(Copied::Nothing);
             }
             self.pace(&mut receiving, received.is_ok());
         }

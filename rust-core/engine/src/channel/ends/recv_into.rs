@@ -3,7 +3,7 @@
 use super::Channel;
 use super::recv::NextPlace;
 use crate::channel::link::Taken;
-use crate::channel::receiving::{Locked, Place, Reads, Receiving, Step, Turn};
+use crate::channel::receiving::{Copied, Locked, Place, Reads, Receiving, Step, Turn};
 use crate::deadline::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{BorrowedMemory, Message, ReceivedBytes};
@@ -61,7 +61,7 @@ impl Place for IntoMemory<'_> {
 
     fn take(&mut self, at: &mut Locked<'_>, reads: &Reads) -> Step<ReceivedBytes> {
         if let Some(taken) = self.take_with(at, reads.consume) {
-            at.receiving.view_bodies(false);
+            at.receiving.view_bodies(Copied::Nothing);
             return Step::Done(taken);
         }
         at.receiving.take_copied(at.halves, at.event_log, reads)
@@ -89,9 +89,5 @@ fn refused(message: &Message, room: usize) -> Error {
             "the next message is a request, and a reply to it needs the message: receive it with `recv`";
         return Error::new(ErrorKind::InvalidState, text);
     }
-    let bytes = message.memory().len();
-    let text = format!(
-        "the next message has {bytes} bytes, and the memory for it has {room}; receive it with as many, or with `recv`"
-    );
-    Error::new(ErrorKind::TooLarge, text)
+    ReceivedBytes::too_long(message.memory().len(), room)
 }

@@ -8,7 +8,7 @@ use super::RxPart;
 use crate::channel::event_log::EventLog;
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
-use crate::message::{BodyMemory, Message, ReusedMessage};
+use crate::message::{BodyMemory, Message};
 use crate::session::inbox::{AckTrigger, Fate};
 use crate::value::Limits;
 
@@ -132,11 +132,18 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the fast-path reply to request `number` from the next record. Its receipt consumes it.
+    /// Returns the fast-path reply to request `number` from the next record, in memory that `place` gives for its
+    /// length. Its receipt consumes it.
     ///
     /// None for everything else. Then only the room of earlier messages was freed.
     #[inline]
-    pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
+    pub fn take_reply<P: BodyMemory>(
+        &mut self,
+        number: u64,
+        place: impl FnOnce(usize) -> Option<P>,
+        halves: &mut SessionHalves,
+        limits: &Limits,
+    ) -> Option<Taken<P::Output>> {
         // The earlier messages are copies. Their room is freed while the peer works.
         let record = self.rx.reply_in_record()?;
         let reply = *record.words();
@@ -148,7 +155,7 @@ impl RxPart {
         {
             return None;
         }
-        let mut place = ReusedMessage::take(reply.length())?;
+        let mut place = place(reply.length())?;
         record.take(place.body());
         let what = (reply.sequence, reply.encoding(), reply.sent);
         let origin = self.peer.origin(Kind::Reply, halves.inbox.session());

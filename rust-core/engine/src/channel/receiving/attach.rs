@@ -1,6 +1,6 @@
 //! Attaches a link to the receiving direction and its epoll set, and releases it.
 
-use super::{LINK, Receiving};
+use super::{Copied, LINK, Receiving};
 use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
 use crate::channel::reconnector::Reconnector;
@@ -39,7 +39,7 @@ impl Receiving {
             added.inspect_err(|_| reconnector.origin.is_due())?;
         }
         (self.part, self.link_in_set) = (Some(part), true);
-        self.view_bodies(false);
+        self.view_bodies(Copied::Nothing);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Kept messages, an error or a close come first. If nothing is taken, the loop (`pump`) finds the reason.
 
-use super::{Reads, Receiving, Step};
+use super::{Copied, Reads, Receiving, Step};
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{RxPart, Taken, Want, is_answer_to};
 use crate::channel::pattern::Pattern;
@@ -94,15 +94,18 @@ impl Receiving {
         taken.map_or(Step::Nothing, Step::Other)
     }
 
-    /// Leaves bodies of data in slots from now on; with `whole`, for a call that copies them at once.
+    /// Leaves bodies in slots from now on, if the call copies bodies of their kind at once.
     ///
     /// Otherwise the options decide. Bodies that are checked against a schema during decoding are copied.
-    pub fn view_bodies(&mut self, whole: bool) {
-        let unchecked = |views, is_unchecked: bool| if is_unchecked { views } else { BodyViews::None };
-        let data = if whole { BodyViews::Whole } else { self.body_views };
-        let data = unchecked(data, self.schema.is_none());
+    pub fn view_bodies(&mut self, copied: Copied) {
+        let views = |of, is_unchecked: bool| match (is_unchecked, copied == of) {
+            (false, _) => BodyViews::None,
+            (true, true) => BodyViews::Whole,
+            (true, false) => self.body_views,
+        };
+        let data = views(Copied::Data, self.schema.is_none());
         self.takes_whole = data == BodyViews::Whole;
-        let replies = unchecked(self.body_views, self.reply_schema.is_none());
+        let replies = views(Copied::Replies, self.reply_schema.is_none());
         if let Some(part) = &mut self.part {
             part.view_bodies(data, replies);
         }
@@ -126,17 +129,18 @@ impl Receiving {
     ///
     /// None for everything else. Then only the room of earlier messages was freed.
     #[inline]
-    pub fn take_reply(
+    pub fn take_reply<P: BodyMemory>(
         &mut self,
         number: u64,
+        place: impl FnOnce(usize) -> Option<P>,
         halves: &mut SessionHalves,
         event_log: &EventLog,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Output>> {
         if self.watched || self.reply_schema.is_some() {
             return None;
         }
         let part = self.part.as_mut().filter(|part| !part.parked)?;
-        let taken = part.take_reply(number, halves, &self.limits)?;
+        let taken = part.take_reply(number, place, halves, &self.limits)?;
         self.note_taken(event_log);
         Some(taken)
     }

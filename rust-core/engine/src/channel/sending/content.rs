@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::buffers;
 use crate::codec::Encoding;
 use crate::error::{Error, over_message_limit};
+use crate::frame::{Header, Outgoing};
 use crate::message::{Payload, Recorded, StoredMessage};
 
 /// Borrowed bytes are copied only if they are long and kept, or if the link takes them in parts.
@@ -40,6 +41,16 @@ impl<'a> DraftContent<'a> {
             DraftContent::Payload(payload) => payload.memory().block().map(|block| &block[..]),
             DraftContent::Borrowed(_, bytes) => Some(bytes),
             DraftContent::Recorded(_) => None,
+        }
+    }
+
+    /// Returns the frame with this header.
+    #[inline(always)]
+    pub fn frame(self, header: Header) -> Outgoing<'a> {
+        match self {
+            DraftContent::Payload(payload) => Outgoing::of(header, payload.memory()),
+            DraftContent::Recorded(recorded) => Outgoing::of(header, recorded.payload.memory()),
+            DraftContent::Borrowed(_, bytes) => Outgoing::new(header, bytes),
         }
     }
 

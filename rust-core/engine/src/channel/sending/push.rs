@@ -42,11 +42,7 @@ pub(super) fn push_with(
         leave(part, links);
         return Ok(());
     }
-    let mut frame = match content {
-        DraftContent::Payload(payload) => Outgoing::of(header, payload.memory()),
-        DraftContent::Recorded(recorded) => Outgoing::of(header, recorded.payload.memory()),
-        DraftContent::Borrowed(_, bytes) => Outgoing::new(header, bytes),
-    };
+    let mut frame = content.frame(header);
     (frame.header.extension, frame.extension) = (extension.len(), extension);
     push(part, &frame, links, waiting)
 }

@@ -35,8 +35,7 @@ impl PublisherSession {
     }
 
     #[inline]
-    pub fn admit(&mut self, payload: &Payload) -> Result<Ticket> {
-        let length = payload.len();
+    pub fn admit(&mut self, length: usize) -> Result<Ticket> {
         let admitted = self.connection.admit(&TERMS, &content(self.limit, Kind::Data, 0, length));
         admitted.map_err(|obstacle| refused(obstacle, length, self.limit))
     }

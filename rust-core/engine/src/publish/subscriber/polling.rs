@@ -7,9 +7,10 @@ use crate::channel::event_log::End;
 use crate::deadline::{Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
-use crate::message::Message;
+use crate::message::{Message, ReusedMessage};
 use crate::publish::feed::{Feed, FeedEnd, Polled};
 use crate::publish::receive_state::ReceiveState;
+use crate::transport::BodyViews;
 
 const UNKNOWN_END: &str =
     "it did not say which message was its last, so those that it published last may be missing";
@@ -29,7 +30,7 @@ impl Subscriber {
         }
         // It arrived together with a gap, which was reported first.
         if let Some(message) = receive_state.pending.pop_front() {
-            return Ok(Some(message));
+            return self.copied(receive_state, message).map(Some);
         }
         if let Some(names) = &self.names {
             return self.poll_names(names, receive_state, waiting, iterates);
@@ -52,7 +53,7 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Message>> {
         let Some(feed) = &mut receive_state.feed else { return Ok(None) };
-        match feed.poll() {
+        match feed.poll(receive_state.takes_whole) {
             Ok(Polled::Frame(frame)) => {
                 let gap = feed.gap(&frame);
                 let message = self.message(frame, feed);
@@ -140,11 +141,29 @@ impl Subscriber {
 
     #[inline]
     pub(super) fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
-        let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;
+        let feed = receive_state.feed.as_mut()?;
+        let fast = feed.peek_fast(spins)?;
+        let message = match ReusedMessage::take(fast.length()) {
+            Some(place) => feed.take_fast(&fast, place, &self.limits)?,
+            None => feed.take_fast_anew(&fast, &self.limits)?,
+        };
         match self.options.checks_received() {
             None => Some(message),
             schema => Some(message.with_schema(schema)),
         }
+    }
+
+    /// Copies a kept body that stayed in its slot, unless a binding copies it. After `OutOfMemory` the message stays the
+    /// next one.
+    fn copied(&self, receive_state: &mut ReceiveState, mut message: Message) -> Result<Message> {
+        if message.uncopied_body().is_some() && self.options.body_views() != BodyViews::Whole {
+            let copied = message.copy_to_one_block();
+            if let Err(error) = copied {
+                receive_state.pending.push_front(message);
+                return Err(error);
+            }
+        }
+        Ok(message)
     }
 
     fn take_ready_plain(&self, receive_state: &mut ReceiveState) -> Option<Message> {

@@ -8,7 +8,7 @@ use super::{MAX_FRAMES_AT_ONCE, Subscriber};
 use crate::channel::{Acknowledge, Delivery, Operation, lock_exclusive};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
+use crate::message::{Message, ReceivedBytes};
 use crate::planted;
 use crate::publish::receive_state::{ReceiveState, STOP};
 use crate::sys::fork;
@@ -17,15 +17,34 @@ use crate::sys::stop;
 
 const MAX_EMPTY_POLLS: u32 = 64;
 
+/// A received message, or its bytes.
+pub(super) trait Numbered {
+    /// The publisher's number of it.
+    fn number(&self) -> u64;
+}
+
+impl Numbered for Message {
+    fn number(&self) -> u64 {
+        self.sequence()
+    }
+}
+
+impl Numbered for ReceivedBytes {
+    fn number(&self) -> u64 {
+        self.sequence
+    }
+}
+
 impl Subscriber {
-    /// Returns the next message on the fast path, or `None` with an unchanged state for [`Subscriber::receive`], also
-    /// if `allowed` returns false. A call that may wait spins here for a message; the general path then begins with the
-    /// next stage of the wait. No callback runs here, so a close by another thread waits for the lock and disconnects.
-    pub(super) fn receive_at_once(
+    /// Returns the next message on the fast path by `take`, or `None` with an unchanged state for
+    /// [`Subscriber::receive`], also if `allowed` returns false. A call that may wait spins here for a message; the
+    /// general path then begins with the next stage of the wait. No callback runs here, so a close by another thread
+    /// waits for the lock and disconnects.
+    pub(super) fn receive_at_once<M: Numbered>(
         &self,
-        spins: bool,
         allowed: impl FnOnce(&ReceiveState) -> bool,
-    ) -> Option<Message> {
+        take: impl FnOnce(&mut ReceiveState) -> Option<M>,
+    ) -> Option<M> {
         if fork::check(self.fork_generation).is_err()
             || self.closed.load(Ordering::Acquire)
             || self.options.delivery == Some(Delivery::Latest)
@@ -36,24 +55,36 @@ impl Subscriber {
         if !receive_state.is_fast() || !allowed(&receive_state) {
             return None;
         }
-        let message = self.take_fast(&mut receive_state, spins)?;
+        let message = take(&mut receive_state)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         // `set_delivered` would also store the number, which a ring does not use.
         if let Some(position) = &receive_state.position {
-            position.delivered(message.sequence());
+            position.delivered(message.number());
         }
         Some(message)
     }
 
-    pub(super) fn receive(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
+    /// Receives one message. A call that copies the bytes has the length of their memory in `room`: a longer message
+    /// stays the next one, and a body in a slot stays there.
+    pub(super) fn receive(
+        &self,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+        room: Option<usize>,
+    ) -> Result<Option<Message>> {
         fork::check(self.fork_generation)?;
         let receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
             // The other thread closes the subscriber.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             receive_state => receive_state?,
         };
-        self.with_state(receive_state, |receive_state| self.receive_with(receive_state, waiting, iterates))
+        self.with_state(receive_state, |receive_state| {
+            receive_state.takes_whole = room.is_some() && self.options.checks_received().is_none();
+            let received = self.receive_with(receive_state, waiting, iterates, room);
+            receive_state.takes_whole = false;
+            received
+        })
     }
 
     fn receive_with(
@@ -61,6 +92,7 @@ impl Subscriber {
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,
+        room: Option<usize>,
     ) -> Result<Option<Message>> {
         if iterates
             && waiting.heeds_signals()
@@ -110,6 +142,11 @@ impl Subscriber {
                     }
                     if missed > 0 {
                         message = message.with_missed(missed);
+                    }
+                    if let Some(room) = room.filter(|room| message.memory().len() > *room) {
+                        let refused = ReceivedBytes::too_long(message.memory().len(), room);
+                        receive_state.pending.push_front(message);
+                        return Err(refused);
                     }
                     return Ok(Some(self.deliver(receive_state, message)));
                 }

@@ -240,7 +240,7 @@ impl Receiver for Subscriber {
     }
 
     fn receive_now(&self, iterates: bool) -> Result<Option<Message>> {
-        self.receive(&mut Waiting::at_once(), iterates)
+        self.receive(&mut Waiting::at_once(), iterates, None)
     }
 
     fn acknowledge(&self) -> Result<()> {

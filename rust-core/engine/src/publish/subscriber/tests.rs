@@ -37,7 +37,7 @@ fn gap_found_after_the_deadline_is_reported_by_the_next_call() {
     let mut waiting = Waiting::at_once();
     waiting.count_round().unwrap();
     thread::sleep(Waiting::PATIENCE);
-    assert_eq!(subscriber.receive(&mut waiting, true).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(subscriber.receive(&mut waiting, true, None).unwrap_err().kind(), ErrorKind::Timeout);
     assert_gap_is_reported(&subscriber);
 }
 

@@ -129,6 +129,14 @@ pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
     1 + length
 }
 
+/// Returns the head of a byte string of this length, and its length in bytes.
+#[inline]
+pub fn byte_string_head(length: u64) -> ([u8; 9], usize) {
+    let mut head = [0; 9];
+    let count = put_head(&mut head, 2, length);
+    (head, count)
+}
+
 /// Returns the major type and number of an integer: 0 and n, or 1 and -1 - n, the complement.
 fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }

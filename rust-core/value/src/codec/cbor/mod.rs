@@ -17,6 +17,7 @@
 
 mod around_array;
 mod array;
+mod byte_string;
 mod count;
 mod cursor;
 mod decode;
@@ -32,11 +33,13 @@ mod tag;
 pub(crate) use around_array::{
     AroundArray, write as write_around_array, write_alone as write_around_lone_array,
 };
+pub(crate) use byte_string::read as read_byte_string;
 pub use cursor::FlatValue;
 pub(crate) use cursor::{
     LONGEST_WITH_MAPS, MAP, MOST_ENTRIES as MOST_FLAT_ENTRIES, is_within as is_flat_within,
 };
 pub(crate) use decode::{decode, decode_first};
+pub use encode::byte_string_head;
 pub(crate) use encode::{
     Encoder, NULL, bool_byte, put_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
 };
