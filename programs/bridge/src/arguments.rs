@@ -39,7 +39,9 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Print what a configuration would do, and its errors
-    #[command(after_help = "Examples:\n  linkspan bridge check bridge.toml")]
+    #[command(
+        after_help = "Examples:\n  linkspan bridge check bridge.toml\n  linkspan bridge check /etc/linkspan/bridge.toml && systemctl restart linkspan-bridge"
+    )]
     Check {
         /// The configuration file
         file: PathBuf,
@@ -51,7 +53,9 @@ pub enum Action {
     )]
     Keys(Keys),
     /// Write the manual pages, one for each command
-    #[command(after_help = "Examples:\n  linkspan bridge man /usr/local/share/man/man1")]
+    #[command(
+        after_help = "Examples:\n  linkspan bridge man /usr/local/share/man/man1\n  linkspan bridge man . && man ./linkspan-bridge-keys.1"
+    )]
     Man {
         /// The folder, which is created if it is missing
         folder: PathBuf,

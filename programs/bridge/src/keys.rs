@@ -33,7 +33,9 @@ const ISSUED: &str = "issued";
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Create an authority in a new folder: its private key and its certificate
-    #[command(after_help = "Examples:\n  linkspan bridge keys init authority")]
+    #[command(
+        after_help = "Examples:\n  linkspan bridge keys init authority\n  linkspan bridge keys init authority && linkspan bridge keys issue authority north"
+    )]
     Init {
         /// The folder to create
         folder: std::path::PathBuf,
@@ -68,7 +70,9 @@ pub enum Keys {
         number: Option<u32>,
     },
     /// List the certificates with their expiry and revocation
-    #[command(after_help = "Examples:\n  linkspan bridge keys list authority")]
+    #[command(
+        after_help = "Examples:\n  linkspan bridge keys list authority\n  linkspan bridge keys list /etc/linkspan/authority"
+    )]
     List {
         /// The authority's folder
         folder: std::path::PathBuf,

@@ -223,7 +223,8 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
         after_help = "This is rarely necessary: the next program that listens at a name removes the files of a dead one. Prints the names that were removed.
 
 Examples:
-  linkspan clean"
+  linkspan clean
+  LINKSPAN_DIR=/run/lab linkspan clean"
     )]
     Clean,
 
@@ -312,7 +313,8 @@ Examples:
 
     /// Write the manual pages, one for each command
     #[command(after_help = "Examples:
-  linkspan man /usr/local/share/man/man1")]
+  linkspan man /usr/local/share/man/man1
+  linkspan man . && man ./linkspan-pub.1")]
     Man {
         /// The folder, which is created if it is missing.
         folder: std::path::PathBuf,

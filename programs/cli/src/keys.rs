@@ -17,7 +17,8 @@ type PublicKey = String;
 pub enum KeysCommand {
     /// Make a key for this user, and print its public half
     #[command(after_help = "Examples:
-  linkspan keys new")]
+  linkspan keys new
+  ssh microscope linkspan keys new")]
     New,
 
     /// Print the public half of this user's key
@@ -44,14 +45,16 @@ Examples:
 
     /// Print the trusted keys with their names
     #[command(after_help = "Examples:
-  linkspan keys list")]
+  linkspan keys list
+  ssh microscope linkspan keys list")]
     List,
 
     /// Stop trusting a key
     #[command(after_help = "Applies to new connections; existing ones remain until either side ends.
 
 Examples:
-  linkspan keys revoke microscope")]
+  linkspan keys revoke microscope
+  linkspan keys list && linkspan keys revoke old-laptop")]
     Revoke {
         /// The name of the trusted key
         name: String,

@@ -13,13 +13,12 @@ use linkspan_program::quantity;
     name = "linkspan gateway",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "The gateway prints an address with a token that reads, and opens it in the browser of a desktop. Tokens that do more are made by `linkspan gateway token add`.
-Beyond this machine it needs TLS, or a proxy that has it.
+    after_help = "The gateway prints an address with a token that reads, and opens it in the browser of a desktop. Tokens that do more are made by `linkspan gateway token add`. Other machines need TLS, or a proxy.
 
 Examples:
   linkspan gateway
   linkspan gateway token add valve-panel --read 'lab/*' --call lab/valve --write 'ui/*'
-  linkspan gateway --listen 0.0.0.0:17180 --certificate lab.pem --key lab.key --origin https://lab.example:17180
+  linkspan gateway --listen 0.0.0.0:17180 --certificate lab.pem --key lab.key --origin https://lab:17180
   curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:17180/api/latest/lab/temperature"
 )]
 pub struct Arguments {
@@ -58,14 +57,16 @@ pub enum Action {
     },
     /// Print the completions of this program for a shell
     #[command(
-        after_help = "Examples:\n  linkspan-gateway completions bash > /etc/bash_completion.d/linkspan-gateway"
+        after_help = "Examples:\n  linkspan-gateway completions bash > /etc/bash_completion.d/linkspan-gateway\n  linkspan-gateway completions zsh > /usr/local/share/zsh/site-functions/_linkspan-gateway"
     )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Write the manual pages, one for each command
-    #[command(after_help = "Examples:\n  linkspan gateway man /usr/local/share/man/man1")]
+    #[command(
+        after_help = "Examples:\n  linkspan gateway man /usr/local/share/man/man1\n  linkspan gateway man . && man ./linkspan-gateway-token.1"
+    )]
     Man {
         /// The folder, which is created if it is missing
         folder: PathBuf,
@@ -98,13 +99,17 @@ pub enum Token {
         file: File,
     },
     /// Print the tokens and their rights
-    #[command(after_help = "Examples:\n  linkspan gateway token list")]
+    #[command(
+        after_help = "Examples:\n  linkspan gateway token list\n  linkspan gateway token list --tokens lab-tokens.json"
+    )]
     List {
         #[command(flatten)]
         file: File,
     },
     /// Remove a token; a running gateway ends its connections
-    #[command(after_help = "Examples:\n  linkspan gateway token remove plots")]
+    #[command(
+        after_help = "Examples:\n  linkspan gateway token remove plots\n  linkspan gateway token list && linkspan gateway token remove plots"
+    )]
     Remove {
         /// The name of the token
         name: String,

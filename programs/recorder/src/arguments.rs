@@ -31,11 +31,17 @@ pub enum Action {
         action: tools::Action,
     },
     /// Print the completions for a shell; in bash, those of `linkspan` load them
+    #[command(after_help = "Examples:
+  linkspan-record completions bash > /etc/bash_completion.d/linkspan-record
+  linkspan-record completions zsh > /usr/local/share/zsh/site-functions/_linkspan-record")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Write a manual page for each command
+    #[command(after_help = "Examples:
+  linkspan-record man /usr/local/share/man/man1
+  linkspan-record man . && man ./linkspan-record.1")]
     Man {
         /// The folder, which is made if it is missing
         folder: PathBuf,

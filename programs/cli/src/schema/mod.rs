@@ -66,7 +66,8 @@ Examples:
         after_help = "Prints each line of the notation that differs, below its table, with - for the old schema and + for the new one, and then what each cannot read of the other. Ends with 0 where the differences do not affect programs that exchange messages, else with 1.
 
 Examples:
-  linkspan schema diff old.schema.toml new.schema.toml"
+  linkspan schema diff old.schema.toml new.schema.toml
+  linkspan schema diff lab/power power.schema.toml"
     )]
     Diff {
         /// The older schema
@@ -80,7 +81,8 @@ Examples:
         after_help = "It covers units, ranges, defaults and aliases, but not descriptions (`doc`) and the layout of the file.
 
 Examples:
-  linkspan schema fingerprint power.schema.toml"
+  linkspan schema fingerprint power.schema.toml
+  test \"$(linkspan schema fingerprint old.schema.toml)\" = \"$(linkspan schema fingerprint new.schema.toml)\""
     )]
     Fingerprint {
         /// The schema
@@ -122,7 +124,8 @@ Examples:
         after_help = "Prints an error for each value that does not match, with its line, its path, the expected type and the value found, and then ends with 1.
 
 Examples:
-  linkspan sub lab/power --json | linkspan schema validate power.schema.toml"
+  linkspan sub lab/power --json | linkspan schema validate power.schema.toml
+  linkspan schema validate power.schema.toml < readings.jsonl"
     )]
     Validate {
         /// The schema

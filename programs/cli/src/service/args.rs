@@ -84,6 +84,7 @@ Examples:
         after_help = "The address contains the token of the page: every user who has it can see and command the services.
 
 Examples:
+  linkspan service page
   xdg-open \"$(linkspan service page)\""
     )]
     Page,
@@ -93,7 +94,8 @@ Examples:
         after_help = "The service defines what the value means. `linkspan service describe NAME` shows whether it supports BACKUP; the data logger of the examples takes the path of the copy.
 
 Examples:
-  linkspan service backup power '{\"path\": \"/backup/power.db\"}'"
+  linkspan service backup power '{\"path\": \"/backup/power.db\"}'
+  linkspan service backup power '{\"path\": \"/backup/power.db\"}' --timeout 600"
     )]
     Backup(ValueArgs),
 
@@ -125,7 +127,8 @@ Examples:
 
     /// Print the description of a service and its commands
     #[command(after_help = "Examples:
-  linkspan service describe power")]
+  linkspan service describe power
+  linkspan service describe power --json")]
     Describe(ServiceArgs),
 
     /// Print the counters of a service, or of the controller
@@ -136,7 +139,8 @@ Examples:
 
     /// Remove disconnected services from the controller's list
     #[command(after_help = "Examples:
-  linkspan service forget old-camera")]
+  linkspan service forget old-camera
+  linkspan service ls && linkspan service forget old-camera")]
     Forget(ForgetArgs),
 }
 

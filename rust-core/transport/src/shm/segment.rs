@@ -368,7 +368,7 @@ mod tests {
                 at::VIEWS,
                 "subscriber",
                 format!(
-                    "how many views it has of each of the publisher's {SLOTS} slots, {VIEW_BITS} bits for each, those of slot 0 the lowest; at most {SHARE} in all, and one more while it copies"
+                    "views of each of the publisher's {SLOTS} slots, {VIEW_BITS} bits each, slot 0 in the lowest; at most {SHARE} in all, and one more while it copies"
                 ),
             ),
             (

@@ -60,12 +60,18 @@ Examples:
     Infer(infer::Infer),
 
     /// Print the completions for a shell; bash finds those of `linkspan` automatically
+    #[command(after_help = "Examples:
+  linkspan-schema completions bash > /etc/bash_completion.d/linkspan-schema
+  linkspan-schema completions zsh > /usr/local/share/zsh/site-functions/_linkspan-schema")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 
     /// Write the manual pages, one for each command
+    #[command(after_help = "Examples:
+  linkspan-schema man /usr/local/share/man/man1
+  linkspan-schema man . && man ./linkspan-schema.1")]
     Man {
         /// The folder, which is created if it is missing
         folder: std::path::PathBuf,
