@@ -44,7 +44,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Returns a listener's count of lost messages for absent clients, as a line.
+/// A listener's lost messages for absent clients, as a line.
 fn lost(listed: &Listed) -> Option<String> {
     let count = listed.forgotten.filter(|count| *count > 0)?;
     Some(format!(
@@ -53,7 +53,7 @@ fn lost(listed: &Listed) -> Option<String> {
     ))
 }
 
-/// Returns the schema differences that the last mismatched caller reported, as a line.
+/// The schema differences of the last mismatched caller, as a line.
 fn mismatched(listed: &Listed) -> Option<String> {
     let mismatch = one_line(listed.mismatch.as_ref()?);
     Some(format!("{}: a program connected whose schema does not fit, {mismatch}\n", listed.endpoint))
@@ -63,7 +63,7 @@ fn problem_line(endpoint: &str, problem: &Error) -> String {
     format!("{endpoint}: {} ({}): {}\n", problem.kind(), problem.kind().code(), one_line(problem.text()))
 }
 
-/// Returns the text of a cell, escaped because it may come from another process.
+/// Escaped, because it may come from another process.
 fn shown(cell: Option<impl ToString>) -> String {
     cell.map_or_else(|| "-".into(), |cell| one_line(&cell.to_string()).to_string())
 }
@@ -82,7 +82,7 @@ fn row(listed: &Listed) -> Vec<String> {
     ]
 }
 
-/// Removes files of this user's dead processes, and prints the removed and the remaining ones.
+/// Prints the removed and the remaining files of this user's dead processes.
 pub fn clean() -> Result<(), Exit> {
     let cleaned = registry::clean()?;
     let mut text: String = cleaned.removed.iter().map(|endpoint| format!("removed {endpoint}\n")).collect();

@@ -44,7 +44,6 @@ impl EndpointArgs {
         self.options_with(reply_schema).map_err(Exit::Usage)
     }
 
-    /// Returns the options that the command line sets.
     pub fn to_options(&self) -> std::result::Result<Options, Exit> {
         self.to_options_with(None)
     }
@@ -84,7 +83,7 @@ impl EndpointArgs {
 /// The options that are times in seconds.
 const TIMES: [&str; 3] = ["timeout", "linger", "retain_seconds"];
 
-/// Parses the value of an option: JSON, a mode in octal, a time as for --timeout, or else text as in client_id=logger.
+/// Parses JSON, an octal mode, a time as for --timeout, or else text as in client_id=logger.
 fn option_value(name: &str, text: &str) -> Result<Value> {
     if TIMES.contains(&name) {
         if name == "timeout" && matches!(text, "forever" | "null") {

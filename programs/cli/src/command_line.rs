@@ -23,7 +23,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Returns the command line. A malformed one ends the program here, with exit code 2.
+    /// A malformed command line ends the program with exit code 2.
     pub fn read() -> Cli {
         start::parsed(Cli::try_parse().map_err(|mut error| {
             propose_command(&mut error);
@@ -32,15 +32,12 @@ impl Cli {
     }
 }
 
-/// Adds the nearest command to the error for an unknown one.
-///
-/// The parser's own measure of similarity misses short words with two swapped letters.
+/// Adds the nearest command to an error: the parser misses short words with two swapped letters.
 fn propose_command(error: &mut clap::Error) {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
     if error.get(ContextKind::SuggestedSubcommand).is_some() {
         return;
     }
-    // Find the level of the typed command.
     let cli = Cli::command();
     let mut level = &cli;
     for word in std::env::args().skip(1).take_while(|word| word != typed) {
@@ -48,7 +45,7 @@ fn propose_command(error: &mut clap::Error) {
     }
     let names = level.get_subcommands().map(clap::Command::get_name);
     let by_distance = names.map(|name| (strsim::osa_distance(typed, name), name));
-    // One in three letters may be wrong.
+    // Of three letters, one may be wrong.
     let near = by_distance.filter(|(steps, name)| steps * 3 <= name.len().max(3)).min();
     if let Some((_, name)) = near {
         let proposed = ContextValue::Strings(vec![name.to_owned()]);

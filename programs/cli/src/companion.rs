@@ -1,5 +1,6 @@
-//! Commands that separate programs implement (`linkspan bridge`, `gateway`, `record`, `schema import`). This program
-//! lacks their dependencies.
+//! Commands of separate programs, which have more dependencies.
+//!
+//! They are `linkspan bridge`, `gateway`, `record` and `schema import`.
 
 use std::convert::Infallible;
 use std::ffi::OsString;

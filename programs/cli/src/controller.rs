@@ -49,7 +49,7 @@ pub struct ControllerArgs {
     pub quiet: bool,
 }
 
-/// Runs the controller until a signal. SIGTERM is the regular end of a controller, so it is not an error.
+/// Runs the controller until a signal; SIGTERM is its regular end.
 pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = ControllerServerOptions::default();
     options.tcp = !args.no_tcp;
@@ -71,7 +71,7 @@ pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> 
         signals.fd().try_clone_to_owned().map_err(|e| Exit::Io(format!("watching for signals: {e}")))?;
     let stopper = server.stopper();
     let (failed, failure) = channel();
-    // This thread stops the loop at a signal to any thread, and ends with the process.
+    // Stops the loop at a signal to any thread, and ends with the process.
     start_thread("stopper", move || {
         let waited = loop {
             match poll(&mut [PollFd::new(&waker, PollFlags::IN)], None) {
@@ -97,8 +97,7 @@ pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> 
     }
 }
 
-/// Listens. There is one TCP port for the whole machine: if it was not requested and another user's controller has it,
-/// this controller listens without TCP.
+/// Listens, without an unrequested TCP port that another user's controller has.
 fn listen(args: &ControllerArgs, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
     match ControllerServer::listen(&args.listen, options) {
         Err(error)
@@ -119,11 +118,10 @@ fn listen(args: &ControllerArgs, options: &mut ControllerServerOptions) -> Resul
 }
 
 #[cfg(feature = "web")]
-/// Serves the page, and prints its address. The address contains the token, so it is printed to terminals and never to
-/// logs.
+/// Prints the page's address, which contains the token, only to terminals.
 fn page(address: &str, args: &ControllerArgs, server: &ControllerServer) -> Result<http::Running, Exit> {
     let endpoints = server.endpoints();
-    // A local socket needs neither a token nor a name lookup.
+    // A local socket needs no token.
     let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());
     let Some(controller) = local else {
         let text = "the page connects to the controller at one of its endpoints, and it has none";
@@ -148,11 +146,11 @@ fn page(address: &str, args: &ControllerArgs, server: &ControllerServer) -> Resu
     Ok(page)
 }
 
-/// Adds the process that holds the name to an `AddressInUse` error, if it is known.
+/// Adds the process that holds the name to an `AddressInUse` error.
 fn with_owner(error: Error) -> Error {
     let named = error.endpoint().filter(|_| error.kind() == ErrorKind::AddressInUse).map(str::to_owned);
     let Some(endpoint) = named else { return error };
-    // An unlisted process leaves the error unchanged.
+    // Without a listed process the error is unchanged.
     let listed = registry::list().unwrap_or_default().into_iter().find(|listed| listed.endpoint == endpoint);
     let Some(pid) = listed.as_ref().and_then(|listed| listed.pid) else { return error };
     let program = listed.and_then(|listed| listed.program).unwrap_or_else(|| "a program".to_owned());

@@ -2,7 +2,7 @@
 
 use linkspan::{Deadline, Timeout};
 
-/// Returns the deadline of a time-out that starts now; none for `Timeout::Default` and `Timeout::Forever`.
+/// A deadline from now on; none for `Timeout::Default` and `Timeout::Forever`.
 pub fn deadline(timeout: Timeout) -> Deadline {
     match timeout {
         Timeout::After(duration) => Deadline::after(duration),

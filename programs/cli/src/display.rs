@@ -1,13 +1,13 @@
 //! Formats values for people: short values on one line, long arrays shortened in the middle.
 //!
-//! The values come from other programs. Control characters are escaped and cannot change the screen.
+//! Other programs' control characters are escaped.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 use linkspan::value::{DType, NdArray};
 use linkspan::{Order, Value, one_line, several_lines};
 
-/// A longer value is printed on several lines.
+/// Longer values take several lines.
 const WIDTH: usize = 100;
 /// Elements of an N-d array, bytes and items of a list that are shown at each end.
 const ENDS: usize = 4;
@@ -72,7 +72,7 @@ fn inline(value: &Value) -> String {
     }
 }
 
-/// Returns a plain key unchanged, and any other key in quotes.
+/// Quotes a key unless it is plain.
 fn name(key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
     if plain { key.into() } else { in_quotes(key) }
@@ -82,7 +82,6 @@ fn in_quotes(text: &str) -> String {
     format!("\"{}\"", one_line(&text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
-/// Returns both ends of a sequence, and a mark between them.
 fn ends(count: usize, mut show: impl FnMut(usize) -> String, gap: &str) -> String {
     let mut shown: Vec<String> = Vec::new();
     if count <= 2 * ENDS + 1 {

@@ -10,12 +10,11 @@ use rustix::io::Errno;
 use crate::exit::Exit;
 use crate::stderr;
 
-/// Returns the exit of a program that could not be started in this directory, without starting it.
 pub fn find_program(program: &OsStr, directory: Option<&Path>) -> Result<(), Exit> {
     find(program, directory).map_err(|error| cannot_start(program, &error))
 }
 
-/// Prints why a program cannot be started. Exit codes as in a shell: 127 if it does not exist, else 126.
+/// Exit codes as in a shell: 127 if it does not exist, else 126.
 pub fn cannot_start(program: &OsStr, error: &io::Error) -> Exit {
     stderr::print_note(&format!("{} cannot be started: {error}", program.display()));
     Exit::Code(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })

@@ -2,8 +2,7 @@
 
 use linkspan::{Error, ErrorKind};
 
-/// Returns the error for `what`, which needs the Cargo feature `feature`. `instead` may name another way, such as "use
-/// --once or ".
+/// The error for `what`. `instead` may name another way, such as "use --once or ".
 #[cfg_attr(all(feature = "web", feature = "top", feature = "tls"), allow(dead_code))]
 pub fn missing(what: &str, feature: &str, instead: &str) -> Error {
     let text = format!(

@@ -71,13 +71,11 @@ fn parse(text: &str) -> Result<PublicKey, std::convert::Infallible> {
     Ok(text.to_owned())
 }
 
-/// Returns the error that this build has no TLS.
 #[cfg(not(feature = "tls"))]
 pub fn keys(_command: &KeysCommand) -> Result<(), Exit> {
     Err(crate::features::missing("`linkspan keys`", "tls", "").into())
 }
 
-/// Runs the command.
 #[cfg(feature = "tls")]
 pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
     let keyring = Keyring::new()?;

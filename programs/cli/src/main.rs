@@ -62,10 +62,10 @@ fn main() -> ExitCode {
     if let Err(code) = start::begin("linkspan") {
         return code;
     }
-    // A malformed command line ends the program here, with exit code 2.
+    // Ends the program with 2 if it is malformed.
     let supervised = supervisor::from_command_line(std::env::args_os());
     let command = supervised.map_or_else(|| Invocation::Command(Cli::read().command), Invocation::Supervise);
-    // This comes before the handlers, because the other program replaces this process and would lose a pending signal.
+    // Before the handlers: the other program replaces this process and would lose a pending signal.
     let command = match command {
         Invocation::Command(Command::Companion(command)) => return ended(companion::run(command)),
         Invocation::Command(Command::Schema { what: schema::What::Convert(command) }) => {
@@ -84,7 +84,6 @@ fn main() -> ExitCode {
     result.map_or_else(|exit| exit.report(signals.signal()), |()| ExitCode::SUCCESS)
 }
 
-/// Returns the exit code of a command that installed no handlers.
 fn ended(result: Result<(), Exit>) -> ExitCode {
     result.map_or_else(|exit| exit.report(None), |()| ExitCode::SUCCESS)
 }
@@ -95,7 +94,7 @@ enum Invocation {
     Supervise(supervisor::RunArgs),
 }
 
-/// Prints a note if LINKSPAN_DIR does not exist yet or is relative: a mistyped directory contains no other program.
+/// Notes a missing or relative LINKSPAN_DIR: a mistyped directory contains no other program.
 fn note_directory(command: &Command) {
     let opens_nothing = matches!(
         command,
@@ -111,7 +110,6 @@ fn note_directory(command: &Command) {
     };
     let path = std::path::Path::new(&path);
     let shown = path.display();
-    // A relative one is refused.
     let is_missing = path.is_absolute()
         && path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
     if is_missing {
@@ -154,11 +152,10 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
     }
 }
 
-/// Completes the open names and the services in bash.
+/// Completes open names and services in bash.
 const BASH_NAMES: &[u8] = include_bytes!("names.bash");
 
-/// Returns the commands to complete. `service run` also has the options before a program, and `--option` the names that
-/// it takes.
+/// With `service run`'s options before a program, and the names that `--option` takes.
 fn completed_commands() -> clap::Command {
     let supervised = supervisor::RunArgs::command();
     let commands = manual::with_option_names(Cli::command(), &[]);

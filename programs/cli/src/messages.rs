@@ -14,7 +14,6 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 
-/// Connects, sends, and closes once everything was received.
 pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let mut check = || signals.check();
@@ -49,7 +48,6 @@ pub fn print_port(args: &str, got: &str) {
     }
 }
 
-/// Listens, prints messages, and answers calls.
 pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let reply = args.reply.as_deref().map(|text| input::value(text, signals)).transpose()?;
@@ -83,11 +81,10 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let closed = server.close(Wait::new(Duration::from_secs(5)).tick(&mut check));
     taken?;
     closed?;
-    // Omissions were already reported.
+    // Omissions were reported.
     if is_lacking { Err(Exit::Code(1)) } else { Ok(()) }
 }
 
-/// Connects, calls, and prints the answer.
 pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options_with(args.reply_schema.as_ref())?;
     let value = input::given(args.message.as_deref(), args.value.as_deref(), signals)?.unwrap_or(Value::Null);

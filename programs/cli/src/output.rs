@@ -18,11 +18,9 @@ pub fn json_line(value: &Value) -> Result<String, Error> {
 
 /// Returns JSON as a line with escaped control characters, which keeps its meaning.
 fn safe_json(json: &[u8]) -> String {
-    // JSON that the codec wrote is UTF-8.
     format!("{}\n", one_line(&String::from_utf8_lossy(json)))
 }
 
-/// Writes only the value of an answer.
 pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     if output.json {
         return write(json_text(message, output)?.as_bytes());
@@ -32,10 +30,9 @@ pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     write(text.as_bytes())
 }
 
-/// Writes a message among others; returns whether it was written.
+/// Writes a message; returns whether it was written.
 ///
-/// For people, its time, number and source come before the value. If its text exceeds the longest message, a reason is
-/// printed instead.
+/// For people, its time, number and source come first. A text beyond the longest message is replaced by a reason.
 pub fn message(message: &Message, output: OutputArgs) -> Result<bool, Exit> {
     match message_text(message, output) {
         Ok(text) => write(text.as_bytes()).map(|()| true),

@@ -18,7 +18,7 @@ use crate::stderr;
 use crate::stop_watch::watched;
 use crate::subscribed_names::Names;
 
-/// Publishes one value and keeps running, or each line of standard input while it is open.
+/// Publishes one value and keeps running, or each line of standard input.
 pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
@@ -34,13 +34,12 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     };
     let until = match args.stay {
         Some(stay) => Instant::now().checked_add(stay),
-        // A single value stays until the program is ended; lines end with standard input, and a file or a journal keeps
-        // its values.
+        // A single value stays until the end; lines end with standard input; files and journals keep values.
         None if one.is_some() && !keeps(&args.endpoint.name) => None,
         None => Some(Instant::now()),
     };
     let stayed = published.and_then(|()| input::stay(signals, until));
-    // After a signal it closes without waiting for subscribers.
+    // A signal ends the wait for subscribers.
     let mut check = || signals.check();
     let wait = match &stayed {
         Ok(()) if signals.check().is_ok() => Wait::default().tick(&mut check),
@@ -54,7 +53,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
 /// After a signal, how long the publisher still serves slow subscribers.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// Returns whether published values remain without a publisher.
+/// Whether values remain without a publisher.
 fn keeps(name: &str) -> bool {
     ["file:", "journal:"].iter().any(|transport| name.starts_with(transport))
 }
@@ -67,14 +66,13 @@ fn publish_lines(publisher: &Publisher, signals: &Signals) -> Result<(), Error> 
     Ok(())
 }
 
-/// Prints published values, from the newest on.
 pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = args.endpoint.to_options()?;
     if let Some(from) = &args.from {
         let place = from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from);
         options.set("from", &place).map_err(Exit::Usage)?;
     }
-    // Printed messages are consumed. Plain text lines carry no acknowledgement.
+    // Plain text lines carry no acknowledgement.
     let acknowledges = options.framing == Framing::Linkspan;
     if acknowledges {
         options.ack = Acknowledge::Manual;
@@ -97,26 +95,25 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
             let mut count = 0u64;
             loop {
                 let message = names.next(args.timeout);
-                // The subscriber is not closed between the output of a message and its acknowledgement.
+                // Not closed between a message's output and its acknowledgement.
                 let _closing = guard.lock();
                 // A message that arrives with a signal is not printed, so it is not consumed either.
                 signals.check_stdout()?;
                 let Some(message) = message? else { return Ok(()) };
-                // Report that, and continue: the available values matter more than the lost ones. With delivery=latest
-                // the missed values are expected.
+                // Report and continue. With delivery=latest, missed values are expected.
                 if message.missed() > 0 && !latest {
                     let name = message.name().unwrap_or(&args.endpoint.name);
                     stderr::print_error(&Error::lagged(message.missed()).on(name));
                 }
                 names.is_lacking |= !output::message(&message, args.output)?;
-                // Printed values are consumed: the next subscriber of this name continues after them.
+                // This name's next subscriber continues after them.
                 if acknowledges {
                     subscriber.ack()?;
                 }
                 count = count.saturating_add(1);
                 if count == args.count {
                     names.report_refused();
-                    // Omissions were already reported.
+                    // Omissions were reported.
                     return if names.is_lacking { Err(Exit::Code(1)) } else { Ok(()) };
                 }
             }
@@ -124,7 +121,6 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
     )
 }
 
-/// Prints the newest value.
 pub fn latest(args: &LatestArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let failed = |e: std::io::Error| Error::os("making a socket pair", e.raw_os_error().unwrap_or(0));

@@ -16,7 +16,7 @@ use crate::signals::Signals;
 use crate::stderr;
 use crate::subprocess::{self, Bounds};
 
-/// Serves, one request at a time, until a signal or until enough have been answered.
+/// One request at a time, until a signal or enough answers.
 pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = args.endpoint.to_options_with(args.reply_schema.as_ref())?;
     options.shared |= args.shared;
@@ -48,7 +48,6 @@ pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
     Ok(closed?)
 }
 
-/// Runs the program for one request, and answers it.
 fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals) -> Result<(), Exit> {
     let answer = match codec::transcode(request.body(), request.encoding(), Encoding::Json) {
         Ok(mut input) => {
@@ -56,7 +55,7 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
             let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
             outcome.and_then(|printed| value(&printed, args.text))
         }
-        // Its JSON exceeds the longest message. The caller gets the reason, and later requests follow.
+        // The caller gets the reason, and later requests follow.
         Err(error) => {
             Err(subprocess::failure(error.kind(), &format!("the request as JSON: {}", error.text())))
         }
@@ -85,8 +84,9 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
     }
 }
 
-/// Returns the program with its arguments, unchanged: a shell interprets them only if that was requested. The request
-/// is not among them: it is on standard input only.
+/// The program and its arguments, interpreted only by a requested shell.
+///
+/// The request is only on standard input.
 fn command(args: &ReplyArgs, request: &Request) -> Command {
     let mut command = match args.shell {
         true => {
@@ -101,7 +101,7 @@ fn command(args: &ReplyArgs, request: &Request) -> Command {
     command
 }
 
-/// Returns the answer in a program's output: JSON, null if it printed nothing; or a text without its last line end.
+/// An output as JSON, null if empty; or a text without its last line end.
 fn value(printed: &[u8], is_text: bool) -> std::result::Result<Value, RemoteFailure> {
     if is_text {
         let text = std::str::from_utf8(printed).map_err(|e| {

@@ -16,25 +16,21 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use crate::deadline::deadline;
 use crate::signals::Signals;
 
-/// The time limit, and the most bytes of output.
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub time: Timeout,
     pub output: usize,
 }
 
-/// The most bytes of standard error that are kept for the answer: the last ones.
+/// The last bytes of standard error, for the answer.
 const COMPLAINT: usize = 2_000;
-/// The size of one read or write.
 const PIECE: usize = 64 << 10;
 
-/// The output of a program, or the reason of its failure.
 pub type Outcome = std::result::Result<Vec<u8>, RemoteFailure>;
 
-/// Runs a program with this input.
+/// Runs a program with this input, in a process group that is finally killed.
 ///
-/// It has its own process group, which is finally killed with everything that the program started. Returns an error
-/// only if this program must stop or cannot start any program.
+/// Returns an error only if this program must stop or cannot start any program.
 pub fn run(
     mut command: Command,
     name: &str,
@@ -52,7 +48,7 @@ pub fn run(
     };
     let ran = go_on(&mut child, name, input, bounds, signals);
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // The group may have ended already. Its number is not reused before the wait below.
+        // The group's number is not reused before the wait below.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait().map_err(|e| os("waiting for the program", &e))?;
@@ -66,7 +62,7 @@ pub fn run(
     let complaint = String::from_utf8_lossy(&complaint);
     let complaint = complaint.trim();
     let separator = if complaint.is_empty() { "" } else { ": " };
-    // After a signal there is only the signal's number; shells use 128 plus this number.
+    // After a signal, 128 plus its number, as in shells.
     let code = i64::from(exit_code(status));
     let text = format!("{name} ended with {status}{separator}{complaint}");
     Ok(Err(RemoteFailure::new(code, "ExitStatus", text)))
@@ -77,12 +73,10 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
     status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }
 
-/// Returns an error of our own table as the answer.
 pub fn failure(kind: ErrorKind, text: &str) -> RemoteFailure {
     RemoteFailure::new(i64::from(kind.code()), kind.name(), text)
 }
 
-/// The state of a run.
 struct Ran {
     printed: Vec<u8>,
     complaint: Vec<u8>,
@@ -160,7 +154,7 @@ fn would_wait(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
 }
 
-/// Reads the available bytes: one chunk, or with `all` the rest of an ended program's pipe, up to this length.
+/// One chunk, or with `all` the rest of an ended program's pipe, up to this length.
 fn take<P: Read>(pipe: &mut Option<P>, into: &mut Vec<u8>, all: bool, most: usize) -> Result<()> {
     // Remaining processes may continue to print. The read does not wait for them, and is bounded.
     let most = if all { most.min(into.len().saturating_add(1 << 20).max(COMPLAINT)) } else { most };

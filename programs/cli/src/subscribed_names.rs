@@ -12,24 +12,22 @@ use crate::stderr;
 
 /// The most names with a remembered report: as many as a subscriber receives from at a time.
 const NAMES: usize = 4_096;
-/// The pause after a repeated error, which would otherwise occupy the processor.
+/// A repeated error would occupy the processor.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The source of messages: one or several names.
 pub struct Names<'a> {
     subscriber: &'a Subscriber,
-    /// Readable while a call may succeed. `None` for a single name.
+    /// Readable while a call may succeed; `None` for a single name.
     descriptor: Option<OwnedFd>,
-    /// The error of making the descriptor.
     met: Option<Error>,
     /// The last report of each name, by endpoint.
     said: BTreeMap<String, String>,
-    /// Whether a name was left out at least once.
+    /// Whether any name was left out.
     pub is_lacking: bool,
 }
 
 impl Names<'_> {
-    /// Makes the source for a subscriber. The errors of a single name are errors of the command.
+    /// Makes the source. A single name's errors end the command.
     ///
     /// # Errors
     /// Errors of duplicating a descriptor.
@@ -44,10 +42,10 @@ impl Names<'_> {
         Ok(names)
     }
 
-    /// Waits for the next message. Reports an error of one of several names, and continues.
+    /// Waits for the next message; reports errors of one of several names.
     ///
     /// # Errors
-    /// Errors of [`Subscriber::next`], except those above.
+    /// Other errors of [`Subscriber::next`].
     pub fn next(&mut self, timeout: Timeout) -> Result<Option<Message>> {
         if self.descriptor.is_none() {
             return self.subscriber.next(Wait::new(timeout));
@@ -99,7 +97,7 @@ impl Names<'_> {
         if self.descriptor.is_none() {
             return;
         }
-        // An event shows a refusal; the statistics have its name and reason.
+        // An event shows a refusal; the statistics have the reason.
         if !self.subscriber.events().iter().any(|event| event.kind == EventKind::Disconnected) {
             return;
         }
@@ -111,7 +109,7 @@ impl Names<'_> {
         }
     }
 
-    /// Reports a text about a name, except if it was the name's last report; returns whether it printed.
+    /// Reports a text about a name once in a row; returns whether it printed.
     fn say(&mut self, name: &str, text: String, print: impl FnOnce()) -> bool {
         self.is_lacking = true;
         if self.said.get(name).is_some_and(|said| *said == text) {

@@ -1,6 +1,6 @@
 //! Tables on standard output: columns as wide as their widest cell, numbers at the right.
 
-/// Returns the rows as text; the first one has the titles.
+/// The first row has the titles.
 pub fn text(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -6,7 +6,6 @@ use crate::args::TranscodeArgs;
 use crate::exit::Exit;
 use crate::{input, output};
 
-/// Reads standard input, writes standard output.
 pub fn transcode(args: &TranscodeArgs) -> Result<(), Exit> {
     let bytes = input::everything()?;
     let mut written = codec::transcode(&bytes, args.from, args.to)?;

@@ -11,7 +11,6 @@ mod program;
 
 use program::{Place, on_each_transport};
 
-/// The cells of the table's rows, without its titles.
 fn rows(table: &str) -> Vec<Vec<&str>> {
     table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect()
 }
@@ -26,7 +25,7 @@ fn every_pattern_is_listed_with_its_facts() {
         place.wait_for(&file("lab/valve"));
         publisher.write("1\n2\n");
         let mut subscriber = place.start(&["sub", &name("lab/t"), "--json", "--count", "3"]);
-        // The first value is the newest, which may be either; the next ones are not checked.
+        // The newest value first, which may be either.
         let first = subscriber.line();
         assert!(first == "2" || (first == "1" && subscriber.line() == "2"), "{first}");
         assert_eq!(place.run(&["call", &name("lab/valve"), "1"]).code, Some(0));
@@ -210,7 +209,7 @@ fn doctor_distinguishes_removed_files_from_existing_ones() {
     assert_eq!(server.line(), "1");
     server.signal("KILL");
     server.wait();
-    // Files of a killed publisher are removed; the spool of the killed server stays.
+    // The spool of the killed server stays.
     let publisher = place.start(&["pub", "unix:gone", "1"]);
     place.wait_for("gone.unix");
     publisher.signal("KILL");
@@ -241,7 +240,7 @@ fn files_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, u64, i64, i
 #[test]
 fn doctor_without_repair_changes_no_file() {
     let place = Place::new();
-    // An emptied spool, files of dead programs, and the state of a gateway, which the doctor reads.
+    // An emptied spool, files of dead programs, a gateway's state.
     let mut server = place.start(&["recv", "spool:jobs", "-n", "1", "--json"]);
     place.wait_for("jobs.spool");
     assert_eq!(place.run(&["send", "spool:jobs", "1"]).code, Some(0));
@@ -267,7 +266,6 @@ fn doctor_without_repair_changes_no_file() {
     }
     assert_eq!(files_below(place.path()), before);
     assert!(!place.path().join("state").exists());
-    // A repair removes only the files of dead programs: the next sender finds the emptied spool.
     let repaired = place.run(&["doctor", "--repair"]);
     assert_eq!(repaired.code, Some(0), "{}", repaired.out);
     assert!(repaired.out.contains("of fifo:gone, shm:gone, unix:gone is removed"), "{}", repaired.out);

@@ -262,12 +262,12 @@ fn output_is_json_by_default() {
     }
 }
 
-/// A message whose text is longer than any message: bytes are a third longer in JSON.
+/// Bytes are a third longer in JSON.
 fn without_text() -> linkspan::Value {
     linkspan::Value::Bytes(vec![7u8; 55 << 20].into())
 }
 
-/// Asserts that the command said of the first message that it is not printed, and printed the second.
+/// The first message is not printed, the second is.
 fn printed_the_second(finished: &program::Finished) {
     assert!(finished.err.contains("message 1 is not printed: TooLarge"), "{}", finished.err);
     assert_eq!((finished.code, finished.out.as_str()), (Some(1), "7\n"));

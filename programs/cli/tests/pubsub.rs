@@ -103,7 +103,7 @@ fn subscriber_outlives_its_publisher() {
             assert_eq!(subscriber.line(), value);
             publisher.signal("KILL");
             publisher.wait();
-            // Files of a killed publisher are taken over by the next.
+            // The next publisher takes them over.
             assert_eq!(place.leftovers(), [file("again")]);
         }
         assert_eq!(subscriber.end().code, Some(0));
@@ -227,7 +227,7 @@ fn switches(pid: u32) -> u64 {
         .sum()
 }
 
-/// Waits until a process sleeps and is not woken any more. Polling every 100 ms would make about ten switches a second.
+/// Polling every 100 ms would make about ten switches a second.
 fn wait_until_idle(pid: u32) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

@@ -11,7 +11,7 @@ mod program;
 
 use program::{Finished, Place};
 
-/// Calls a server that runs this command for its one request.
+/// A server runs this for its one request.
 fn called(command: &[&str], value: &str) -> (Finished, Finished) {
     let place = Place::new();
     let mut arguments = vec!["reply", "unix:r", "-n", "1"];
@@ -96,7 +96,7 @@ fn program_over_its_time_is_killed_with_its_descendants() {
     let child = std::fs::read_to_string(place.path().join("child")).unwrap();
     let status = format!("/proc/{}/status", child.trim());
     let begun = std::time::Instant::now();
-    // Its new parent reaps it soon; until then it is a zombie.
+    // A zombie until its new parent reaps it.
     while std::fs::read_to_string(&status).is_ok_and(|status| !status.contains("Z (zombie)")) {
         assert!(begun.elapsed().as_secs() < 60, "the program's child {child} lives");
         std::thread::sleep(std::time::Duration::from_millis(5));

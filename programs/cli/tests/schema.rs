@@ -61,7 +61,7 @@ fn schema_check_prints_nothing_or_file_line_and_column() {
         "{}",
         finished.err
     );
-    // A device is refused by its path, and a descriptor of the program is read.
+    // A device is refused by path, a descriptor is read.
     let finished = run(&place, &["schema", "check", "/dev/zero"], "");
     assert!(
         finished.code == Some(1)
@@ -100,7 +100,7 @@ fn schema_check_of_two_is_for_a_commit_hook() {
     );
     let finished = run(&place, &["schema", "diff", "old.toml", "old.toml"], "");
     assert_eq!((finished.code, finished.out.as_str()), (Some(0), ""));
-    // Harmless differences are listed as well.
+    // Harmless differences are listed.
     file(&place, "later.toml", &OLD.replacen('\n', "\nversion = 2\ndoc = \"more\"\n", 1));
     let finished = run(&place, &["schema", "diff", "old.toml", "later.toml"], "");
     assert_eq!(
@@ -148,7 +148,6 @@ fn schema_validate_names_the_line_and_the_path() {
     );
 }
 
-/// A program that holds a name until it is ended.
 struct Holds(std::process::Child);
 
 impl Drop for Holds {
@@ -158,7 +157,6 @@ impl Drop for Holds {
     }
 }
 
-/// Publishes one reading and keeps running.
 fn publishes(place: &Place, at: &str, schema: &str) -> Holds {
     let words = ["pub", "--schema", schema, at, "{\"watts\": 1.5}", "--for", "60"];
     let mut command = place.command(&words);
@@ -358,7 +356,7 @@ fn reply_schema_is_shown_by_name_and_compared_with_the_callers() {
         words.extend([schema, "unix:lab/tank", "{\"watts\": 1.0}"]);
         run(&place, &words, "")
     };
-    // A call waits until the name appears; showing a schema does not.
+    // A call waits for the name; showing does not.
     let finished = call("level.toml");
     assert_eq!((finished.code, finished.out.trim(), finished.err.as_str()), (Some(0), "{level: 2.5}", ""));
     let finished = run(&place, &["schema", "show", "unix:lab/tank", "--reply"], "");

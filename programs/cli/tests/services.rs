@@ -17,7 +17,6 @@ use linkspan::service::{ServiceLoop, ServiceOptions};
 use linkspan::{Command, Error, ErrorKind, Timeout, Value};
 use program::{Finished, Place, Running};
 
-/// A controller in a separate directory.
 struct Laboratory {
     place: Place,
     /// None once it was ended.
@@ -43,7 +42,6 @@ impl Laboratory {
         play(name, &self.meeting)
     }
 
-    /// Runs `linkspan service …`; returns its exit code, and its output.
     fn service(&self, words: &str) -> (i32, String, String) {
         let words: Vec<&str> = std::iter::once("service").chain(words.split(' ')).collect();
         let finished = self.place.run(&words);
@@ -57,7 +55,6 @@ impl Laboratory {
         out
     }
 
-    /// Waits until a service is registered and in this state, by watching and without a clock.
     fn wait_for(&self, name: &str, state: &str) {
         let mut watch = self.place.start(&["service", "watch", name, "--json"]);
         let wanted = format!("\"state\":\"{state}\"");
@@ -88,7 +85,6 @@ fn start(place: &Place, meeting: &str) -> Running {
     controller
 }
 
-/// A service in a thread of the test.
 struct Played {
     thread: Option<JoinHandle<()>>,
     /// Continues a command that is held.
@@ -273,7 +269,7 @@ fn command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(err.contains("Timeout (110): held: FAILED in "), "{err}");
     assert!(lab.done("ls").lines().nth(1).unwrap().contains("held"));
-    // It is busy, and answers all the same.
+    // It answers while busy.
     assert!(lab.done("status held --json").contains("\"doing\":\"hold\""));
     assert_eq!(lab.service("cancel held").0, 0);
     held.release.send(()).unwrap();
@@ -309,7 +305,7 @@ fn every_wait_ends_with_a_signal() {
         .find(|line| line.is_empty() || line.contains("\"doing\":\"hold\""));
     assert_ne!(busy.unwrap(), "");
     let mut pause = lab.place.start(&["service", "pause", "held", "free", "--wait", "--timeout", "forever"]);
-    // One service is held, which does not delay the other.
+    // The held service does not delay the other.
     assert_eq!(pause.line(), "free DONE PAUSED");
     let missing = ["service", "ls", "--controller", "unix:nobody", "--timeout", "forever"];
     let missing = lab.place.start(&missing);

@@ -86,7 +86,7 @@ fn output_of_one_command_is_input_of_another() {
     source.write("{\"x\":{\"$float\":\"nan\"}}\n");
     assert_eq!(end.line(), "{\"x\":{\"$float\":\"nan\"}}");
     assert_eq!(end.end().code, Some(0));
-    // The bridge waits for the next publisher: its first half is ended, the second follows.
+    // The bridge's first half is ended; the second follows.
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", bridge.id())).unwrap();
     let first = children.split_whitespace().next().unwrap();
     assert!(std::process::Command::new("kill").arg(first).status().unwrap().success());
@@ -110,7 +110,7 @@ fn ctrl_c_ends_every_wait() {
     ] {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             let running = place.start(arguments);
-            // Signals are watched before anything else, so after the handler is installed any moment will do.
+            // Signals are watched before anything else.
             running.wait_for_handlers();
             running.signal(signal);
             let finished = running.wait();
@@ -130,10 +130,9 @@ fn commands(place: &Place) -> Vec<(Vec<String>, String)> {
         );
         assert_eq!(help.code, Some(0), "{words:?}");
         let listed = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
-        // A long description continues in further indented lines.
+        // A long description continues, indented.
         let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
-        // The bridge, the gateway, the recorder and conversions of schemas are programs of their own, which need not be
-        // installed.
+        // These are separate programs, which need not be installed.
         let is_schema = words == ["schema"];
         for command in named
             .filter_map(|l| l.split_whitespace().next())

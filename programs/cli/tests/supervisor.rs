@@ -232,7 +232,7 @@ fn signal_at_the_end_of_the_program_is_no_second_shutdown() {
     let lab = Laboratory::new();
     let supervised = lab.supervise(&[], "echo up; while [ ! -e go ]; do sleep 0.01; done");
     let data = lab.until_data("up", |data| text(data, "last_line") == "up");
-    // It hears of both at once: of the end of the program, which is the end of its service, and of the signal.
+    // It hears of the end and of the signal at once.
     supervised.signal("STOP");
     std::fs::write(lab.file("go"), "").unwrap();
     let begun = std::time::Instant::now();

@@ -52,7 +52,7 @@ fn taken_name_is_printed_once_and_refused_with_exclusive() {
         "{}",
         refused.err
     );
-    // Without it, the program runs; the line comes once, and the name is free after the first one.
+    // The line comes once, and the name is free after the first one.
     let mut second =
         lab.supervise(&[], "trap 'exit 0' TERM; until test -e go; do sleep 0.01; done; exec sleep 1000");
     let line = second.running().error_line();
@@ -94,7 +94,7 @@ fn nothing_outlives_a_killed_supervisor() {
     assert!(lab.table().contains("PAUSED"), "{}", lab.table());
     supervised.signal("KILL");
     assert_eq!(ends(opened), "");
-    // Its last reported state would seem current.
+    // Its last state would seem current.
     lab.until("away", |record| text(record, "view") == "DISCONNECTED");
     let table = lab.table();
     assert!(table.contains("DISCONNECTED") && !table.contains("PAUSED"), "{table}");
@@ -104,7 +104,7 @@ fn nothing_outlives_a_killed_supervisor() {
 fn processes_that_a_program_leaves_end_with_it() {
     let lab = Laboratory::new();
     let fifo = lab.fifo();
-    // One process in its group, and one in a new session; both get SIGTERM before SIGKILL.
+    // Both get SIGTERM before SIGKILL.
     for leave in ["sh -c", "setsid sh -c"] {
         let child = "trap \"echo asked >&9; exit\" TERM; echo up >&9; while :; do sleep 0.01; done";
         let script =
@@ -116,7 +116,7 @@ fn processes_that_a_program_leaves_end_with_it() {
         assert_eq!(ends(opened), "asked\n", "{leave}");
         std::fs::remove_file(lab.file("go")).unwrap();
     }
-    // Processes that ignore the signal are killed.
+    // They ignore the signal.
     for leave in ["sh -c", "setsid sh -c"] {
         let script = format!("{leave} \"trap '' TERM; {HOLDS} sleep 1000\" & wait");
         let supervised = lab.supervise(&["--grace", "0.2"], &script);
@@ -219,8 +219,7 @@ fn output_flood_delays_neither_program_nor_controller() {
         log.last()
     );
     assert!(log.iter().any(|line| line == "stderr done"), "standard error is not lost in it");
-    // 200 lines at once, then 50 a second, and each time the number of lines that were left out; some lines are the
-    // supervisor's own.
+    // 200 lines at once, then 50 a second, and reports; some lines are the supervisor's own.
     let most = 500.0 + 60.0 * begun.elapsed().as_secs_f64();
     assert!((log.len() as f64) < most && most < LINES, "{} lines, {most} are allowed", log.len());
     eprintln!("{} answers meanwhile", answers.get());

@@ -1,4 +1,4 @@
-//! Requests and responses: services, their commands, the log, and events.
+//! Requests and responses: services, commands, the log, events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,18 +22,17 @@ use super::metrics;
 use super::pool::Pool;
 use super::problem::{Problem, json, status};
 
-/// The time within which the body of a request has to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// The most concurrent queries, which the controller answers at once; and commands, which wait for services.
 const QUESTIONS: usize = 6;
 const COMMANDS: usize = 16;
 /// How long the controller may take for a query.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much later than a command's deadline its answer may arrive: the controller answers when the deadline
-/// has passed.
+/// How much later than a command's deadline its answer may arrive.
+///
+/// The controller answers when the deadline has passed.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The state for the handlers.
 pub struct ControllerClient {
     questions: Arc<Pool>,
     commands: Arc<Pool>,
@@ -42,7 +41,6 @@ pub struct ControllerClient {
 }
 
 impl ControllerClient {
-    /// Returns a client of the controller at `controller`; streams end when `stopped` turns true.
     pub fn new(controller: &str, feed: Arc<Feed>, stopped: watch::Receiver<bool>) -> ControllerClient {
         ControllerClient {
             questions: Pool::new(controller, QUESTIONS),
@@ -74,7 +72,6 @@ pub async fn services(State(client): State<Arc<ControllerClient>>) -> Answered {
     Ok(json(StatusCode::OK, &services))
 }
 
-/// Returns the metrics, in Prometheus' text form.
 pub async fn metrics(State(client): State<Arc<ControllerClient>>) -> Answered {
     let pending =
         client.questions.ask(|controller| Ok((controller.stats(PATIENCE)?, controller.services(PATIENCE)?)));
@@ -125,7 +122,6 @@ pub async fn log(State(client): State<Arc<ControllerClient>>, RawQuery(query): R
     Ok(json(StatusCode::OK, &log))
 }
 
-/// Streams events as long as the client reads them.
 pub async fn events(State(client): State<Arc<ControllerClient>>, headers: HeaderMap) -> Answered {
     super::events::stream(&client.feed, &headers, client.stopped.clone())
 }

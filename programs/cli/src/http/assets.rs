@@ -13,7 +13,6 @@ pub struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// All files of the page.
 pub const ASSETS: [Asset; 9] = [
     Asset { path: "/", kind: "text/html; charset=utf-8", content: include_str!("../../page/page.html") },
     Asset {
@@ -45,7 +44,7 @@ impl Asset {
     }
 }
 
-/// Returns an FNV-1a hash, which distinguishes versions of a file but does not resist attacks.
+/// FNV-1a distinguishes versions of a file but does not resist attacks.
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes
         .iter()

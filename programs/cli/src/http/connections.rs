@@ -1,9 +1,8 @@
 //! Limits connections, and selects the connection to close for a new one.
 //!
-//! Any process that reaches the port may connect, so a connection is not trusted before a request with the token. Such
-//! connections are limited per peer and in total. A new connection always gets a place: the oldest connection of the
-//! peer with the most connections is closed. Filling all places therefore costs a user only their own connections, and
-//! the owner's request is answered.
+//! Any process may connect to the port, so connections before a request with the token are limited per peer and in
+//! total. A new one always gets a place: the oldest connection of the peer with the most is closed. Filling all places
+//! therefore costs a user only their own connections.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +16,6 @@ use tokio::sync::Notify;
 use super::problem::Problem;
 use super::rights::Rights;
 
-/// How many connections may be open.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Without the token, from one peer. A browser opens up to six at once.
@@ -26,11 +24,10 @@ pub struct Limits {
     pub waiting: usize,
     /// With any token, including the read-only one.
     pub authorised: usize,
-    /// With the read-only token. The rest is reserved for commands.
+    /// The rest is reserved for commands.
     pub reading: usize,
 }
 
-/// The limits of the page's server.
 pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128, reading: 96 };
 
 struct Waiting {
@@ -40,7 +37,7 @@ struct Waiting {
 
 #[derive(Default)]
 struct Open {
-    /// By number, the oldest first.
+    /// By number: the oldest first.
     waiting: BTreeMap<u64, Waiting>,
     authorised: usize,
     last: u64,
@@ -83,7 +80,6 @@ impl Connections {
         Arc::new(Connection { all: self.clone(), number, evicted, authorised: AtomicBool::new(false) })
     }
 
-    /// Closes a connection without the token to free its descriptor.
     pub fn evict(&self) {
         self.open().evict();
     }
@@ -111,8 +107,9 @@ impl Open {
 }
 
 impl Connection {
-    /// Records that a request with a token arrived on it, so it is not closed for others any more. `Full` if there are
-    /// too many such connections.
+    /// Notes a request with a token.
+    ///
+    /// The connection is never closed for others. `Full` if there are too many.
     pub fn authorise(&self, rights: Rights) -> Result<(), Problem> {
         let mut open = self.all.open();
         if self.authorised.load(Ordering::Relaxed) {
@@ -127,7 +124,7 @@ impl Connection {
             let text = format!("{} connections with the token are open; close some", open.authorised);
             return Err(full(text));
         }
-        // It is being closed just now; its client connects again.
+        // It is being closed; its client connects again.
         if open.waiting.remove(&self.number).is_none() {
             return Err(full("too many connections were opened after this one; try again".to_owned()));
         }
@@ -136,7 +133,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until its place is given to another connection.
+    /// Waits until another connection gets its place.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
     }

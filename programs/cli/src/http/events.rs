@@ -1,4 +1,4 @@
-//! Sends events to one page as server-sent events; a page that is new, or has missed some, first gets the whole state.
+//! Server-sent events for one page; a new page, or one that missed some, first gets the whole state.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,16 +17,15 @@ use tokio::sync::{mpsc, watch};
 use super::feed::{Feed, Happened, Looking};
 use super::problem::Problem;
 
-/// The most pages at once.
 const VIEWERS: usize = 32;
 /// The most queued events for one page; more wait in the feed, which drops old ones.
 const WAITING: usize = 16;
-/// After this time without an event a comment is sent, which lets both ends notice a broken stream.
+/// A comment after this silence lets both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a page waits before it reconnects after the stream has ended.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Returns the response, which continues until the page disconnects or the server ends.
+/// Continues until the page disconnects or the server ends.
 pub fn stream(
     feed: &Arc<Feed>,
     headers: &HeaderMap,
@@ -48,7 +47,6 @@ pub fn stream(
     Ok(response)
 }
 
-/// Sends events until the page has disconnected.
 async fn send_events(
     looking: Looking,
     last_event_id: String,

@@ -1,7 +1,7 @@
 //! The controller's events, received once for all connected pages, and only while there are some.
 //!
-//! One thread receives them. Events are numbered and kept for a while. A page continues there after a broken
-//! connection. A new page, or a page with a larger gap, gets the state of all services.
+//! Events are numbered and kept for a while. A page continues there after a broken connection. A new page, or one with
+//! a larger gap, gets the state of all services.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,6 @@ const LINGER: Duration = Duration::from_secs(30);
 /// The most events that are kept, and their bytes.
 const KEPT: usize = 2000;
 const KEPT_BYTES: usize = 4 << 20;
-/// How long the controller may take for a query.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the controller is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -35,13 +34,12 @@ pub struct Happened {
     pub json: Arc<str>,
 }
 
-/// The current state, and the recent events.
 #[derive(Default)]
 struct Known {
     services: BTreeMap<String, Arc<str>>,
     readings: BTreeMap<String, Arc<str>>,
     log: VecDeque<Arc<str>>,
-    /// Whether the controller has been queried yet, and the error if that failed.
+    /// Whether the controller was queried, and the error.
     controller: Option<Arc<str>>,
     happened: VecDeque<Happened>,
     bytes: usize,
@@ -53,14 +51,13 @@ struct Known {
 
 pub struct Feed {
     endpoint: String,
-    /// Distinguishes the event numbers of different starts.
+    /// Distinguishes event numbers of different starts.
     life: String,
     known: Mutex<Known>,
     looked_at: Condvar,
     changed: watch::Sender<u64>,
 }
 
-/// A connected page, until it is dropped.
 pub struct Looking(Arc<Feed>);
 
 impl Looking {
@@ -80,7 +77,6 @@ impl Drop for Looking {
 }
 
 impl Feed {
-    /// Starts the thread, which waits until a page is open.
     pub fn start(endpoint: &str) -> Arc<Feed> {
         let feed = Arc::new(Feed {
             endpoint: endpoint.to_owned(),
@@ -101,7 +97,6 @@ impl Feed {
         self.looked_at.notify_all();
     }
 
-    /// Adds a page, if there are not too many already.
     pub fn look(self: &Arc<Feed>, at_most: usize) -> Option<Looking> {
         let mut known = self.known();
         if known.viewers >= at_most {
@@ -114,12 +109,10 @@ impl Feed {
         Some(Looking(self.clone()))
     }
 
-    /// Changes with every new event.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Returns the id of an event in a stream.
     pub fn id(&self, number: u64) -> String {
         format!("{}-{number}", self.life)
     }
@@ -130,13 +123,13 @@ impl Feed {
         number.parse().ok().filter(|_| life == self.life)
     }
 
-    /// Returns the events after `position`, and advances it; if they are not kept any more, the whole state.
+    /// Returns and advances beyond the events after `position`, or the whole state if they are dropped.
     pub fn since(&self, position: &mut Option<u64>) -> Vec<Happened> {
         let known = self.known();
         let oldest = known.happened.front().map_or(known.number.saturating_add(1), |first| first.number);
         let after = match *position {
             Some(after) if after <= known.number && after.saturating_add(1) >= oldest => after,
-            // Before the first answer of the controller there is nothing to send.
+            // Nothing before the controller's first answer.
             _ if known.controller.is_none() => return Vec::new(),
             _ => {
                 *position = Some(known.number);
@@ -193,7 +186,7 @@ impl Feed {
                 self.controller_is(Some(&error));
                 let known = self.known();
                 if !known.stop {
-                    // A page that connects now wakes the thread early, which does no harm.
+                    // A new page wakes the thread early, which is harmless.
                     drop(self.looked_at.wait_timeout(known, AGAIN).unwrap_or_else(PoisonError::into_inner));
                 }
             } else {
@@ -203,7 +196,7 @@ impl Feed {
         }
     }
 
-    /// `Cancelled` if no page was open for a while, or at the end.
+    /// `Cancelled` without a page for a while, or at the end.
     fn wanted(&self) -> Result<()> {
         let known = self.known();
         let unseen = known.unseen_since.is_some_and(|since| since.elapsed() > LINGER);
@@ -229,7 +222,7 @@ impl Feed {
         }
     }
 
-    /// Begins with the whole state. Earlier events are unknown, so every page gets the state.
+    /// Earlier events are unknown, so every page gets the state.
     fn begin(&self, services: &Value, log: &Value) -> Result<()> {
         let mut records = BTreeMap::new();
         for record in services.as_array()? {
@@ -242,7 +235,7 @@ impl Feed {
         known.log = log;
         known.happened.clear();
         known.bytes = 0;
-        // Skips a number: slower pages find a gap, and get the state of all services.
+        // Slower pages find a gap, and get the whole state.
         known.number = known.number.saturating_add(2);
         known.controller = None;
         drop(known);

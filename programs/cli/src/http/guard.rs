@@ -1,5 +1,4 @@
-//! Access to the page: the core's rules, applied to requests of axum. Neither check depends on the path of the request:
-//! the router runs the one for all routes, and the other for all except the page's files.
+//! Access to the page: the core's rules, applied to requests of axum, whatever the path.
 
 use std::sync::Arc;
 
@@ -16,9 +15,7 @@ use super::connections::Connection;
 use super::problem::Problem;
 use super::rights::Rights;
 
-/// The conditions of a request.
 pub struct Access {
-    /// The names of the page's host.
     pub origin: Origin,
     pub token: Token,
     pub reading: Option<Token>,
@@ -45,7 +42,7 @@ impl Access {
 
     fn check_token(&self, headers: &HeaderMap) -> Result<Rights, Problem> {
         let shown = bearer(single_header(headers, &AUTHORIZATION)?.map(str::as_bytes))?;
-        // Both are always compared, which keeps the time independent of the result.
+        // Both are compared, so the time is independent of the result.
         let reads = self.reading.as_ref().is_some_and(|reading| reading.is(shown));
         match (self.token.is(shown), reads) {
             (true, _) => Ok(Rights::Command),
@@ -55,7 +52,7 @@ impl Access {
     }
 }
 
-/// Returns a header that may come once at most, and as text.
+/// A header, once at most and as text.
 fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut all = headers.get_all(name).iter();
     let malformed = || {
@@ -69,7 +66,7 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option
     }
 }
 
-/// Admits requests of the operator's own browser or program, and adds the headers to the response.
+/// Admits the operator's own browser or program, and adds headers to the response.
 pub async fn require_own_page(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let mut response = match access.check_origin(&request) {
         Ok(()) => next.run(request).await,

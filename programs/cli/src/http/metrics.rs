@@ -4,10 +4,8 @@ use std::fmt::Write;
 
 use linkspan::{State, Value};
 
-/// The content type of the response.
 pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Returns all metrics: first of the controller, then of its services.
 pub fn text(figures: &Value, services: &Value) -> String {
     let mut page = Page(String::new());
     let figure = |path: &str| number(figures, path);
@@ -95,7 +93,6 @@ impl Page {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// Adds a sample if the value was reported.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: Option<f64>) {
         let Some(value) = value else { return };
         self.0.push_str(name);
@@ -108,7 +105,6 @@ impl Page {
     }
 }
 
-/// Returns the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -117,7 +113,7 @@ fn text_of<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// Returns a number, or a time in seconds since 1970; for an array or a map, its length.
+/// A number, seconds since 1970, or the length of an array or map.
 fn number(record: &Value, path: &str) -> Option<f64> {
     match record.at(path).ok()? {
         Value::Timestamp(at) => {
@@ -147,7 +143,7 @@ mod tests {
         for line in [
             "linkspan_controller_uptime_seconds 1.5".to_owned(),
             format!("linkspan_service_up{{{label}}} 0"),
-            // A disconnected service has an unknown state.
+            // A disconnected service has no known state.
             format!("linkspan_service_state{{{label},state=\"RUNNING\"}} 0"),
             format!("linkspan_service_steps_total{{{label}}} 7"),
             format!("linkspan_service_commands_total{{{label},outcome=\"done\"}} 2"),

@@ -18,7 +18,6 @@ pub fn connect(endpoint: &str) -> linkspan::Result<Controller> {
     Controller::connect(endpoint, &Options::default(), PATIENCE)
 }
 
-/// The most connections that are in use at once.
 pub struct Pool {
     endpoint: String,
     places: Arc<Semaphore>,
@@ -34,7 +33,7 @@ impl Pool {
         })
     }
 
-    /// Sends a request to the controller. Fails at once if all connections are busy.
+    /// Fails at once if all connections are busy.
     pub async fn ask<T: Send + 'static>(
         self: &Arc<Pool>,
         question: impl FnOnce(&Controller) -> Result<T, Error> + Send + 'static,

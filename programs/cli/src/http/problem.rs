@@ -6,7 +6,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use linkspan::{Encoding, Error, ErrorKind, Value, codec, page};
 
-/// Why a request fails.
 #[derive(Debug)]
 pub struct Problem(page::Problem);
 
@@ -16,12 +15,10 @@ impl Problem {
         Problem(page::Problem::new(status.as_u16(), kind, detail))
     }
 
-    /// The controller cannot be reached.
     pub fn unreachable(error: &Error) -> Problem {
         Problem(page::Problem::unreachable(error))
     }
 
-    /// The address does not accept this method.
     pub fn method(allow: &'static str) -> Problem {
         Problem(page::Problem::method(allow))
     }
@@ -50,7 +47,6 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Converts a status of the core to axum.
 pub fn status(number: u16) -> StatusCode {
     StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -1,7 +1,7 @@
-//! The routes. The page's files need no token; other routes need a token, and reading permits the read-only token.
+//! The routes. The page's files need no token; reading permits the read-only token.
 //!
-//! The router uses only these tables. Except for the exact addresses of the page's files, the check of the token
-//! precedes the search for a route. Later routes and similar addresses are therefore refused without a token.
+//! Except for the exact addresses of the page's files, the check of the token precedes the search for a route, so
+//! similar and later addresses are refused.
 
 use std::sync::Arc;
 
@@ -20,12 +20,11 @@ use super::rights::Rights;
 
 struct Route {
     method: &'static str,
-    /// Its address; a part in braces stands for one path segment, with `/` as `%2F`.
+    /// A part in braces is one path segment, with `/` as `%2F`.
     path: &'static str,
     handler: fn() -> MethodRouter<Arc<ControllerClient>>,
 }
 
-/// All routes that need the token.
 fn routes() -> [Route; 8] {
     [
         Route { method: "GET", path: "/api", handler: || get(index) },
@@ -39,11 +38,11 @@ fn routes() -> [Route; 8] {
     ]
 }
 
-/// Returns the page and its interface, closed to requests that `access` refuses.
+/// The page and its interface, closed to requests that `access` refuses.
 pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
     let mut protected = Router::new();
     for Route { method, path, handler } in routes() {
-        // Only GET routes admit the read-only token. Later routes with other methods therefore refuse it.
+        // Only GET routes admit the read-only token.
         let handler = match method {
             "GET" => handler(),
             _ => handler().layer(from_fn(guard::require_command)),
@@ -57,7 +56,7 @@ pub fn router(client: ControllerClient, access: Arc<Access>) -> Router {
         let file = get(async move |headers: HeaderMap| asset.answer(&headers));
         public = public.route(asset.path, file.fallback(async || Problem::method("GET")));
     }
-    // Every request is checked, and every response has the headers, also a refusal.
+    // Every request is checked, and every response has the headers.
     public.fallback_service(protected).layer(from_fn_with_state(access, guard::require_own_page))
 }
 
@@ -66,7 +65,7 @@ async fn nothing_here(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, text)
 }
 
-/// Returns the table, for programs: the routes that the token allows.
+/// For programs: the routes that the token allows.
 async fn index(Extension(rights): Extension<Rights>) -> Response {
     let open = routes().into_iter().filter(|route| rights == Rights::Command || route.method == "GET");
     let routes = open.map(|route| Value::map([("method", route.method), ("path", route.path)]));

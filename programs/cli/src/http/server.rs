@@ -25,7 +25,6 @@ use super::routes;
 use super::stream::Patient;
 use super::token::{AddressFile, kept};
 
-/// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(10);
@@ -41,7 +40,6 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicat
 Connection: close\r\nContent-Length: 125\r\n\r\n{\"type\":\"urn:linkspan:error:Full\",\"title\":\"too many connections\",\
 \"status\":503,\"detail\":\"close some\",\"code\":111,\"kind\":\"Full\"}";
 
-/// The address of the page, and its controller.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Address and port to listen at, as `127.0.0.1:8017`; port 0 takes any.
@@ -70,12 +68,10 @@ impl Running {
         &self.host
     }
 
-    /// Returns the file that holds the address with the token.
     pub fn file(&self) -> &Path {
         self.file.path()
     }
 
-    /// Returns the address to open in a browser, with the token: only for the operator.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -85,14 +81,15 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
-            // It has printed its panic already.
+            // It has printed its panic.
             let _ = thread.join();
         }
     }
 }
 
-/// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied` for one
-/// beyond this machine without `--http-allow-remote`; `AddressInUse` if another program listens there.
+/// Serves the page until the drop.
+///
+/// `InvalidEndpoint`; `PermissionDenied` beyond this machine without `--http-allow-remote`; `AddressInUse`.
 pub fn start(settings: &Settings) -> Result<Running> {
     let requested = parse(&settings.address)?;
     if !requested.ip().is_loopback() && !settings.allow_remote {
@@ -135,7 +132,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
             let feed = Feed::start(&controller);
             let client = ControllerClient::new(&controller, feed.clone(), stopped.clone());
             let router = routes::router(client, access);
-            // A bound socket can fail to be watched only for lack of descriptors, and then nothing is served.
+            // Fails only for lack of descriptors.
             if let Ok(listener) = TcpListener::from_std(listener) {
                 accept(listener, router, stopped).await;
             }
@@ -162,7 +159,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
         let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
-                // No descriptors are left, or the client has already ended.
+                // No descriptors are left, or the client has ended.
                 Err(_) => {
                     connections.evict();
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -175,8 +172,7 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
         let Ok(own) = stream.local_addr() else { continue };
         let connection = connections.admit(Peer::of(from, own));
         tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));
-        // A client that sends its request at once is served before further connections are accepted, however many these
-        // are.
+        // A client that sends at once is served before further connections are accepted.
         tokio::task::yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! A connection that ends if its client stops reading, because an idle reader must not occupy a place.
+//! A connection that ends if its client stops reading, to free its place.
 
 use std::future::Future;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// A TCP connection with a bound on how long a write may make no progress.
+/// A TCP connection with a limit on writes without progress.
 pub struct Patient {
     stream: TcpStream,
     patience: Duration,
@@ -20,15 +20,14 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// Ends writes that have made no progress for this long.
     pub fn new(stream: TcpStream, patience: Duration) -> Patient {
         Patient { stream, patience, until: None, answered: false }
     }
 
-    /// Sends the refusal to a client before any other response; does not read or wait.
+    /// Sends a refusal before any other response, without waiting.
     pub fn refuse(self, answer: &[u8]) {
         if !self.answered {
-            // It fits into the kernel's buffer, or the client does not read it.
+            // Without room, the client does not read it.
             let _ = self.stream.try_write(answer);
         }
     }
@@ -112,7 +111,7 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             drop(silent);
 
-            // Longer than the kernel takes to resend dropped data, and shorter than the complete transfer.
+            // Longer than the kernel's resending, and shorter than the transfer.
             let patience = Duration::from_secs(2);
             let (mut limited, mut slow) = connected(patience).await;
             let reader = tokio::spawn(async move {

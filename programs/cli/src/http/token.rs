@@ -1,4 +1,4 @@
-//! The token of one start: 32 random bytes in the page's address, and in a file that only its owner may read.
+//! The token of one start: 32 random bytes in the page's address, and in a file for its owner.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,13 +10,12 @@ use std::time::Duration;
 use linkspan::page::{Token, random_id, read_private};
 use linkspan::{Error, ErrorKind, Result};
 
-/// The file in the runtime directory that holds the page's address.
 const NAME: &str = ".http-token";
-/// How long the page's server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the token in this file. If the file does not exist, it is made with a new token. `PermissionDenied` if other
-/// users may have read it, `Malformed` if its contents are something else.
+/// Reads or makes the token.
+///
+/// `PermissionDenied` if other users may have read it, `Malformed` for other contents.
 pub fn kept(path: &Path) -> Result<Token> {
     if let Some(token) = Token::from_file(path)? {
         return Ok(token);
@@ -29,7 +28,7 @@ pub fn kept(path: &Path) -> Result<Token> {
     })
 }
 
-/// Writes a token to a new file, which appears complete and synced, and never replaces a file.
+/// Writes a new file, complete and synced, never replacing another.
 fn make_kept(path: &Path, token: &Token) -> Result<()> {
     let doing = |e: std::io::Error| {
         Error::os(format!("making the token {}", path.display()), e.raw_os_error().unwrap_or(0))
@@ -49,14 +48,16 @@ fn make_kept(path: &Path, token: &Token) -> Result<()> {
     removed.map_err(doing)
 }
 
-/// The file with the address. Dropping this removes it, except after a later start has replaced it.
+/// The drop removes the file, unless a later start has replaced it.
 pub struct AddressFile {
     path: PathBuf,
     address: String,
 }
 
 impl AddressFile {
-    /// Writes the file under another name and renames it. No process can read an incomplete or outdated file.
+    /// Writes the file under another name and renames it.
+    ///
+    /// No process can read an incomplete or outdated file.
     pub fn write(directory: &Path, address: &str) -> Result<AddressFile> {
         let path = directory.join(NAME);
         let unfinished = directory.join(format!(".new.{}{NAME}", std::process::id()));
@@ -72,7 +73,7 @@ impl AddressFile {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(doing)?;
         let written = file.write_all(format!("{address}\n").as_bytes());
         written.and_then(|()| fs::rename(&unfinished, &path)).map_err(|e| {
-            // On a full disk, for example. The first error is returned.
+            // The first error is returned.
             let _ = fs::remove_file(&unfinished);
             doing(e)
         })?;
@@ -87,13 +88,13 @@ impl AddressFile {
 impl Drop for AddressFile {
     fn drop(&mut self) {
         if read_own(&self.path).is_ok_and(|text| text.is_some_and(|text| text.trim_end() == self.address)) {
-            // Its token is not valid any more, so it does no harm if it stays.
+            // If it stays, its token is invalid.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Returns the address of the current page. `NotFound` without a page; `PermissionDenied` for another user's page.
+/// The current page's address. `NotFound` without a page; `PermissionDenied` for another user's.
 pub fn address() -> Result<String> {
     let path = linkspan::registry::directory()?.join(NAME);
     let none = |why: &str| {
@@ -132,7 +133,7 @@ mod tests {
         let refused = |what: &str| {
             let error = read_own(&path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
-            // It does not block the end of the controller itself either, which removes nothing.
+            // Nor does it block the end of the controller.
             let (path, address) = (path.clone(), "http://first".to_owned());
             drop(AddressFile { path, address });
             assert!(path_is_there(&folder.path().join(NAME)), "{what}");

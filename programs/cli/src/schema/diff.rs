@@ -1,9 +1,9 @@
 //! The different lines of two schema texts, each with its table.
 
-/// Returns lines of only one schema, as `-` for the old and `+` for the new one, with their tables.
+/// Lines of only one schema, with `-` for the old and `+` for the new one, and their tables.
 pub fn lines(old: &str, new: &str) -> String {
     let (old, new) = (in_tables(old), in_tables(new));
-    // The length of the longest common subsequence of both remainders, for each pair of places.
+    // Lengths of the longest common subsequences of both remainders.
     let mut common = vec![vec![0usize; new.len() + 1]; old.len() + 1];
     for (i, a) in old.iter().enumerate().rev() {
         for (j, b) in new.iter().enumerate().rev() {
@@ -35,7 +35,6 @@ pub fn lines(old: &str, new: &str) -> String {
     out
 }
 
-/// Returns the lines with their tables, without the headings of the tables.
 fn in_tables(text: &str) -> Vec<(&str, &str)> {
     let mut table = "";
     let mut lines = Vec::new();

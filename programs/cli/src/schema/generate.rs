@@ -1,5 +1,4 @@
-//! `linkspan schema generate`: writes generated code to a directory or to standard output, or compares it with existing
-//! files.
+//! `linkspan schema generate`: writes generated code, or compares it with existing files.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,11 +13,9 @@ use linkspan_schema::generate::{Language, generate as generated};
 use crate::exit::Exit;
 use crate::output;
 
-/// Returns the option `--lang`: the name of a language.
 pub fn language() -> impl TypedValueParser<Value = Language> {
     PossibleValuesParser::new(Language::ALL.map(Language::name)).map(|name| {
         let known = Language::ALL.into_iter().find(|language| language.name() == name);
-        // Clap has already checked the name.
         known.unwrap_or(Language::ALL[0])
     })
 }
@@ -53,7 +50,7 @@ fn write(mut file: File, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Reports differences between a directory and the generated files, and writes nothing.
+/// Reports differences, and writes nothing.
 pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), Exit> {
     if within == Path::new("-") {
         let text = "--check compares with files in a directory: name it with --output";
@@ -84,16 +81,14 @@ pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), E
 /// The most characters of a line that are printed.
 const LONGEST: usize = 100;
 
-/// A line of a text; `None` after its end.
 type Line<'t> = Option<&'t [u8]>;
 
-/// Returns the number of the first different line, counted from 1, and both lines.
+/// The first different line, from 1, in both texts.
 fn difference<'t>(found: &'t [u8], expected: &'t [u8]) -> Option<(usize, Line<'t>, Line<'t>)> {
     let lines = |text: &'t [u8]| text.split_inclusive(|byte| *byte == b'\n');
     let (mut found, mut expected) = (lines(found), lines(expected));
     (1..).map(|line| (line, found.next(), expected.next())).find_map(|(line, stands, wanted)| {
         match (stands, wanted) {
-            // Both have ended, so nothing differs.
             (None, None) => Some(None),
             (stands, wanted) if stands != wanted => Some(Some((line, stands, wanted))),
             _ => None,

@@ -1,5 +1,6 @@
-//! `linkspan schema`: checks, shows and compares schemas, generates code, and validates values; conversions are those
-//! of `linkspan-schema`.
+//! `linkspan schema`: checks, shows and compares schemas, generates code, and validates values.
+//!
+//! Conversions are those of `linkspan-schema`.
 
 mod diff;
 mod generate;
@@ -146,7 +147,6 @@ pub enum Direction {
     None,
 }
 
-/// Runs the command.
 pub fn schema(what: What, signals: &Signals) -> Result<(), Exit> {
     match what {
         What::Check { file, new: None, .. } => {

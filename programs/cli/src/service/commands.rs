@@ -16,10 +16,10 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 
-/// The most concurrent commands. A silent service then does not delay the others.
+/// A silent service does not delay the others.
 const MAX_CONCURRENT: usize = 64;
 
-/// Sends a command to all services, waits as requested, and prints each answer. Ends with the highest exit code.
+/// Prints each answer, and ends with the highest exit code.
 pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let names = match args.all {
@@ -44,7 +44,7 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
                     }
                 }
             });
-            // The threads that did start send the rest of the commands.
+            // The started threads send the rest.
             if let Err(error) = started {
                 match at {
                     0 => return Err(error.into()),
@@ -69,7 +69,6 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
     })
 }
 
-/// Sends a command to one service over a separate link.
 fn send_to(
     name: &str,
     args: &TargetArgs,
@@ -80,13 +79,13 @@ fn send_to(
     let mut check = || signals.check();
     let controller = args.query.at.connect(Wait::new(deadline.remaining()).tick(&mut check))?;
     let left = deadline.remaining();
-    // The service's own report of the time-out arrives before ours.
+    // Our time-out comes after the service's.
     let within = left.map_or(FOREVER, |left| left.saturating_sub((left / 10).min(MARGIN)));
     let answer = controller.begin(name, command, &Value::Null, within, Wait::new(left).tick(&mut check))?;
     if !args.wait || answer.outcome.is_final() {
         return Ok(answer);
     }
-    // A repeated command id waits for the first execution instead of causing a second one.
+    // A repeated command id waits for the first execution.
     let order = CommandRequest {
         id: answer.id,
         command: command.clone(),
@@ -125,7 +124,7 @@ fn services_that_allow(
     Ok(names)
 }
 
-/// Removes repeated names of services, keeping the first.
+/// Keeps the first of repeated names.
 fn distinct(names: &[String]) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::new();
     for name in names {
@@ -136,7 +135,7 @@ fn distinct(names: &[String]) -> Vec<String> {
     distinct
 }
 
-/// Prints the state of a command; errors go to standard error as well.
+/// Errors also go to standard error.
 fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Exit> {
     if query.json {
         let mut entries = vec![("service".to_owned(), Value::from(name))];
@@ -168,7 +167,7 @@ fn failure_of(name: &str, answer: Answer) -> Error {
 struct ExitCode(u8);
 
 impl ExitCode {
-    /// Reports an error and continues, except after a signal.
+    /// Continues, except after a signal.
     fn record(&mut self, error: Error) -> Result<(), Exit> {
         if error.kind() == ErrorKind::Interrupted {
             return Err(error.into());

@@ -19,12 +19,10 @@ pub struct ControllerArgs {
 }
 
 impl ControllerArgs {
-    /// Returns the endpoint, which may come from the environment.
     pub fn endpoint(&self) -> String {
         self.controller.clone().unwrap_or_else(Controller::default_endpoint)
     }
 
-    /// Connects to the controller.
     pub fn connect<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Controller> {
         Controller::connect(&self.endpoint(), &Options::default(), wait)
     }
@@ -45,13 +43,10 @@ pub struct QueryArgs {
     pub json: bool,
 }
 
-/// How long a command waits for a controller to accept its connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a command waits for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl QueryArgs {
-    /// Connects to the controller. Returns the connection and the deadline of the answer.
     pub fn connect(&self, signals: &Signals) -> Result<(Controller, Deadline)> {
         let mut check = || signals.check();
         let deadline = deadline(self.timeout.unwrap_or(ANSWER_TIMEOUT.into()));

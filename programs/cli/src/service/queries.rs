@@ -60,7 +60,6 @@ pub fn status(args: &ServiceArgs, signals: &Signals) -> Result<(), Exit> {
     print(&record, &args.query)
 }
 
-/// Prints the counters of a service, or of the controller.
 pub fn stats(args: &StatsArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
@@ -72,23 +71,19 @@ pub fn stats(args: &StatsArgs, signals: &Signals) -> Result<(), Exit> {
     print(&stats?, &args.query)
 }
 
-/// Sends a command without arguments, and prints the value of its answer.
 pub fn ask(args: &ServiceArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     command_of(&args.query, &args.name, command, &Value::Null, signals)
 }
 
-/// Sends a command with its arguments, and prints the value of its answer.
 pub fn ask_with(args: &ValueArgs, command: &Command, signals: &Signals) -> Result<(), Exit> {
     command_of(&args.query, &args.name, command, &given(args.value.as_deref(), signals)?, signals)
 }
 
-/// Sends a command of any name, and prints the value of its answer.
 pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     let command = Command::from_name(&args.verb)?;
     command_of(&args.query, &args.name, &command, &given(args.value.as_deref(), signals)?, signals)
 }
 
-/// Returns the value of an argument; null without one.
 fn given(value: Option<&str>, signals: &Signals) -> Result<Value, Exit> {
     value.map_or(Ok(Value::Null), |text| input::value(text, signals))
 }

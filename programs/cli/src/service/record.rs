@@ -6,8 +6,7 @@ use super::connection::QueryArgs;
 use crate::exit::Exit;
 use crate::{display, output};
 
-/// Returns the state to show: unknown for a service that disconnected without deregistering, because its last state
-/// would seem current.
+/// A service that disconnected without deregistering is unknown: its last state would seem current.
 pub fn shown_state(record: &Value) -> String {
     match word(record, "view") {
         view if view == "DISCONNECTED" => view,
@@ -15,7 +14,7 @@ pub fn shown_state(record: &Value) -> String {
     }
 }
 
-/// Returns the text of a key. Text of another process may contain anything.
+/// Another process's text may contain anything.
 pub fn word(record: &Value, key: &str) -> String {
     one_line(record.at(key).and_then(Value::as_text).unwrap_or_default()).to_string()
 }

@@ -12,12 +12,11 @@ use crate::signals::Signals;
 use crate::stderr;
 use crate::{display, output};
 
-/// Prints the log, and with `--follow` later entries.
 pub fn logs(args: &LogsArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, deadline) = args.query.connect(signals)?;
     let mut check = || signals.check();
     if args.follow {
-        // The subscription precedes the log, which excludes gaps.
+        // Before the log, so nothing is lost.
         let services = args.name.iter().cloned().collect();
         controller.watch(&WatchOptions { services, ..WatchOptions::default() })?;
     }
@@ -59,7 +58,7 @@ fn print_entry(entry: &Value, json: bool) -> Result<(), Exit> {
 pub fn watch(args: &WatchArgs, signals: &Signals) -> Result<(), Exit> {
     let (controller, _) = args.query.connect(signals)?;
     controller.watch(&WatchOptions { data_every: args.data, services: args.names.clone() })?;
-    // An event of a service without a change is only for programs.
+    // Only programs get an event without a change.
     let mut shown = HashMap::new();
     follow(&controller, signals, |push| {
         if args.query.json {

@@ -102,7 +102,6 @@ pub enum Policy {
     Always,
 }
 
-/// The limit of restarts in a time window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub count: u32,
@@ -130,7 +129,6 @@ impl RunArgs {
         name.chars().map(allowed).collect()
     }
 
-    /// Returns the program as on the command line.
     pub fn program_name(&self) -> String {
         self.program[0].to_string_lossy().into_owned()
     }

@@ -1,11 +1,9 @@
 //! The event loop of a supervised program: signals, commands of the controller, output, exit.
 //!
 //! It waits only in poll(2). Each turn handles, in this order: a new command, ended children, signals, a cancellation,
-//! timers, the phase of the active command; then it waits for the next event. Only this thread changes the state.
-//! Signal handlers and the service's threads write a byte to a pipe that wakes it.
+//! timers, the active command's phase. Only this thread changes the state; others write a byte to a pipe.
 //!
-//! When this process ends, it kills the program's group. If it is killed itself, a separate process, the watchdog, does
-//! that.
+//! The end of this process kills the program's group; after a SIGKILL, the watchdog does that.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -33,7 +31,7 @@ use crate::signals::Signals;
 
 /// Runs a program as a service, until the program or the service ends.
 ///
-/// The exit code of the program if that is not 0; 126 and 127 if it cannot be started; errors of the service.
+/// The program's exit code if not 0; 126 and 127 if it cannot be started; errors of the service.
 pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     signals.disable_forced_exit();
     // Before the service registers with the controller.
@@ -59,8 +57,7 @@ pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     }
 }
 
-/// Returns `AddressInUse` if the controller has a connected service of this name. Without a controller no name is
-/// taken.
+/// `AddressInUse` if the controller has a connected service of this name.
 fn refuse_taken_name(args: &RunArgs, signals: &Signals) -> Result<()> {
     let at = ControllerArgs { controller: args.controller.clone() };
     let mut check = || signals.check();
@@ -99,7 +96,7 @@ impl<'a> Supervisor<'a> {
         let children =
             wake_sender.try_clone().and_then(|end| signal_hook::low_level::pipe::register(SIGCHLD, end));
         children.map_err(|e| os_error("watching for the end of children", &e))?;
-        // Orphans become children of this process, which can then terminate them.
+        // Orphans become this process's children.
         rustix::process::set_child_subreaper(rustix::process::getpid().into())
             .map_err(|e| os_error("becoming the reaper of orphans", &e.into()))?;
         let cancel_requested = Arc::new(AtomicBool::new(false));
@@ -111,7 +108,7 @@ impl<'a> Supervisor<'a> {
         options.description = args.description.clone().unwrap_or_else(|| program.join(" "));
         options.paused = args.paused;
         options.adopted = true;
-        // This process sends the program its signals, and receives its own in this loop.
+        // This loop receives signals and sends the program its own.
         options.handle_signals = false;
         if args.backup.is_some() {
             options.commands.push("BACKUP".into());
@@ -184,7 +181,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Prints once that the controller has another service of this name; with --exclusive, that ends this one.
+    /// Notes once that the name is taken; with --exclusive, that ends the service.
     fn check_name(&mut self) -> Result<()> {
         let Some(error) = self.service.problem().filter(|error| error.kind() == ErrorKind::AddressInUse)
         else {
@@ -207,7 +204,7 @@ impl<'a> Supervisor<'a> {
     fn reap(&mut self) {
         let mut some = [0; 256];
         while matches!(self.wake.read(&mut some), Ok(n) if n == some.len()) {}
-        // No other code of this process reaps children.
+        // No other code reaps children.
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(end) = ExitStatus::of(status) else { continue };
             if self.state.pid() == Some(pid) {
@@ -236,7 +233,7 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Each signal requests a shutdown; the second one ends its wait, the third one this process.
+    /// The first signals request a shutdown; the second ends its wait, the third this process.
     fn handle_signals_received(&mut self) -> Result<()> {
         for _ in 0..self.signals.take_count() {
             self.stop_requests += 1;
@@ -248,8 +245,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Runs timers: the kill after --grace, the end of a hook, a restart, and reports of lines that were left
-    /// out of the log.
+    /// The kill after --grace, the end of a hook, a restart, reports of omitted log lines.
     fn run_timers(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -271,12 +267,11 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Sleeps until an event, and reads the program's output.
     fn wait(&mut self) -> Result<()> {
         let rate_limit =
             [self.out.due(), self.err.due()].into_iter().flatten().min().map(|due| self.began + due);
         let hook = self.active.as_ref().and_then(ActiveTask::hook);
-        // A program that is stopped while it waits in `vfork` causes no event.
+        // A program stopped in `vfork` causes no event.
         let stopping = self
             .active
             .as_ref()
@@ -307,7 +302,7 @@ impl<'a> Supervisor<'a> {
             Err(error) => return Err(os_error("waiting for events of the program (ppoll)", &error.into())),
         }
         let now = self.now();
-        // One chunk of each: a program that prints all the time does not delay the events of others.
+        // One chunk: a program that prints all the time does not delay others.
         if self.out.read(&self.service, now) {
             self.last_was_error = false;
         }
@@ -320,9 +315,8 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Kills the remaining processes, and writes the rest of their output.
     fn finish(mut self) {
-        // If this process ends with an error, the program must not continue.
+        // The program must not outlive this process.
         if self.state.group().is_some() {
             self.kill("its service has ended");
         }

@@ -7,10 +7,9 @@ use std::time::Duration;
 use linkspan::Result;
 use linkspan::service::start_thread;
 
-/// How many chunks may wait to be written.
 const WAITING: usize = 64;
 
-/// A writer thread. Standard output may block, and other processes share it, so it must not be made non-blocking.
+/// A thread, because standard output may block and is shared, so it must not be non-blocking.
 pub struct Forwarder {
     pieces: SyncSender<Vec<u8>>,
     written: Receiver<()>,
@@ -19,7 +18,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Starts the thread, which writes to `out`.
+    /// Starts the thread.
     ///
     /// # Errors
     /// No thread can be started.
@@ -29,7 +28,7 @@ impl Forwarder {
         start_thread("forwarder", move || {
             for piece in waiting {
                 if out.write_all(&piece).and_then(|()| out.flush()).is_err() {
-                    // The reader has closed the pipe; the log still has the lines.
+                    // The log still has the lines.
                     break;
                 }
             }
@@ -39,8 +38,7 @@ impl Forwarder {
         Ok(Forwarder { pieces, written, lost: 0 })
     }
 
-    /// Queues bytes, or drops them if the queue is full. Returns the number of bytes dropped before, once the queue has
-    /// room again.
+    /// Queues or drops bytes. Returns the number dropped before, once there is room again.
     pub fn pass(&mut self, bytes: Vec<u8>) -> Option<u64> {
         let length = bytes.len() as u64;
         match self.pieces.try_send(bytes) {
@@ -58,10 +56,9 @@ impl Forwarder {
         Some(std::mem::take(&mut self.lost)).filter(|lost| *lost > 0)
     }
 
-    /// Waits until all is written, at most `within`.
     pub fn finish(self, within: Duration) {
         drop(self.pieces);
-        // A reader that is too slow loses the rest.
+        // A slow reader loses the rest.
         let _ = self.written.recv_timeout(within);
     }
 }

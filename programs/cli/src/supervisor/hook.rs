@@ -1,4 +1,4 @@
-//! A hook: a shell command that an option such as --checkpoint or --data gives, while it runs.
+//! A running hook: a shell command of an option such as --checkpoint or --data.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,7 +12,6 @@ use super::args::RunArgs;
 use super::process_tree::signal_group;
 use super::program::{ExitStatus, spawn};
 
-/// The largest output that is kept, in bytes.
 const MAX: usize = 1 << 20;
 /// How many characters of the output an error quotes.
 const SHOWN: usize = 400;
@@ -51,8 +50,9 @@ impl<P: Read> Output<P> {
         }
     }
 
-    /// Reads the rest of the pipe after the command has ended; processes that it left may keep the pipe open
-    /// indefinitely.
+    /// Reads the rest of the pipe after the command has ended.
+    ///
+    /// Processes that it left may keep the pipe open indefinitely.
     fn read_rest(&mut self) {
         let before = |output: &Self| (output.bytes.len(), output.more, output.pipe.is_some());
         loop {
@@ -105,7 +105,6 @@ impl Hook {
         self.err.read();
     }
 
-    /// Kills it and everything that it started.
     pub fn kill(&mut self, why: Error) {
         self.due = None;
         if self.killed.is_none() && self.end.is_none() {
@@ -114,7 +113,6 @@ impl Hook {
         }
     }
 
-    /// Kills it because its time has passed.
     pub fn kill_late(&mut self) {
         let text = format!("the command of {} took too long and was killed", self.option);
         self.kill(Error::new(ErrorKind::Timeout, text));
@@ -127,7 +125,7 @@ impl Hook {
         self.err.read_rest();
     }
 
-    /// Returns its output, or why it failed; none while it runs.
+    /// Its output or failure; none while it runs.
     pub fn outcome(&self) -> Option<Result<Value>> {
         let end = self.end?;
         let failed = match (&self.killed, end) {

@@ -1,8 +1,7 @@
 //! Starts, terminates and restarts the program, and terminates its remaining descendants.
 //!
-//! The program is NotRunning, Running, Draining (its first process has ended, descendants still run) or waits for its
-//! restart. It counts as ended after its last descendant, so a restarted program never meets processes of the previous
-//! run.
+//! The program is NotRunning, Running, Draining (descendants still run) or waits for its restart. It counts as ended
+//! after its last descendant, so a restart meets no earlier processes.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -53,7 +52,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Sends the shutdown signal to the program and its descendants. They are killed when the grace period is over.
+    /// Signals the program and its descendants, and kills them after the grace period.
     pub(super) fn terminate(&mut self) {
         let Some(group) = self.state.group() else { return };
         self.kill_at = Some(Instant::now() + self.args.grace);
@@ -65,7 +64,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Once all descendants have ended, decides whether to restart.
+    /// After the last descendant, decides about a restart.
     pub(super) fn check_drained(&mut self) {
         let ProgramState::Draining { end, lived, .. } = self.state else { return };
         if !self.processes_below().is_empty() {

@@ -1,4 +1,4 @@
-//! Splits the program's output into log lines: truncates long lines, limits their rate. Pure: no clock, no pipe.
+//! Splits output into log lines: truncates long lines, limits their rate. Pure: no clock, no pipe.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ const MAX: usize = 900;
 const BURST: f64 = 200.0;
 const RATE: f64 = 50.0;
 
-/// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
     begun: Vec<u8>,
@@ -22,7 +21,6 @@ pub struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Adds bytes, and returns the lines that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut whole = Vec::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -57,7 +55,7 @@ impl LineSplitter {
     }
 }
 
-/// A token bucket for log lines; counts the lines that it refuses.
+/// A token bucket that counts refused lines.
 #[derive(Debug)]
 pub struct RateLimit {
     room: f64,
@@ -77,8 +75,7 @@ impl RateLimit {
         self.at = now;
     }
 
-    /// Returns whether a line may be logged. After a refusal all are refused until the count has been
-    /// reported.
+    /// After a refusal all are refused until the count has been reported.
     pub fn allow(&mut self, now: Duration) -> bool {
         self.refill(now);
         if self.left_out > 0 || self.room < 1.0 {
@@ -89,7 +86,7 @@ impl RateLimit {
         true
     }
 
-    /// Returns when the count of refused lines is due; none if none was refused.
+    /// When the count of refused lines is due, if any.
     pub fn due(&self) -> Option<Duration> {
         let missing = (BURST / 4.0 - self.room).max(0.0) / RATE;
         (self.left_out > 0).then(|| self.at + Duration::from_secs_f64(missing))

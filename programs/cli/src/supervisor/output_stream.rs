@@ -11,10 +11,9 @@ use linkspan::service::ServiceLoop;
 use super::forwarder::Forwarder;
 use super::log_lines::{LineSplitter, RateLimit};
 
-/// How long the reader of standard output may take for the last bytes.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A stream. Each start of the program gives it a new pipe.
+/// A stream, with a new pipe at each start.
 pub struct OutputStream {
     /// Its level in the log: `stdout` or `stderr`.
     level: &'static str,
@@ -26,7 +25,7 @@ pub struct OutputStream {
 }
 
 impl OutputStream {
-    /// Creates a stream that forwards to `out`.
+    /// Creates a stream to `out`.
     ///
     /// # Errors
     /// No thread can be started.
@@ -42,7 +41,6 @@ impl OutputStream {
         })
     }
 
-    /// Reads from this non-blocking pipe.
     pub fn listen(&mut self, pipe: Option<impl Into<OwnedFd>>) {
         self.pipe = pipe.map(|pipe| File::from(pipe.into()));
     }
@@ -91,7 +89,6 @@ impl OutputStream {
         }
     }
 
-    /// Returns when a count of dropped log lines is due.
     pub fn due(&self) -> Option<Duration> {
         self.rate_limit.due()
     }
@@ -103,7 +100,6 @@ impl OutputStream {
         }
     }
 
-    /// Reads the rest after the program has ended.
     pub fn end(&mut self, service: &ServiceLoop, now: Duration) {
         while self.read(service, now) {}
         self.pipe = None;
@@ -116,7 +112,6 @@ impl OutputStream {
         self.report_lost(service, lost);
     }
 
-    /// Forwards the rest.
     pub fn finish(self) {
         self.forwarder.finish(FLUSH_TIMEOUT);
     }

@@ -1,13 +1,11 @@
 //! Signals and resource usage of the program and all descendants, even outside of its process group.
 //!
-//! This process is the subreaper of its descendants: an orphan becomes its child, so the tree stays connected, and
-//! SIGCHLD reports the end of the last one.
+//! This process is their subreaper, so the tree stays connected, and SIGCHLD reports the last end.
 
 use std::fs;
 
 use rustix::process::{Pid, Signal};
 
-/// One line of /proc/PID/stat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Process {
     pid: i32,
@@ -20,7 +18,6 @@ struct Process {
     resident: u64,
 }
 
-/// Resources that a process tree uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     pub processes: u64,
@@ -28,7 +25,7 @@ pub struct Usage {
     pub resident_bytes: u64,
 }
 
-/// Returns the living descendants of this process, without the given ones and their descendants.
+/// The living descendants, without given ones and theirs.
 #[derive(Debug, Default)]
 pub struct ProcessTree(Vec<Process>);
 
@@ -62,14 +59,14 @@ impl ProcessTree {
     }
 }
 
-/// Signals a process group. Ignores a group that has ended.
+/// An ended group is ignored.
 pub fn signal_group(leader: Pid, signal: Signal) {
     let _ = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Returns whether a signal has stopped this process; under a debugger or strace the state has another letter. A
-/// process that waits in `vfork` for a child that was stopped before its `exec` cannot be stopped itself, but it does
-/// not run either: it is in the state D until that child continues.
+/// Whether a signal has stopped it.
+///
+/// A debugger shows another letter. In `vfork` it is in the state D while its child is stopped.
 pub fn is_stopped(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     let Some(process) = stat.ok().and_then(|stat| read(&stat)) else { return false };
@@ -87,12 +84,12 @@ fn processes() -> Vec<Process> {
     pids.filter_map(|pid| read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)).collect()
 }
 
-/// Returns the fields of `proc_pid_stat(5)`; the name, in brackets, may hold anything.
+/// The fields of `proc_pid_stat(5)`; the name, in brackets, may hold anything.
 fn read(stat: &str) -> Option<Process> {
     let (pid, rest) = stat.split_once(" (")?;
     let (_, rest) = rest.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    // Indices count from the state, which is the third field in the manual.
+    // Counted from the state, the manual's third field.
     let number = |at: usize| fields.get(at - 3)?.parse::<i64>().ok();
     Some(Process {
         pid: pid.parse().ok()?,
@@ -110,7 +107,7 @@ fn below(root: i32, except: &[i32], all: &[Process]) -> Vec<Process> {
     while let Some(parent) = parents.pop() {
         for child in all.iter().filter(|one| one.parent == parent && !except.contains(&one.pid)) {
             parents.push(child.pid);
-            // A zombie has ended; it only waits for its parent.
+            // A zombie has ended.
             if !matches!(child.state, 'Z' | 'X') {
                 found.push(*child);
             }

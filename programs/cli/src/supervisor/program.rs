@@ -10,7 +10,6 @@ use rustix::process::{Pid, WaitStatus};
 
 use super::args::RunArgs;
 
-/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     Code(i32),
@@ -50,7 +49,6 @@ impl std::fmt::Display for ExitStatus {
     }
 }
 
-/// The program while it lives.
 pub struct Program {
     pub pid: Pid,
     pub began: Instant,
@@ -58,18 +56,17 @@ pub struct Program {
     pub is_stopped: bool,
 }
 
-/// Its standard output and standard error, non-blocking.
 pub struct Pipes {
     pub out: Option<ChildStdout>,
     pub err: Option<ChildStderr>,
 }
 
 impl Program {
-    /// Starts the program in a new process group; it dies with this process.
+    /// In a new process group; it dies with this process.
     pub fn start(args: &RunArgs) -> io::Result<(Program, Pipes)> {
         let mut command = Command::new(&args.program[0]);
         command.args(&args.program[1..]);
-        // A background process of a terminal would be stopped when it reads from it.
+        // A background process of a terminal would be stopped when reading.
         command.stdin(if io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() });
         let (mut child, pid) = spawn(command, args)?;
         let pipes = Pipes { out: child.stdout.take(), err: child.stderr.take() };
@@ -77,9 +74,7 @@ impl Program {
     }
 }
 
-/// Starts a process of the service in a new process group, with its output in pipes.
-///
-/// It lacks the variables for messages to the supervisor of this process.
+/// Starts a process in a new group, with pipes, without the variables of this process's supervisor.
 pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(directory) = &args.cwd {

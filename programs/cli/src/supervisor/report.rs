@@ -1,4 +1,4 @@
-//! The answers of a supervised program's service: its data, and the result of a shutdown.
+//! The answers of a supervised program's service: data, and the result of a shutdown.
 
 use std::time::Duration;
 
@@ -8,12 +8,10 @@ use rustix::process::Pid;
 use super::process_tree::Usage;
 use super::program::ExitStatus;
 
-/// The facts about a program, obtained without its help.
 pub struct Report<'a> {
     /// None while it is not running.
     pub pid: Option<Pid>,
     pub is_stopped: bool,
-    /// The time since it was started.
     pub lives: Option<Duration>,
     pub restarts: u64,
     /// How it last ended.
@@ -24,8 +22,8 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// As a map: `pid`, `running`, `stopped`, `seconds`, `restarts`, `exit`, `processes`, `cpu_seconds`, `rss_bytes`,
-    /// `output_lines`, `last_line`; of the program and all that it started.
+    /// With `pid`, `running`, `stopped`, `seconds`, `restarts`, `exit`, `processes`, `cpu_seconds`, `rss_bytes`,
+    /// `output_lines`, `last_line`, of the whole tree.
     pub fn to_value(&self) -> Value {
         let pid = self.pid.map_or(Value::Null, |pid| i64::from(pid.as_raw_nonzero().get()).into());
         let pairs = [
@@ -45,7 +43,6 @@ impl Report<'_> {
     }
 }
 
-/// Returns an exit code as a number, a signal as its name.
 fn exit(end: ExitStatus) -> Value {
     match end {
         ExitStatus::Code(code) => i64::from(code).into(),
@@ -53,7 +50,7 @@ fn exit(end: ExitStatus) -> Value {
     }
 }
 
-/// Returns the result of a shutdown: how the program ended, and whether it had to be killed.
+/// How the program ended, and whether it was killed.
 pub fn shutdown_result(end: Option<ExitStatus>, killed: bool) -> Value {
     let end = end.map_or(Value::Null, exit);
     Value::map([("exit", end), ("killed", killed.into())])

@@ -1,4 +1,4 @@
-//! Decides whether and when a program that has ended is restarted. Pure: no clock, no process.
+//! Decides whether and when an ended program is restarted. Pure: no clock, no process.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,27 +8,21 @@ use super::args::{Limit, Policy};
 /// The longest delay before a restart.
 const MAX: Duration = Duration::from_secs(60);
 
-/// The decision after the end of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is not restarted.
     Stop,
-    /// It is restarted after this delay.
     Restart(Duration),
-    /// It has been restarted too often.
     GiveUp,
 }
 
-/// The restarts so far.
 #[derive(Debug)]
 pub struct Restarts {
     policy: Policy,
     delay: Duration,
     limit: Limit,
-    /// The times of the restarts within the window of the limit.
+    /// Restarts within the limit's window.
     recent: VecDeque<Duration>,
     consecutive: u32,
-    /// The number of restarts.
     pub count: u64,
 }
 
@@ -52,7 +46,7 @@ impl Restarts {
         if self.limit.count > 0 {
             self.recent.push_back(now);
         }
-        // A program that ran for longer than the window begins again with the first delay.
+        // A run longer than the window resets the delay.
         self.consecutive = if lived >= self.limit.window { 0 } else { self.consecutive };
         let pause = self.delay.saturating_mul(2u32.saturating_pow(self.consecutive)).min(MAX.max(self.delay));
         self.consecutive += 1;

@@ -1,4 +1,4 @@
-//! The state of one supervised program, and the operations that every layer above uses.
+//! The state of one supervised program, and operations for every layer above.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -18,14 +18,12 @@ use super::restarts::Restarts;
 use super::watchdog::Watchdog;
 use crate::signals::Signals;
 
-/// One supervised program and its service.
 pub(super) struct Supervisor<'a> {
     pub args: &'a RunArgs,
     pub service: ServiceLoop,
     pub signals: &'a Signals,
-    /// The number of signals that requested the end of this process.
     pub stop_requests: usize,
-    /// Readable once a child has changed state, or the active task has been cancelled.
+    /// Readable after a child's change of state, or a cancellation.
     pub wake: UnixStream,
     pub cancel_requested: Arc<AtomicBool>,
     pub watchdog: Option<Watchdog>,
@@ -36,7 +34,6 @@ pub(super) struct Supervisor<'a> {
     pub last_exit: Option<ExitStatus>,
     pub restarts: Restarts,
     pub began: Instant,
-    /// The command that is being carried out.
     pub active: Option<ActiveTask>,
     pub out: OutputStream,
     pub err: OutputStream,
@@ -44,7 +41,7 @@ pub(super) struct Supervisor<'a> {
     pub exit_code: u8,
     /// Whether the service ends FAILED.
     pub has_failed: bool,
-    /// Why the controller refuses the service, once that was printed.
+    /// Why the controller refuses the service, once printed.
     pub refusal: String,
 }
 
@@ -62,7 +59,6 @@ pub(super) enum ProgramState {
 }
 
 impl ProgramState {
-    /// Returns the program's process, while it lives.
     pub fn pid(&self) -> Option<Pid> {
         match self {
             ProgramState::Running(program) => Some(program.pid),
@@ -80,18 +76,16 @@ impl ProgramState {
     }
 }
 
-/// A command under way.
 pub(super) struct ActiveTask {
     pub task: Task,
     pub phase: Phase,
 }
 
 pub(super) enum Phase {
-    /// A hook carries it out.
     Hook(Hook),
     /// The program was stopped by PAUSE.
     Stopping,
-    /// The shutdown signal was sent; if its checkpoint failed before that, the reason.
+    /// The shutdown signal was sent; the reason of a failed checkpoint.
     Exit(Option<Error>),
 }
 
@@ -111,12 +105,10 @@ impl ActiveTask {
 }
 
 impl Supervisor<'_> {
-    /// Returns the time since this process began.
     pub(super) fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Writes a line to the service's watchers and to the log.
     pub(super) fn log(&mut self, level: &str, text: &str) {
         self.service.log(level, text);
         self.err.write_line(&format!("{}: {text}", self.service.name()));
@@ -129,10 +121,10 @@ impl Supervisor<'_> {
         ProcessTree::now(&others)
     }
 
-    /// Kills the program and everything that it started. An ended program has nothing to kill.
+    /// Kills the program and everything that it started.
     pub(super) fn kill(&mut self, why: &str) {
         let Some(group) = self.state.group() else { return };
-        // Repeated until none is left: a process that forks at this moment has a child that was not seen.
+        // Repeated: a process that forks at this moment has an unseen child.
         self.kill_at = Some(Instant::now() + Duration::from_secs(1));
         if !std::mem::replace(&mut self.was_killed, true) {
             self.log("warning", &format!("the program is killed: {why}"));

@@ -1,7 +1,6 @@
 //! The effect of each command of the controller on the program.
 //!
-//! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] checks after
-//! each event:
+//! At most one command is active. Its phase, which [`Supervisor::advance`] checks after each event:
 //!
 //! | phase | command | ends |
 //! |---|---|---|
@@ -26,7 +25,7 @@ impl Supervisor<'_> {
     /// Begins a command, and answers it at once if possible.
     ///
     /// # Errors
-    /// Errors of the service; a failure of the command is its answer.
+    /// Errors of the service; a command's failure is its answer.
     pub(super) fn begin(&mut self, task: Task) -> Result<()> {
         let args = self.args;
         match task.command() {
@@ -54,7 +53,7 @@ impl Supervisor<'_> {
 
     /// Starts the command line of an option, with the program's process number and the task's arguments.
     fn begin_given(&mut self, task: Task, option: &'static str, command: &str) -> Result<()> {
-        // Slightly before its deadline, because the answer should contain the output.
+        // Before the deadline, to answer with the output.
         let left = task.remaining().map(|left| left - (left / 10).min(Duration::from_millis(500)));
         let within = left.map_or(self.args.command_timeout, |left| left.min(self.args.command_timeout));
         let due = Instant::now() + within;
@@ -69,7 +68,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Stops the program. If it is not running, it counts as paused, and is not started again before RUN.
+    /// A program that is not running counts as paused, and waits for RUN.
     fn begin_pause(&mut self, task: Task) -> Result<()> {
         match &mut self.state {
             ProgramState::Running(program) => {
@@ -90,7 +89,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Continues the program, or starts it if it is not running; RUN after too many restarts resets their count.
+    /// Continues or starts the program; resets the count of restarts.
     fn begin_run(&mut self, task: Task) -> Result<()> {
         match &mut self.state {
             ProgramState::Running(program) => {
@@ -118,7 +117,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Checkpoints first, if there is an option for that and the shutdown is not urgent.
+    /// Checkpoints first, if possible and not urgent.
     fn begin_shutdown(&mut self, task: Task) -> Result<()> {
         if task.before() == State::Failed && self.exit_code == 0 {
             self.exit_code = self.last_exit.map_or(1, |end| end.exit_code().max(1));
@@ -134,7 +133,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends a shutdown: sends the program the shutdown signal if it is running.
+    /// Sends the shutdown signal to a running program.
     fn end_program(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if matches!(self.state, ProgramState::RestartAt(_)) {
             self.state = ProgramState::NotRunning;
@@ -150,7 +149,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Answers the active command, or takes it to its next phase, if its phase is over.
+    /// Answers the active command, or begins its next phase.
     pub(super) fn advance(&mut self) -> Result<()> {
         self.check_drained();
         let Some(open) = self.active.take() else { return Ok(()) };
@@ -185,7 +184,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Answers a shutdown after the program has ended. A failed checkpoint makes it fail, because data may be lost.
+    /// A failed checkpoint makes the shutdown fail, because data may be lost.
     fn end_shutdown(&mut self, task: Task, checkpoint: Option<Error>) -> Result<()> {
         if self.was_killed && self.exit_code == 0 {
             self.exit_code = 137;
@@ -199,7 +198,7 @@ impl Supervisor<'_> {
         task.failed(&Error::new(error.kind(), text))
     }
 
-    /// Cancels the active command: its hook is killed, a pause is undone, or a shutdown no longer waits for --grace.
+    /// Kills the hook, undoes a pause, or ends the wait for --grace.
     pub(super) fn cancel_active(&mut self) -> Result<()> {
         let Some(mut open) = self.active.take() else { return Ok(()) };
         let is_shutdown = *open.task.command() == Command::Shutdown;
@@ -221,7 +220,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Returns the answer to GET_DATA without an option for it.
+    /// The answer to GET_DATA without an option.
     fn report(&self) -> Value {
         let (pid, is_stopped, lives) = match &self.state {
             ProgramState::Running(program) => {

@@ -1,9 +1,8 @@
 //! A shell process that kills the program's process group if this process is killed.
 //!
-//! The kernel kills the program when its parent dies, but not the program's descendants. The watchdog kills them: it
-//! reads the number of the process group from a pipe, and the end of that pipe means that this process has died. A
-//! descendant that has left the group, by `setsid` or job control, survives a SIGKILL of this process; a control group
-//! of systemd or a container contains it.
+//! The kernel kills the program with its parent, but not its descendants. The watchdog reads the group's number from a
+//! pipe, whose end means that this process has died. A descendant outside the group (`setsid`, job control) survives a
+//! SIGKILL of this process, except in a control group.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -12,8 +11,9 @@ use std::process::{ChildStdin, Command, Stdio};
 use linkspan::service::start_program;
 use rustix::process::{Pid, Signal};
 
-/// Reads lines with the number of the group; the last one counts, and 0 means none. It ignores signals that request its
-/// end.
+/// Reads lines with the number of the group.
+///
+/// The last one counts, and 0 means none. It ignores signals that request its end.
 const SCRIPT: &str = r#"trap '' INT TERM HUP QUIT
 group=0
 while read -r line; do group=$line; done
@@ -22,7 +22,7 @@ while read -r line; do group=$line; done
 
 /// The watchdog process; killed on drop.
 pub struct Watchdog {
-    /// None once another process has killed it.
+    /// None once another process killed it.
     pub pid: Option<Pid>,
     stdin: Option<ChildStdin>,
 }
@@ -31,9 +31,9 @@ impl Watchdog {
     pub fn start() -> io::Result<Watchdog> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT, "linkspan-watchdog"]).process_group(0).current_dir("/");
-        // Some shells import functions from the environment, even one named `kill`.
+        // Some shells import functions, even one named `kill`.
         command.env_clear();
-        // A reader of the output of this process must not wait for the watchdog.
+        // Readers of this process's output must not wait for it.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = start_program(&mut command)?;
         let pid = Pid::from_raw(child.id().cast_signed())
@@ -54,7 +54,7 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         let Some(pid) = self.pid else { return };
-        // Closing its pipe instead would make it kill the group.
+        // Closing its pipe would make it kill the group.
         let _ = rustix::process::kill_process(pid, Signal::KILL);
         let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
     }

@@ -10,16 +10,12 @@ pub enum Table {
     Services,
 }
 
-/// How the cells of a column are read from a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cells {
     Text,
-    /// The state of a service, if it is known.
     State,
-    /// The problem of a row.
     Wrong,
     Count,
-    /// The rate of the table's counter.
     Rate,
     /// The seconds that its current work has taken.
     Seconds,
@@ -77,7 +73,6 @@ impl Table {
         }
     }
 
-    /// Returns the noun, singular or plural.
     pub fn noun(self, count: usize) -> &'static str {
         match (self, count) {
             (Table::Endpoints, 1) => "endpoint",
@@ -92,7 +87,7 @@ pub fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// Returns the problem of a record: the one found from outside, else the reported one.
+/// A problem found from outside, else the reported one.
 pub fn wrong(record: &Value) -> &str {
     match text(record, "problem") {
         "" => text(record, "reason"),
@@ -118,11 +113,11 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
         Cells::Text | Cells::Wrong | Cells::State => {
             let text = match column.cells {
                 Cells::Wrong => wrong(record),
-                // The last state of a service that ended without deregistering would seem current.
+                // Its last state would seem current.
                 Cells::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
                 _ => text(record, column.key),
             };
-            // Text of another process may contain anything.
+            // Another process's text may contain anything.
             (!text.is_empty()).then(|| Cell::Text(one_line(text).to_string()))
         }
     };
@@ -130,7 +125,6 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
 }
 
 impl Cell {
-    /// The text of the cell.
     pub fn shown(&self) -> String {
         match self {
             Cell::Missing => "-".into(),
@@ -143,7 +137,7 @@ impl Cell {
         }
     }
 
-    /// Sorts text from A to Z, numbers from the greatest down; values that were not reported are last.
+    /// Text from A to Z, numbers from the greatest down, missing values last.
     pub fn order(&self, other: &Cell) -> Ordering {
         match (self.number(), other.number()) {
             (Some(a), Some(b)) => b.total_cmp(&a),
@@ -166,9 +160,7 @@ impl Cell {
     }
 }
 
-/// Returns positions and widths of the columns that fit into this width. The first column is always shown.
-///
-/// It takes the remaining width, together with a last column of text.
+/// Positions and widths of the fitting columns. The first and a last column of text take the rest.
 pub fn fitting(kind: Table, width: u16) -> Vec<(usize, u16)> {
     let columns = kind.columns();
     let needed = |chosen: &[usize]| -> u16 {

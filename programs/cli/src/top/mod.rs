@@ -12,7 +12,7 @@
 //! | samples as text or JSON, without a terminal | `print` |
 
 mod args;
-// Without the live view, the parts for the screen are unused.
+// Without the live view, parts for the screen are unused.
 #[cfg_attr(not(feature = "top"), allow(dead_code))]
 mod columns;
 #[cfg_attr(not(feature = "top"), allow(dead_code))]
@@ -33,7 +33,6 @@ pub use args::TopArgs;
 use crate::exit::Exit;
 use crate::signals::Signals;
 
-/// Runs `linkspan top` until a key or a signal ends it.
 pub fn top(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     if args.once || args.json {
         return print::print(args, signals);

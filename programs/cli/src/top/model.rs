@@ -20,7 +20,7 @@ impl Table {
         }
     }
 
-    /// Returns the name of a record, and the identity of its incarnation. Each incarnation counts from 0.
+    /// The name, and the identity of an incarnation, which counts from 0.
     fn identity(self, record: &Value) -> (String, String) {
         let word = |key: &str| record.at(key).map(display::lines).unwrap_or_default();
         match self {
@@ -29,8 +29,7 @@ impl Table {
         }
     }
 
-    /// Two counts that are closer in time than this, in seconds, show a burst and not a rate: a service sends its count
-    /// whenever something changes.
+    /// Closer counts, in seconds, show a burst: a service sends its count at any change.
     fn min_interval(self) -> f64 {
         match self {
             Table::Endpoints => 0.02,
@@ -38,7 +37,7 @@ impl Table {
         }
     }
 
-    /// When the count of a record was taken: a service sends its own now and then, an endpoint was queried just now.
+    /// A service sends its count now and then; an endpoint was queried just now.
     fn count_time(self, record: &Value, looked: f64) -> f64 {
         match self {
             Table::Endpoints => looked,
@@ -46,8 +45,9 @@ impl Table {
         }
     }
 
-    /// A count that has not changed for this many seconds has stopped. Other messages of a service, such as an answer,
-    /// need not contain its count; each heartbeat does.
+    /// A count that has not changed for this many seconds has stopped.
+    ///
+    /// Other messages of a service, such as an answer, need not contain its count; each heartbeat does.
     fn idle_after(self) -> f64 {
         match self {
             Table::Endpoints => 0.0,
@@ -56,13 +56,11 @@ impl Table {
     }
 }
 
-/// Returns a time as seconds since 1970.
 fn seconds_of(value: &Value) -> Option<f64> {
     let (seconds, nanoseconds) = value.as_timestamp().ok()?.parts();
     Some(seconds as f64 + f64::from(nanoseconds) / 1e9)
 }
 
-/// The samples of one table so far.
 #[derive(Default)]
 pub struct Samples {
     records: Vec<Value>,
@@ -85,7 +83,7 @@ impl Samples {
             let Some(count) = record.at(kind.counter()).ok().and_then(|n| n.as_u64().ok()) else { continue };
             let at = kind.count_time(record, at);
             let counted = match self.known.get(&identity) {
-                // A lower count than before belongs to another incarnation.
+                // A lower count belongs to another incarnation.
                 Some(before) if count >= before.count => match at - before.at {
                     passed if passed < kind.min_interval() => *before,
                     passed if count == before.count && passed < kind.idle_after() => *before,
@@ -101,7 +99,6 @@ impl Samples {
         self.records = records;
     }
 
-    /// Updates one record, between two samples.
     pub fn refresh(&mut self, kind: Table, record: Value) {
         let (name, _) = kind.identity(&record);
         match self.records.iter_mut().find(|known| kind.identity(known).0 == name) {
@@ -114,7 +111,6 @@ impl Samples {
         self.records.retain(|record| kind.identity(record).0 != name);
     }
 
-    /// Returns the rows, in the order of the records.
     pub fn rows(&self, kind: Table) -> Vec<Row> {
         self.records.iter().map(|record| self.row(kind, record)).collect()
     }
@@ -131,7 +127,7 @@ impl Samples {
     }
 
     fn rate(&self, kind: Table, record: &Value) -> Option<f64> {
-        // A service without current work or heartbeats lacks a rate, even if its last count showed one.
+        // Without work or heartbeats there is no rate.
         let works = text(record, "state") == "RUNNING" && text(record, "view") == "CONNECTED";
         if kind == Table::Services && !works {
             return None;
@@ -139,7 +135,6 @@ impl Samples {
         self.known.get(&kind.identity(record)).and_then(|counted| counted.rate)
     }
 
-    /// Returns the records as maps, each with its rate, for programs.
     pub fn to_value(&self, kind: Table) -> Value {
         let key = match kind {
             Table::Endpoints => "messages_per_second",
@@ -175,7 +170,7 @@ impl Row {
     }
 }
 
-/// Returns the rows that match the filter, ordered by a column and, if they are equal there, by name.
+/// The rows that match the filter, by a column and then by name.
 pub fn arranged(rows: &[Row], filter: &str, by: usize, reversed: bool) -> Vec<Row> {
     let filter = filter.to_lowercase();
     let mut rows: Vec<Row> = rows.iter().filter(|row| row.passes(&filter)).cloned().collect();

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::signals::Signals;
 use crate::{input, output, table};
 
-/// Prints one sample after the other; with `--once` only the second one, which has the rates since the first.
+/// With `--once` only the second sample, which has rates.
 pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     let started_at = Instant::now();
     let mut endpoints = Samples::default();
@@ -43,7 +43,7 @@ pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Returns the services of the controller, which stays connected between samples.
+/// The controller stays connected between samples.
 fn read_services(
     args: &TopArgs,
     connected: &mut Option<Controller>,

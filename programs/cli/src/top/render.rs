@@ -10,7 +10,7 @@ use super::columns::{Column, Table, fitting};
 use super::model::Row;
 use super::screen::Screen;
 
-/// From this height on there is a line for the problem of the selected row.
+/// From this height on, the selected row's problem has a line.
 const DETAIL_MIN_HEIGHT: u16 = 12;
 /// A table with fewer lines is only its heading.
 const TABLE_MIN_HEIGHT: u16 = 2;
@@ -48,9 +48,7 @@ pub fn draw(frame: &mut Frame, screen: &mut Screen, every: f64) {
     }
 }
 
-/// Returns how many lines each table gets. If both do not fit, each gets at least half if it needs that.
-///
-/// Without enough space for two tables, only the focused one is shown.
+/// Each table gets at least half if it needs that; without space, only the focused one is shown.
 fn share(height: u16, screen: &Screen) -> (u16, u16) {
     if height < 2 * TABLE_MIN_HEIGHT {
         return match screen.focus {
@@ -115,7 +113,6 @@ fn table(frame: &mut Frame, screen: &mut Screen, kind: Table, area: Rect) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// Returns why a table is empty.
 fn nothing(screen: &Screen, kind: Table) -> String {
     match (kind, &screen.no_controller) {
         (Table::Services, Some(why)) => why.clone(),

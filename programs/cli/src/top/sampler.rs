@@ -11,12 +11,10 @@ pub fn error_line(error: &Error) -> String {
     one_line(&text).to_string()
 }
 
-/// The time-out of an answer of a controller.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time to find out that no controller runs.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Returns the endpoints that are open here, as maps.
 pub fn list_endpoints() -> Result<Vec<Value>, Error> {
     Ok(registry::list()?.iter().map(Listed::to_value).collect())
 }

@@ -1,6 +1,6 @@
 //! The state of the screen without the rows: focus, scroll position, order and filter.
 //!
-//! Pure: keys and samples go in, and drawing reads the state.
+//! Pure: keys and samples go in.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -31,16 +31,14 @@ pub enum Action {
 }
 
 pub struct Screen {
-    /// The focused table, which receives the keys.
     pub focus: Table,
     endpoints: TableView,
     services: TableView,
-    /// Words that a row must have.
     pub filter: String,
     pub editing_filter: bool,
     pub paused: bool,
     pub help: bool,
-    /// Why services cannot be shown; none while there is a controller.
+    /// None while there is a controller.
     pub no_controller: Option<String>,
     /// Why the endpoints could not be listed the last time.
     pub problem: Option<String>,
@@ -114,7 +112,6 @@ impl Screen {
         arranged(&view.rows, &self.filter, view.order_by, view.reversed)
     }
 
-    /// Returns how many rows a table has without the filter.
     pub fn count(&self, kind: Table) -> usize {
         self.view(kind).rows.len()
     }
@@ -123,7 +120,7 @@ impl Screen {
         self.rows(self.focus).into_iter().nth(self.view(self.focus).selected)
     }
 
-    /// Moves the selection to an existing row, and scrolls to it, for a page of this many rows.
+    /// Moves the selection to an existing row, and scrolls to it.
     pub fn settle(&mut self, kind: Table, page: usize) {
         let count = self.rows(kind).len();
         let view = self.view_mut(kind);

@@ -1,4 +1,4 @@
-//! The terminal: reads keys, draws frames, and is restored at the end, also after a panic or SIGTERM.
+//! The terminal: keys, frames, and its restoration, also after a panic or SIGTERM.
 
 use std::io::{self, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,9 +22,7 @@ enum ScreenEvent {
     /// A key, or a new size.
     Input(TerminalEvent),
     Update(Update),
-    /// A signal requests the end.
     Signal,
-    /// The terminal can be read no more.
     InputFailed(io::Error),
     ThreadPanicked,
 }
@@ -39,7 +37,7 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     let (sender, events) = channel();
     let signal_fd = signals.fd().try_clone_to_owned().map_err(on_terminal)?;
     let mut terminal = Terminal::take()?;
-    // The threads end with the process: they hold nothing that another process could wait for.
+    // The threads hold nothing, and end with the process.
     start("signals", &sender, move |sender| {
         loop {
             match poll(&mut [PollFd::new(&signal_fd, PollFlags::IN)], None) {
@@ -99,7 +97,6 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     }
 }
 
-/// Starts a thread that reports its panic.
 fn start(
     name: &str,
     sender: &Sender<ScreenEvent>,
@@ -119,13 +116,12 @@ fn on_terminal(error: io::Error) -> Exit {
     Exit::Io(format!("using the terminal: {error}"))
 }
 
-/// The terminal while this program uses it; restored on drop.
 struct Terminal {
     terminal: Option<DefaultTerminal>,
 }
 
 impl Terminal {
-    /// Takes the terminal. From here on a panic of any thread restores the terminal before it is printed.
+    /// A panic of any thread restores the terminal before it is printed.
     fn take() -> Result<Terminal, Exit> {
         Ok(Terminal { terminal: Some(ratatui::try_init().map_err(on_terminal)?) })
     }
@@ -145,7 +141,7 @@ impl Drop for Terminal {
     }
 }
 
-// Keys are not read here.
+// No keys are read.
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../tests/program/pty.rs"]
@@ -158,7 +154,7 @@ mod tests {
     use super::pty::{Pty, assert_given_back};
     use super::*;
 
-    /// Runs a test below in a terminal, with the words of its panic; returns the test's exit code.
+    /// Runs a test below in a terminal; returns its exit code.
     fn panics_in_a_terminal(test: &str) -> Option<i32> {
         let pty = Pty::open(80, 24);
         let before = pty.settings();
@@ -168,7 +164,7 @@ mod tests {
         let code = child.wait().unwrap().code();
         let shown = pty.all();
         assert_given_back(&shown);
-        // The error can be read on the screen of the shell.
+        // Readable on the shell's screen.
         assert!(shown[shown.find("\x1b[?1049l").unwrap()..].contains("as the test asks"), "{shown:?}");
         assert_eq!(pty.settings(), before);
         code

@@ -8,7 +8,6 @@ use linkspan::{Error, ErrorKind, Value};
 use super::sampler::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, list_endpoints, list_services};
 use crate::service::ControllerArgs;
 
-/// Something new for the screen.
 pub enum Update {
     /// All endpoints, or the error of listing them, and the time in seconds of a monotonic clock.
     Endpoints(Result<Vec<Value>, Error>, f64),
@@ -18,13 +17,12 @@ pub enum Update {
     Gone(String),
 }
 
-/// Lists the open endpoints repeatedly, until the view ends.
 pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     loop {
         let sampled_at = Instant::now();
         let records = list_endpoints();
-        // A name that does not answer takes time, so a count is taken at the end of the sample at the latest.
+        // A silent name takes time, so counts are from before.
         if !send(Update::Endpoints(records, started_at.elapsed().as_secs_f64())) {
             return;
         }
@@ -32,7 +30,6 @@ pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
     }
 }
 
-/// Lists the services repeatedly, and receives changes between two samples, until the view ends.
 pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     while let Err(error) = follow(at, every, started_at, &send) {
@@ -43,7 +40,7 @@ pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> b
     }
 }
 
-/// Runs until the controller is lost, which is an error, or the view ends.
+/// Until the controller is lost, which is an error, or the view ends.
 fn follow(
     at: &ControllerArgs,
     every: Duration,

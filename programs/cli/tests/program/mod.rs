@@ -15,10 +15,8 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 /// Only guards against a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A runtime directory that the programs of one test share.
 pub struct Place(tempfile::TempDir);
 
-/// The output of a program that has ended.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -26,7 +24,6 @@ pub struct Finished {
     pub err: String,
 }
 
-/// A program that runs.
 pub struct Running {
     child: Child,
     pub stdin: Option<ChildStdin>,
@@ -44,7 +41,7 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        // A shell without job control starts a test in the background with SIGINT ignored, and so would this be.
+        // A background test of a shell without job control has SIGINT ignored.
         let mut command = Command::new("env");
         command.arg("--default-signal=INT,QUIT").arg(env!("CARGO_BIN_EXE_linkspan"));
         command.args(arguments).env("LINKSPAN_DIR", self.path());
@@ -61,7 +58,6 @@ impl Place {
         Running { child, stdin, lines, errors }
     }
 
-    /// Runs to the end, with this on standard input.
     pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Finished {
         let mut running = self.start(arguments);
         // A program that refuses the input may not read all of it.
@@ -96,7 +92,6 @@ impl Place {
         }
     }
 
-    /// Waits until a program listens under this file name.
     pub fn wait_for(&self, file: &str) {
         let begun = std::time::Instant::now();
         // Its temporary name goes a moment after it has its own one: a test that kills the program means neither.
@@ -113,7 +108,6 @@ impl Running {
         self.child.id()
     }
 
-    /// The next line that it prints.
     pub fn line(&mut self) -> String {
         read_line(&mut self.lines)
     }
@@ -131,7 +125,6 @@ impl Running {
         self.lines = None;
     }
 
-    /// Waits until it handles SIGINT and SIGTERM.
     pub fn wait_for_handlers(&self) {
         let pid = self.pid();
         let begun = std::time::Instant::now();
@@ -139,8 +132,7 @@ impl Running {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
             let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
             let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
-            // The program handles SIGXFSZ last: signal-hook loses a signal that arrives while its handler is being
-            // installed.
+            // Handled last: signal-hook loses a signal during the installation.
             if [SIGINT, SIGTERM, SIGXFSZ].iter().all(|number| caught & (1 << (number - 1)) != 0) {
                 return;
             }
@@ -151,12 +143,11 @@ impl Running {
 
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        // In a Turkish locale the program `kill` does not accept the signal name CONT.
+        // In a Turkish locale `kill` does not accept CONT.
         let kill = Command::new("kill").args(["-s", name, &pid]).env("LC_ALL", "C").status().unwrap();
         assert!(kill.success());
     }
 
-    /// Closes its standard input, and waits for its end.
     pub fn end(mut self) -> Finished {
         drop(self.stdin.take());
         self.wait()
@@ -171,7 +162,7 @@ impl Running {
         let pid = child.id();
         let finished = within_or(
             move || {
-                // Both pipes are read at the same time: either may fill.
+                // Either pipe may fill.
                 let reader = std::thread::spawn(move || {
                     let mut err = String::new();
                     errors.read_to_string(&mut err).unwrap();
@@ -217,7 +208,7 @@ fn within_or<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static, hangs: i
     })
 }
 
-/// Runs a test on each transport: the prefix of its endpoints, and the ending of their files.
+/// With the prefix of endpoints, and the ending of files.
 pub fn on_each_transport(test: impl Fn(&Place, &dyn Fn(&str) -> String, &dyn Fn(&str) -> String)) {
     for transport in ["shm", "unix"] {
         eprintln!("over {transport}");

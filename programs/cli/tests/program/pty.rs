@@ -1,4 +1,4 @@
-//! A separate terminal for a program: its output, and its final settings.
+//! A separate terminal for a program.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 /// Only guards against a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The terminal: programs have one end, the test the other.
+/// Programs have one end, the test the other.
 pub struct Pty {
     ours: File,
     theirs: OwnedFd,
@@ -34,7 +34,7 @@ impl Pty {
         let ours = File::from(ours);
         let shown: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
         let (mut reader, screen) = (ours.try_clone().unwrap(), shown.clone());
-        // Ends with the test's process at the latest: a terminal does not end while a process has it open.
+        // A terminal does not end while a process has it open.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
@@ -54,7 +54,7 @@ impl Pty {
         self.ours.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until this has been written to the terminal; returns everything that was written.
+    /// Returns everything written so far.
     pub fn wait_for(&self, text: &str) -> String {
         let shown = self.shown.0.lock().unwrap();
         let is_there = |bytes: &mut Vec<u8>| !String::from_utf8_lossy(bytes).contains(text);
@@ -70,13 +70,11 @@ impl Pty {
         self.wait_for("<the end>")
     }
 
-    /// How the terminal is set.
     pub fn settings(&self) -> String {
         format!("{:?}", tcgetattr(&self.theirs).unwrap())
     }
 }
 
-/// Asserts that a screen and the cursor were taken and restored.
 pub fn assert_given_back(shown: &str) {
     for (taken, given) in [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h")] {
         let last = |what: &str| shown.rfind(what).unwrap_or_else(|| panic!("no {what:?} in {shown:?}"));

@@ -19,7 +19,6 @@ use crate::program::{Finished, Place, Running};
 /// Only guards against a hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A controller, and a directory that programs share.
 pub struct Laboratory {
     pub place: Place,
     endpoint: String,
@@ -28,7 +27,7 @@ pub struct Laboratory {
     pub client: Controller,
 }
 
-/// `linkspan service run -- PROGRAM`; killed if the test does not wait for its end.
+/// Killed if the test does not wait for it.
 pub struct Supervised(Option<Running>);
 
 impl Laboratory {
@@ -66,7 +65,6 @@ impl Laboratory {
         Supervised(Some(self.place.start(&words)))
     }
 
-    /// Returns the output of `linkspan service ls`.
     pub fn table(&self) -> String {
         let finished = self.place.run(&["service", "ls", "--controller", &self.endpoint]);
         assert_eq!(finished.code, Some(0), "{}", finished.err);
@@ -81,7 +79,6 @@ impl Laboratory {
         self.command(&Command::GetData).unwrap()
     }
 
-    /// Waits until the controller's record of the service fulfils the condition, and returns it.
     pub fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let watcher = Controller::connect(&self.endpoint, &Options::default(), PATIENCE).unwrap();
         watcher.watch(&WatchOptions { services: vec!["it".into()], ..WatchOptions::default() }).unwrap();
@@ -102,7 +99,6 @@ impl Laboratory {
         self.until(state, |record| text(record, "state") == state && text(record, "view") == "CONNECTED")
     }
 
-    /// Waits until its data fulfils the condition.
     pub fn until_data(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         self.until("connected", |record| {
             text(record, "view") == "CONNECTED" && text(record, "state") != "STARTING"
@@ -166,14 +162,14 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        // The processes that it started end with it.
+        // Its processes end with it.
         if let Some(running) = &self.0 {
             running.signal("KILL");
         }
     }
 }
 
-/// A pipe whose end shows that all processes which had it open have ended.
+/// Its end shows that all processes with it have ended.
 pub struct Fifo(PathBuf);
 
 impl Fifo {
@@ -190,7 +186,7 @@ impl Fifo {
     }
 }
 
-/// Waits until no process has it open, and returns what they wrote.
+/// Waits for its end, and returns what was written.
 pub fn ends(mut fifo: File) -> String {
     within(move || {
         let mut rest = String::new();
@@ -216,7 +212,7 @@ pub fn number(value: &Value, key: &str) -> f64 {
     }
 }
 
-/// Returns the kernel's state of a process: S, R, or T while it is stopped; none after its end.
+/// S, R, or T while stopped; none after its end.
 pub fn kernel_state(pid: f64) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid as i64)).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
