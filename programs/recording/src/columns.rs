@@ -55,12 +55,12 @@ impl Paths {
         Ok(place)
     }
 
-    /// The state for [`Paths::give_up`].
+    /// Returns the current state for [`Paths::give_up`].
     pub fn mark(&self) -> (usize, usize) {
         (self.places.len(), self.bytes)
     }
 
-    /// Removes the paths after a mark.
+    /// Removes the paths that were added after a mark.
     pub fn give_up(&mut self, (places, bytes): (usize, usize)) {
         if self.places.len() > places {
             self.places.retain(|_, at| *at < places);
@@ -93,7 +93,7 @@ impl Paths {
         (self.bytes as u64).saturating_mul(2).saturating_add((self.len() as u64).saturating_mul(FIELD))
     }
 
-    /// Returns the paths in order of place.
+    /// Returns the paths in the order of their places.
     pub fn in_order(&self) -> Vec<&str> {
         let mut all: Vec<_> = self.places.iter().collect();
         all.sort_unstable_by_key(|(_, at)| **at);
@@ -104,7 +104,7 @@ impl Paths {
 /// A table under construction.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// In a table of several names.
+    /// The name of each message, in a table of several names.
     topics: Option<Field>,
     fixed: [Field; FIXED.len()],
     fields: Vec<Field>,
@@ -128,7 +128,7 @@ pub struct Columns {
 
 /// Bytes: most cells have 64 bits, and a text has its end.
 const CELL: u64 = 8;
-/// Approximate bytes besides the path.
+/// Approximate bytes of a field in addition to its path.
 const FIELD: u64 = 512;
 
 impl Columns {
@@ -206,7 +206,7 @@ impl Columns {
         if let Some(topics) = &mut self.topics {
             topics.push_text(self.rows, &channel.topic, &self.limits)?;
         }
-        // Mostly, fields and their order are equal.
+        // Messages of a name mostly have equal fields in equal order.
         let mut next = 0;
         flatten(&value, &mut String::new(), &mut |path, value| {
             let at = match self.fields.get(next) {
@@ -214,7 +214,7 @@ impl Columns {
                 _ => self.paths.add(path).map_err(of)?,
             };
             if at == self.fields.len() {
-                // Before the earlier rows are filled.
+                // The check must come before the earlier rows are filled.
                 self.fits(at.saturating_add(1)).map_err(of)?;
                 self.fields.push(Field::new(path, self.hints.get(path).copied()));
             }
@@ -250,7 +250,7 @@ impl Columns {
         if self.rows == 0 { 0 } else { self.held() }
     }
 
-    /// Approximate bytes without rows.
+    /// Returns the approximate bytes of the columns without their rows.
     fn described(&self) -> u64 {
         self.paths.held()
     }
@@ -366,7 +366,7 @@ pub fn flatten(
         Value::Map(map) if !map.is_empty() => {
             for (key, value) in map {
                 let length = path.len();
-                // Before the construction, without escapes.
+                // The check precedes the construction, and ignores escapes.
                 if length.saturating_add(key.len()) > MAX_PATH {
                     return Err(too_large(&format!(
                         "have a field whose path is longer than {MAX_PATH} bytes"
@@ -419,7 +419,7 @@ fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnM
     for field in fields {
         let length = path.len();
         if length.saturating_add(field.name.len()) > MAX_PATH {
-            // It never has a column.
+            // Such a field never has a column.
             continue;
         }
         push_key(path, &field.name);

@@ -26,7 +26,7 @@ impl Dropped {
         }
     }
 
-    /// Adds another set.
+    /// Adds the parts of another set.
     pub fn join(&mut self, other: &Dropped) {
         other.0.iter().for_each(|(first, last)| self.add(first, last));
     }

@@ -143,7 +143,7 @@ impl NewFile {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         refuse_foreign_links(folder_of(path))?;
-        // Early, because writing takes long.
+        // This fails early, because writing takes long.
         is_free(path, making.replaces)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | follows;
         let folder = openat(CWD, folder_of(path), flags, Mode::empty())
@@ -151,7 +151,7 @@ impl NewFile {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let unnamed = openat(&folder, ".", flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR);
         let (file, temporary) = match unnamed {
-            // Its name comes through /proc.
+            // It gets its name through /proc.
             Ok(file) if Path::new("/proc/self/fd").exists() => (file, None),
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let temporary = temporary_name(path);
@@ -239,7 +239,7 @@ impl NewFile {
 
     fn remove_temporary(&mut self) {
         if let Some(temporary) = self.temporary.take() {
-            // Otherwise a recognizable name stays.
+            // If this fails, a file with a recognizable name stays.
             let _ = unlinkat(&self.folder, temporary, AtFlags::empty());
         }
     }
@@ -321,7 +321,7 @@ fn refuse_links_of(path: &Path, left: &mut u32) -> Result<()> {
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
-        // The kernel rejects so many.
+        // The kernel rejects a path with this many links.
         let Some(fewer) = left.checked_sub(1) else { return Ok(()) };
         *left = fewer;
         if let Ok(target) = std::fs::read_link(part) {

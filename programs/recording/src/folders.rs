@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 100;
 /// Its temporary name is `.NAME.….unfinished`, which a killed program leaves.
 #[derive(Debug)]
 pub struct NewFolder {
-    /// This folder, or the highest missing parent.
+    /// The folder with the temporary name: this one, or the highest missing parent.
     first: PathBuf,
     remover: Remover,
     within: PathBuf,
@@ -34,7 +34,7 @@ enum Other {
     #[default]
     Unused,
     At(PathBuf),
-    /// Named or removed, without another one.
+    /// The folder has its name or was removed, and another one will not be made.
     Ended,
 }
 
@@ -199,7 +199,7 @@ mod tests {
         assert!(names(around.path()).is_empty());
     }
 
-    /// Also a folder that is being made.
+    /// This includes a folder that is being made at that moment.
     #[test]
     fn nothing_is_left_of_a_folder_whose_program_ends() {
         let around = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ mod tests {
             let error = create(&path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");
-            // Nor a link after the check.
+            // A link that appears after the check is not followed either.
             let error = NewFile::create_within(&path.join("file"), Making::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
             assert!(error.text().contains("is a link"), "{error}");

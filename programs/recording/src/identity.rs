@@ -34,7 +34,7 @@ impl Identity {
         let failed = |error: std::io::Error| of_io(&error, "reading", path);
         let about = file.metadata().map_err(failed)?;
         let mut beginning = vec![0; usize::try_from(about.len().min(BEGINNING)).unwrap_or_default()];
-        // Notices a file that became shorter.
+        // The read notices a file that became shorter.
         let read = file.read_at(&mut beginning, 0).map_err(failed)?;
         beginning.truncate(read);
         let (facts, is_made_of_others) = facts_and_origin(&beginning).unwrap_or_default();

@@ -20,7 +20,7 @@ struct Pending {
     file: File,
     begin: u64,
     bytes: Vec<u8>,
-    /// Of the next byte in `bytes`.
+    /// The position of the next byte in `bytes`.
     at: usize,
     is_between: bool,
 }
@@ -34,7 +34,7 @@ impl Output {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns false without memory.
+    /// Reserves memory for more bytes; returns false if it is not available.
     #[must_use]
     pub fn reserve(&self, more: usize) -> bool {
         self.pending().reserve(more)
@@ -145,7 +145,7 @@ mod tests {
                         output.write_all(&bytes).unwrap();
                         model.write_all(&bytes).unwrap();
                     }
-                    // The head is written again.
+                    // Back to the head of a chunk, which is written again, and then to the end.
                     3 => {
                         let end = model.get_ref().len() as u64;
                         let place = flushed + below(end - flushed + 1);

@@ -50,7 +50,7 @@ impl Ranges {
         if first > last || self.has(first, last) {
             return;
         }
-        // Also adjacent ranges.
+        // Overlapping and adjacent ranges are merged.
         while let Some((begin, end)) = self.until(last.saturating_add(1))
             && end.saturating_add(1) >= first
         {
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// At both ends of the value range.
+    /// Numbers at both ends of the value range, which the model holds individually.
     const FEW: u64 = 24;
     const BEHIND: u64 = u64::MAX - FEW;
 
@@ -149,7 +149,7 @@ mod tests {
             for _ in 0..40 {
                 let begin = if below(2) == 0 { 0 } else { BEHIND };
                 let (one, other) = (begin + below(FEW + 1), begin + below(FEW + 1));
-                // Such ranges are empty.
+                // Ranges that end before they begin are empty.
                 let (first, last) = if below(8) == 0 {
                     (one.max(other), one.min(other))
                 } else {

@@ -36,7 +36,7 @@ pub use self::entry::{
 };
 pub use self::outline::Outline;
 
-/// Reported individually.
+/// The most problems that are reported individually.
 const MAX_PROBLEMS: usize = 1_000;
 
 /// A file of a recording, even if another file gets its path.
@@ -258,7 +258,7 @@ impl Reader {
                 if self.find_further() {
                     continue;
                 }
-                // The recording continues.
+                // This part names a next part, so the recording continues.
                 let goes_on =
                     self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.next.is_some());
                 if !goes_on {
@@ -553,7 +553,7 @@ impl Reader {
         self.identity.as_ref()
     }
 
-    /// Returns the count of holes so far.
+    /// Returns the count of holes so far: places with missing parts.
     pub fn holes(&self) -> usize {
         self.holes
     }

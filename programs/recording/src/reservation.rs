@@ -7,14 +7,14 @@ use std::os::fd::AsFd;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-/// Reserved in advance.
+/// Bytes that are reserved in advance.
 const STEP: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub struct Reservation {
-    /// The reserved length.
+    /// The length up to which space is reserved.
     reserved: u64,
-    /// Otherwise a write notices the full disk.
+    /// Whether the file system supports this. Otherwise a write notices the full disk.
     works: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct Name {
     pub described_by: Option<Arc<Channel>>,
     /// Its publishers.
     pub sources: Vec<String>,
-    /// For a fast search.
+    /// The items of these lists, for a fast search.
     seen: HashSet<Seen>,
 }
 
@@ -64,9 +64,9 @@ pub struct Summary {
     /// Of a message or event.
     pub extent: Option<Extent>,
     timeline: Timeline,
-    /// A copy's omissions.
+    /// Omissions of the originals, if this is a copy.
     pub omitted: Vec<String>,
-    /// Removed parts of a copy's originals.
+    /// Parts of the originals that their recorder removed.
     pub removed: Vec<String>,
     claims: Claims,
     /// Included channels, by address.
@@ -158,7 +158,7 @@ impl Summary {
             }
             Entry::Metadata(format::metadata::NOTES, notes) => self.notes.clone_from(notes),
             Entry::Metadata(format::metadata::OMITTED, omitted) => {
-                // Against a malicious file.
+                // The limit protects against a malicious file.
                 if self.omitted.len() < MAX_OMITTED {
                     self.omitted.push(format::omitted(omitted));
                 }

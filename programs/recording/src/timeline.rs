@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((timeline.begin(), timeline.continuous(101 * SECOND)), (Some(100 * SECOND), 101 * SECOND));
         let years = 5 * 365 * 86_400 * SECOND;
         timeline.note(&step(102 * SECOND + years, years.cast_signed()));
-        // Another recorder's report.
+        // Another recorder reports the step as well.
         timeline.note(&step(103 * SECOND + years, years.cast_signed() + 5));
         assert_eq!(timeline.continuous(104 * SECOND + years), 104 * SECOND);
         timeline.note(&step(105 * SECOND, -years.cast_signed()));

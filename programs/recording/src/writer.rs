@@ -47,7 +47,7 @@ impl Default for Settings {
 /// A schema as JSON Schema, in two forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonSchemas {
-    /// Admits all messages.
+    /// The form that admits all messages of the schema.
     pub of_all: String,
     /// For viewers: neither null nor NaN nor infinities.
     pub of_viewers: String,
@@ -164,7 +164,7 @@ pub struct Part {
     output: Output,
     file: File,
     path: PathBuf,
-    /// Until the file has its name.
+    /// Present until the file has its name.
     new: Option<NewFile>,
     events: u16,
     /// Its schemas with their numbers.
@@ -187,7 +187,7 @@ pub struct Part {
 /// Bytes for closing a file: per chunk, and in addition.
 const CLOSING_CHUNK: u64 = 512;
 const CLOSING: u64 = 1 << 20;
-/// For the events about the end.
+/// The share of this space for the events about the end.
 const LAST_EVENTS: u64 = CLOSING / 4;
 /// The MCAP library counts one further, and panics beyond the range.
 const MAX_NUMBER: u16 = u16::MAX - 2;
@@ -321,7 +321,7 @@ impl Part {
 
     fn cut(&mut self) {
         if let Some(writer) = self.writer.take() {
-            // An incomplete chunk.
+            // Buffered data belongs to an incomplete chunk.
             drop(writer.into_inner());
             // Readers stop here in any case.
             let _ = self.file.set_len(self.whole);
@@ -572,11 +572,11 @@ pub fn facts(beginning: &[u8]) -> Option<BTreeMap<String, String>> {
     facts_and_origin(beginning).map(|(facts, _)| facts)
 }
 
-/// Also returns whether it is a copy.
+/// Returns the facts, and whether the recording is a copy.
 pub(crate) fn facts_and_origin(beginning: &[u8]) -> Option<(BTreeMap<String, String>, bool)> {
     let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
     let mut facts = None;
-    // A truncated record.
+    // A truncated record ends the search.
     while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
         if code != op::METADATA {
             continue;

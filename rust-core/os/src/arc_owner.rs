@@ -27,10 +27,10 @@ struct ArcInner<T> {
     value: T,
 }
 
-/// A value that its owner lends.
+/// The owner of a value that it lends.
 pub struct ArcOwner<T> {
     shared: ManuallyDrop<Arc<ArcInner<T>>>,
-    /// Whether there may be counted references.
+    /// Whether there may be counted references besides the owner's.
     has_counted: bool,
 }
 
@@ -60,7 +60,7 @@ std::thread_local! {
 }
 
 impl<T> ArcOwner<T> {
-    /// Owns a value.
+    /// Returns the owner of a value.
     pub fn new(value: T) -> ArcOwner<T> {
         let shared = Arc::new(ArcInner { state: AtomicU8::new(HOME), value });
         ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }

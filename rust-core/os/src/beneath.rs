@@ -187,7 +187,7 @@ impl<'a> Beneath<'a> {
 
     fn wrong_kind(&self, name: &str, facts: &Stat, wanted: FileType) -> Error {
         let kind = kind_of(facts);
-        // This program never creates links.
+        // This program never creates links, so a link may be an attack.
         let error = if kind == FileType::Symlink { ErrorKind::PermissionDenied } else { ErrorKind::Corrupt };
         let follow = if kind == FileType::Symlink { ", which is not followed" } else { "" };
         let text = format!(
@@ -261,7 +261,7 @@ impl<'a> Beneath<'a> {
         let given = user::give_to_group(&file, path.display(), group)
             .and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
-            // A file that stays is swept.
+            // The first error is returned; a file that cannot be removed now is swept.
             let _ = rustix::fs::unlinkat(self.fd, name, AtFlags::empty());
             return Err(error);
         }

@@ -44,7 +44,7 @@ pub enum Brief {
 pub struct BriefReads {
     /// Messages since the last empty brief read, up to [`FIRST`].
     messages: u32,
-    /// Determined at the first read.
+    /// Whether the socket allows brief reads; determined at the first.
     allowed: Option<bool>,
 }
 

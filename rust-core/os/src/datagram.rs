@@ -64,7 +64,7 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
     }
 }
 
-/// Sends one message from one slice.
+/// Sends one message whole, from one slice.
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
     kernel_entry::assert_allowed();
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)

@@ -26,7 +26,7 @@ pub enum Timeout {
     Default,
     /// At most this long; zero never waits.
     After(Duration),
-    /// Without end.
+    /// Without end. Only the loops in [`Timeout::Default`] do so by default.
     Forever,
 }
 
@@ -190,11 +190,11 @@ pub struct Waiting<'a> {
     part_of: Option<Timeout>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
-    /// `None` before the first sleep.
+    /// The next tick; none before the first sleep.
     next: Option<Instant>,
-    /// Ends each sleep.
+    /// A descriptor that ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// Ends the wait with `Cancelled`.
+    /// A descriptor that ends the wait with `Cancelled`.
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
     /// When a loop began that a peer can prolong.
     first_round: Option<Instant>,
@@ -257,7 +257,7 @@ impl<'a> Waiting<'a> {
         Waiting { deadline: Cell::new(Some(deadline)), ..started }
     }
 
-    /// Returns a wait that never sleeps.
+    /// Returns a wait that never sleeps, to poll within another call.
     pub fn at_once() -> Waiting<'a> {
         Waiting::start(Wait::none(), Timeout::Default)
     }
@@ -296,12 +296,12 @@ impl<'a> Waiting<'a> {
         deadline
     }
 
-    /// Whether a callback runs.
+    /// Whether a callback runs while it waits.
     pub fn is_ticking(&self) -> bool {
         self.tick.is_some() || self.on_wait.is_some()
     }
 
-    /// Returns whether it must not wait.
+    /// Returns whether the call must not wait.
     pub fn is_none(&self) -> bool {
         self.duration == Some(Duration::ZERO)
     }
@@ -486,7 +486,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Returns the `Timeout` error.
+    /// Returns the `Timeout` error, with the length of the wait.
     #[cold]
     pub fn timed_out(&self) -> Error {
         let text = match self.stated() {

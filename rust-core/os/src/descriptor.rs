@@ -133,7 +133,7 @@ pub fn process(pid: Pid) -> Result<OwnedFd> {
     above_standard(rustix::process::pidfd_open(pid, PidfdFlags::empty()))
 }
 
-/// Creates a non-blocking pipe: reader, writer.
+/// Creates a non-blocking pipe: its reading and its writing end.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;

@@ -91,7 +91,7 @@ impl Directory {
         Directory { file_mode, ..self }
     }
 
-    /// Returns the names in it.
+    /// Returns the names in it, for safe access although others can write it.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
@@ -179,7 +179,7 @@ impl Directory {
         }
     }
 
-    /// Returns the mode of new files.
+    /// Returns the default mode of new files in it.
     pub fn file_mode(&self) -> u32 {
         self.file_mode
     }
@@ -250,7 +250,7 @@ impl Refused {
     }
 }
 
-/// As many as the kernel follows.
+/// The most symbolic links on the way to a directory, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
 /// Opens a directory, in one system call if no link is on the way.

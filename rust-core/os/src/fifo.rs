@@ -24,7 +24,7 @@ pub const PIPE_BUF: usize = 4096;
 /// Which ends of a pipe a descriptor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipeEnd {
-    /// The reader.
+    /// The reading end.
     Read,
     /// The writer; needs another process with the other end open.
     Write,

@@ -127,7 +127,7 @@ pub struct OfProcess<T> {
 }
 
 impl<T> OfProcess<T> {
-    /// Binds the value to this process.
+    /// Returns the value as one of this process.
     pub fn new(value: T) -> OfProcess<T> {
         OfProcess { value: ManuallyDrop::new(value), born: Born::default() }
     }
@@ -202,7 +202,7 @@ struct OfGeneration<T> {
 }
 
 impl<T: Default + Send + Sync + 'static> Own<T> {
-    /// Returns an empty place.
+    /// Returns a place without state.
     #[expect(clippy::new_without_default, reason = "each is a static, which no default makes")]
     pub const fn new() -> Own<T> {
         Own(AtomicPtr::new(ptr::null_mut()))
@@ -220,7 +220,7 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
     }
 
     fn of_generation(&self, generation: u64) -> Option<&'static T> {
-        // SAFETY: `make` has leaked the referent.
+        // SAFETY: `make` has leaked the referent, so it lives as long as the process and is shared.
         let there = unsafe { self.0.load(Ordering::Acquire).as_ref() };
         there.filter(|there| there.generation == generation).map(|there| &there.state)
     }
@@ -233,14 +233,14 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
         loop {
             // SAFETY: as above.
             if let Some(there) = unsafe { seen.as_ref() }.filter(|there| there.generation == generation) {
-                // SAFETY: not published.
+                // SAFETY: created above, and not published.
                 drop(unsafe { Box::from_raw(made) });
                 return &there.state;
             }
-            // SAFETY: not published.
+            // SAFETY: created above, and not published.
             unsafe { (*made).parents = seen };
             match self.0.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
-                // SAFETY: published, and never freed.
+                // SAFETY: it is published now, and is never freed.
                 Ok(_) => return unsafe { &(*made).state },
                 Err(other) => seen = other,
             }
@@ -366,12 +366,12 @@ static HELD: GuardCell = GuardCell(UnsafeCell::new(None));
 
 extern "C" fn before() {
     let lock = GUARDED.lock();
-    // SAFETY: this thread has the lock.
+    // SAFETY: this thread has the lock from here on.
     unsafe { *HELD.0.get() = Some(lock) };
 }
 
 extern "C" fn in_parent() {
-    // SAFETY: this thread has the lock.
+    // SAFETY: this thread has the lock, and releases it after taking it out of the place.
     let lock = unsafe { (*HELD.0.get()).take() };
     drop(lock);
 }
@@ -387,7 +387,7 @@ extern "C" fn in_child() {
     }
 }
 
-/// Async-signal-safe.
+/// Replaces the parent's descriptors in a child by /dev/null. Async-signal-safe.
 fn replace(all: &mut Vec<RawFd>) {
     // SAFETY: open, dup3 and close are async-signal-safe; this process owns the numbers.
     unsafe {

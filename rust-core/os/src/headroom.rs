@@ -77,7 +77,7 @@ struct Files {
 const FIRST_VERSION: Files = Files { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes" };
 const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current" };
 
-/// This or more means no limit.
+/// This or more means no limit: the first version names the highest number of pages.
 const NO_LIMIT: u64 = 1 << 62;
 
 /// Bytes that the control groups leave, or a smaller number from `needed` on; `None` without limit.
@@ -103,7 +103,7 @@ fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     groups.filter_map(|group| available_in(group, files, needed)).min()
 }
 
-/// [`available_in_groups`] for one group.
+/// How many bytes one group leaves, or a smaller number of at least `needed`; `None` without a limit.
 fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
     let text = |file: &str| std::fs::read_to_string(group.join(file)).ok();
     let number = |file: &str| -> Option<u64> { text(file)?.trim().parse().ok() };

@@ -17,7 +17,7 @@ use super::poll;
 use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
-/// Connections that wait for accept.
+/// The most connections that wait for accept.
 const BACKLOG: i32 = 128;
 
 /// Silence of a peer until the first probe; up to `KEEP_TIMES` follow, `KEEP_BETWEEN` apart.
@@ -108,7 +108,7 @@ pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
     let socket = stream(address)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok((socket, true)),
-        // The kernel continues after a signal.
+        // A signal does not end the attempt: the kernel continues it.
         Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
         Err(e) => Err(failed(address, e)),
     }
@@ -184,7 +184,7 @@ pub fn not_acknowledged(socket: BorrowedFd<'_>) -> Result<usize> {
 
 fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes one int.
+    // SAFETY: the kernel writes one int, which lives through the call.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
     if done == 0 {
         Ok(usize::try_from(bytes).unwrap_or(0))
@@ -195,7 +195,7 @@ fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
     }
 }
 
-/// Returns the own address.
+/// Returns the address of a socket's own end.
 pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
     let address = rustix::net::getsockname(socket).doing("asking for a socket's address")?;
     SocketAddr::try_from(address).map(canonical).doing("reading a socket's address")

@@ -149,7 +149,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches another path.
+    /// Watches another path as well.
     pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
         self.begin_watching(path, what, doing).map(drop)
     }

@@ -11,7 +11,7 @@ thread_local! {
 pub struct NoKernelEntry(());
 
 impl NoKernelEntry {
-    /// Records a taken gate.
+    /// Records that this thread has taken a gate.
     pub fn new() -> NoKernelEntry {
         #[cfg(all(debug_assertions, not(loom)))]
         HELD.set(HELD.get() + 1);

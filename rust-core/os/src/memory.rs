@@ -33,7 +33,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork;
 use crate::kernel_entry;
 
-/// The seals of every memory file.
+/// The seals of every memory file: no shrinking (SIGBUS), growing, new writable mapping or new hole.
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
@@ -60,7 +60,7 @@ enum Children {
 
 #[derive(Debug)]
 struct Mapping {
-    /// A forked child may lack it.
+    /// The drop unmaps it, except in a forked child, which may lack it.
     pages: ManuallyDrop<MmapRaw>,
     start: NonNull<u8>,
     length: usize,

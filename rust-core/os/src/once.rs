@@ -48,7 +48,7 @@ impl<T> Once<T> {
 
     /// Returns the value, if it is there.
     pub fn get(&self) -> Option<&T> {
-        // Acquire: pairs with `put`.
+        // Acquire: pairs with the store in `put`, so the value is seen whole.
         if self.state.load(Ordering::Acquire) != FULL {
             return None;
         }
@@ -60,7 +60,7 @@ impl<T> Once<T> {
     ///
     /// After a panic in `write` the place is unusable until cleared.
     pub fn put(&self, write: impl FnOnce(&mut T)) -> Option<&T> {
-        // Relaxed: no thread has written before.
+        // Relaxed: no thread that shares the place has written before.
         self.state.compare_exchange(EMPTY, TAKEN, Ordering::Relaxed, Ordering::Relaxed).ok()?;
         // SAFETY: only this thread has taken the place, and none reads before the store.
         write(unsafe { &mut *self.value.get() });

@@ -59,7 +59,7 @@ pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
     Ok(Credentials { pid, uid: who.uid, gid: who.gid, groups: groups(&socket)? })
 }
 
-/// The peer's other groups.
+/// The peer's other groups, with a buffer that grows as the kernel demands.
 fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     let mut groups = vec![0u32; 64];
     loop {

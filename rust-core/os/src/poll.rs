@@ -23,15 +23,15 @@ pub use rustix::event::epoll::EventFlags as Interest;
 #[derive(Clone, Debug)]
 pub struct Epoll(Arc<Descriptor>);
 
-/// The most results of one sleep.
+/// The most descriptors that one sleep on a set returns.
 pub const MAX_EVENTS: usize = 32;
 
 /// A descriptor that is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// From [`Epoll::add`].
+    /// The number given at [`Epoll::add`].
     pub token: u64,
-    /// What it is ready for.
+    /// The events that it is ready for.
     pub what: EventFlags,
 }
 
@@ -41,7 +41,7 @@ impl Epoll {
         Ok(Epoll(Arc::new(descriptor::epoll_set().doing("making an epoll set (epoll_create1)")?.into())))
     }
 
-    /// Returns the set's descriptor.
+    /// Returns the descriptor of the set, which stays open while any holder exists.
     pub fn shared(&self) -> Arc<Descriptor> {
         self.0.clone()
     }
@@ -216,7 +216,7 @@ pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Ve
     }
 }
 
-/// [`wait_readable`], each with its event.
+/// Sleeps on descriptors, each with its event, until one is ready, the deadline, or a tick.
 pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
     let enders = enders(waiting);
     let on = on.iter().copied().chain(of_enders(&enders));
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn signals_do_not_end_the_wait_for_what_happens() {
-        // SAFETY: the handler does nothing.
+        // SAFETY: the handler does nothing; the structure lives through the call.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = ignore as *const () as libc::sighandler_t;
@@ -310,7 +310,7 @@ mod tests {
         let waiting =
             thread::spawn(move || happens_within(near.as_fd(), PollFlags::RDHUP, Duration::from_secs(60)));
         for _ in 0..50 {
-            // SAFETY: not joined yet.
+            // SAFETY: the thread has not been joined.
             assert_eq!(unsafe { libc::pthread_kill(waiting.as_pthread_t(), libc::SIGURG) }, 0);
             thread::sleep(Duration::from_millis(1));
         }

@@ -74,12 +74,12 @@ fn is_own(folder: &Path) -> bool {
     folder.is_absolute() && std::fs::symlink_metadata(folder).is_ok_and(is_private)
 }
 
-/// Returns PATH's absolute folders.
+/// Returns the absolute folders of PATH. A relative one could be another user's.
 pub fn folders_of_path() -> Vec<PathBuf> {
     std::env::split_paths(&environment::path()).filter(|folder| folder.is_absolute()).collect()
 }
 
-/// Finds a program in these folders.
+/// Returns the file of a program in these folders.
 pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     let path = |folder: PathBuf| folder.join(name);
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
@@ -93,7 +93,7 @@ pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
     if !environment::has_more_rights_than_its_caller() {
         return Some(path);
     }
-    // Another user could change a link.
+    // Without links, because another user could change a link.
     let path = path.canonicalize().ok()?;
     path.ancestors().all(is_of_the_system).then_some(path)
 }

@@ -52,7 +52,7 @@ impl Span {
     }
 }
 
-/// Returns 0 or the error's number.
+/// Makes one fcntl call; returns 0 or the error's number.
 fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
     // SAFETY: the descriptor is open; `what` lives through the call.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(what)) };
@@ -184,7 +184,7 @@ struct LockKey {
 struct Turn {
     /// The kernel's answer; `None` while it sleeps.
     errno: Option<i32>,
-    /// The present caller's waker.
+    /// The present caller's waker, signalled at its turn.
     waker: Arc<EventFd>,
 }
 
@@ -259,7 +259,7 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        // A forked child lacks the thread.
+        // The thread does not exist in a forked child.
         if self.key.born != fork::generation() {
             return;
         }

@@ -45,7 +45,7 @@ pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
         return Some(vec![SocketAddr::new(ip.to_canonical(), port)]);
     }
     host.eq_ignore_ascii_case("localhost").then(|| {
-        // RFC 6761: no query.
+        // As RFC 6761 requires, without a query to a name server.
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         both.map(|ip| SocketAddr::new(ip, port)).to_vec()
     })

@@ -70,7 +70,7 @@ struct Left<G> {
     run: Box<dyn Fn() + Send + Sync>,
 }
 
-/// In order of arrival.
+/// The waiting threads, in order of arrival.
 #[derive(Default)]
 struct Line {
     last: u64,
@@ -118,7 +118,7 @@ impl InLine for Waiting<'_> {
 unsafe impl<T: Send, G: Send> Sync for Seat<T, G> {}
 
 impl<T, G> Seat<T, G> {
-    /// Returns a free seat.
+    /// Returns a free seat with this gate.
     pub fn new(value: T, gate: Arc<Mutex<G>>) -> Seat<T, G> {
         Seat {
             word: AtomicU64::new(0),
@@ -216,7 +216,7 @@ impl<T, G> Seat<T, G> {
         self.acquire_by(waiting, is_done)
     }
 
-    /// [`Seat::acquire_unless`] that sleeps in `wait`.
+    /// As [`Seat::acquire_unless`]; sleeps in `wait` until it is woken or gives up.
     fn acquire_by(
         &self,
         wait: &mut impl InLine,
@@ -388,7 +388,7 @@ impl<T, G> Seat<T, G> {
         Ok(ended)
     }
 
-    /// Returns an unshared seat's value.
+    /// Returns the value of a seat that is not shared.
     pub fn get_mut(&mut self) -> &mut T {
         // SAFETY: the exclusive borrow shows that no guard exists.
         unsafe { &mut *place(&self.value) }

@@ -14,7 +14,7 @@ thread_local! {
 
 #[cfg(all(debug_assertions, not(loom)))]
 fn change(change: impl FnOnce((u32, u32)) -> (u32, u32)) {
-    // Otherwise the thread is ending.
+    // Without the thread's variables, the thread is ending.
     let _ = DEPTH.try_with(|depth| depth.set(change(depth.get())));
 }
 
@@ -83,7 +83,7 @@ pub fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Called before each sleep.
+/// Asserts in a debug build that this thread may sleep. Called before each sleep.
 #[track_caller]
 pub(crate) fn assert_driven() {
     #[cfg(all(debug_assertions, not(loom)))]

@@ -74,7 +74,7 @@ fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     bytes
 }
 
-/// Anything invalid is [`ConnectionOwner::Unsupported`].
+/// Decodes an answer; anything invalid counts as [`ConnectionOwner::Unsupported`].
 fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     let four = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     let kind = bytes.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);

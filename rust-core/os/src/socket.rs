@@ -74,7 +74,7 @@ pub fn listen(
     shown: &Path,
 ) -> Result<Guarded> {
     let socket = stream()?;
-    // Connections inherit the options.
+    // Connections inherit the options before they are accepted.
     carries.set_up(&socket)?;
     // Other processes listen at a shared socket: no shutdown.
     let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
@@ -105,7 +105,7 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
     ))
 }
 
-/// Accepts the next connection, if any.
+/// Accepts the next connection of a listening socket of any family; `None` if there is none.
 pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     kernel_entry::assert_allowed();
     match descriptor::accept(listener, SocketFlags::NONBLOCK) {
@@ -255,7 +255,7 @@ static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::ref
 
 /// Closes on another thread if unread descriptors may close with the socket.
 fn close(socket: OwnedFd) {
-    // Nothing more arrives.
+    // After this nothing more arrives.
     let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
     if shut.is_ok() && may_hold_descriptors(&socket) {
         closing::close_aside([socket]);
@@ -305,7 +305,7 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
 /// Ends a connection for both sides. Sent bytes are still delivered.
 pub fn disconnect(socket: impl AsFd) {
     kernel_entry::assert_allowed();
-    // Otherwise it has already ended.
+    // A socket that is not connected any more has already ended.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
 }
 

@@ -46,7 +46,7 @@ impl Staging {
             }
         });
         let opened = opened.inspect_err(|_| {
-            // The first error is returned.
+            // It is empty, if it is still this directory; the first error is returned.
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
         let inside = Directory::opened(path, opened.fd, &opened.facts);

@@ -25,9 +25,9 @@ struct Signalled {
     last: AtomicI32,
     /// The count at which the handler restores the default actions.
     last_passed: AtomicU32,
-    /// -1 before its creation.
+    /// The eventfd that the handler signals; -1 before its creation.
     waker: AtomicI32,
-    /// They need the handlers.
+    /// The existing watches, which need the handlers.
     watches: Mutex<Vec<Watched>>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Signalled {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Watched {
-    /// The count at its beginning.
+    /// The number of signals before it began.
     began: u32,
     /// How many signals it passes to the program.
     patience: u32,
@@ -155,7 +155,7 @@ impl Signalled {
         let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let last_passed = self.last_passed.load(Ordering::SeqCst);
         if count >= last_passed {
-            // The program may be stuck.
+            // Restored here, not by the program, which may be stuck.
             SIGNALS.into_iter().for_each(restore);
             // A concurrent caller that passes more signals found the handlers installed.
             if count < self.last_passed.load(Ordering::SeqCst) {
@@ -442,7 +442,7 @@ mod tests {
 
     impl Drop for Program {
         fn drop(&mut self) {
-            // It may have ended.
+            // A process that has ended, and been waited for, cannot be killed.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

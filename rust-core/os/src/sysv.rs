@@ -36,12 +36,12 @@ impl Attached {
             let error = Error::os(format_args!("{what} the System V memory of key {key:#x}"), errno);
             Error::new(error.kind(), format!("{}{hint}", error.text()))
         };
-        // SAFETY: plain numbers; nothing is created.
+        // SAFETY: plain numbers; with neither size nor flags nothing is created.
         let id = unsafe { libc::shmget(key.cast_signed(), 0, 0) };
         if id < 0 {
             return Err(failed("finding"));
         }
-        // SAFETY: the kernel chooses the address.
+        // SAFETY: the kernel chooses the address, so no other mapping is replaced.
         let start = unsafe { libc::shmat(id, std::ptr::null(), libc::SHM_RDONLY) };
         if start.addr() == usize::MAX {
             return Err(failed("attaching"));
@@ -50,7 +50,7 @@ impl Attached {
             Error::new(ErrorKind::Internal, "the kernel attached a segment at address zero")
         })?;
         let mut attached = Attached { start, length: 0 };
-        // SAFETY: plain numbers.
+        // SAFETY: all of its fields are plain numbers.
         let mut facts: libc::shmid_ds = unsafe { std::mem::zeroed() };
         // SAFETY: `facts` lives through the call. The attached segment's number is not reused.
         if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut facts) } < 0 {
@@ -71,17 +71,17 @@ impl Attached {
         let mut done = 0;
         while done < length {
             let at = offset + done;
-            // SAFETY: `at` is inside the range.
+            // SAFETY: `at` is below the length of the attached range.
             let from = unsafe { self.start.as_ptr().add(at) };
             if at.is_multiple_of(8) && length - done >= 8 {
                 // SAFETY: eight aligned bytes inside the range. A load of this size never writes, so read-only pages
                 // suffice; it is atomic, as another process writes.
                 let word = unsafe { AtomicU64::from_ptr(from.cast()) }.load(Ordering::Acquire);
-                // In their order in memory.
+                // The bytes in their order in memory.
                 into[done..done + 8].copy_from_slice(&u64::from_le(word).to_le_bytes());
                 done += 8;
             } else {
-                // SAFETY: one byte inside the range.
+                // SAFETY: one byte inside the range; as above.
                 into[done] = unsafe { AtomicU8::from_ptr(from) }.load(Ordering::Acquire);
                 done += 1;
             }

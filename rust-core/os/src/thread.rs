@@ -207,7 +207,7 @@ mod tests {
         };
         let mut child = std::thread::spawn(start).join().unwrap();
         let mut nothing = Vec::new();
-        // Ends when the program does.
+        // The pipe ends when the program does.
         child.stdout.take().unwrap().read_to_end(&mut nothing).unwrap();
         use std::os::unix::process::ExitStatusExt;
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));

@@ -70,7 +70,7 @@ pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Resul
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     const NAME: &str = "system.posix_acl_access";
     const VERSION: u32 = 2;
-    // Tags of entries.
+    // Tags of entries: the user or group that an entry is for.
     const OWNER: u16 = 1;
     const USER: u16 = 2;
     const GROUP: u16 = 4;

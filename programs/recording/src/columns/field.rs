@@ -21,11 +21,11 @@ pub struct Field {
     pub path: String,
     valid: Bits,
     data: Data,
-    /// Excludes lists of fixed length.
+    /// Whether any row was null, which excludes lists of fixed length.
     had_nulls: bool,
     /// Whether only the schema has given the type.
     is_hint: bool,
-    /// Before the last row.
+    /// The state before the last row.
     before: Option<Before>,
 }
 
@@ -52,14 +52,14 @@ enum Data {
     Json(Long),
 }
 
-/// To undo a row.
+/// The state that is needed to undo a row.
 #[derive(Debug)]
 struct Before {
     row: usize,
-    /// If the type changed.
+    /// The earlier rows in their old type, if the type changed.
     data: Option<Data>,
     is_hint: bool,
-    /// Of all one-dimensional arrays.
+    /// The common length of all arrays, if they have one dimension.
     length: Option<u64>,
 }
 
@@ -122,7 +122,7 @@ impl Field {
         }
     }
 
-    /// After null rows.
+    /// Begins with the type of this value after null rows.
     fn begin(&mut self, row: usize, value: &Value) {
         let mut data = Data::of(value);
         data.push_nulls(row);
@@ -135,7 +135,7 @@ impl Field {
         self.data.push_nulls(missing);
     }
 
-    /// Admits this value in all rows.
+    /// Changes the type of all rows to admit this value.
     fn widen(&mut self, value: &Value, limits: &Limits) -> Result<()> {
         let wider = match (&self.data, value) {
             (Data::Int(old), Value::Uint(_)) => {

@@ -71,7 +71,7 @@ pub type Batch = (String, Vec<Column>, usize);
 #[derive(Debug)]
 struct LeftOut {
     count: u64,
-    /// The first reason.
+    /// Why the first one is left out.
     first: Error,
     /// Ranges of places among the name's messages, with exclusive ends.
     places: Vec<(u64, u64)>,
@@ -167,7 +167,7 @@ impl Tables {
                     of_name.has_rows = true;
                     0
                 }
-                // Other rows remain.
+                // An invalid message does not affect other rows.
                 Err(error) => of_name.leave_out(place, error),
             };
             tables.held = tables.held.saturating_sub(held);

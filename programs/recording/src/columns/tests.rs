@@ -138,7 +138,7 @@ fn missing_fields_are_null_before_between_and_after() {
     assert_eq!(column([one("x", Value::Null)]).format, "n");
 }
 
-/// As JSON; `None` for null.
+/// Returns the rows of a column as JSON; `None` for null.
 fn rows(column: &Column) -> Vec<Option<String>> {
     let is_set = |buffer: &Option<Buffer>, row: usize| match buffer {
         Some(Buffer::Bytes(bits)) => bits[row / 8] >> (row % 8) & 1 == 1,
@@ -402,7 +402,7 @@ fn types_that_values_do_not_say_are_those_of_the_schema() {
     let row = |n: Value, x: Value| Value::Map(Map::from_iter([("n".to_owned(), n), ("x".to_owned(), x)]));
     assert_eq!(formats(vec![row(1.into(), 1.into())]), ["L", "g"]);
     assert_eq!(formats(vec![row(Value::Null, Value::Null)]), ["L", "g"]);
-    // They are kept.
+    // Values that violate the schema are kept.
     assert_eq!(formats(vec![row((-1).into(), "x".into()), row(2.into(), "y".into())]), ["l", "U"]);
 }
 
@@ -453,7 +453,7 @@ fn table_holds_what_there_is_room_for_and_is_refused_before_it_holds_more() {
     let mut columns = Columns::default().within(room);
     add(&mut columns, (0..2_000).map(|i| one("x", i)));
     assert!(columns.held() < room.held);
-    // Each becomes null in earlier rows.
+    // Each field of a message with many fields becomes null in earlier rows.
     let wide = Value::Map((0..200).map(|i| (format!("k{i}"), Value::Int(i))).collect());
     let body = Payload::new(&wide, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
     let channel = Arc::new(Channel::named("lab/a"));
@@ -543,7 +543,7 @@ fn refuse(columns: &mut Columns, value: &Value) -> Error {
     columns.add(&message).unwrap_err()
 }
 
-/// Its JSON exceeds the longest message.
+/// Returns a small value whose JSON exceeds the longest message.
 fn too_long_as_json() -> Value {
     Value::Array(vec![Value::Text("\u{1}".repeat(12 << 20))])
 }

@@ -26,9 +26,9 @@ use crate::files::of_io;
 use crate::format;
 
 const BLOCK: usize = 64 << 10;
-/// Reported individually.
+/// The most missing records that are reported individually.
 const MOST: usize = 1_000;
-/// In a summary; six kinds exist.
+/// The most groups of records in a summary. Six kinds exist.
 const MOST_GROUPS: usize = 64;
 
 /// The statements of a complete summary.
@@ -50,7 +50,7 @@ fn group(data: &[u8]) -> Option<(u8, u64, u64)> {
 }
 
 impl OpenPart {
-    /// Repeated schemas and channels follow.
+    /// Handles the end of the data. The repeated schemas and channels follow.
     pub fn end_of_data(
         &mut self,
         begins: u64,
@@ -91,7 +91,7 @@ impl OpenPart {
             let text = "the file was closed and has no summary, which its recorder wrote: what it has is not known to be all";
             found.push_back(self.damage(begins, text));
         }
-        // It may have been unreadable.
+        // The missing record may have been unreadable.
         let is_whole = found.is_empty() && !self.has_problem && self.found.is_empty();
         if is_whole && self.told.is_of_linkspan && !self.told.has_end {
             let text = format!(
@@ -133,7 +133,7 @@ impl OpenPart {
             return Ok(Ok(None));
         }
         if self.has_problem {
-            // A missing end adds no information.
+            // A problem was already reported, and a missing end adds no information.
             self.has_ended = true;
             return Ok(Ok(None));
         }
@@ -179,7 +179,7 @@ impl OpenPart {
             return Ok(());
         }
         self.named_and_not_there(begins, footer, &promised.named, found)?;
-        // A kind without records may be listed.
+        // A program may list a kind without records.
         let groups =
             promised.said.iter().filter(|(_, group)| group.2 > 0 && !promised.groups.contains(group));
         found.extend(groups.take(MOST).map(|(place, (code, ..))| {
@@ -206,7 +206,7 @@ impl OpenPart {
             );
             found.push_back(self.damage(footer.at, text));
         }
-        // Counts are lower then.
+        // Skipped or unreadable chunks make the counts lower.
         if self.is_all_read() && found.is_empty() {
             self.miscounted(begins, &promised, found);
         }
@@ -239,7 +239,7 @@ impl OpenPart {
                     Some(false) => {
                         Some(format!("the {what} {id} is another one here than before the summary"))
                     }
-                    // Other programs may omit unused ones.
+                    // Other programs may omit schemas and channels without messages.
                     None if self.is_all_read() && self.told.is_by_linkspan => {
                         Some(format!("the summary has the {what} {id}, which nothing before it has"))
                     }
@@ -351,7 +351,7 @@ impl OpenPart {
         Ok(())
     }
 
-    /// As a summary would name it.
+    /// Returns the record at an offset, identified as a summary would name it.
     fn record_at(&self, place: u64) -> std::io::Result<Option<seen::Record>> {
         let Some(left) = self.length.checked_sub(place) else { return Ok(None) };
         let mut bytes = [0; HEAD + seen::KNOWN];

@@ -56,7 +56,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// For the default longest message, 64 MiB.
+    /// Returns the limits for the default longest message, 64 MiB.
     fn default() -> Limits {
         Limits::of_messages(linkspan::Limits::default().message)
     }
@@ -121,7 +121,7 @@ impl Channel {
         })
     }
 
-    /// Without the mark of repeated messages.
+    /// Returns this channel without the mark of repeated messages.
     pub(super) fn with_own_messages(&self) -> Channel {
         let (topic, endpoint, source) = (self.topic.clone(), self.endpoint.clone(), self.source.clone());
         let (encoding, machine) = (self.encoding.clone(), self.machine.clone());
@@ -206,7 +206,7 @@ impl Channel {
     }
 }
 
-/// Random keys: strangers cannot provoke collisions.
+/// Returns a hash with random keys: strangers cannot provoke collisions.
 pub(super) fn keyed(what: impl Hash) -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEYS.hash_one(what)
@@ -222,7 +222,7 @@ pub struct Schema {
     /// Its text.
     pub data: Vec<u8>,
     is_notation: bool,
-    /// With random keys, for fast comparisons.
+    /// A hash with random keys for fast comparisons.
     hash: u64,
 }
 
@@ -350,7 +350,7 @@ pub enum ProblemKind {
     Unclosed,
     /// Parts are missing.
     Absent,
-    /// Only a later part was named.
+    /// A later part was named, and the other parts of its recording were not.
     Alone,
     /// Its recorder removed parts on request.
     Dropped,

@@ -16,7 +16,7 @@ use super::entry::{Channel, Problem};
 use crate::chunk::HEAD;
 use crate::event::Event;
 
-/// Beyond, pairs of places are merged.
+/// The most places with a least time. Beyond that, pairs of places are merged.
 const MOST_PLACES: usize = 1 << 16;
 const ENTRY: u64 = 128;
 /// Bytes of a read, and of a record up to its times.
@@ -43,7 +43,7 @@ pub struct Order {
 #[derive(Debug)]
 struct Entry {
     time: u64,
-    /// Keeps equal times in order.
+    /// Keeps the order of entries with equal times.
     count: u64,
     bytes: u64,
     what: Held,
@@ -118,7 +118,7 @@ impl Order {
             let number = |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
             let time = match words.first() {
                 Some(&op::CHUNK) => Some(number(times)).filter(|time| (*time, number(&times[8..])) != (0, 0)),
-                // After channel and number.
+                // The time follows the channel and the number.
                 Some(&op::MESSAGE) => Some(number(&times[6..])).filter(|time| *time > 0),
                 Some(&op::DATA_END) => break,
                 _ => None,

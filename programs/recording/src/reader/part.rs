@@ -77,23 +77,23 @@ struct Described {
 /// Bytes of a message before its body.
 pub(super) const MESSAGE: usize = 22;
 pub(super) const EVENT: u64 = 64 << 10;
-/// Read for its name, without its content.
+/// Bytes of an attachment's record that are read for its name, without its content.
 const ATTACHMENT: u64 = 64 << 10;
 
-/// Examined for removed parts.
+/// The most metadata records that are examined for removed parts.
 const MOST_METADATA: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct OpenPart {
     pub(super) file: Arc<File>,
     pub path: PathBuf,
-    /// From its name.
+    /// The number of the part, from its name.
     pub number: u64,
     pub identity: Identity,
     pub(super) limits: Limits,
-    /// After the last whole record.
+    /// The offset after the last whole record.
     pub offset: u64,
-    /// At opening.
+    /// The bytes of the file at opening.
     pub(super) length: u64,
     /// The current chunk's rest and offset; its uncompressed bytes.
     pub(super) chunk: Option<(Bytes, u64)>,
@@ -115,14 +115,14 @@ pub(super) struct OpenPart {
     /// Bytes that were read, and their limit: a sparse file can claim any length.
     read: u64,
     room: u64,
-    /// Also of earlier parts.
+    /// The publishers of this part and of earlier parts.
     pub(super) publishers: Publishers,
     /// The sum of all bytes before the end of the data, if all were read.
     pub(super) sum: Option<crc32fast::Hasher>,
     /// Whether chunks were skipped.
     pub(super) has_skipped: bool,
     pub(super) seen: Seen,
-    /// For the comparison with the end.
+    /// Facts for the comparison with the end of the file.
     pub(super) told: Told,
     pub(super) found: VecDeque<Problem>,
     pub(super) has_problem: bool,
@@ -374,7 +374,7 @@ impl OpenPart {
 
     /// Reads the summary's schemas and channels; returns whether it has all.
     fn take_summary(&mut self) -> Result<bool> {
-        // Otherwise all chunks are read.
+        // With an invalid summary, all chunks are read.
         self.each_of_summary(|part, code, data| {
             let is_taken = matches!(code, op::SCHEMA | op::CHANNEL);
             let mut record = || part.record(code, &Bytes::copy_from_slice(data), 0, &mut Current::default());

@@ -53,9 +53,9 @@ impl Tally {
     }
 }
 
-/// Compared bytes.
+/// Bytes of a name that are compared.
 const NAME: usize = 256;
-/// Identifying bytes without the head.
+/// Bytes of a record, without its head, that identify it.
 pub const KNOWN: usize = 16 + 4 + NAME;
 
 /// A record that a summary may name: place, length with head, and identifying fields.
@@ -134,7 +134,7 @@ fn beginning(text: &[u8]) -> &[u8] {
     text.get(..most.min(text.len())).unwrap_or_default()
 }
 
-/// Named by a summary, or seen.
+/// The records that a summary names, or that were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     pub chunks: Tally,
@@ -208,7 +208,7 @@ impl Indexes {
 #[derive(Debug, Default)]
 pub struct Seen {
     pub named: Named,
-    /// Too long to be identified.
+    /// Whether a record was too long to be identified.
     pub is_in_part: bool,
     last: Option<(u64, u8)>,
     said: Vec<u64>,
@@ -219,7 +219,7 @@ pub struct Seen {
 pub struct Told {
     pub messages: u64,
     pub times: Option<(u64, u64)>,
-    /// Any record, or the header.
+    /// Whether any record, and whether the header names Linkspan as the writer.
     pub is_of_linkspan: bool,
     pub is_by_linkspan: bool,
     /// Whether it has a record of the recorder's end.

@@ -74,7 +74,7 @@ struct Reading {
 
 impl Reading {
     const NONE: Reading = Reading { cycles: 0, wall: 0, valid: 0, rate: 0, measured: 0, from: (0, 0) };
-    /// Nanoseconds of validity.
+    /// How many nanoseconds a reading is valid.
     const VALID: u64 = 1_000_000;
     /// Cycles of the shortest measurement, 10 to 50 ms.
     const MEASURED: u64 = 50_000_000;

@@ -22,7 +22,7 @@ use crate::{descriptor, poll, sleeping, thread};
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) fd: Descriptor,
-    /// A forked child creates its own.
+    /// The fork generation that created it: a child creates its own.
     pub(super) born: u64,
     pub(super) table: Mutex<Table>,
 }

@@ -29,7 +29,7 @@ pub(super) struct WatchState {
     pub(super) waker: EventFd,
     /// Whether its owner sleeps on the instance.
     pub(super) is_direct: bool,
-    /// Whether no one sleeps on it.
+    /// Whether no one sleeps on it: its owner takes events when it likes.
     pub(super) is_passive: bool,
     /// Whether the eventfd was signalled since the last read.
     pub(super) woken: AtomicBool,

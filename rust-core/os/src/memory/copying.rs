@@ -50,8 +50,9 @@ unsafe fn copy_long(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-/// Whether the processor is one of AMD's first four generations, or of their licensees', and has the instructions of the
-/// loop. The fifth, family 26, copies by `rep movsb` as quickly wherever both begin.
+/// Whether it is of AMD's first four generations, or a licensee's, and has the loop's instructions.
+///
+/// The fifth, family 26, has a fast `rep movsb` from any place.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn has_slow_movsb() -> bool {
     static HAS_SLOW_MOVSB: OnceLock<bool> = OnceLock::new();
@@ -65,7 +66,7 @@ fn has_slow_movsb() -> bool {
     })
 }
 
-/// Whether `rep movsb` copies long bytes in the least time, wherever both begin.
+/// Whether `rep movsb` is the fastest copy of long bytes, from any place.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 pub(super) fn has_fast_movsb() -> bool {
     static HAS_FAST_MOVSB: OnceLock<bool> = OnceLock::new();
@@ -126,7 +127,7 @@ pub fn append(block: &mut Vec<u8>, from: &[u8]) {
     block.reserve(from.len());
     let length = block.len();
     copy_to_uninit(from, &mut block.spare_capacity_mut()[..from.len()]);
-    // SAFETY: just initialised.
+    // SAFETY: there was room for them, and they have just been initialised.
     unsafe { block.set_len(length + from.len()) };
 }
 

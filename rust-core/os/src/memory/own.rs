@@ -83,7 +83,7 @@ impl MemoryFile {
         self.bytes_at(0, length)
     }
 
-    /// [`MemoryFile::bytes`] from offset `at` on.
+    /// Returns `length` bytes from offset `at` on, as [`MemoryFile::bytes`] does.
     pub fn bytes_at(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: inside the mapping, and alive as long; other processes map it read-only.
         unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }

@@ -25,7 +25,7 @@ pub struct PeerFile {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Examined {
-    /// Checked before everything else.
+    /// Whether the file is sealed; checked before everything else.
     sealed: bool,
     /// All pages below this offset exist.
     bytes: u64,
@@ -133,7 +133,7 @@ fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let pages = length.div_ceil(rustix::param::page_size() as u64);
     match cached(fd, at, length) {
         Ok(found) => Ok(found >= pages),
-        // Before Linux 6.5, or a sandbox.
+        // A kernel before 6.5, or a sandbox without this call.
         Err(Errno::NOSYS | Errno::PERM) => resident(fd, at, length),
         Err(errno) => Err(errno).doing("counting the pages of the peer's memory file"),
     }
@@ -141,7 +141,7 @@ fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
 
 /// How many pages of a range are in memory or swapped out. A missing call is tried once.
 fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, Errno> {
-    /// Every processor has this number.
+    /// The number of the call, which every processor shares.
     const CACHESTAT: libc::c_long = 451;
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
     if IS_MISSING.load(Ordering::Relaxed) {

@@ -1,7 +1,7 @@
-//! Copies of bytes that another process may write or read meanwhile: the copy may be torn, and its reader validates it.
+//! Copies of bytes that another process may access at the same time; readers validate the result.
 //!
-//! A data race has no meaning in Rust, so the words are atomic. Of long bytes most are copied by vector instructions of
-//! the assembler, which may race as every instruction may: a word at a time takes twice as long.
+//! A data race has no meaning in Rust, so the words are atomic. Vector instructions of the assembler, which may race,
+//! copy most of long bytes: word by word takes twice as long.
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use super::copying::has_fast_movsb;
 
-/// From this length on bytes are stored by `rep movsb` where that is quick: it does not fetch the lines that it writes
-/// whole, which are in the readers' caches. 10 kB there and back take 590 ns instead of 980.
+/// From this length on `rep movsb` stores bytes, if it is fast.
+///
+/// It does not fetch the lines that it writes whole, which are in the readers' caches. 10 kB there and back take 590 ns
+/// instead of 980.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 const BY_MOVSB_FROM: usize = 2 << 10;
-/// The bytes of a step of vector instructions.
 const STEP: usize = 128;
 
 /// Copies whole words to the beginning of these places.
@@ -21,7 +22,7 @@ const STEP: usize = 128;
 pub(super) fn words_in(from: &[[u8; 8]], places: &[AtomicU64]) {
     let places = &places[..from.len()];
     let (source, to, length) = (from.as_ptr().cast(), places.as_ptr().cast_mut().cast(), from.len() * 8);
-    // SAFETY: the places are as many as the words, are shared with others, and may be written.
+    // SAFETY: as many places as words; they are shared and may be written.
     let done =
         unsafe { if is_by_movsb(length) { movsb(source, to, length) } else { vectors(source, to, length) } }
             / 8;
@@ -46,7 +47,7 @@ pub(super) fn words_in(from: &[[u8; 8]], places: &[AtomicU64]) {
 #[inline]
 pub(super) fn words_out(places: &[AtomicU64], into: &mut [[MaybeUninit<u8>; 8]]) {
     let places = &places[..into.len()];
-    // SAFETY: the words are as many as the places, and borrowed for writing.
+    // SAFETY: as many words as places, borrowed for writing.
     let done = unsafe { vectors(places.as_ptr().cast(), into.as_mut_ptr().cast(), into.len() * 8) } / 8;
     let copy = |word: &mut [MaybeUninit<u8>; 8], place: &AtomicU64| {
         // SAFETY: eight bytes that are borrowed for writing; no alignment is needed.
@@ -66,10 +67,10 @@ pub(super) fn words_out(places: &[AtomicU64], into: &mut [[MaybeUninit<u8>; 8]])
     }
 }
 
-/// Copies whole steps of these bytes, in ascending order, and returns how many bytes they have.
+/// Copies whole steps in ascending order; returns the number of bytes.
 ///
 /// # Safety
-/// Both ranges are valid for this length and distinct, as far as this process is concerned.
+/// In this process, both ranges are valid for this length and distinct.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline]
 unsafe fn vectors(from: *const u8, to: *mut u8, length: usize) -> usize {
@@ -77,8 +78,8 @@ unsafe fn vectors(from: *const u8, to: *mut u8, length: usize) -> usize {
     if steps == 0 || !std::arch::is_x86_feature_detected!("avx") {
         return 0;
     }
-    // SAFETY: each step is inside both ranges. The block names what it changes, and other code may not assume anything
-    // of memory across it. Behind it no upper half of a register slows other instructions down.
+    // SAFETY: each step is inside both ranges. The block names its changes, and code assumes nothing of memory across
+    // it. It clears the registers' upper halves, which would slow other instructions down.
     unsafe {
         std::arch::asm!(
             "2:",
@@ -108,25 +109,24 @@ unsafe fn vectors(from: *const u8, to: *mut u8, length: usize) -> usize {
     length / STEP * STEP
 }
 
-/// Whether so many bytes are stored by `rep movsb`.
+/// Whether `rep movsb` stores so many bytes.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn is_by_movsb(length: usize) -> bool {
     length >= BY_MOVSB_FROM && has_fast_movsb()
 }
 
-/// The same.
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 fn is_by_movsb(_: usize) -> bool {
     false
 }
 
-/// Copies these bytes, in any order, before all stores that follow. Returns their number.
+/// Copies in any order, before all following stores; returns the number of bytes.
 ///
 /// # Safety
 /// As [`vectors`].
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 unsafe fn movsb(from: *const u8, to: *mut u8, length: usize) -> usize {
-    // SAFETY: as for this function; the block names what it changes.
+    // SAFETY: as for this function; the block names its changes.
     unsafe {
         std::arch::asm!(
             "rep movsb",
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!([stored[0], stored[count + 1]], [u64::MAX; 2]);
             let mut into = vec![[MaybeUninit::new(0xEE); 8]; count + 1];
             words_out(&places[1..], &mut into[..count]);
-            // SAFETY: all were initialised from the beginning.
+            // SAFETY: initialised from the beginning.
             let read: Vec<[u8; 8]> =
                 into.iter().map(|word| word.map(|byte| unsafe { byte.assume_init() })).collect();
             assert_eq!(read[..count], from);

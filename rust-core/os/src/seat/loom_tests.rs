@@ -70,7 +70,7 @@ impl InLine for CallsBack {
     }
 }
 
-/// The first sleep reaches the deadline.
+/// A wait that reaches its deadline in its first sleep.
 struct GivesUp {
     sleeps: u32,
 }
@@ -293,7 +293,7 @@ fn leader_and_follower(stays: bool) {
             follower.unpark();
         }
         if stays {
-            // A failing model's locks stay held.
+            // The panic of a failing model must not drop it, because its locks stay held.
             let leads = ManuallyDrop::new(ending.go_on());
             assert!(!follows.join().unwrap(), "its answer is there, and the permit is another's");
             drop(ManuallyDrop::into_inner(leads));

@@ -219,7 +219,7 @@ fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<
     if order.for_shape(shape) == Order::Row {
         return data.into();
     }
-    // To the next element in each dimension.
+    // The distance to the next element in each dimension.
     let steps: Vec<u64> = shape
         .iter()
         .scan(1u64, |step, length| Some(std::mem::replace(step, step.saturating_mul(*length))))

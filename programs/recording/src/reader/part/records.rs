@@ -96,7 +96,7 @@ impl OpenPart {
     }
 
     pub(super) fn look(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
-        // Its memory can be reused.
+        // Dropping the last body lets its memory be reused.
         current.body = Bytes::new();
         loop {
             if let Some(problem) = self.found.pop_front() {
@@ -168,7 +168,7 @@ impl OpenPart {
                 Ok(None) => {}
                 Err(problem) => {
                     self.seen.say(problem.offset);
-                    // Some of its messages are unknown.
+                    // Only some of the chunk's messages are known then.
                     self.is_indexed = false;
                     self.wrong_in_chunk = self.wrong_in_chunk.saturating_add(1);
                     if self.wrong_in_chunk >= MOST_IN_CHUNK
@@ -212,7 +212,7 @@ impl OpenPart {
         };
         let Some(left) = left.checked_sub(HEAD as u64) else {
             if left == 0 && self.has_problem {
-                // A missing end adds no information.
+                // A problem was already reported, and a missing last record adds no information.
                 self.has_ended = true;
                 return Ok(Ok(None));
             }
@@ -289,7 +289,7 @@ impl OpenPart {
         } else {
             self.seen.add(self.offset, code, whole, &data);
         }
-        // An attachment's content comes later.
+        // The sum of an attachment includes its content later.
         if !is_attachment
             && code != op::DATA_END
             && let Some(sum) = &mut self.sum
@@ -490,7 +490,7 @@ impl OpenPart {
             return;
         }
         let take = |part: &mut OpenPart, data: &Bytes| {
-            // Reported at its own place.
+            // The reader reports an unreadable schema at its own place.
             let _ = part.record(op::SCHEMA, data, 0, &mut Current::default());
         };
         if let Some((left, _)) = &self.chunk {
@@ -507,7 +507,7 @@ impl OpenPart {
             }
             true
         });
-        // Further schemas are lacking.
+        // A file without a readable summary lacks further schemas.
         drop(taken);
     }
 
