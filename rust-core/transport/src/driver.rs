@@ -28,7 +28,7 @@ use crate::sys::staging::Swept;
 pub struct MachineKeys {
     /// The directory of the keys.
     pub directory: PathBuf,
-    /// This machine's public key.
+    /// This machine's public key, as users write it.
     pub own: Option<String>,
     /// The names of the trusted keys.
     pub trusted: Vec<String>,
@@ -131,7 +131,7 @@ pub trait Driver: Sync {
 pub enum ListingSource {
     /// The process at the socket; else the name's lock.
     Socket,
-    /// The owner record, and its process.
+    /// The owner record, and the process that it names.
     OwnerRecordAndCall,
     /// The owner record.
     OwnerRecord,
@@ -145,9 +145,9 @@ pub enum ListingSource {
 /// The information in a name's files; `None` for missing fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The files' owner.
+    /// The user that owns the files.
     pub uid: Option<u32>,
-    /// A random number of the history; never 0.
+    /// A random number, drawn when the history was made; never 0.
     pub identity: Option<u64>,
     /// The program that wrote the newest message.
     pub source: Option<String>,
@@ -208,7 +208,7 @@ pub trait ConnectionDriver: Sync {
 pub struct ListenRequest<'a> {
     /// The users that may connect.
     pub access: Access,
-    /// Whether to refuse an owned name at once.
+    /// Whether to refuse an owned name at once, without waiting for its owner's end.
     pub at_once: bool,
     /// Whether peers begin with a hello; false with plain framing.
     pub expects_hello: bool,

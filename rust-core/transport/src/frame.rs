@@ -141,7 +141,7 @@ impl Header {
         to_bytes(&self.words(check_sum))
     }
 
-    /// [`Header::to_bytes`] with this check sum.
+    /// Returns the 64 bytes, with the check sum of this function, as for [`Header::words`].
     pub(crate) fn bytes_with(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u8; HEADER] {
         to_bytes(&self.words(check_sum))
     }

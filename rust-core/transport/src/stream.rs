@@ -123,7 +123,7 @@ impl Stream {
         }
     }
 
-    /// Whether accepted bytes are in the kernel.
+    /// Returns whether accepted bytes are in the kernel instead of in a buffer of this process.
     pub(crate) fn writes_reach_kernel(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => true,
@@ -252,7 +252,7 @@ impl Stream {
         }
     }
 
-    /// Returns whether this process has buffered bytes.
+    /// Returns whether this process has buffered bytes, which the descriptor does not show.
     pub(crate) fn holds_bytes(&self) -> bool {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => false,

@@ -33,7 +33,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) are_opaque: bool,
 }
 
-/// Decides where long arrays go.
+/// Decides where an encoder puts the elements of a long array.
 pub trait Placer {
     /// Stores elements that belong after the first `at` bytes of the rest. Returns whether it did.
     ///
@@ -45,7 +45,7 @@ pub trait Placer {
         false
     }
 
-    /// Announces the rest's least length, before [`Placer::spill`].
+    /// Announces the least length of the rest, before [`Placer::spill`], because of a long byte string.
     fn expect(&mut self, _length: usize) {}
 
     /// Takes the next bytes of the rest; returns whether it keeps them. It keeps earlier bytes anyway.
@@ -58,7 +58,7 @@ pub trait Placer {
         &mut []
     }
 
-    /// Drops the bytes of [`Placer::spill`].
+    /// Drops the bytes that [`Placer::spill`] took.
     fn drop_spilled(&mut self) {}
 }
 

@@ -88,7 +88,7 @@ pub struct Error(Box<Detail>);
 #[derive(Clone)]
 struct Detail {
     kind: ErrorKind,
-    /// The kind's, unless a call has set another.
+    /// The kind's value, unless a call has set another.
     retryable: bool,
     /// At most 16 KiB. Text of peers in it is quoted and cut.
     text: String,
@@ -174,7 +174,7 @@ impl Error {
             libc::ENOSYS | libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT => {
                 ErrorKind::TransportUnavailable
             }
-            // This library's wrong call, or no number.
+            // A wrong call by this library, or an error without a number.
             0 | libc::EBADF | libc::EFAULT | libc::EINVAL | libc::ENOTSOCK | libc::EDESTADDRREQ => {
                 ErrorKind::Internal
             }
@@ -294,7 +294,7 @@ impl Error {
         self
     }
 
-    /// Sets whether the call may be repeated.
+    /// Sets whether the call may be repeated, if more than the kind decides it.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Error {
         self.0.retryable = retryable;
@@ -362,7 +362,7 @@ impl fmt::Display for Error {
             write!(f, "{}: ", one_line(endpoint))?;
         }
         f.write_str(&self.0.text)?;
-        // Such as `timeout=nan`.
+        // A text that begins with an argument, `timeout=nan`, already names it.
         let is_named = |path: &&String| {
             self.0.text.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('='))
         };

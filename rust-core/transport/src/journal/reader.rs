@@ -27,7 +27,7 @@ pub struct Reader {
     /// Wakes this reader; `None` for a single read.
     watch: Option<ContentWatch>,
     committed: Committed,
-    /// The longest body in bytes; longer: `TooLarge`.
+    /// The longest body in bytes; a longer one is skipped with `TooLarge`.
     limit: u64,
     records: Option<Records>,
     next: u64,
@@ -35,10 +35,10 @@ pub struct Reader {
     since: Option<i64>,
     /// Whether a walk over headers must find the next record.
     seeking: bool,
-    /// Deleted unread, and not reported yet.
+    /// The number of records that were deleted unread and are not reported yet.
     missed: u64,
     gone: bool,
-    /// Stores this reader's position.
+    /// The name under which this reader's position is stored, if any.
     consumer: Option<Consumer>,
     /// Of the last two returned records: a caller may read one ahead.
     delivered: [Option<Position>; 2],
@@ -135,7 +135,7 @@ impl Reader {
     }
 
     fn resume(&mut self, position: Position) -> Result<()> {
-        // A truncated journal reuses numbers.
+        // The journal may have been truncated after the position was stored; numbers are then reused.
         self.next = position.sequence.min(self.committed.sequence) + 1;
         // The offset saves a search, if that record is there.
         if self.next == position.sequence + 1
@@ -196,7 +196,7 @@ impl Reader {
                 // A deleted segment was among the oldest.
                 Ok(None) => low = middle,
                 Ok(Some(_)) => high = middle - 1,
-                // Reading reports the damage.
+                // An earlier segment is good enough; reading reports the damage.
                 Err(e) if e.kind() == ErrorKind::Corrupt => high = middle - 1,
                 Err(e) => return Err(e),
             }
@@ -294,7 +294,7 @@ impl Reader {
         }
         self.records = match self.at(first, PAGE) {
             Err(e) if e.kind() == ErrorKind::Corrupt => {
-                // The next call continues with the next segment.
+                // Reported once; the next call continues with the next segment.
                 let later = segments.into_iter().find(|later| *later > first);
                 (self.records, self.next) = (None, later.unwrap_or(self.committed.sequence + 1));
                 return Err(e);

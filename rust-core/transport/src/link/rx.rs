@@ -47,7 +47,7 @@ impl Rx {
         }
     }
 
-    /// Whether the peer is without Linkspan.
+    /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Rx::Plain(_))
     }
@@ -217,7 +217,7 @@ impl Rx {
         }
     }
 
-    /// Ends the announcement: no more wake-ups.
+    /// Ends the announcement of a sleep, so the peer sends no more wake-ups.
     pub fn unpark(&mut self) {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => {}

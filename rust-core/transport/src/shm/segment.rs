@@ -30,7 +30,7 @@ pub(super) mod at {
     /// The layout's version.
     pub const LAYOUT: usize = 8;
     pub const FLAGS: usize = 16;
-    /// As in the owner's hello.
+    /// The session of the owner's incarnation, as in its hello.
     pub const SESSION: usize = 24;
     pub const RING: usize = 32;
     pub const RING_LENGTH: usize = 40;
@@ -64,11 +64,11 @@ pub(super) mod at {
     pub const COUNT: usize = 400;
     /// A waiting peer's futex word; changes before each wake-up.
     pub const DATA_WAKE: usize = 640;
-    /// [`DATA_WAKE`] for room.
+    /// The futex word of a peer that waits for room.
     pub const ROOM_WAKE: usize = 648;
     /// The released references into each of the peer's slots.
     pub const RELEASED: usize = 768;
-    /// Subscriber: the slot files that it has taken.
+    /// Subscriber: how many slot files it has taken from the socket.
     pub const FILES_TAKEN: usize = 144;
     /// Subscriber: its views of each slot, and a copy, [`VIEW_BITS`] bits each: one load is consistent.
     pub const VIEWS: usize = 768;
@@ -79,7 +79,7 @@ pub(super) mod at {
 pub(super) mod state {
     /// The owner lives and may write.
     pub const OPEN: u64 = 0;
-    /// The owner has left.
+    /// The owner has left and writes nothing more.
     pub const CLOSED: u64 = 1;
     /// Broadcast: the publisher continues in a larger file.
     pub const MOVED: u64 = 2;

@@ -69,7 +69,7 @@ pub trait Release {
 #[derive(Debug)]
 pub struct Slot {
     pub(super) file: Option<SlotFile>,
-    /// In bytes; 0 without a file.
+    /// Bytes of the file for elements, 0 without a file.
     pub(super) length: usize,
     pub(super) number: u64,
     /// The number of the content, present or being written.
@@ -95,7 +95,7 @@ pub(super) struct SlotTable<R> {
 #[derive(Debug)]
 pub struct Slots<R = Counts> {
     table: Mutex<SlotTable<R>>,
-    /// In bytes, of arrays that go into slots.
+    /// The lengths in bytes of arrays that go into slots.
     lengths: Range<usize>,
     copying: Copying,
     /// A forked child gets no slots: other processes know only the parent.
@@ -185,7 +185,7 @@ impl<R: Release> Slots<R> {
     /// A free file is preferred to a new one.
     pub fn lend_at_least(&self, least: usize, wanted: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(least)?;
-        // A receiver refuses a longer file.
+        // A receiver refuses a longer file, and the message with it.
         let wanted = wanted.min(self.longest());
         let slot = table
             .claim(fitting(wanted), true, 0)
@@ -209,7 +209,7 @@ impl<R: Release> Slots<R> {
         file.as_mut()?.surround(*length, bytes, before, after)
     }
 
-    /// [`Slots::lend_writable`] without creating a file.
+    /// [`Slots::lend_writable`] without creating a file, which takes long.
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
@@ -290,7 +290,7 @@ impl<R: Release> SlotTable<R> {
     fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
         loop {
             let (published, slot) = self.oldest(&lengths, except)?;
-            // The others were published later.
+            // The others were published later, so they are not past either.
             if past && !self.is_past(published) {
                 return None;
             }
@@ -303,7 +303,7 @@ impl<R: Release> SlotTable<R> {
 
     #[inline]
     fn oldest(&mut self, lengths: &Range<usize>, except: u32) -> Option<(u64, usize)> {
-        // No allocation for each array.
+        // No allocation: this runs for each array.
         let mut oldest: Option<(u64, usize, usize)> = None;
         for (slot, entry) in self.slots.iter_mut().enumerate() {
             let Slot { published, length, .. } = *entry;
@@ -343,7 +343,7 @@ impl<R: Release> SlotTable<R> {
             .or_else(|| give_up(self, false))
     }
 
-    /// Whether a new file fits, without `given_up`.
+    /// Whether a new file of `length` bytes fits the table and its limit, without the files of `given_up`.
     fn has_room(&self, length: usize, given_up: &[usize]) -> bool {
         let lengths = self
             .slots

@@ -15,10 +15,10 @@ use crate::value::Sink;
 
 #[derive(Clone)]
 pub(crate) struct Input<'a> {
-    /// Ends with the innermost BSON document.
+    /// All bytes of the message, or up to the end of the innermost BSON document.
     bytes: &'a [u8],
     pub(crate) at: usize,
-    /// The remaining separately stored blocks.
+    /// The separately stored blocks between these bytes that were not taken yet.
     parts: Parts<'a>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Input<'a> {
     /// Another process may change that memory, so no check depends on its content.
     pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         match self.parts.list.split_first() {
-            // Any other place is the sender's error.
+            // The next part must belong exactly here; any other place is the sender's error.
             Some((part, rest_of_parts)) if part.at == self.at => {
                 if part.bytes.len() as u64 != count {
                     let text = format!(
@@ -175,7 +175,7 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 /// stops at bytes that it cannot follow; the second pass reports the error there.
 #[derive(Default)]
 pub(crate) struct ItemCounts {
-    /// Saturating.
+    /// One count, saturating, for each container that the first pass has opened.
     counts: Vec<u32>,
     next: usize,
     most: usize,
@@ -254,7 +254,7 @@ pub(crate) fn f16_to_f32(bits: u16) -> u32 {
             let shift = fraction.leading_zeros() - 21;
             (113 - shift) << 23 | (fraction << (shift + 13) & 0x007f_ffff)
         }
-        // Infinity or NaN.
+        // Infinity or NaN: the greatest exponent of binary32, with the fraction in its high bits.
         (31, _) => 0x7f80_0000 | fraction << 13,
         _ => (exponent + 112) << 23 | fraction << 13,
     }

@@ -65,7 +65,7 @@ use crate::value::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Encoding {
-    /// Bytes as they are.
+    /// Bytes as they are: the value is one block of bytes.
     Raw = 0,
     /// JSON, RFC 8259.
     Json = 1,
@@ -97,7 +97,7 @@ impl Encoding {
 
     /// Returns the encoding of this name, else `Unsupported`.
     pub fn from_name(name: &str) -> Result<Encoding> {
-        // Called for each encoded value: constants compare fast.
+        // Called for each encoded value: comparisons with constants are fast.
         match name.as_bytes() {
             b"raw" => Ok(Encoding::Raw),
             b"json" => Ok(Encoding::Json),

@@ -45,7 +45,7 @@ impl fmt::Debug for Output<'_> {
     }
 }
 
-/// Also after an error.
+/// Removes the zeros, also after an error.
 impl Drop for Output<'_> {
     fn drop(&mut self) {
         self.bytes.truncate(self.at);
@@ -331,7 +331,7 @@ impl<'a> Output<'a> {
         }
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
-        // More small items are likely to follow.
+        // Small items that use up the zeros are likely to be followed by more small items.
         self.ahead = if bytes.len() < AHEAD[0] { (self.ahead * 2).min(AHEAD[1]) } else { BEHIND_LONG };
         write_ahead(self.bytes, self.ahead);
     }
@@ -483,7 +483,7 @@ impl<'a> Output<'a> {
         self.at = self.bytes.len();
         self.ahead = BEHIND_LONG;
         if self.bytes.capacity() - self.at >= BEHIND_LONG {
-            // A constant length needs no call.
+            // A constant length, so that no call writes the zeros.
             self.bytes.extend_from_slice(&[0; BEHIND_LONG]);
         } else {
             write_ahead(self.bytes, BEHIND_LONG);

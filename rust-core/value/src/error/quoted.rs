@@ -64,7 +64,7 @@ impl fmt::Display for OneLine<'_> {
                 Some('\n') => f.write_str("\\n")?,
                 Some('\r') => f.write_str("\\r")?,
                 Some('\t') => f.write_str("\\t")?,
-                // Beyond 16 bits: a pair of surrogates.
+                // As in JSON, a character beyond 16 bits is a pair of surrogates.
                 Some(c) => {
                     c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?
                 }

@@ -30,16 +30,16 @@ pub enum Side {
 /// adds the path. After an error the inner sink has a part of a value.
 #[derive(Debug)]
 pub struct Checker<'a, S> {
-    /// For errors; empty when a default is checked.
+    /// The name of the schema, for errors; empty when a default is checked.
     schema: &'a str,
     root: &'a Type,
     side: Side,
-    /// In place: most messages have one.
+    /// The innermost list or map, in place: most messages have one.
     open: Option<OpenType<'a>>,
     outer: Vec<OpenType<'a>>,
     expected: Option<&'a Type>,
     field: Option<&'a Field>,
-    /// Each named length's value, in order of appearance.
+    /// The value of each named length of this message, in order of appearance.
     lengths: Vec<(&'a str, u64)>,
     packed: Option<&'a Schema>,
     inner: S,
@@ -222,7 +222,7 @@ impl<S: Sink> Sink for Checker<'_, S> {
                 Kind::Any => {}
                 Kind::Text(most) => self.at_most(*most, value.len(), of, "bytes")?,
                 Kind::Enum(values) => {
-                    // The default accepts a newer writer's names.
+                    // A reader with a default accepts the names of a newer writer.
                     let has_default = self.field.is_some_and(|field| field.default.is_some());
                     let known =
                         values.iter().any(|name| name == value) || (self.side == Side::Reader && has_default);

@@ -45,7 +45,7 @@ impl Schema {
         self.cannot_read_as(writer, Side::Reader)
     }
 
-    /// As [`Difference`], with "here" for this side.
+    /// As [`Difference`], seen from one side: "here" is this side, "there" the other.
     pub(super) fn cannot_read_as(&self, writer: &Schema, side: Side) -> Vec<Difference> {
         let (writer_is, reader_is) = match side {
             Side::Reader => ("there", "here"),
@@ -77,7 +77,7 @@ impl Schema {
         comparison.found
     }
 
-    /// Returns `SchemaMismatch` with the differences, if any.
+    /// Returns `SchemaMismatch` with the differences, if this reader cannot read every message of `writer`.
     pub fn check_writer(&self, writer: &Schema) -> crate::Result<()> {
         let found = self.cannot_read(writer);
         if found.is_empty() {
@@ -108,7 +108,7 @@ struct Comparison<'a> {
     lengths: Vec<(&'a str, &'a Length)>,
     /// The writer's side: "here" or "there".
     writer_is: &'static str,
-    /// The reader's side.
+    /// "here" or "there", for the reader's side.
     reader_is: &'static str,
 }
 
@@ -135,7 +135,7 @@ impl<'a> Comparison<'a> {
             (Kind::Map(a), Kind::Map(b)) => self.within("*", |all| all.types(a, b, false)),
             (Kind::Text(a), Kind::Text(b)) | (Kind::Bytes(a), Kind::Bytes(b)) => self.most(*a, *b, "bytes"),
             (Kind::Enum(a), Kind::Enum(b)) => {
-                // Unless a default replaces unknown names.
+                // A reader must know every name, unless a default replaces unknown names.
                 let unknown: Vec<&str> =
                     a.iter().filter(|value| !b.contains(value)).map(String::as_str).collect();
                 if !unknown.is_empty() && !has_default {
@@ -199,7 +199,7 @@ impl<'a> Comparison<'a> {
                 .into_iter()
                 .chain(&field.aliases)
                 .find_map(|name| there.iter().find(|other| other.name == *name));
-            // In every message.
+            // A reader without a default needs the field in every message.
             let needed = !field.optional && field.default.is_none();
             self.within(&field.name, |all| match writer_field {
                 None if needed => {
@@ -280,9 +280,9 @@ fn widens(there: &Kind, here: &Kind) -> bool {
             let ((low, high), (least, greatest)) = (there.bounds(), here.bounds());
             least <= low && high <= greatest
         }
-        // f64 holds 53 bits exactly.
+        // f64 holds integers of 53 bits exactly.
         (Kind::Integer(there), Kind::F64) => !matches!(there, Width::I64 | Width::U64),
-        // f32 holds 24 bits exactly.
+        // f32 holds integers of 24 bits exactly.
         (Kind::Integer(there), Kind::F32) => matches!(there, Width::I8 | Width::U8 | Width::I16 | Width::U16),
         (Kind::F32, Kind::F64) => true,
         (a, b) => a == b,

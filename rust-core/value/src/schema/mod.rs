@@ -94,7 +94,7 @@ impl PreparedSchema {
     ///
     /// Those of [`Schema::from_file`] and [`Schema::parse`]. Blocks while a file is read.
     pub fn from_option(option: &str) -> Result<Arc<PreparedSchema>> {
-        // A file's name may contain `=`.
+        // A file whose name contains `=` is still a file.
         let schema = if option.contains('\n') || is_notation(option) && names_nothing(option) {
             Schema::parse(option)
         } else if option.contains('=') && names_nothing(option) {
@@ -240,7 +240,7 @@ impl PreparedSchema {
         Ok(sink)
     }
 
-    /// Compiled once, with its checkers and decoders.
+    /// Not generic, so only this crate compiles checkers and the decoders before them.
     fn decode_to_any(
         &self,
         body: &Body,

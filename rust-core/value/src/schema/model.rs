@@ -30,7 +30,7 @@ pub struct Type {
     pub kind: Kind,
     /// The unit of a number or of an array's elements, in UCUM notation: `W`, `m/s`, `Cel`.
     pub unit: Option<String>,
-    /// The least and the greatest number allowed.
+    /// The least and the greatest number allowed, both included.
     pub range: Option<Range>,
 }
 
@@ -50,7 +50,7 @@ pub enum Kind {
     F64,
     /// Text of at most this many bytes in UTF-8.
     Text(Option<u64>),
-    /// At most this many bytes.
+    /// At most this many bytes, if there is a limit.
     Bytes(Option<u64>),
     /// An instant, to the nanosecond.
     Timestamp,
@@ -60,7 +60,7 @@ pub enum Kind {
     Decimal,
     /// One of these names, sent as text.
     Enum(Vec<String>),
-    /// Values of one type, at most this many.
+    /// Values of one type, at most this many, if there is a limit.
     List(Box<Type>, Option<u64>),
     /// Values of one type under arbitrary keys.
     Map(Box<Type>),

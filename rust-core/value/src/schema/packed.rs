@@ -41,7 +41,7 @@ impl Schema {
         if !self.packed {
             return None;
         }
-        // Parsing has checked that.
+        // Parsing has checked that a packed schema has a layout.
         lay_out(&self.root).ok()
     }
 
@@ -198,7 +198,7 @@ fn check_place(of: &Type, bytes: &[u8]) -> Result<()> {
         },
         Kind::Integer(width) => {
             let signed = matches!(width, Width::I8 | Width::I16 | Width::I32 | Width::I64);
-            // Extends the sign.
+            // Shifting up and down extends the sign.
             let shift = 64 - 8 * bytes.len() as u32;
             let number =
                 if signed { i128::from(((unsigned << shift) as i64) >> shift) } else { i128::from(unsigned) };

@@ -34,7 +34,7 @@ pub(crate) mod name {
     pub(crate) const VALUE: &str = "$value";
 }
 
-/// A quiet, positive NaN without payload, written `"nan"`.
+/// The bits of the NaN that is written `"nan"`: quiet, positive, without payload.
 pub(crate) const PLAIN_NAN: u64 = 0x7ff8_0000_0000_0000;
 
 /// The events that an encoding writes itself, for [`Escape`].
@@ -51,7 +51,7 @@ pub(crate) trait Plain {
     fn key(&mut self, key: &str) -> Result<()>;
     fn end_map(&mut self) -> Result<()>;
 
-    /// As base64 or bytes.
+    /// Writes the elements of an N-d array, or the bytes in `$bytes`: as base64 or bytes.
     fn elements(&mut self, value: &[u8]) -> Result<()>;
 
     fn float(&mut self, value: f64) -> Result<bool>;
@@ -110,7 +110,7 @@ pub(crate) struct Escape<P> {
     maps: Stack<MapForm>,
     /// Whether a map of one entry is held back.
     undecided: bool,
-    /// As in `maps`.
+    /// Whether the innermost map is a list of pairs, as in `maps`.
     in_pairs: bool,
 }
 

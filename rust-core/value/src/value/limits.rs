@@ -58,7 +58,7 @@ impl Limits {
         short && count <= LEAST_MEMORY / 64 && self.depth > 0 && self.memory >= LEAST_MEMORY
     }
 
-    /// `TooLarge` if an encoded message exceeds `message`.
+    /// Checks the length of an encoded message: `TooLarge` if it exceeds `message`.
     pub fn check_message(&self, bytes: u64) -> Result<()> {
         if bytes <= self.message {
             return Ok(());
@@ -93,7 +93,7 @@ pub struct Meter<S> {
     keys: Keys,
     nodes: u64,
     budget: Budget,
-    /// Unused if `keys` is `Trust`.
+    /// The keys of the open maps; unused if `keys` is `Trust`.
     seen: SeenKeys,
     expected: Expected,
     outer: Stack<Expected>,

@@ -191,7 +191,7 @@ impl Map {
 fn are_distinct(entries: &[(String, Value)]) -> bool {
     let mut marks = 0u64;
     entries.iter().enumerate().all(|(position, (key, _))| {
-        // Most keys have different marks, and then differ.
+        // Keys with different marks differ, and most keys have different marks.
         let [first, .., last] = key.as_bytes() else {
             return entries[..position].iter().all(|(other, _)| other != key);
         };
@@ -229,7 +229,7 @@ impl PartialEq for Map {
 
 impl Eq for Map {}
 
-/// Panics without such an entry.
+/// Returns the value with this key; panics without such an entry.
 impl Index<&str> for Map {
     type Output = Value;
 
@@ -238,7 +238,7 @@ impl Index<&str> for Map {
     }
 }
 
-/// Panics without such an entry.
+/// Returns the value at this position; panics without such an entry.
 impl Index<usize> for Map {
     type Output = Value;
 

@@ -135,7 +135,7 @@ pub struct NdArrayRef<'a> {
     pub order: Order,
     /// The length of each dimension; empty for a single number.
     pub shape: &'a [u64],
-    /// The elements, little-endian: `product(shape) × dtype.size()` bytes.
+    /// The elements, little-endian, without gaps: `product(shape) × dtype.size()` bytes.
     pub data: &'a [u8],
 }
 
@@ -189,7 +189,7 @@ impl<'a> NdArrayRef<'a> {
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
     }
 
-    /// Returns a copy.
+    /// Returns a copy that owns its memory.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl<'a> NdArrayRef<'a> {
         Ok(NdArray { dtype, order, shape, data: buffers::bytes(block) })
     }
 
-    /// Returns a copy.
+    /// Returns a copy that owns its memory.
     pub fn to_owned(self) -> NdArray {
         NdArray {
             dtype: self.dtype,
@@ -278,7 +278,7 @@ impl NdArray {
 
 /// A Rust type that is one element.
 pub trait Element: bytemuck::Pod {
-    /// Its element type.
+    /// The element type of this Rust type.
     const DTYPE: DType;
 }
 

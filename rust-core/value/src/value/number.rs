@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BigInt {
     pub(super) negative: bool,
-    /// Big-endian, without leading zeros: 8 to `LIMIT` bytes.
+    /// The absolute value, big-endian, without leading zeros: 8 to `LIMIT` bytes.
     pub(super) magnitude: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ pub struct Decimal(String);
 pub enum DecimalParts {
     /// `coefficient × 10^exponent`, negated if `negative` is set. Zero also has a sign.
     Finite {
-        /// Also for minus zero.
+        /// Below zero, or minus zero.
         negative: bool,
         /// Decimal digits without leading zeros; `0` for zero.
         coefficient: String,

@@ -19,7 +19,7 @@ use crate::error::Result;
 ///
 /// An error ends the walk and the use of the Sink.
 pub trait Sink {
-    /// Receives null.
+    /// Receives null, which differs from an absent value.
     fn null(&mut self) -> Result<()>;
     /// Receives a truth value.
     fn bool(&mut self, value: bool) -> Result<()>;

@@ -242,7 +242,7 @@ impl Source for Value {
             Value::Array(items) => sum.saturating_add(list_hint(items)),
             _ => sum,
         });
-        // For heads, keys and short values.
+        // Room for heads, keys and short values.
         if sum < LEAST { 0 } else { sum.saturating_add(32 * (entries.len() + 1)) }
     }
 
@@ -251,7 +251,7 @@ impl Source for Value {
     }
 }
 
-/// Estimates a long list from its first item.
+/// Returns the approximate length of a long list's items, from the first item; 0 for a short list.
 fn list_hint(items: &[Value]) -> usize {
     const MANY: usize = 16;
     const SHORT: usize = 8;

@@ -47,22 +47,22 @@ pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
 pub(in crate::shm) struct RingWriter<M> {
     mine: M,
     ring: Ring,
-    /// After the newest record.
+    /// The position after the newest record, committed or not.
     tail: u64,
-    /// Up to here readers find records.
+    /// The position up to which readers find records.
     committed: u64,
-    /// The record's first word there.
+    /// The first word of the record at that position, while there is one.
     first: u64,
     /// The announced end of changing bytes.
     reserved: u64,
-    /// Bytes that are reserved in advance.
+    /// Bytes after a record that are reserved with it.
     ahead: u64,
     latest: u64,
     /// The oldest record that an overtaken reader has time to read, a quarter of the ring ahead.
     restart: u64,
     /// Up to this end of a record that position stays.
     restart_until: u64,
-    /// Without pads.
+    /// Records written so far, without pads.
     count: u64,
 }
 
@@ -77,7 +77,7 @@ impl<M: OwnMemory> RingWriter<M> {
             committed: 0,
             first: 0,
             reserved: 0,
-            // Readers lose that much of the oldest records.
+            // Readers lose that much of the oldest records; the restart position leaves a quarter of the ring.
             ahead: (ring.length / 64) & !(GRANULE - 1),
             latest: 0,
             restart: 0,
@@ -188,7 +188,7 @@ impl<M: OwnMemory> RingWriter<M> {
             return None;
         }
         let left = self.ring.left(self.tail);
-        // A pad fills the rest of a lap.
+        // A record never wraps around: if it does not fit the rest of the lap, a pad fills that rest.
         let pad = if left < size { left } else { 0 };
         let start = self.tail + pad;
         let end = start + size;
@@ -220,7 +220,7 @@ impl<M: OwnMemory> RingWriter<M> {
         if position == self.committed {
             self.first = word;
         } else {
-            // The batch's first word orders it.
+            // The first word of the batch orders it: without that word no reader comes here.
             self.mine.store(self.ring.offset_of(position), word, Ordering::Relaxed);
         }
     }
@@ -286,7 +286,7 @@ impl<M: OwnMemory> RingWriter<M> {
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {
-                // Everything before the new record is too old.
+                // Everything before the new record is too old; after the newest record is at most a pad.
                 self.restart_at(start);
                 return;
             }

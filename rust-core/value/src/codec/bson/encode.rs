@@ -81,7 +81,7 @@ impl<'a> Encoder<'a> {
         self.out.put_first(&[0; 16], 1 + zeros);
     }
 
-    /// Begins `{"$value": …}`.
+    /// Begins the document of a value at the top that is not a map: `{"$value": …}`.
     #[cold]
     fn wrap(&mut self, kind: u8) {
         self.wrapped = true;
@@ -235,7 +235,7 @@ impl Plain for Encoder<'_> {
         Ok(())
     }
 
-    /// Zero until the value is written.
+    /// The type byte is zero until the value is written.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.kind_at = NonZeroUsize::new(self.out.position());
@@ -318,7 +318,7 @@ impl Plain for Encoder<'_> {
         self.key(name::MAP)?;
         self.begin_array(0)?;
         let mut input = Input::new(&written);
-        // This encoder wrote them, so they are valid.
+        // This encoder wrote every entry, so the types and the end are valid.
         while let Ok(kind) = input.byte() {
             let key = cstring(&mut input)?;
             let from = input.at;

@@ -36,7 +36,7 @@ type Take<'a> = fn(&mut Input<'a>, u64, usize) -> Result<&'a [u8]>;
 pub(super) struct Decoder<'a, 's, S> {
     pub(super) input: Input<'a>,
     pub(super) sink: &'s mut S,
-    /// Of the last counted part's indefinite containers.
+    /// The counts of the indefinite containers in the last counted part.
     counts: ItemCounts,
     nodes: u64,
 }
@@ -117,7 +117,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             (21, _) => self.sink.bool(true),
             (22, _) => self.sink.null(),
             (23, _) => Err(unsupported(head.at, "undefined has no form here; null has")),
-            // These must not have a second byte.
+            // Simple values below 32 must not have a second byte.
             (24, 0..32) => Err(malformed(head.at, format!("simple value {} has two bytes", head.n))),
             (25..=27, _) => self.sink.float(head.float()),
             (_, n) => Err(unsupported(head.at, format!("simple value {n} has no form here"))),
@@ -125,7 +125,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     fn array(&mut self, head: Head) -> Result<()> {
-        // Before any item, so the sink can reserve.
+        // The sink learns the length before any item, so that it can reserve.
         let count = self.items(head)?;
         self.sink.begin_array(count)?;
         for i in 0..count {
@@ -139,7 +139,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         let count = self.items(head)?;
         self.sink.begin_map(count)?;
         for _ in 0..count {
-            // In place: nearly all keys are definite text.
+            // Keys are decoded in place: nearly all are definite text.
             let name = super::head::head(&mut self.input)?;
             if name.major != 3 || name.is_indefinite() {
                 self.entry_in_chunks(name)?;
@@ -174,7 +174,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     pub(super) fn items(&mut self, head: Head) -> Result<usize> {
         if !head.is_indefinite() {
-            // Each item takes at least one byte.
+            // Each item takes at least one byte, so a greater claim is false.
             let least = if head.major == 5 { 2 } else { 1 };
             if head.n.saturating_mul(least) > self.input.remaining() as u64 {
                 let text =
@@ -224,7 +224,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(take(&mut self.input, head.n, head.at)?));
         }
-        // One exact allocation.
+        // The look ahead makes one allocation of the exact size enough.
         let length = self.length_of_chunks(head, take)?;
         let mut whole: Cow<'a, [u8]> = Cow::Borrowed(&[]);
         while let Some(chunk) = self.chunk(head)? {
@@ -232,7 +232,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             if whole.is_empty() {
                 whole = Cow::Borrowed(bytes);
             } else if !bytes.is_empty() {
-                // The second chunk with content makes a copy.
+                // The second chunk with content: from here on the content is a copy.
                 if let Cow::Borrowed(first) = whole {
                     whole = Cow::Owned(self.start_joining(first, length)?);
                 }

@@ -13,7 +13,7 @@ use crate::codec::flat_key::FlatKey;
 use crate::codec::output::Output;
 use crate::value::{Limits, Sink};
 
-/// The remaining entries.
+/// The entries of a map that the reader has not taken.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatMap<'a> {
     cursor: Cursor<'a>,
@@ -115,7 +115,7 @@ impl<'a> FlatMap<'a> {
         T::take(&mut self.cursor).map(Some)
     }
 
-    /// Returns `Some(())` after the last entry and byte.
+    /// Returns `Some(())` if every entry was taken and no bytes are left.
     pub fn finish(self) -> Option<()> {
         (self.count == 0 && self.cursor.is_end()).then_some(())
     }
@@ -154,7 +154,7 @@ pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     (cursor.is_end() && bytes.len() <= LONGEST).then_some(text)
 }
 
-/// A flat map under construction.
+/// A flat map under construction, encoded.
 #[derive(Clone, Debug, Default)]
 pub struct FlatMapBuilder(Vec<u8>);
 

@@ -151,7 +151,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
     fn match_key(&mut self, key: &[u8]) -> Result<bool> {
         match self.open.last_mut() {
             Some(OpenPlan::Record { of, from, next, at }) => {
-                // Most messages have the schema's order.
+                // Most messages have their keys in the order of the schema.
                 let is_next = of.fields.get(*next).is_some_and(|field| is_same(&field.keys[0], key));
                 let found = if is_next {
                     Some(*next)
@@ -162,7 +162,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
                 *at = found;
                 let Some(found) = found else { return Ok(false) };
                 *next = found + 1;
-                // Already present, perhaps under an older key.
+                // The field was already present, under this key or an older one.
                 if std::mem::replace(&mut self.present[*from + found], true) {
                     return Err(mismatch());
                 }

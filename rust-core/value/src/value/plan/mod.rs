@@ -23,7 +23,7 @@ use super::{DType, Order};
 
 /// The types of a binding's data in its plans.
 pub trait Handles: Debug {
-    /// A class's constructor.
+    /// The data of a class: the constructor of its instances.
     type Class: Debug;
     /// A field's setter, and its default.
     type Field: Debug;
@@ -38,7 +38,7 @@ pub enum Shape<H: Handles> {
     Any,
     /// A truth value.
     Bool,
-    /// An integer between these, both included.
+    /// An integer from the first to the second number, both included.
     Integer(i128, i128),
     /// A float within the range of 32 bits, or an integer that 24 bits hold.
     F32,
@@ -71,7 +71,7 @@ pub enum Shape<H: Handles> {
     Enum {
         /// The members by their names.
         members: HashMap<String, H::Member>,
-        /// The member for an unknown name.
+        /// The member for a name that is not among `members`, if there is one.
         default: Option<H::Member>,
     },
     /// A map that becomes an instance.

@@ -23,7 +23,7 @@ pub enum Form {
     Member {
         /// The bytes of the position: 1, 2 or 4.
         size: usize,
-        /// The number of members.
+        /// The number of members; a greater position is refused.
         count: u32,
     },
     /// Nanoseconds since 1970, in 64 bits.

@@ -20,21 +20,21 @@ enum MapPosition {
     Before,
     /// A key or the end is next; this field is the first candidate.
     Between(usize),
-    /// In this field's value.
+    /// In the value of the field at this position.
     In(usize),
     /// In an unknown key's value: its depth, and the candidate after it.
     Skipping(usize, usize),
     After,
 }
 
-/// What the caller of [`Fields::step`] does.
+/// The caller's action after [`Fields::step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Pass it to this field's builder.
     Into(usize),
-    /// Nothing.
+    /// Nothing: the event is taken.
     Taken,
-    /// Nothing: the map is complete.
+    /// Nothing: the event is taken and the map is complete.
     Complete,
 }
 
@@ -99,7 +99,7 @@ impl Fields {
     /// `Malformed` for a repeated key of this record.
     pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
         match self.place {
-            // Keys are nearly always in order.
+            // Keys are nearly always in order, so the next field is compared first.
             MapPosition::Between(next)
                 if next < 64 && keys.get(next).is_some_and(|name| is_same(name, key)) =>
             {
@@ -146,7 +146,7 @@ pub(crate) fn is_same(name: &str, key: &[u8]) -> bool {
     if name.len() > 16 {
         return name == key;
     }
-    // The chunks overlap in a shorter name.
+    // The first and the last chunk cover a name shorter than two chunks; they overlap in it.
     if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         return key.first_chunk() == Some(first) && key.last_chunk() == Some(last);
     }
