@@ -1,12 +1,11 @@
 //! The acceptor: one thread per process that answers new connections while the program works.
 //!
-//! The thread accepts connections and lets the [`Authenticator`] check them. It reads one hello and no later
-//! byte, asks the listener's [`HandshakeHandler`], and sends the answer. It never runs the program's code and
-//! never blocks on one peer. `Bounds` limits the connections without a hello.
+//! It lets the [`Authenticator`] check each connection, reads one hello and no later byte, and asks the listener's
+//! [`HandshakeHandler`] for the answer. It never runs the program's code and never blocks on one peer. `Bounds` limits
+//! the connections without a hello.
 //!
-//! No mutex is held while a handler, a watcher or an authenticator runs. A forked child has no such thread,
-//! and makes another acceptor. `Watches::born` is the fork generation of its maker, so the drop of an
-//! inherited registration spares the parent's listener.
+//! No mutex is held while a handler, a watcher or an authenticator runs. A forked child makes another acceptor;
+//! `Watches::born` lets the drop of an inherited registration spare the parent's listener.
 
 mod handler;
 mod pending;
@@ -37,20 +36,20 @@ pub use source::ListenSource;
 use watches::Watches;
 pub use watches::{WatchedSocket, Watcher};
 
-/// How long a peer may take for its hello, including the proof of a token.
+/// A peer's time for its hello, including the proof of a token.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the thread waits if even the spare descriptor does not help.
+/// The thread's pause if even the spare descriptor does not help.
 const SHORTAGE: Duration = Duration::from_millis(10);
-/// The token of the waker; all other tokens count from one.
+/// The waker's token; others count from one.
 const WAKE: u64 = 0;
 
-/// A listener's entry at the acceptor. Its drop closes the listener and the listener's pending handshakes.
+/// A listener's entry. Its drop closes the listener and its pending handshakes.
 pub struct ListenerRegistration {
     acceptor: Arc<Acceptor>,
     token: u64,
 }
 
-/// The acceptor of this process; registrations and watches hold a reference to it.
+/// This process's acceptor, shared by registrations and watches.
 struct Acceptor {
     watches: Arc<Watches>,
     waker: EventFd,
@@ -60,11 +59,11 @@ struct Acceptor {
 
 #[derive(Default)]
 struct AcceptorState {
-    /// Whether the thread runs. The thread clears it under the mutex after the last registration.
+    /// The thread clears it under the mutex after the last registration.
     running: bool,
     registrations: HashMap<u64, Listening>,
     callers: HashMap<u64, PendingHandshake>,
-    /// Tokens of callers whose memory files are being examined. Each round examines one slice of one file.
+    /// Callers whose memory files are being examined; each round examines one slice of one file.
     examined: VecDeque<u64>,
 }
 
@@ -135,8 +134,7 @@ impl Acceptor {
 
     /// Runs the thread until the last registration ends.
     ///
-    /// It waits for events and for the nearest deadline of a handshake. A failed wait would fail again at
-    /// once, so it ends all listeners.
+    /// A failed wait would fail again at once, so it ends all listeners.
     fn run(self: &Arc<Self>) {
         let mut spare = spare();
         let mut ready = Vec::new();
@@ -167,7 +165,7 @@ impl Acceptor {
             for Ready { token, what } in ready.drain(..) {
                 self.handle(token, what, &mut spare);
             }
-            // After the events: a peer with long files waits for the others, not the others for it.
+            // After the events: a peer with long files waits for the others.
             if let Some(token) = examined {
                 self.advance_caller(token);
             }
@@ -195,8 +193,7 @@ impl Acceptor {
                     let (socket, authenticator) = (bound.socket.clone(), bound.authenticator.clone());
                     drop(state);
                     let accept_delay = handler.accept_delay();
-                    // A busy process accepts later than an idle one that shares the socket. The process's other
-                    // listeners also wait.
+                    // A busy process accepts later than an idle one that shares the socket.
                     accept_delay
                         .into_iter()
                         .filter(|time| !time.is_zero())
@@ -247,7 +244,7 @@ impl Acceptor {
         self.state().registrations.contains_key(&registration)
     }
 
-    /// Accepts all waiting connections of a listening socket, or one connection of a shared socket.
+    /// Accepts all waiting connections, or one connection of a shared socket.
     fn accept(
         self: &Arc<Self>,
         registration: u64,
@@ -313,18 +310,18 @@ impl Acceptor {
                         );
                     }
                 }
-                // The process has no descriptor left, and the connection would wake this thread without end.
-                // With the spare descriptor it is accepted and closed at once, and the peer tries again.
+                // No descriptor is left, and the connection would wake this thread without end. The spare descriptor
+                // lets it be accepted and closed.
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                     drop(spare.take());
                     if socket::accept(listener).is_err() {
-                        // All processes together have too many, or the kernel has no memory: that passes.
+                        // A shortage of the kernel or of all processes passes.
                         crate::sys::sleeping::sleep(SHORTAGE);
                     }
                     *spare = self::spare();
                     return;
                 }
-                // The network has ended the connection, and the kernel has removed it from the queue.
+                // The network ended the connection, which has left the queue.
                 Err(error) if error.errno().is_some_and(socket::is_of_one_connection) => return,
                 // The next call would fail equally, without end.
                 Err(error) => {
@@ -338,7 +335,7 @@ impl Acceptor {
 
     /// Evicts a pending connection for a new one; false if no eviction is needed.
     ///
-    /// An evicted connection with a complete hello is answered. Any other peer connects again.
+    /// An evicted connection with a complete hello is answered.
     fn make_room(self: &Arc<Self>, new_peer: &PeerIdentity) -> bool {
         let mut state = self.state();
         let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.peer_identity.clone()));
@@ -355,7 +352,7 @@ impl Acceptor {
         true
     }
 
-    /// Answers every hello in a pipe, and then watches the pipe that replaced it.
+    /// Answers every hello in a pipe, and watches the next pipe.
     fn answer_hellos(
         self: &Arc<Self>,
         token: u64,
@@ -385,7 +382,7 @@ impl Acceptor {
             if let Ok(stream) = &received.stream {
                 self.watches.epoll.remove(stream.readable().0);
                 if self.state().registrations.contains_key(&token) {
-                    // If this fails, each client gets the error that the server does not answer.
+                    // Otherwise each client learns that the server does not answer.
                     source
                         .with_reader(&mut |reader| drop(self.watches.epoll.add(reader, token, Interest::IN)));
                 }
@@ -393,7 +390,7 @@ impl Acceptor {
         }
     }
 
-    /// Answers a peer whose hello is complete, or could not be read (`read_outcome`).
+    /// Answers a peer whose hello is complete or failed (`read_outcome`).
     fn answer_caller(self: &Arc<Self>, caller: PendingHandshake, read_outcome: Result<()>) {
         let PendingHandshake { stream, handler, credentials, hello, .. } = caller;
         let answer = read_outcome.and_then(|()| {
@@ -411,8 +408,7 @@ impl Acceptor {
                 watches,
             })
         });
-        // The short answer is the first frame on this connection, so there is room, except after the peer's
-        // end.
+        // The first frame on this connection has room, except after the peer's end.
         match answer {
             Ok(answer) if answer.frame.is_empty() => (answer.admitted)(),
             Ok(answer) => {
@@ -429,7 +425,6 @@ impl Acceptor {
     }
 }
 
-/// Opens a spare descriptor, to close it when the process has no other descriptor left.
 fn spare() -> Option<OwnedFd> {
     descriptor::open(Path::new("/dev/null"), OFlags::RDONLY, Mode::empty()).ok()
 }

@@ -1,6 +1,4 @@
 //! The name of a transport and its capabilities, which an endpoint carries.
-//!
-//! Two [`Transport`]s are equal if their names are.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,7 +19,7 @@ pub struct Kind {
     pub naming: Naming,
     /// The directory of its names.
     pub names: NameDirectory,
-    /// The ancillary data that the peers of its sockets may send.
+    /// What the peers of its sockets may send besides bytes.
     pub carries: Carries,
     /// Its capabilities.
     pub capabilities: Capabilities,
@@ -69,7 +67,7 @@ impl Transport {
         self.0.naming
     }
 
-    /// Returns the ancillary data that the peers of its sockets may send.
+    /// Returns what the peers of its sockets may send besides bytes.
     pub fn carries(self) -> Carries {
         self.0.carries
     }

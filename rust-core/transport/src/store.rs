@@ -1,8 +1,7 @@
 //! A place that keeps published messages: the interface of `file` and `journal` to `publish`.
 //!
-//! Publisher and subscriber need not run at the same time. A file has only the newest value. A journal has a
-//! *history*: records with consecutive numbers in segments. A [`Replica`](Replicates) repeats the history of
-//! another machine under equal numbers.
+//! Publisher and subscriber need not run at the same time. A file has only the newest value. A journal has a *history*:
+//! numbered records in segments. A [`Replica`](Replicates) repeats another machine's history.
 
 use bytes::Bytes;
 
@@ -21,7 +20,7 @@ pub enum StoreForm {
     Frame,
     /// A JSON text and a newline.
     Line,
-    /// Only the encoded value; all programs have agreed on its encoding.
+    /// Only the encoded value, in an agreed encoding.
     Bare(Encoding),
 }
 
@@ -34,27 +33,27 @@ pub enum Start {
     Newest,
     /// At the record of this number.
     Sequence(u64),
-    /// At the first record with at least this time of sending, ns since 1970.
+    /// At the first record sent at this time or later, ns since 1970.
     Time(i64),
 }
 
-/// The rules that delete segments of a history. Each acts separately.
+/// Rules that each delete segments of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Deletes the oldest segment while all segments together have more bytes.
+    /// Deletes the oldest segments above so many bytes together.
     pub bytes: Option<u64>,
     /// Deletes segments whose newest record is older than this, in ns.
     pub age: Option<i64>,
-    /// Deletes segments that every named consumer has consumed; none without a consumer.
+    /// Deletes segments that every named consumer has consumed, if any.
     pub consumed: bool,
 }
 
-/// The options of a program that opens a store; each store uses those that concern it.
+/// A program's options for a store.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The form of a single value.
     pub form: StoreForm,
-    /// Whether a single value is written in place under the file's lock.
+    /// Whether a single value is written under the file's lock.
     pub locked: bool,
     /// Whether each write is on the disk before it returns.
     pub durable: bool,
@@ -64,7 +63,7 @@ pub struct StoreOptions {
     pub max_message_size: u64,
     /// The encoding of values.
     pub encoding: Encoding,
-    /// The name of a writer, or of a reader whose position the store keeps.
+    /// A writer's name, or a reader's whose position is kept.
     pub client_id: Option<String>,
     /// Bytes of a segment; `None` for the store's default.
     pub segment_bytes: Option<u64>,
@@ -72,7 +71,7 @@ pub struct StoreOptions {
     pub retention: Retention,
     /// The number of the schema of written records; 0 without a schema.
     pub schema: u64,
-    /// The start of a reader. `None`: its kept position, or else after the existing records.
+    /// The start of a reader. `None`: its kept position, or after the existing records.
     pub from: Option<Start>,
 }
 
@@ -92,7 +91,7 @@ pub struct History {
     pub identity: [u8; 16],
     /// The first number of each segment, ascending.
     pub segments: Vec<u64>,
-    /// The number of the last record on the disk; without records, one less than the first segment's.
+    /// The last record's number on the disk; without records, one less than the first segment's.
     pub last: u64,
     /// The machine of the original history; `None` for a history of this machine.
     pub machine: Option<String>,

@@ -16,14 +16,13 @@ use crate::sys::poll::wait_any;
 
 /// The ends of one side.
 ///
-/// The writer is open for reading and writing. Otherwise a write without a reader would raise SIGPIPE, which
-/// by default ends the program; pipes have no flag like `MSG_NOSIGNAL`. So a write never fails for lack of a
-/// reader. The other pipe, which the peer writes, shows whether the peer still reads.
+/// The writer is also open for reading: pipes have no flag like `MSG_NOSIGNAL`, and a write without a reader would
+/// raise SIGPIPE. The other pipe shows whether the peer still reads.
 #[derive(Debug)]
 pub struct Pipes {
     reader: Guarded,
     writer: Guarded,
-    /// It keeps the pipe that is read from ending when one of many writers closes.
+    /// Keeps the pipe from ending when one of many writers closes.
     _anchor: Option<Guarded>,
     /// `None` if the peer uses no locks.
     liveness: Option<Liveness>,
@@ -51,7 +50,7 @@ impl Pipes {
     }
 
     fn read_by(&self, read: impl FnOnce(&Guarded) -> Result<Option<usize>>) -> Result<Option<usize>> {
-        // Tested before the read: by now the pipe has all bytes that the peer wrote before its end.
+        // Before the read: by now the pipe has all bytes that the peer wrote.
         let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
         let read = read(&self.reader)?;
         match read {
@@ -73,7 +72,7 @@ impl Pipes {
         fifo::write(&self.writer, parts)
     }
 
-    /// Refuses to begin a message if the peer has ended, which a write would not report.
+    /// Refuses to begin a message after the peer's end, which a write would not report.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -112,7 +111,7 @@ impl Pipes {
         self.liveness.as_ref().map_or(Ok(false), Liveness::test_lock)
     }
 
-    /// Notes that the link is established: earlier events do not concern the peer.
+    /// Notes that the link is established: earlier events are not the peer's.
     pub fn start(&self) -> Result<bool> {
         self.liveness.as_ref().map_or(Ok(false), Liveness::start)
     }
@@ -137,8 +136,7 @@ impl Pipes {
     pub fn disconnect(&self) {
         let Some(liveness) = &self.liveness else { return };
         if liveness.end() {
-            // Opening and closing a writing end wakes the peer: this side's halves may keep theirs open for
-            // longer.
+            // This wakes the peer: this side's halves may keep their ends open.
             drop(fifo::again(&self.writer, PipeEnd::Write));
         }
     }
@@ -200,8 +198,7 @@ impl ByteStream for Pipes {
 
 impl Drop for Pipes {
     fn drop(&mut self) {
-        // The locks are released before the pipes close: a process that the end of a pipe wakes finds the
-        // name free.
+        // Before the pipes close: a process that their end wakes finds the name free.
         self.disconnect();
     }
 }

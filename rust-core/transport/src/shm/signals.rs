@@ -36,7 +36,7 @@ pub(super) enum Signal {
 impl Signal {
     /// Sends the byte without waiting.
     ///
-    /// A failure needs no report: a full socket is readable already, and `liveness` notices a closed one.
+    /// A full socket is readable already, and `liveness` notices a closed one.
     #[cold]
     pub fn send(self, socket: &Guarded) {
         socket::send_wake_up(socket, self as u8);
@@ -46,9 +46,7 @@ impl Signal {
 /// The byte that comes with the file of slot 0; slot n has `FILE + n`.
 pub(super) const FILE: u8 = 16;
 
-/// Sends the peer the file of a slot, without waiting.
-///
-/// False if the socket has no room or the peer is gone.
+/// Sends the peer a slot's file without waiting; false without room or a peer.
 pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> bool {
     give_file(socket, slot, file) == GiveOutcome::Taken
 }
@@ -56,7 +54,7 @@ pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GiveOutcome {
     Taken,
-    /// Its socket has no room, or it is gone.
+    /// Without room in its socket, or gone.
     NotNow,
     /// The kernel accepts no more descriptors of this process.
     Refused,
@@ -73,21 +71,21 @@ pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> 
     }
 }
 
-/// The receiving end of the bytes, for both halves of a link.
+/// The receiving end, for both halves of a link.
 #[derive(Debug)]
 pub(super) struct Signals {
     socket: Arc<Guarded>,
-    /// Files that have arrived. `None` if the peer has no slots: descriptors are then refused.
+    /// Arrived files. `None` if the peer has no slots: descriptors are refused.
     files: Option<Mutex<VecDeque<OwnedFd>>>,
-    /// How many more waking bytes may arrive: one for each sleep in poll.
+    /// Waking bytes that may still arrive: one for each sleep in poll.
     due: AtomicU64,
-    /// Wakes the receiving half after the sending half has read its byte.
+    /// Wakes the receiving half after the sending half read its byte.
     data: Option<EventFd>,
-    /// Whether `data` was woken since the last drain; saves an unneeded `read` before each sleep.
+    /// Whether `data` was woken since the last drain; saves a `read` before each sleep.
     data_pending: AtomicBool,
-    /// Wakes the sending half after the receiving half has read its byte.
+    /// Wakes the sending half after the receiving half read its byte.
     room: LazyWaker,
-    /// The socket and `room` in one epoll set, created when a program first asks for it.
+    /// The socket and `room` in one set, created on demand.
     room_set: OnceLock<Epoll>,
 }
 
@@ -103,7 +101,7 @@ impl Signals {
 
     /// For a side that only receives, without slots.
     pub fn without_sender(socket: Arc<Guarded>) -> Signals {
-        // If the kernel lacks this option, `drain` finds the descriptors with the bytes.
+        // Otherwise `drain` finds the descriptors with the bytes.
         rights::refuse_descriptors(&*socket);
         Signals::of(socket)
     }
@@ -150,7 +148,7 @@ impl Signals {
 
     /// Prepares a sleep in poll: drains old wake-ups, and allows one more waking byte.
     ///
-    /// Called before the park word is stored, so that it does not drain the byte for that word.
+    /// It precedes the store of the park word, so it never drains that word's byte.
     ///
     /// # Errors
     /// As [`Signals::drain`], and those of the system calls.
@@ -172,10 +170,10 @@ impl Signals {
         Ok(())
     }
 
-    /// The oldest slot file that has arrived. Errors as [`Signals::drain`].
+    /// The oldest arrived slot file. Errors as [`Signals::drain`].
     pub fn take_file(&self) -> Result<Option<OwnedFd>> {
         loop {
-            // The queue comes last: the sending half may have just read a file and be queueing it under this lock.
+            // The queue comes last: the sending half may be queueing a file under this lock.
             let more = self.drain(Signal::Data)?;
             let files = self.files.as_ref().map(|files| files.lock().unwrap_or_else(PoisonError::into_inner));
             match files.and_then(|mut files| files.pop_front()) {
@@ -195,7 +193,7 @@ impl Signals {
         let got = match &self.files {
             None => socket::receive_refusing(&*self.socket, &mut bytes),
             Some(files) => {
-                // Held until the files are queued: the other half may look for a file whose byte was read here.
+                // The other half may look for a file whose byte was read here.
                 let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
                 self.receive_files(&mut bytes, &mut files)
             }
@@ -221,8 +219,7 @@ impl Signals {
             self.room.wake();
         }
         if let Some(data) = self.data.as_ref().filter(|_| half == Signal::Room && received(Signal::Data)) {
-            // In this order: an eventfd that is woken but not marked would stay undrained and end the next sleep at
-            // once.
+            // In this order: an eventfd that is woken but not marked would end the next sleep at once.
             data.wake();
             self.data_pending.store(true, Ordering::Release);
         }
@@ -233,9 +230,9 @@ impl Signals {
         self.files.is_some() && byte.checked_sub(FILE).is_some_and(|slot| usize::from(slot) < SLOTS)
     }
 
-    /// Reads bytes together with descriptors, one for each file byte, and queues the descriptors.
+    /// Reads bytes with descriptors, one for each file byte, and queues the descriptors.
     ///
-    /// Without room for one descriptor, all stay in the socket: the message for a lost file could not be read.
+    /// Without room for one descriptor, all stay in the socket: a message could not be read without its file.
     fn receive_files(&self, bytes: &mut [u8], files: &mut VecDeque<OwnedFd>) -> Result<Option<usize>> {
         let mut received = Vec::new();
         let got = rights::receive_all_or_none(&*self.socket, bytes, &mut received);

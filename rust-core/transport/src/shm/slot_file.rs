@@ -1,7 +1,6 @@
 //! The file of a slot: the table lends it to a writer, then as [`Bytes`] to holders of the message.
 //!
-//! The first borrower is not counted (`sys::arc_owner`): the last clone of its `Bytes` returns the file with one
-//! exchange, without the table's lock.
+//! The first borrower is not counted (`sys::arc_owner`): its last clone returns the file with one exchange.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,13 +17,11 @@ struct LentFile {
     _counted: Counted,
     /// The lending table sets it; the borrower clears it.
     is_written: AtomicBool,
-    /// The end of the bytes that begin after a margin, while nothing was written around them; otherwise 0.
+    /// The end of the bytes after a margin, while nothing is written around them; otherwise 0.
     margin_behind: AtomicUsize,
 }
 
-/// Bytes before and after a loan for the rest of its message.
-///
-/// A page, so the program's bytes begin at a page.
+/// Bytes around a loan for the rest of its message: a page, so the program's bytes begin at one.
 pub(super) const MARGIN: usize = PAGE;
 
 #[derive(Debug)]
@@ -40,25 +37,23 @@ impl SlotFile {
         &self.0.file
     }
 
-    /// Whether only the table has this file. It stays so until the table lends the file.
+    /// Whether only the table has this file, until it lends the file.
     pub(crate) fn is_free(&mut self) -> bool {
         self.0.is_home()
     }
 
-    /// Lends `length` bytes from `from` on for writing. `None` if the file is not free.
+    /// Lends `length` bytes from `from` on for writing; `None` unless the file is free.
     pub(crate) fn lend_writable(&mut self, from: usize, length: usize) -> Option<WritableSlot> {
         if !self.0.is_home() {
             return None;
         }
-        // Before the loan, so that the borrower clears it afterwards.
+        // Before the loan: the borrower clears it afterwards.
         self.0.is_written.store(true, Ordering::Relaxed);
         self.0.margin_behind.store(0, Ordering::Relaxed);
         Some(WritableSlot { content: Some(self.0.lend()), from, length })
     }
 
-    /// The offset of these bytes in the first `length` bytes.
-    ///
-    /// `None` if outside, or while the file is written.
+    /// The offset of these bytes in the first `length` bytes; `None` if outside or being written.
     pub(crate) fn offset_of(&self, bytes: &[u8], length: usize) -> Option<usize> {
         let from = bytes.as_ptr().addr().checked_sub(self.file().bytes(0).as_ptr().addr())?;
         let is_inside = from <= length && bytes.len() <= length - from;
@@ -66,7 +61,7 @@ impl SlotFile {
         (is_inside && !self.0.is_written.load(Ordering::Acquire)).then_some(from)
     }
 
-    /// Shares bytes that [`SlotFile::offset_of`] has found: through `shared`, their owner, if given.
+    /// Shares found bytes, through `shared`, their owner, if given.
     pub(crate) fn share(&mut self, from: usize, length: usize, shared: Option<&Bytes>) -> Bytes {
         let owner = || Bytes::from_owner(SlotBytes { content: self.0.lend(), from, length });
         shared.cloned().unwrap_or_else(owner)
@@ -74,8 +69,8 @@ impl SlotFile {
 
     /// Writes `before` and `after` around the bytes of [`WritableSlot::into_first`]; returns the whole.
     ///
-    /// `None`, without a change, for other bytes, too small margins, or after the first call: the whole may be under
-    /// way. `room` is the length of the file. The caller has the table's lock.
+    /// `None`, without a change, for other bytes, too small margins, or after the first call. `room` is the file's
+    /// length. The caller has the table's lock.
     pub(crate) fn surround(
         &mut self,
         room: usize,
@@ -85,7 +80,7 @@ impl SlotFile {
     ) -> Option<Bytes> {
         let from = self.offset_of(bytes, room)?;
         let to = from + bytes.len();
-        // No one else has the margins: the loan gave out only its first bytes, up to this end.
+        // The loan gave out only its first bytes, up to this end.
         let is_loan = from == MARGIN && self.0.margin_behind.load(Ordering::Relaxed) == to;
         if !is_loan || before.len() > MARGIN || after.len() > MARGIN.min(room - to) {
             return None;
@@ -110,7 +105,7 @@ impl AsRef<[u8]> for SlotBytes {
     }
 }
 
-/// Exclusive memory of a slot for writing. Dropping it returns the slot.
+/// Exclusive memory of a slot for writing; its drop returns the slot.
 #[derive(Debug)]
 pub struct WritableSlot {
     content: Option<ArcRef<LentFile>>,
@@ -119,7 +114,7 @@ pub struct WritableSlot {
 }
 
 impl WritableSlot {
-    /// The elements written so far. Fresh memory is zero; reused memory has an earlier array.
+    /// The elements so far. Reused memory has an earlier array, fresh memory zeros.
     pub fn bytes(&self) -> &[u8] {
         self.content.as_ref().map_or(&[], |content| content.file.bytes_at(self.from, self.length))
     }
@@ -127,9 +122,8 @@ impl WritableSlot {
     /// The elements, for writing.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         let Some(content) = &self.content else { return &mut [] };
-        // SAFETY: the file was free when the table lent it, and `offset_of` finds no bytes in it during writing, so
-        // nothing else is lent. Only this value has the bytes, and `self` is borrowed exclusively. Other processes map
-        // the file read-only; their reads are no accesses of this program.
+        // SAFETY: the file was free when the table lent it, and `offset_of` finds no bytes during writing. Only this
+        // value has the bytes, and `self` is borrowed exclusively. Other processes map the file read-only.
         unsafe { &mut *content.file.writable_bytes(self.from, self.length) }
     }
 
@@ -141,7 +135,7 @@ impl WritableSlot {
         self.into_first(length)
     }
 
-    /// Ends the writing and returns the first `length` bytes; the others are not lent any more.
+    /// Ends the writing and returns the first `length` bytes.
     #[inline]
     pub fn into_first(self, length: usize) -> Bytes {
         let (from, length) = (self.from, length.min(self.length));

@@ -1,9 +1,9 @@
 //! Spinning: polling for a few microseconds before sleeping, as long as that saves time.
 //!
-//! A spin that ends in a sleep wastes time, and on a busy machine it takes a processor from the peer. Each half of a
-//! link therefore counts the successes of its last spins. After several failures it spins for a sixteenth of 20 µs,
-//! every sixteenth wait probes with 20 µs, and one wait in 256 with the full time. After 256 failures, only every 64th
-//! wait spins. If only one processor runs both sides, it never spins.
+//! A spin that ends in a sleep wastes time, and may take a processor from the peer. Each half of a link therefore
+//! counts the successes of its last spins. After several failures it spins for a sixteenth of 20 µs, every sixteenth
+//! wait probes with 20 µs, and one wait in 256 with the full time. After 256 failures, only every 64th wait spins. If
+//! one processor runs both sides, it never spins.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -11,44 +11,44 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 use rustix::thread::CpuSet;
 
-/// The time to spin. One thread at a time uses it.
+/// The time to spin, for one thread at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Spin {
     /// Polls that the option `spin` allows; 0 if spinning cannot help.
     full: u32,
-    /// Polls with the short time: at most those of [`Spin::SHORT_TIME`].
+    /// Polls with the short time.
     short: u32,
-    /// From 0 to [`Spin::MAX_TRUST`]: a success adds one, a failure subtracts one.
+    /// Up to [`Spin::MAX_TRUST`]: a success adds one, a failure subtracts one.
     trust: u32,
     /// Failed spins since spinning was last trusted.
     failures: u32,
 }
 
 impl Spin {
-    /// This many failures in a row reduce the time of a spin that always succeeded before.
+    /// After so many failures a spin that always succeeded gets less time.
     const MAX_TRUST: u32 = 8;
     /// From this trust on, a spin takes the full time.
     const TRUSTED: u32 = 4;
-    /// Without trust, one wait in this many uses the short time, to notice a change.
+    /// Without trust, one wait in so many uses the short time.
     const PROBE_EVERY: u32 = 16;
-    /// After this many failures, only one wait in [`Spin::RARE_PROBE_EVERY`] spins, for the short time.
+    /// After so many failures, one wait in [`Spin::RARE_PROBE_EVERY`] spins, for the short time.
     const LONG_WITHOUT: u32 = 256;
     const RARE_PROBE_EVERY: u32 = 64;
-    /// After one failure in this many, a spin takes the full time, for peers that answer more slowly.
+    /// After one failure in so many, a spin takes the full time, for slower peers.
     const FULL_PROBE_EVERY: u32 = 256;
     const REDUCED: u32 = 16;
-    /// The longest spin without trust: on a busy machine, a longer one fails and takes others' time.
+    /// The longest spin without trust: longer ones take others' time on a busy machine.
     const SHORT_TIME: Duration = Duration::from_micros(20);
     /// Polls without a pause instruction, about a microsecond, while spinning is trusted.
     ///
-    /// An answer from a distant processor takes most of a microsecond; a pause would delay it by up to 60 ns.
+    /// A pause would delay an answer from a distant processor by up to 60 ns.
     const WITHOUT_PAUSE: u32 = 1024;
     /// Polls without a pause instruction while spinning is not trusted: some tens of nanoseconds.
     const FEW_WITHOUT_PAUSE: u32 = 64;
-    /// The longest spin: beyond it a sleep costs less, even with a wake-up of 30 µs and more.
+    /// The longest spin: beyond, a sleep costs less, even with a wake-up of 30 µs and more.
     const MAX_TIME: Duration = Duration::from_micros(100);
 
-    /// Spins for at most `bound` (and 100 µs) at a time, for the process `peer`, if known.
+    /// Spins for at most `bound` (and 100 µs), for the process `peer`, if known.
     pub fn new(bound: Duration, peer: Option<u32>) -> Spin {
         let helps = can_run_beside(peer);
         let polls = |most: Duration| {
@@ -60,7 +60,7 @@ impl Spin {
 
     /// Makes the first polls of [`Spin::until`], without pauses, if spinning is trusted.
     ///
-    /// Returns whether `ready` returned true. Otherwise the caller calls [`Spin::until`], which counts the failure.
+    /// Returns whether `ready` returned true; otherwise [`Spin::until`] counts the failure.
     pub fn briefly(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
@@ -96,7 +96,7 @@ impl Spin {
         if ready() {
             return true;
         }
-        // An answer that is already under way arrives before the shortest pause ends.
+        // An answer under way arrives before the shortest pause ends.
         let is_trusted = self.is_trusted();
         let without_pause = if is_trusted { Spin::WITHOUT_PAUSE } else { Spin::FEW_WITHOUT_PAUSE };
         if (0..self.full.min(without_pause)).any(|_| ready()) {
@@ -107,7 +107,7 @@ impl Spin {
         for polled in 0..polls {
             std::hint::spin_loop();
             if ready() {
-                // Only the full time is long enough for this peer, so the next spin uses it as well.
+                // Only the full time suffices for this peer, so the next spin uses it.
                 let least = if polled > self.short { Spin::TRUSTED } else { 0 };
                 self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
                 return true;
@@ -120,9 +120,7 @@ impl Spin {
     }
 }
 
-/// Whether the peer may run while this thread spins.
-///
-/// If the kernel does not give the peer's processors, they count as this side's.
+/// Whether the peer may run while this thread spins; unknown processors count as this side's.
 fn can_run_beside(peer: Option<u32>) -> bool {
     let of = |pid| rustix::thread::sched_getaffinity(pid).ok();
     let peer = peer.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
@@ -134,14 +132,12 @@ fn differ_or_many(mine: &CpuSet, peer: Option<&CpuSet>) -> bool {
     mine.count() > 1 || peer.is_some_and(|peer| peer != mine)
 }
 
-/// How many polls with a pause, which takes 10 to 150 cycles, fit in a microsecond.
-///
-/// Measured once per process, so that spinning reads no clock.
+/// Polls with a pause, which takes 10 to 150 cycles, in a microsecond. Measured once per process.
 fn polls_per_microsecond() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
     *RATE.get_or_init(|| {
         const POLLS: u32 = 1000;
-        // The shortest of three, because the others may have been interrupted.
+        // The others may have been interrupted.
         let shortest = (0..3).map(|_| {
             let start = Instant::now();
             (0..POLLS).for_each(|_| std::hint::spin_loop());
@@ -203,7 +199,7 @@ mod tests {
                 polled > polls
             })
         };
-        // The peer answers after the short time: one full spin finds that out, and the next ones succeed.
+        // One full spin finds that the peer answers after the short time.
         let misses = (0..1000).take_while(|_| !answers_after(short + 500)).count();
         assert!(misses < 256, "{misses}");
         assert!((0..100).all(|_| answers_after(short + 500)));

@@ -18,16 +18,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::fnv1a;
 
-/// As many digits as the largest number has, so that names sort like their numbers.
+/// So many digits that names sort like their numbers.
 pub const DIGITS: usize = 20;
 
-/// The largest number of a file; a name with a larger number counts as a script's.
+/// Larger numbers count as a script's.
 pub const LARGEST: u64 = i64::MAX as u64;
 /// The largest number from which a new client continues.
 ///
-/// A single file with a huge number would use up the numbers of all clients.
+/// A huge number would use up the numbers of all clients.
 pub const LARGEST_COUNTED: u64 = 1 << 62;
-/// The longest name in `server/` in bytes, with room for `.error` in the answer's name.
+/// In `server/`, in bytes, with room for `.error` in the answer's name.
 pub const LONGEST: usize = 240;
 
 pub const FAILED: &str = ".error";
@@ -45,7 +45,7 @@ const PARTS: [(&str, Kind); 5] = [
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFileName {
-    /// Its number, and its client. `None` if Linkspan did not give the name.
+    /// `None` if Linkspan did not give the name.
     pub numbered: Option<(u64, String)>,
     pub kind: Kind,
     pub encoding: Encoding,
@@ -55,7 +55,7 @@ impl MessageFileName {
     /// Returns the name of a file; `usual` is the kind that the directory implies.
     pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
         let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
-        // A client's name that ends like a kind would be parsed as the kind.
+        // A client's name may end like a kind.
         let is_mistakable = PARTS.iter().any(|(part, _)| who.rsplit('.').next() == Some(part));
         if kind == usual && !is_mistakable {
             format!("{number:0DIGITS$}.{who}.{}", encoding.name())
@@ -86,7 +86,7 @@ impl MessageFileName {
     }
 }
 
-/// Returns the name without encoding and kind: the sender's name in messages from a script's file.
+/// Returns the name without encoding and kind: a script's name as sender.
 pub fn stem(name: &str) -> &str {
     let rest = match name.rsplit_once('.') {
         Some((rest, extension)) if Encoding::from_name(extension).is_ok() => rest,
@@ -119,17 +119,17 @@ pub fn is_hidden(name: &str) -> bool {
     name.is_empty() || name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
 }
 
-/// Returns a sender's name in messages: its name without the unique ending of a nameless sender.
+/// Returns a sender's name without the unique ending of a nameless one.
 pub fn source(who: &str) -> &str {
     who.split_once(NAMELESS).map_or(who, |(program, _)| program)
 }
 
-/// Returns whether its program gave no `client_id`, and so never returns under this name.
+/// Returns whether its program gave no `client_id`, and so never returns.
 pub fn is_nameless(who: &str) -> bool {
     who.contains(NAMELESS)
 }
 
-/// Returns the session of all messages of a sender: a hash of its name (FNV-1a).
+/// Returns the session of a sender's messages: a hash of its name (FNV-1a).
 pub fn session(who: &str) -> u64 {
     fnv1a(who) | 1
 }

@@ -1,9 +1,8 @@
 //! TLS 1.3 between two machines that trust each other's keys.
 //!
-//! Both sides prove theirs as raw public keys (RFC 7250), without certificates, names or authorities. Both
-//! halves of a link share one [`Tls`]; every operation takes its mutex, and never blocks with it. The
-//! handshake runs inside `read` and `write`. Bytes written earlier wait in rustls until the peer's key is
-//! trusted.
+//! Both sides prove raw public keys (RFC 7250), without certificates or authorities. Both halves of a link share one
+//! [`Tls`]; every operation takes its mutex, and never blocks with it. The handshake runs inside `read` and `write`.
+//! Earlier bytes wait in rustls until the peer's key is trusted.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -45,14 +44,14 @@ pub struct Tls {
 
 struct TlsState {
     connection: Connection,
-    /// The reason for the end of the connection; every later call returns it.
+    /// The reason of the end, which every later call returns.
     over: Option<Error>,
 }
 
 /// Accepts the trusted keys, and stores the peer's key.
 #[derive(Debug)]
 struct Pinned {
-    /// The trusted keys; read at each handshake, so that changes need no restart.
+    /// Read at each handshake, so changes need no restart.
     keyring: Keyring,
     own: PublicKey,
     seen: OnceLock<PublicKey>,
@@ -86,7 +85,7 @@ struct OwnKey {
     certified: Arc<CertifiedKey>,
 }
 
-/// Fails with `PermissionDenied` without a key, with `Corrupt` for an unusable one.
+/// `PermissionDenied` without a key, `Corrupt` for an unusable one.
 fn own_key(keyring: &Keyring, what: &str) -> Result<OwnKey> {
     check_keys(keyring, what)?;
     let unusable =
@@ -104,8 +103,7 @@ fn unbuilt(error: rustls::Error) -> Error {
 }
 
 impl Tls {
-    /// Starts TLS on the side that connected. No byte of the link is sent before the peer has proven a
-    /// trusted key.
+    /// Starts TLS on the connecting side. The peer proves a trusted key before any byte of the link.
     pub fn client(socket: Guarded, other: SocketAddr, keyring: &Keyring) -> Result<Tls> {
         let OwnKey { pinned, certified } = own_key(keyring, &format!("a connection to {other}"))?;
         let mut config = ClientConfig::builder_with_provider(pinned.provider.clone())
@@ -141,7 +139,7 @@ impl Tls {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the name of the peer's key after it has been proven and is trusted.
+    /// Returns the name of the peer's proven, trusted key.
     pub fn key_name(&self) -> Option<&str> {
         self.pinned.name.get().map(String::as_str)
     }
@@ -158,8 +156,7 @@ impl Tls {
         loop {
             match state.connection.reader().read(into) {
                 Ok(n) => return Ok(Some(n)),
-                // No close_notify arrived, as after a kill. If an attacker cut the connection within a
-                // message, the frames show it.
+                // No close_notify arrived, as after a kill. The frames show a cut within a message.
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(0)),
                 Err(_) => {}
             }
@@ -211,7 +208,7 @@ impl Tls {
         self.send_buffered(&mut self.state())
     }
 
-    /// Returns whether decrypted bytes wait to be read, which the socket does not show.
+    /// Returns whether decrypted bytes wait, which the socket does not show.
     pub fn holds_bytes(&self) -> bool {
         let mut state = self.state();
         let mut reader = state.connection.reader();
@@ -238,7 +235,7 @@ impl Tls {
         Ok(true)
     }
 
-    /// Explains a failed handshake: the untrusted key, its machine, and the command that trusts it.
+    /// Explains a failed handshake: the untrusted key, its machine, and the command to trust it.
     fn failure(&self, error: &rustls::Error) -> Error {
         let (other, own) = (self.other, self.pinned.own);
         let untrusted = self.pinned.seen.get().filter(|_| self.pinned.name.get().is_none());
@@ -287,7 +284,7 @@ impl ByteStream for Tls {
         wait_any(waiting, [(self.socket(), PollFlags::OUT)]).map(drop)
     }
 
-    /// TCP accepts bytes after the peer's end, and reports the loss only at the next call.
+    /// TCP reports the peer's end only at the next call.
     fn check_peer(&self) -> Result<()> {
         if inet::is_peer_closed(self.socket())? {
             return Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"));
@@ -324,7 +321,7 @@ impl ByteStream for Tls {
         inet::limit_send_queue(self.socket(), bytes)
     }
 
-    /// Returns the peer's address. The key is known only after the handshake; see `key_name`.
+    /// Returns the peer's address; the key is known only after the handshake.
     fn peer_identity(&self) -> PeerIdentity {
         inet::peer_address(self.socket()).map_or(PeerIdentity::Unknown, |from| PeerIdentity::at(from.ip()))
     }
@@ -374,12 +371,11 @@ impl Write for SocketIo<'_> {
 type Verified<T> = std::result::Result<T, rustls::Error>;
 
 impl Pinned {
-    /// Accepts a trusted key. Stores it and its name before the handshake continues, for `failure`.
+    /// Accepts a trusted key. `failure` needs it and its name.
     fn verify_key(&self, shown: &CertificateDer<'_>) -> Verified<()> {
         let refused = || rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
         let key = PublicKey::from_spki(shown).ok_or_else(refused)?;
         let _ = self.seen.set(key);
-        // The keyring is read for each connection, so a change of trust affects the next connection.
         let name = self.keyring.name_of(&key).ok().flatten().ok_or_else(refused)?;
         let _ = self.name.set(name);
         Ok(())

@@ -1,12 +1,11 @@
 //! The publisher's side: its ring, the move to a larger ring, and its view of each subscriber.
 //!
-//! A subscriber's page gives only its park word and the last sequence that it read (for `close` of the layer above). A
-//! false value harms only that subscriber.
+//! A subscriber's page gives only its park word and the last sequence that it read. A false value harms only that
+//! subscriber.
 //!
 //! The publisher moves to a larger ring if its ring began small or for a message above half of the ring. The new ring
-//! gets the message, or the records of the old ring; then the old ring's state becomes `MOVED`. Subscribers read the
-//! old ring to its end, call the publisher again, and continue in the new ring. No message is lost, because the new
-//! ring begins with the first one that the old ring lacks.
+//! begins with the first message that the old ring lacks; then the old ring's state becomes `MOVED`. Subscribers read
+//! the old ring to its end, ask the publisher, and continue without a loss.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -27,16 +26,16 @@ use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
     Current,
-    /// A new, larger ring: subscribers ask for it when they find that the publisher has moved.
+    /// A new, larger ring, for which subscribers ask.
     Moved,
 }
 
-/// A publisher's ring. One thread at a time uses it.
+/// A publisher's ring, for one thread at a time.
 #[derive(Debug)]
 pub struct Broadcast {
     pub(super) ring_writer: RingWriter<MemoryFile>,
     waker: Waker,
-    /// Whether subscribers may sleep in the futex; false once a process has filled the futex queue.
+    /// Whether subscribers may sleep in the futex; false after a process filled its queue.
     pub(super) futex: bool,
     session: u64,
     /// The fork generation of the ring.
@@ -67,8 +66,7 @@ impl Broadcast {
     /// Publishes a frame, perhaps in a larger ring; call [`Broadcast::notify`] afterwards.
     ///
     /// # Errors
-    /// `TooLarge` for a record above a quarter of [`MAX_RING`], `OutOfMemory` for a larger ring. Nothing has changed,
-    /// and the next frame can be published.
+    /// `TooLarge` for a record above a quarter of [`MAX_RING`], `OutOfMemory` for a larger ring; nothing has changed.
     pub fn publish(&mut self, frame: &Outgoing<'_>) -> Result<Published> {
         if self.ring_writer.write(frame) {
             return Ok(Published::Current);
@@ -109,10 +107,10 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Continues in this ring, and makes the subscribers ask for it.
+    /// Continues in this ring, and makes subscribers ask for it.
     fn move_to(&mut self, larger: RingWriter<MemoryFile>) {
         larger.memory().store(at::POLL_ONLY, u64::from(!self.futex), Ordering::Release);
-        // Last: a subscriber that sees this state and asks must get the ring that has the message.
+        // Last: a subscriber that sees this state must get a ring with the message.
         self.ring_writer.memory().store_fenced(at::STATE, state::MOVED);
         self.wake_futex(u32::MAX);
         self.ring_writer = larger;
@@ -130,12 +128,12 @@ impl Broadcast {
         if self.ring_writer.append(frame) {
             return Ok(());
         }
-        // Too large for this ring: commits the earlier frames, then moves to a larger ring.
+        // Commits the earlier frames, then moves to a larger ring.
         self.commit();
         self.publish(frame).map(drop)
     }
 
-    /// Makes the appended frames visible to readers. Call [`Broadcast::notify`] afterwards.
+    /// Makes appended frames visible. Call [`Broadcast::notify`] afterwards.
     pub fn commit(&mut self) {
         if self.ring_writer.has_appended() {
             self.ring_writer.commit();
@@ -144,8 +142,7 @@ impl Broadcast {
 
     /// Wakes the sleeping subscribers after a publish. Never blocks.
     ///
-    /// The futex call comes first: a subscriber that a byte has woken may sleep in the futex before the last byte is
-    /// sent. A later futex call would wake it for nothing.
+    /// The futex comes first: a subscriber that a byte woke may soon sleep in the futex, and would wake for nothing.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
         let (mut count, mut in_futex, mut in_poll) = (0u32, false, Vec::new());
         for subscriber in subscribers {
@@ -162,12 +159,12 @@ impl Broadcast {
         in_poll.into_iter().for_each(|subscriber| subscriber.send_byte());
     }
 
-    /// Wakes all threads that sleep in the futex on the ring's wake word.
+    /// Wakes all threads in the futex on the ring's wake word.
     ///
-    /// A hostile subscriber can slow the kernel's walk with many sleeping threads. If far more threads woke than there
-    /// are subscribers, the ring says `POLL_ONLY`: subscribers then sleep only in poll.
+    /// A hostile subscriber's many sleeping threads slow the kernel down. If far more threads woke than there are
+    /// subscribers, the ring says `POLL_ONLY`.
     fn wake_futex(&mut self, subscribers: u32) {
-        /// Threads of just removed subscribers that may wake in addition.
+        /// For threads of just removed subscribers.
         const SLACK: u32 = 64;
         let woken = self.waker.wake_futex(self.ring_writer.memory(), u32::MAX);
         if self.futex && woken > subscribers.saturating_add(SLACK) {
@@ -183,10 +180,10 @@ impl Broadcast {
 
 impl Drop for Broadcast {
     fn drop(&mut self) {
-        // In a forked child the mapping is absent, and the ring belongs to the parent.
+        // A forked child lacks the mapping, and the ring is its parent's.
         if fork::generation() == self.generation {
             self.ring_writer.memory().store_fenced(at::STATE, state::CLOSED);
-            // Only the futex: the hang-up of their sockets wakes subscribers in poll.
+            // Subscribers in poll notice the hang-up of their sockets.
             self.wake_futex(u32::MAX);
         }
     }
@@ -197,9 +194,7 @@ fn create_ring(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
     Ok(RingWriter::new(with_the_pools_memory(create)?, ring))
 }
 
-/// The error of a message for which a ring of `ring` bytes could not be created.
-///
-/// A long message also had no slot.
+/// The error of a message without memory for a ring; a long message had no slot either.
 #[cold]
 fn no_memory(error: Error, body: u64, ring: usize) -> Error {
     if error.kind() != ErrorKind::OutOfMemory {
@@ -225,8 +220,7 @@ impl Subscription {
     /// Checks and maps the page that a subscriber of this session sent over `socket`.
     ///
     /// # Errors
-    /// `Malformed` unless it is exactly one descriptor, a sealed page of this session; `VersionMismatch` for another
-    /// layout.
+    /// `Malformed` unless it is one sealed page of this session; `VersionMismatch` for another layout.
     pub fn from_descriptors(
         descriptors: Vec<PeerFile>,
         session: u64,
@@ -241,9 +235,9 @@ impl Subscription {
         (&self.page, &self.socket)
     }
 
-    /// The sequence of the last message that the subscriber has read, as its page claims; 0 if none.
+    /// The last sequence that the subscriber has read, as its page claims; 0 if none.
     ///
-    /// The fan-out waits for it at `close`, with a deadline, so a false number costs at most that time.
+    /// `close` waits for it with a deadline, so a false number costs at most that time.
     pub fn read_so_far(&self) -> u64 {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
@@ -253,7 +247,7 @@ impl Subscription {
         self.waker.is_due(self.page.load_fenced(at::DATA_PARK))
     }
 
-    /// The stage from which to wake the subscriber, which then counts as woken. `None` if it is awake.
+    /// The stage from which to wake the subscriber, once; `None` if it is awake.
     pub(in crate::shm) fn take_stage(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {

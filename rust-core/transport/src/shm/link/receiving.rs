@@ -30,11 +30,11 @@ pub struct ShmRx {
     pub(super) waker: Waker,
     park: Park,
     pub(super) spin: Spin,
-    /// Whether the futex stage has passed since the last frame: an idle link then sleeps in poll at once.
+    /// Whether the futex stage has passed since the last frame: an idle link then sleeps in poll.
     pub(super) short_passed: bool,
-    /// Consecutive reads that found nothing; every 64th asks the kernel.
+    /// Consecutive empty reads; every 64th asks the kernel.
     pub(super) empty_polls: u32,
-    /// Whether the next empty read asks the kernel for the peer's end; each park sets it.
+    /// Whether the next empty read asks for the peer's end; each park sets it.
     pub(super) probe_due: bool,
     pub(super) views: Option<Box<SlotFiles<ReleaseCounter>>>,
     /// Which bytes of bodies stay in slots, see [`ShmRx::view_bodies`].
@@ -63,7 +63,7 @@ impl ShmRx {
         }
     }
 
-    /// Pieces of a large frame that one call takes: 2 MiB with the default ring.
+    /// Pieces of a large frame per call: 2 MiB with the default ring.
     const PIECES: u32 = 64;
 
     /// The contract's `try_recv`: the next frame, or `None`. Never blocks.
@@ -73,9 +73,9 @@ impl ShmRx {
     /// error ends the link. `Disconnected` comes after everything that the peer wrote.
     #[inline]
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        // Bounded, so that the caller can check its deadline, however fast a peer writes an endless frame.
+        // The caller can check its deadline, however fast a peer writes an endless frame.
         for _ in 0..ShmRx::PIECES {
-            // Before reading, because frames that the peer wrote before its end are still returned.
+            // Frames that the peer wrote before its end are still returned.
             let ended = self.shared.end.get().is_some();
             if ended {
                 self.shared.check_defect()?;
@@ -122,7 +122,7 @@ impl ShmRx {
         taken
     }
 
-    /// Ends the link unless the error concerns one frame; returns the error to report.
+    /// Ends the link unless the error concerns one frame; returns the error.
     #[cold]
     pub(super) fn failed(&mut self, error: Error) -> Error {
         if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) {
@@ -175,7 +175,7 @@ impl ShmRx {
         let mine = &self.shared.mine;
         self.probe_due = true;
         if let Err(error) = self.shared.prepare(Signal::Data) {
-            // Any other error has ended the link, which the next `try_recv` reports.
+            // Any other error has ended the link; the next `try_recv` reports it.
             return if error.kind() == ErrorKind::OutOfMemory { Err(error) } else { Ok(true) };
         }
         self.park.park(&mine.memory, Stage::Poll);
@@ -190,9 +190,7 @@ impl ShmRx {
         self.park.unpark(&self.shared.mine.memory);
     }
 
-    /// The descriptors that wake a level-triggered epoll set for another `try_recv`.
-    ///
-    /// They are the socket, the peer's process, and the eventfd of [`Signals`].
+    /// The socket, the peer's process and the eventfd of [`Signals`], to wait for another `try_recv`.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let Shared { signals, liveness, .. } = &*self.shared;
         liveness.descriptors().chain(signals.data_descriptor()).collect()
