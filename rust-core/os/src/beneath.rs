@@ -315,7 +315,7 @@ impl<'a> Beneath<'a> {
     /// Removes a file of this user that is no directory; returns false if there is nothing.
     ///
     /// # Errors
-    /// `PermissionDenied` for another user's file, for root as well.
+    /// `PermissionDenied` for another user's file, also for root.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let Some(facts) = self.facts(name)? else { return Ok(false) };
         if !is_ours(&facts) {

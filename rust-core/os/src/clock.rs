@@ -14,7 +14,7 @@ use linkspan_value::Timestamp;
 
 /// Returns nanoseconds since 1970.
 ///
-/// It lags [`Timestamp::now`] by some tens of nanoseconds, and notices a step of the clock after a millisecond.
+/// It lags [`Timestamp::now`] by some tens of nanoseconds, and notices a step of the clock within a millisecond.
 #[inline]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

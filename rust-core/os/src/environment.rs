@@ -74,7 +74,7 @@ pub fn has_more_rights_than_its_caller() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Clears the environment in a program with more rights than its caller, which calls it first.
+/// Clears the environment in a program with more rights than its caller. The program calls it first.
 ///
 /// Other libraries read variables such as `SSL_CERT_FILE`.
 ///

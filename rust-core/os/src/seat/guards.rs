@@ -140,7 +140,7 @@ pub struct Permit<'a, T, G> {
 }
 
 impl<'a, T, G> Permit<'a, T, G> {
-    /// Takes the value, too, once it is free.
+    /// Also takes the value, once it is free.
     pub fn take(self) -> Lease<'a, T, G> {
         let seat = self.seat;
         if !left_out(ProtocolStep::AwaitValue) {
