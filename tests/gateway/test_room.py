@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import Bench, Gateway
@@ -33,8 +36,8 @@ sys.stdin.read()
 """
 
 
-def peak(gateway: Gateway) -> int:
-    with open(f"/proc/{gateway.child.pid}/status") as file:
+def peak(of: Gateway | int) -> int:
+    with open(f"/proc/{of if isinstance(of, int) else of.child.pid}/status") as file:
         (line,) = [line for line in file if line.startswith("VmHWM:")]
     return int(line.split()[1]) << 10
 
@@ -215,6 +218,38 @@ def test_values_wait_as_they_were_sent(bench: Bench) -> None:
 
     asyncio.run(run())
     until("all is given back", lambda: gateway.metric("room_bytes") == 0)
+
+
+@pytest.mark.costly
+def test_values_of_a_publisher_that_waits_for_the_disk_are_bounded_in_bytes(bench: Bench) -> None:
+    """The gateway reads no further frame while the values of a connection have no room, and then publishes each."""
+    token = bench.token("writer", "--write", "journal:*")
+    slow = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=100000")
+    gateway = bench.gateway("--ping", "1h", through=slow)
+    (pid,) = Path(f"/proc/{gateway.child.pid}/task/{gateway.child.pid}/children").read_text().split()
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, token)
+        await client.ask("publish", id=60, name="journal:ui/log")
+
+        async def send() -> None:
+            for _ in range(64):
+                await client.socket.send(b"\xa3\x64type\x64data\x62id\x18\x3c\x65value\x5a" + struct.pack(">I", LISTS) + bytes(LISTS))
+
+        sending, held = asyncio.create_task(send()), 0
+        for number in range(1, 65):
+            assert (await client.until(60, "ack"))["number"] == number
+            held = max(held, await asyncio.to_thread(gateway.metric, "room_bytes"))
+        await sending
+        print(f"{peak(int(pid)) >> 20} MiB at most, {held >> 20} MiB held")
+        assert peak(int(pid)) < BOUND
+        # A connection has a quarter of eight longest frames, and one frame more arrives.
+        assert 8 * LISTS < held < (2 * 16 + 2) << 20
+        await client.close()
+
+    asyncio.run(run())
+    os.kill(int(pid), signal.SIGTERM)
+    gateway.child.communicate(timeout=PATIENCE)
 
 
 def test_client_without_room_is_told_so_and_goes_on_when_there_is_some(bench: Bench) -> None:

@@ -447,3 +447,42 @@ def test_program_of_this_machine_may_be_named_as_an_origin(bench: Bench) -> None
     asyncio.run(run())
 
 
+
+
+#: Publishes an array of 48 MiB below a key with a blank, once per line of its input. A list of different types has no
+#: form in CDR.
+LONG = """
+import sys, linkspan, numpy
+array = numpy.arange(6 << 20) / 3 if "digits" in sys.argv else numpy.zeros(6 << 20)
+value = {"a b": array, **({"list": [1, "x"]} if "json" in sys.argv else {})}
+with linkspan.publisher("lab/long") as out:
+    out.send(value)
+    print("there", flush=True)
+    for line in sys.stdin: out.send(value)
+"""
+#: The longest message of a publisher, and the buffer for messages, of a gateway by default.
+LONGEST, BUFFER = 64 << 20, 256 << 20
+
+
+@pytest.mark.costly
+@pytest.mark.parametrize("words", [[], ["json"], ["json", "digits"]], ids=["CDR", "JSON", "JSON of twice its length"])
+def test_long_array_is_shown_in_bounded_memory(bench: Bench, words: list[str]) -> None:
+    gateway = bench.gateway("--ping", "1h")
+    publisher = bench.python(LONG, *words)
+
+    async def run() -> None:
+        viewer = await Viewer.connect(gateway)
+        channel = await viewer.channel("lab/long")
+        assert channel["encoding"] == ("json" if words else "cdr")
+        await viewer.say("subscribe", subscriptions=[{"id": 1, "channelId": channel["id"]}])
+        for _ in range(3):
+            go(publisher)
+            _, _, body = await viewer.message()
+            assert len(body) > (90 if "digits" in words else 24) << 20
+        viewer.leave()
+
+    asyncio.run(run())
+    # The buffer, a message for viewers, and the publisher's slots, which the gateway maps.
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{gateway.child.pid}/status").read_text().splitlines())
+    print(f"{int(status['VmHWM'].split()[0]) >> 10} MiB at most")
+    assert int(status["VmHWM"].split()[0]) << 10 < BUFFER + 2 * 4 * LONGEST

@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import linkspan
 import pytest
 from conftest import SOON, Lab, ended
 from support.memory import Group, limit_memory
+from support.tree import DEBUG
 from support.waiting import next_line, until
 
 from test_replay import REPLAY
@@ -323,3 +325,61 @@ def test_replay_in_lockstep_without_descriptors_ends_with_the_reason(long_record
     program.takes("other", unless=replay)
     said = ended(replay, 1)
     assert "OutOfMemory" in said and "ulimit -n" in said and "was late" not in said, said
+
+
+#: Publishes an array of 48 MiB below a key with a blank. A list of different types has no form in CDR.
+ARRAY = """
+import sys, linkspan, numpy
+array = numpy.arange(6 << 20) / 3 if "digits" in sys.argv else numpy.zeros(6 << 20)
+with linkspan.publisher("lab/long") as out:
+    out.wait_for_subscribers(1, timeout=60)
+    for _ in range(2):
+        out.send({"a b": array, **({"list": [1, "x"]} if "list" in sys.argv else {})})
+    out.flush(timeout=60)
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+#: Peaks of resident bytes: four longest messages of 64 MiB; for a recorder its buffer as well, and the publisher's slots.
+FOUR = 256 * MIB
+RECORDER = 256 * MIB + 2 * FOUR
+
+
+def peak(lab: Lab, *words: object, code: int = 0) -> int:
+    """Runs a program to its end and returns its peak of resident bytes, which the kernel measures."""
+    measured = lab.folder / "peak"
+    lab.run(sys.executable, "-c", PEAK, measured, *words, code=code)
+    return int(measured.read_text())
+
+
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[2:]).returncode
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10))
+sys.exit(code)
+"""
+
+
+@pytest.mark.costly
+@pytest.mark.parametrize("encoding", ["none", "ros2", "json"])
+@pytest.mark.parametrize("words", [[], ["list"], ["list", "digits"]], ids=["zeros", "no CDR", "digits"])
+def test_long_array_below_a_key_with_a_blank_takes_bounded_memory(lab: Lab, encoding: str, words: list[str]) -> None:
+    recorder = lab.record("*", "-o", "out.mcap", *([] if encoding == "none" else ["--encoding", encoding]))
+    publisher = lab.python(ARRAY, *words)
+    assert next_line(publisher.stdout, "the publisher") == "sent\n"
+    # Ctrl-C ends a recorder that is still encoding.
+    recorder.send_signal(signal.SIGINT)
+    most = 0
+    while recorder.poll() is None:
+        status = Path(f"/proc/{recorder.pid}/status").read_text()
+        most = max(most, *(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+    assert recorder.returncode == 0, recorder.communicate()
+    assert 0 < most < RECORDER, most >> 20
+    found, missed = recorded(lab)["lab/long"]
+    assert found + missed == 2
+    if encoding == "none":
+        for form in (["--ros2"], ["--jsonl"], ["--csv"]):
+            # As JSON for viewers the digits are longer than the longest message, and the export says so.
+            code = 1 if form == ["--ros2"] and "digits" in words else 0
+            used = peak(lab, DEBUG / "linkspan-record", "recording", "export", "out.mcap", *form, "-o", "made", "--force", code=code)
+            print(form, used >> 20)
+            assert used < FOUR, (form, used >> 20)

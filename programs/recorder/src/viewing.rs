@@ -38,10 +38,11 @@ struct Channel {
 pub type Written = (u64, Arc<ChannelRecord>, Bytes);
 
 impl Viewing {
-    /// Begins without any types. Unconverted messages have up to `longest` bytes.
+    /// Begins without any types. Messages have up to `longest` bytes before and after the conversion: the tools read no
+    /// longer message of the written file.
     pub fn new(longest: u64) -> Viewing {
         Viewing {
-            most: linkspan_ros2::most(longest),
+            most: longest,
             messages: Vec::new(),
             by_name: HashMap::new(),
             known: HashMap::new(),

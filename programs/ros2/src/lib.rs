@@ -32,7 +32,6 @@ use std::collections::BTreeMap;
 use linkspan::schema::Schema;
 use linkspan::{Result, Value};
 
-pub use length::most;
 pub use messages::Messages;
 pub use packed::uuid;
 

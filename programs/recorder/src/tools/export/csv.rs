@@ -19,7 +19,8 @@ fn head(paths: &Paths) -> String {
     cells.collect::<Vec<_>>().join(",") + "\n"
 }
 
-fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<String> {
+/// Returns the cells of a line, each with its comma or the end of the line.
+fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<Vec<String>> {
     let mut cells = vec![String::new(); paths.len()];
     columns::flatten(value, &mut String::new(), &mut |path, value| {
         // A message with fields beyond the table's is left out completely.
@@ -34,7 +35,13 @@ fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<S
         text(&message.channel.source),
         message.channel.incarnation_text(),
     ];
-    Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
+    let mut cells: Vec<_> = fixed.into_iter().chain(cells).collect();
+    cells.iter_mut().for_each(|cell| cell.push(','));
+    if let Some(last) = cells.last_mut() {
+        last.pop();
+        last.push('\n');
+    }
+    Ok(cells)
 }
 
 /// The result of the first pass for a table.
@@ -117,8 +124,8 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
             let Some((out, paths)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
             beside.take(&message.channel.topic, message.channel.source.len())?;
             let Some(value) = faults.value(message) else { return Ok(()) };
-            let Some(text) = faults.made(message, line(paths, message, &value)) else { return Ok(()) };
-            out.put(text.as_bytes())
+            let Some(cells) = faults.made(message, line(paths, message, &value)) else { return Ok(()) };
+            cells.iter().try_for_each(|cell| out.put(cell.as_bytes()))
         })?;
         for (out, _) in outs.into_values() {
             out.finish()?;
@@ -162,13 +169,20 @@ fn cell(value: &Value) -> Result<String> {
 ///
 /// A text that looks like a formula gets a `'` in front, even if it already has one.
 fn text(text: &str) -> String {
-    let guarded =
-        if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() };
-    if guarded.contains([',', '"', '\n', '\r', ';', '\t']) {
-        format!("\"{}\"", guarded.replace('"', "\"\""))
-    } else {
-        guarded
+    let mark = if is_formula(text.trim_start_matches('\'')) { "'" } else { "" };
+    let quote = if text.contains([',', '"', '\n', '\r', ';', '\t']) { "\"" } else { "" };
+    // A long text is copied once. The cell gets a comma or a line end behind it.
+    let mut cell = String::with_capacity(text.len().saturating_add(4));
+    cell.push_str(quote);
+    cell.push_str(mark);
+    for piece in text.split_inclusive('"') {
+        cell.push_str(piece);
+        if piece.ends_with('"') {
+            cell.push('"');
+        }
     }
+    cell.push_str(quote);
+    cell
 }
 
 /// Returns whether a spreadsheet would take a text for a formula.

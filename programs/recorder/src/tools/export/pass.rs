@@ -143,25 +143,31 @@ impl Out {
     pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
         if self.is_shown {
             self.buffer.extend_from_slice(several_lines(&String::from_utf8_lossy(bytes)).as_bytes());
-        } else {
+        } else if bytes.len() < BUFFER {
             self.buffer.extend_from_slice(bytes);
+        } else {
+            // A long text is written without a copy.
+            self.flush()?;
+            return self.write(bytes);
         }
         if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<()> {
-        let written = match &self.file {
-            Some(file) => {
-                file.file().write_all(&self.buffer).map_err(|error| of_io(&error, "writing", file.path()))
-            }
-            // A reader that closes the output ends the export without an error.
-            None => io::stdout()
-                .write_all(&self.buffer)
-                .and_then(|()| io::stdout().flush())
-                .map_err(|error| of_io(&error, "writing", Path::new("the standard output"))),
-        };
+        let written = self.write(&self.buffer);
         self.buffer.clear();
         written
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        match &self.file {
+            Some(file) => file.file().write_all(bytes).map_err(|error| of_io(&error, "writing", file.path())),
+            // A reader that closes the output ends the export without an error.
+            None => io::stdout()
+                .write_all(bytes)
+                .and_then(|()| io::stdout().flush())
+                .map_err(|error| of_io(&error, "writing", Path::new("the standard output"))),
+        }
     }
 
     pub fn finish(mut self) -> Result<()> {
