@@ -1,7 +1,7 @@
-"""Builds the wheel: what maturin makes of the module, and the programs `linkspan` and `linkspan-schema`, which pip puts on the path.
+"""Builds the wheel: maturin's module, and the programs `linkspan` and `linkspan-schema`, which pip puts on the path.
 
-maturin has either a module or a program in a wheel. So the programs are built by cargo and added to maturin's wheel as the
-scripts that the wheel format has a place for. An editable install has the module alone: `cargo build` makes the programs there.
+maturin puts either a module or a program into a wheel, so cargo builds the programs and this adds them as scripts. An
+editable install has only the module.
 """
 
 import base64
@@ -29,7 +29,7 @@ PROFILE = os.environ.get("LINKSPAN_PROFILE", "release")
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    """The hook that pip calls; gives the file's name."""
+    """The hook that pip calls; returns the file's name."""
     os.environ.setdefault("MATURIN_PEP517_ARGS", f"--profile {PROFILE}")
     name = maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
     if (WORKSPACE / "programs/cli" / "Cargo.toml").exists():
@@ -40,7 +40,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def build_programs():
-    """Builds the programs with the module's profile; gives their paths. LINKSPAN_PROGRAMS names those that are built already."""
+    """Builds the programs with the module's profile, unless LINKSPAN_PROGRAMS names built ones; returns their paths."""
     if built := os.environ.get("LINKSPAN_PROGRAMS"):
         return [pathlib.Path(path) for path in built.split(os.pathsep)]
     cargo = os.environ.get("CARGO", "cargo")
@@ -53,8 +53,7 @@ def build_programs():
 
 
 def add(wheel, programs):
-    """Adds the programs to a wheel as scripts, and the files of the folder LINKSPAN_LICENCES as its licences and lists of crates (PEP 770);
-    all stand in its RECORD."""
+    """Adds the programs to a wheel as scripts, and the files of the folder LINKSPAN_LICENCES (PEP 770)."""
     added = wheel.with_suffix(".adding")
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(added, "w", zipfile.ZIP_DEFLATED) as new:
         [record] = [name for name in old.namelist() if name.endswith(".dist-info/RECORD")]

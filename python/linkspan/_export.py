@@ -1,7 +1,8 @@
 """Runs the exports of `linkspan recording export`: `python -m linkspan._export`.
 
-Reads the request as JSON from standard input. Prints progress as JSON lines if the request asks for it. The last line
-is the result: `refused` tables, `left_out` messages, and `error` with its `code`."""
+Standard input has the request as JSON. The last line of the output is the result: `refused` tables, `left_out`
+messages, and `error` with its `code`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _OPEN = 128
 
 
 class _Exported(Recording):
-    """A recording that another program exports. That program may end early, and may ask for progress."""
+    """That program may end early, and may ask for progress."""
 
     def serve(self, may_name: Callable[[], None]) -> None:
         """Sets a function to call before each file gets its name."""
@@ -88,9 +89,7 @@ def _left_out(found: _native.TablesOfNames, name: str) -> dict[str, Any]:
 def _write_each(
     recording: Recording, form: str, found: _native.TablesOfNames, paths: dict[str, str], making: tuple[bool, int | None, bool], doing: list[str]
 ) -> bool:
-    """Writes one file for each name with messages; returns whether there was any.
-
-    Each pass over the recording writes 128 files."""
+    """Writes one file for each name, 128 in each pass; returns whether any name has messages."""
     names, written = list(paths), 0
     for at in range(0, len(names), _OPEN):
         with contextlib.ExitStack() as open_files:
@@ -110,13 +109,13 @@ def _write_each(
 
 @contextlib.contextmanager
 def _closed(name: str, out: Any) -> Iterator[Any]:
-    """Returns a writer that finishes its file at the end."""
+    """The writer finishes its file at the end."""
     with exporting(name), out:
         yield out
 
 
 def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Writes the files; errors become one line. `may_name` raises if no further file may get its name."""
+    """Errors become one line. `may_name` raises if no further file may get its name."""
     form, tables = request["form"], request["tables"]
     made: dict[str, Any] = {
         # Nanoseconds since 1970, or, in a list, since the beginning.
@@ -155,16 +154,16 @@ def _end_with_reader(out: TextIO) -> None:
 
 
 def _has_no_reader(out: TextIO, timeout: int | None) -> bool:
-    """Returns whether the reading program has ended, or ends within `timeout` milliseconds."""
-    # poll always reports a pipe without a reader. A death signal of the parent is no alternative: it would reach a
-    # program between both, such as a launcher in LINKSPAN_PYTHON.
+    """Waits up to `timeout` milliseconds for the end of the reading program."""
+    # poll always reports a pipe without a reader. A death signal of the parent would reach a program between both, such
+    # as a launcher in LINKSPAN_PYTHON.
     watched = select.poll()
     watched.register(out.fileno(), 0)
     return bool(watched.poll(timeout))
 
 
 def _end_without_reader(out: TextIO) -> None:
-    """Ends this program if its reader has ended, because the signal may come after the last file."""
+    """The signal may come after the last file."""
     if _has_no_reader(out, 0):
         _terminated(signal.SIGTERM, None)
 
@@ -175,7 +174,7 @@ def _terminated(number: int, _frame: object) -> None:
 
 
 def main() -> None:
-    """Runs the export. Output of libraries goes to standard error."""
+    """Output of libraries goes to standard error."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, _terminated)

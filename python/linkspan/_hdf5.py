@@ -26,7 +26,7 @@ _AMBIGUOUS = re.compile("%(?=00|25|2E|2F|7E)")
 def write(
     recording: Recording, h5py: Any, file: Any, names: list[str], first: tuple[str, Table], tables: Iterator[tuple[str, Table]]
 ) -> None:
-    """Writes the tables of these names, the first of which is already read, into an open file."""
+    """Writes the tables of these names, the first of which is already read."""
     from .recording import exporting
 
     target = _Target(file)
@@ -70,8 +70,9 @@ def write(
 class _Target:
     """The file that HDF5 writes to.
 
-    After a failed write HDF5 could not close an object and would abort the interpreter. Writes therefore never fail:
-    the first error is kept, and later blocks stay in memory until HDF5 closes the file."""
+    After a failed write HDF5 could not close an object and would abort the interpreter. The first error is therefore
+    kept, and later blocks stay in memory until HDF5 closes the file.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -81,7 +82,6 @@ class _Target:
         self._unwritten: list[tuple[int, bytes]] = []
 
     def check(self) -> None:
-        """Raises the first error of a write."""
         if self._error is not None:
             raise self._error
 
@@ -138,13 +138,11 @@ class _Target:
         return self._end
 
     def flush(self) -> None:
-        """Does nothing: writes are unbuffered."""
+        """Writes are unbuffered."""
 
 
 def group_places(names: Iterable[str]) -> dict[str, str]:
-    """Returns the group of each name.
-
-    It is the path without empty parts, unless two names would get an equal group."""
+    """A group is the path without empty parts, unless two names would get an equal group."""
     names = list(names)
     exact = {name: "/".join(map(_place, name.split("/"))) for name in names}
     short = {name: "/".join(_place(part) for part in name.split("/") if part) for name in names}
@@ -174,9 +172,7 @@ def _place(text: str, slash: str = "~") -> str:
 
 
 def _attribute(of: Any, key: str, text: str) -> None:
-    """Sets an attribute.
-
-    HDF5 ends texts at a zero byte, so such texts become JSON under a name with `.json`."""
+    """HDF5 ends texts at a zero byte, so such texts become JSON under a name with `.json`."""
     place = _place(key, "/")
     if "\0" in text:
         of.attrs[f"{place}.json"] = json.dumps(text)
@@ -185,7 +181,7 @@ def _attribute(of: Any, key: str, text: str) -> None:
 
 
 class _Group:
-    """The group of a name. Each data set is looked up once, because lookups get slower with their number."""
+    """Each data set is looked up once, because lookups get slower with their number."""
 
     def __init__(self, made: Any, groups: set[str]) -> None:
         self.made, self.groups = made, groups
@@ -193,13 +189,13 @@ class _Group:
         self._rows: dict[str, int] = {}
 
     def rows(self, place: str) -> int | None:
-        """Returns the length of a data set; `None` without one."""
         return self._rows.get(place)
 
     def extend(self, place: str, rows: int, data: Any, at: int, dtype: Any) -> None:
-        """Extends a data set by `rows` rows and writes `data` from row `at` on.
+        """Extends a data set, new or not, by `rows` rows and writes `data` from row `at` on.
 
-        The other rows have the fill value and take no room. Makes the data set if missing."""
+        The other rows have the fill value and take no room.
+        """
         rest = data.shape[1:]
         if place not in self._sets:
             # A chunk gets about 1 MiB, or few rows if most rows are empty. h5py's estimate assumes a fixed size.
@@ -221,9 +217,7 @@ class _Group:
             found[first : first + len(data)] = data
 
     def extend_beside(self, place: str, before: int, rows: int, data: Any, at: int, dtype: Any, known: Any) -> None:
-        """Extends an additional data set.
-
-        If it is new, earlier rows get `known`."""
+        """Extends an additional data set; in a new one, earlier rows get `known`."""
         import numpy
 
         if place not in self._sets and before:
@@ -237,7 +231,7 @@ _FEW = 256
 
 
 def _fill(dtype: Any) -> Any:
-    """Returns the fill value: NaN for floats, as in the columns."""
+    """NaN for floats, as in the columns."""
     return float("nan") if getattr(dtype, "kind", "") == "f" else None
 
 
@@ -293,7 +287,7 @@ def _append(group: _Group, h5py: Any, table: Table, column: str) -> None:
 
 
 def _span(valid: Any, rows: int) -> tuple[int, int]:
-    """Returns the range from the first row with a value to the last."""
+    """The range from the first row with a value to the last."""
     if valid is None:
         return 0, rows
     there = valid.nonzero()[0]
@@ -301,7 +295,7 @@ def _span(valid: Any, rows: int) -> tuple[int, int]:
 
 
 def _is_blank(data: Any, dtype: Any, begin: int, end: int) -> bool:
-    """Returns whether all rows outside the range equal the fill value."""
+    """Whether all rows outside the range equal the fill value."""
     import numpy
 
     around = data[:begin], data[end:]
@@ -321,14 +315,11 @@ def _describe(made: Any, column: str, place: str, facts: Mapping[str, str]) -> N
 
 
 def shape_of(facts: Mapping[str, str]) -> list[int] | None:
-    """Returns the common shape of a column's arrays, if any."""
     return json.loads(facts["shape"]) if "shape" in facts else None
 
 
 def _arrays(h5py: Any, lists: tuple[Any, Any], valid: Any, shape: list[int] | None, order: str | None) -> tuple[Any, Any]:
-    """Returns arrays of different lengths as elements, or arrays of one shape as one array.
-
-    Missing arrays of one shape are zeros."""
+    """Returns arrays of one shape as one array, missing ones as zeros; other arrays as elements."""
     import numpy
 
     ends, elements = lists

@@ -30,14 +30,12 @@ def seconds_of(timeout: Seconds) -> float | None:
 
 
 def part_of(seconds: float | None) -> Any:
-    """Returns the `timeout=` of a call within a wait; with seconds it is the last call."""
+    """The `timeout=` of a call within a wait; with seconds it is the last call."""
     return _native.PartOf(seconds)
 
 
 async def when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds: float | None) -> T:
-    """Repeats the attempt while it fails for lack of room.
-
-    After `seconds` it returns the result of `last`."""
+    """Repeats the attempt while it fails for lack of room; after `seconds` returns the result of `last`."""
     clock = asyncio.get_running_loop().time
     ends = None if seconds is None else clock() + seconds
     while True:
@@ -95,8 +93,8 @@ class Watched(Generic[S]):
     async def _until(self, attempt: Callable[[], T]) -> T:
         """Repeats the attempt when the descriptor is readable, and returns its result.
 
-        The task makes the attempt itself and awaits nothing before it returns. A result in a future would be lost if
-        the task were cancelled or timed out in that turn of the loop.
+        The task makes the attempt itself: a result in a future would be lost if the task were cancelled or timed out in
+        that turn of the loop.
         """
         while True:
             try:
@@ -107,8 +105,7 @@ class Watched(Generic[S]):
     def _tried(self, attempt: Callable[[], T]) -> T:
         """Makes an attempt, then wakes the tasks for which it received something.
 
-        An attempt may receive the answer to another call, or the end of the connection. The descriptor then no longer
-        wakes the other tasks.
+        An attempt may receive the answer to another call, or the end of the connection, and so silence the descriptor.
         """
         try:
             return attempt()
@@ -140,13 +137,12 @@ class Watched(Generic[S]):
         self._look()
 
     def _look(self) -> None:
-        """Wakes the waiting tasks if something was received since the last look."""
         if self._is_awaited() and (received := self._received()) != self._seen:
             self._seen = received
             self._wake()
 
     def _received(self) -> int:
-        """Returns a number that changes when an attempt may have received something for another task."""
+        """Changes when an attempt may have received something for another task."""
         return 0
 
     async def _woken(self) -> None:
@@ -180,8 +176,8 @@ class Watched(Generic[S]):
     async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
         """Repeats the attempt until it returns; after the time-out returns the result of `last`.
 
-        `last` gets the time-out of the finished wait, so that the core makes the error. Of the receiving tasks only
-        one at a time makes attempts.
+        `last` gets the time-out of the finished wait for the core's error. Only one receiving task at a time makes
+        attempts.
         """
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         try:
@@ -204,7 +200,8 @@ class Watched(Generic[S]):
     def fileno(self) -> int:
         """Returns a file descriptor for `wait`, readable when a call would receive something.
 
-        `InvalidState` after close, and in a forked child, which does not own the descriptor."""
+        `InvalidState` after close, and in a forked child, which does not own the descriptor.
+        """
         return self._descriptor if self._descriptor < 0 else self._inner.fileno()
 
     async def close(self) -> None:

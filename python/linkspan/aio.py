@@ -6,21 +6,19 @@
     async for reading in linkspan.aio.subscribe("lab/temperature"):
         print(reading["celsius"])
 
-There is no runtime. No other program can block the loop: `latest` and `names`, which query programs, use threads.
-
-In one event loop only one task at a time receives on an object; any number of calls on a channel may run meanwhile. An
-object may be used in several event loops, one after the other or in several threads.
+No other program can block the loop: `latest` and `names`, which query programs, use threads. In one event loop only one
+task at a time receives on an object; any number of calls on a channel may run. An object may be used in several event
+loops.
 
 The time-out is the call's `timeout=`, else the option of the object, else 30 seconds. It raises `linkspan.Timeout`, or
-`linkspan.Stalled` if a program does not answer. None waits for ever, as loops do (`async for`, `run`).
-`asyncio.timeout` also works. Errors are those of the synchronous calls.
+`linkspan.Stalled` if a program does not answer. None waits for ever, as loops do (`async for`, `run`). Errors are those
+of the synchronous calls.
 
 The first SIGTERM ends the loops over requests and published messages that wait for ever: `async for` ends, `run`
-returns. The program then ends by itself. A second SIGTERM ends the program. This does not apply if the program handles
-the signal (`loop.add_signal_handler`). asyncio handles Ctrl-C: it cancels the main task.
+returns. A second SIGTERM ends the program. This does not apply if the program handles the signal
+(`loop.add_signal_handler`). asyncio handles Ctrl-C: it cancels the main task.
 
-`encode`, `decode` and `schema` do not wait for peers, so coroutines may call them directly. Services have their own
-loop.
+Coroutines may call `encode`, `decode` and `schema`, which do not wait for peers.
 """
 
 from __future__ import annotations
@@ -59,7 +57,7 @@ _LOOK = 0.005
 
 
 class _Each(Generic[T]):
-    """An iterator over arriving objects. A generator would end after the first cancelled step."""
+    """A generator would end after the first cancelled step."""
 
     def __init__(self, next: Callable[[], Awaitable[T | None]]) -> None:
         self._next = next
@@ -74,8 +72,6 @@ class _Each(Generic[T]):
 
 
 class _EventSource(Watched[C]):
-    """An object with counters and events."""
-
     def stats(self) -> dict[str, Any]:
         """Returns counters."""
         return self._inner.stats()
@@ -101,7 +97,7 @@ class Channel(_EventSource[_native.Channel]):
         return self._inner.role
 
     async def recv(self, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
-        """Waits for the next message. While the peer is away, waits until it connects again."""
+        """Waits for the next message, also while the peer is away."""
         return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
 
     def try_recv(self) -> _native.Message:
@@ -113,7 +109,7 @@ class Channel(_EventSource[_native.Channel]):
         return self._inner.poll()
 
     def ack(self) -> None:
-        """Acknowledges all received messages as consumed, with `ack="manual"`."""
+        """Acknowledges all received messages, with `ack="manual"`."""
         self._inner.ack()
 
     async def send(self, value: Any, *, timeout: Seconds = LEFT_OUT) -> int:
@@ -141,15 +137,15 @@ class Channel(_EventSource[_native.Channel]):
         """Waits until the peer has consumed all sent messages.
 
         The `missed` of `Timeout` is the number of unconsumed messages. `InvalidState` if another task or thread closes
-        the channel."""
+        the channel.
+        """
         await self._when_room(lambda: self._inner.flush(timeout=0), lambda whole: self._inner.flush(timeout=whole), timeout)
 
     async def call(self, value: Any, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
         """Sends a request and awaits its answer.
 
-        Any number of calls may run on one channel, answered in any order. A request that was cancelled, or ended with
-        `Timeout`, may have been carried out. It was not if the text says that it was not sent, because the peer had
-        not taken earlier messages.
+        Any number of calls may run on one channel. A request that was cancelled, or ended with `Timeout`, may have been
+        carried out, unless the text says that it was not sent.
         """
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         clock = asyncio.get_running_loop().time
@@ -222,7 +218,7 @@ class Subscriber(_EventSource[_native.Subscriber]):
         return self
 
     def ack(self) -> None:
-        """Acknowledges the last message, and all before it, as consumed, with `ack="manual"`."""
+        """Acknowledges the last message, and all before it, with `ack="manual"`."""
         self._inner.ack()
 
     async def recv(self, *, timeout: Seconds = LEFT_OUT) -> _native.Message:
@@ -246,7 +242,9 @@ class Subscriber(_EventSource[_native.Subscriber]):
     async def next(self, *, timeout: Seconds = None) -> _native.Message | None:
         """Waits for the next message; returns `None` after close or SIGTERM.
 
-        Without a time-out it waits for ever. Missed messages raise no error; `message.missed` counts them.
+        Without a time-out it waits for ever.
+
+        Missed messages raise no error; `message.missed` counts them.
         """
         next = self._inner.next
         look = part_of(None) if timeout is None else 0
@@ -279,8 +277,7 @@ class Server(_EventSource[_Server]):
     async def run(self, handler: Callable[[_native.Request], Any], *, workers: int = 1) -> None:
         """Answers each request with the result of the handler, which may be a coroutine.
 
-        Up to `workers` handlers run at once. An exception of a handler is answered as `Remote` and logged, as in
-        `linkspan.Server.run`.
+        Up to `workers` handlers run at once. Errors are those of `linkspan.Server.run`.
         """
         check_handler(self.endpoint, handler)
         workers = number_of_workers(self.endpoint, workers, "handlers at once")
@@ -334,9 +331,10 @@ class Publisher:
         return self._inner.loan_bytes(length)
 
     async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Waits until `count` subscribers are connected.
+        """Waits until `count` subscribers are connected, or raises `Timeout`.
 
-        `Timeout` if fewer are connected in time. `InvalidState` if another task or thread closes the publisher."""
+        `InvalidState` if another task or thread closes the publisher.
+        """
         await self._again(lambda given: self._inner.wait_for_subscribers(count, timeout=given), timeout)
 
     async def flush(self, *, timeout: Seconds = LEFT_OUT) -> None:
@@ -367,9 +365,7 @@ class Publisher:
         return self._inner.events()
 
     async def close(self, *, timeout: Seconds = LEFT_OUT) -> None:
-        """Serves the subscribers, then closes the publisher, like `linkspan.Publisher.close`.
-
-        `Timeout` if a subscriber did not receive the remaining messages in time."""
+        """Serves the subscribers, then closes the publisher, like `linkspan.Publisher.close`."""
         # Waiting subscribers connect first, and slow ones receive; then the close needs no wait.
         clock = asyncio.get_running_loop().time
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
@@ -479,52 +475,43 @@ async def _join(channel: Channel, seconds: float | None, whole: float | None, *,
 def _briefly(options: Options) -> Any:
     """Returns the options of an object that binds a name without blocking the loop.
 
-    If another program has the name, `AddressInUse` comes after 20 ms. A blocking bind waits half a second for a
-    program that is ending."""
+    If another program has the name, `AddressInUse` comes after 20 ms instead of half a second.
+    """
     return {**options, "timeout": part_of(seconds_of(options.get("timeout", LEFT_OUT)))}
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
-    """Listens at the endpoint; each `accept` returns the channel to one peer.
-
-    `AddressInUse` if a living process listens."""
+    """Listens at the endpoint; each `accept` returns the channel to one peer. Raises `AddressInUse`."""
     return Listener(_native.Listener(endpoint, **_briefly(options)), options)
 
 
 def serve(endpoint: str, **options: Unpack[Options]) -> Server:
     """Serves requests at the endpoint: `async for request in serve(name)`.
 
-    Or use `await serve(name).run(handler)`."""
+    Or use `await serve(name).run(handler)`.
+    """
     return Server(_Server(endpoint, **_briefly(options)), options)
 
 
 def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
     """Publishes at the endpoint: `async with publisher(name) as out: await out.send(value)`.
 
-    `AddressInUse` if a living process publishes there."""
+    Raises `AddressInUse`.
+    """
     return Publisher(_native.Publisher(endpoint, **_briefly(options)), options)
 
 
 def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subscriber:
     """Receives from the endpoint, the latest value first: `async for message in subscribe(name)`.
 
-    The endpoint may be a pattern such as `lab/*` (`*` means any characters, `?` one), or a list of endpoints and
-    patterns. Names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has
-    received and missed messages by name. `stats()["refused"]` has the reason for each matching name that is left out.
-    Only patterns with a transport, such as `journal:lab/*`, match files and journals.
-
-    This call only begins to connect. `await` or `async with` waits up to half a second for the answers of present
-    publishers. Their later messages are received or counted as missed.
+    Endpoints are those of `linkspan.subscribe`. This call only begins to connect. `await` or `async with` waits up to
+    half a second for the answers of present publishers. Their later messages are received or counted as missed.
     """
     return Subscriber(_native.Subscriber.dial(endpoint, **options), options)
 
 
 async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
-    """Returns the newest message at the endpoint.
-
-    `Empty` if nothing was published yet, `NotFound` if no program publishes. It waits for a publisher and its first
-    message only if the option `timeout` is given, in seconds.
-    """
+    """Returns the newest message at the endpoint, like `linkspan.latest`."""
     at_once = Options(**{**options, "timeout": 0})
     if "timeout" not in options:
         return await _in_thread(lambda: _native.latest(endpoint, **at_once))
@@ -555,12 +542,9 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
 
 
 async def wait(objects: Iterable[W], *, timeout: Seconds = LEFT_OUT) -> list[W]:
-    """Waits until at least one of several objects is ready, and returns the ready ones.
+    """Waits until at least one of several objects is ready, like `linkspan.wait`.
 
-    The objects are receiving objects of this module, or anything with `fileno()`. Query a ready object with a call
-    that does not wait (`try_recv()`, `await server.next(timeout=0)`). It may still find nothing; then wait again.
-    `timeout` is in seconds: 30 by default, `None` for ever, 0 without waiting. `Timeout` if no object is ready in
-    time. No other task may wait for these objects meanwhile.
+    No other task may wait for these objects meanwhile.
     """
     objects, descriptors = descriptors_of(objects)
     seconds = seconds_of(timeout)
@@ -591,9 +575,8 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = LEFT_OUT) -> list[W]:
 async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Callable[[int], Awaitable[object]]) -> T:
     """Repeats a non-waiting attempt, such as `channel.try_recv`, and returns its result.
 
-    It tries again whenever the descriptor of `waits` is readable. It is for objects of `linkspan` in other event
-    loops, through `anyio.wait_readable` or `trio.lowlevel.wait_readable`. Time-outs and cancelling are those of the
-    loop. Only one task at a time may wait for an object. `WrongType` for arguments of other types.
+    It tries again whenever the descriptor of `waits` is readable. It is for objects of `linkspan` in other event loops,
+    through `anyio.wait_readable` or `trio.lowlevel.wait_readable`. Only one task at a time may wait for an object.
     """
     if not callable(attempt):
         raise refused(WrongType, "attempt", attempt, "a function that does not wait, such as channel.try_recv")
@@ -616,9 +599,7 @@ async def names() -> list[dict[str, Any]]:
 
 @functools.cache
 def _asking() -> concurrent.futures.ThreadPoolExecutor:
-    """Returns threads for queries, which wait half a second for a stopped program.
-
-    The few threads of the loop's executor remain for the program."""
+    """Threads for queries, which wait half a second for a stopped program."""
     return concurrent.futures.ThreadPoolExecutor(_QUESTIONS, "linkspan-aio")
 
 
@@ -627,9 +608,7 @@ os.register_at_fork(after_in_child=_asking.cache_clear)
 
 
 async def _in_thread(ask: Callable[[], T]) -> T:
-    """Runs a query of programs in a thread.
-
-    It takes nothing from the programs, so an abandoned query loses nothing."""
+    """An abandoned query loses nothing, because it takes nothing from the programs."""
     try:
         return await asyncio.get_running_loop().run_in_executor(_asking(), contextvars.copy_context().run, ask)
     except RuntimeError:

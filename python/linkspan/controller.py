@@ -23,9 +23,8 @@ class Waits(TypedDict, total=False):
 class Controller(_native.Controller):
     """Queries a controller about its services, and sends them commands.
 
-    `Controller()` connects to this machine's controller: `$LINKSPAN_CONTROLLER`, else `unix:controller`. It waits
-    until the controller listens, and connects again after a restart. Options are those of a channel; `timeout` applies
-    to each call.
+    `Controller()` connects to this machine's controller: `$LINKSPAN_CONTROLLER`, else `unix:controller`. It waits until
+    the controller listens, and reconnects. Options are those of a channel; `timeout` applies to each call.
     """
 
     def service(self, name: str) -> ServiceHandle:
@@ -45,9 +44,8 @@ class Controller(_native.Controller):
         | `log` | `entry`: `at`, `service`, `level`, `text` |
         | `missed` | `count`: lost events, because this program was too slow; all states follow |
 
-        `services` limits the events to these services; without it, all. Watching continues over restarts of the
-        controller. `next` returns the same events with a time-out. A further call of `watch` replaces the watched
-        services.
+        `services` limits the events to these services. Watching continues over restarts of the controller. `next`
+        returns the same events with a time-out. A further call of `watch` replaces the watched services.
         """
         super().watch(data_every=data_every, services=services)
         return self._events()
@@ -60,16 +58,14 @@ class Controller(_native.Controller):
 class ServiceHandle:
     """A service behind its controller: `controller.service("power").pause()`.
 
-    A command waits until it is done and returns its value. Its time-out is its deadline. If the deadline passes before
-    the command begins, it is withdrawn (`Timeout`) and changes nothing. If the command is already running, it
-    continues.
+    A command waits until it is done and returns its value. Its time-out is its deadline. After the deadline a waiting
+    command is withdrawn (`Timeout`), and a running one continues.
 
-    While the service is away, the controller waits for it until the deadline, then `Disconnected`. `NotFound` if the
-    controller does not know the service. `InvalidState` if the state does not allow the command, `Unsupported` if the
-    service does not know it. `Remote`, with `remote_type` and `remote_text`, if its method raised.
+    While the service is away, the controller waits for it until the deadline, then `Disconnected`. `NotFound` for an
+    unknown service. `InvalidState` if the state does not allow the command, `Unsupported` if the service does not know
+    it. `Remote`, with `remote_type` and `remote_text`, if its method raised.
 
-    With `wait=False` a command returns its `Answer` when the service has accepted it. `answer(id)` returns its
-    outcome.
+    With `wait=False` a command returns its `Answer` when the service has accepted it; `answer(id)` returns its outcome.
     """
 
     __slots__ = ("_controller", "name")
@@ -80,9 +76,7 @@ class ServiceHandle:
         self.name = name
 
     def status(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Returns the controller's record: `state`, `view`, `since`, `busy` (seconds), `reason`, `allowed` …
-
-        Does not query the service."""
+        """Returns the controller's record: `state`, `view`, `since`, `busy` (seconds), `reason`, `allowed` …"""
         return self._controller.status(self.name, **how)
 
     def get_data(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
@@ -114,9 +108,7 @@ class ServiceHandle:
         return self.command(Command.BACKUP, {"path": path}, wait=wait, **how)
 
     def cancel(self, id: str | None = None, **how: Unpack[Waits]) -> Any:  # noqa: A002
-        """Withdraws the command with this id, or abandons it if it has begun.
-
-        Without an id it abandons the current task, also a step."""
+        """Withdraws the command with this id, or abandons it if it has begun; without an id, the current task."""
         return self.command(Command.CANCEL, None if id is None else {"id": id}, **how)
 
     def describe(self, **how: Unpack[Waits]) -> dict[str, Any]:
@@ -124,15 +116,11 @@ class ServiceHandle:
         return cast(dict[str, Any], self.command(Command.DESCRIBE, **how))
 
     def stats(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Returns the counters, from the service itself.
-
-        They are `steps`, `accepted`, `done`, `failed`, `rejected`, `late`, `longest_step` (seconds) …"""
+        """Returns the counters of the service: `steps`, `accepted`, `done`, `failed`, `rejected`, `late` …"""
         return cast(dict[str, Any], self.command(Command.STATS, **how))
 
     def log(self, lines: int = 100, **how: Unpack[Waits]) -> list[dict[str, Any]]:
-        """Returns the newest lines of the log that the controller has, oldest first.
-
-        Each has `at`, `service`, `level` and `text`."""
+        """Returns the newest log lines, oldest first: dicts with `at`, `service`, `level` and `text`."""
         return self._controller.log(self.name, lines=lines, **how)
 
     def command(
@@ -162,9 +150,9 @@ class ServiceHandle:
     ) -> Answer:
         """Sends a command with an id and returns its final answer, of any kind.
 
-        `id` (1 to 64 bytes): the service carries out an id once, however often it is sent, and repeats the answer for
-        ten minutes. `epoch`: the incarnation of the service, as in `status()["epoch"]`; other incarnations refuse the
-        command. `within`: the deadline in seconds; None for no deadline.
+        `id` (1 to 64 bytes): the service carries out an id once, and repeats the answer for ten minutes. `epoch`: the
+        incarnation of the service, as in `status()["epoch"]`; other incarnations refuse the command. `within`: the
+        deadline in seconds; None for no deadline.
         """
         return self._controller.order(self.name, command, arguments, id=id, epoch=epoch, within=within, **how)
 

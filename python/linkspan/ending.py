@@ -1,6 +1,4 @@
-"""The end of a channel with `linger` or `on_unconsumed`.
-
-It comes with the channel's last reference, from the garbage collector, or at exit."""
+"""The end of a channel with `linger` or `on_unconsumed`: with its last reference, or at exit."""
 
 from __future__ import annotations
 

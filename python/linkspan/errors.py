@@ -1,7 +1,6 @@
 """The exceptions of Linkspan: one class for each kind in the core's error table.
 
-All derive from `linkspan.Error`. Kinds with a matching built-in exception also derive from it: both `except
-TimeoutError:` and `except linkspan.Timeout:` work.
+All derive from `linkspan.Error`, and some from a built-in exception: `except TimeoutError:` works.
 """
 
 from __future__ import annotations
@@ -138,7 +137,6 @@ _Kind = TypeVar("_Kind", bound=Error)
 
 
 def refused(kind: type[_Kind], name: str, given: object, give: str) -> _Kind:
-    """Returns the error for an argument: the given value, and what to give instead."""
     error = kind(f"{name}={shown(given)}: give {give}")
     error.path = name
     return error

@@ -1,8 +1,7 @@
 """Replacements for objects without a direct value: sets, time spans, tables, arrays of libraries.
 
-The native module calls this for unknown types; docs/values.md has the whole table. A library is used only if the
-program has imported it. Objects of further libraries are read through a protocol: `__dlpack__`, `__array__`,
-`__arrow_c_stream__`.
+The native module calls this for unknown types; docs/values.md has the table. A library is used only if the program has
+imported it. Other libraries' objects are read through `__dlpack__`, `__array__`, `__arrow_c_stream__`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ _DAYS = 106_751
 def stand_in(value: Any) -> Any:
     """Returns the value that is sent for an object.
 
-    `NotImplemented` for unknown types. `Unsupported` if the program must choose a form."""
+    `NotImplemented` for unknown types. `Unsupported` if the program must choose a form.
+    """
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (getattr(numpy, "ndarray", ()), getattr(numpy, "generic", ()))):
         return _of_numpy(numpy, value)
@@ -68,8 +68,8 @@ def _items(value: Any) -> list[Any]:
 def jsonable(value: Any) -> Any:
     """Converts objects for JSON: `json.dumps(message, default=linkspan.jsonable)`.
 
-    Messages become their value; timestamps, UUIDs and decimals become text; arrays nested lists; bytes Base64. The
-    JSON of `linkspan.encode(message, "json")`, in contrast, can be decoded to the original types.
+    Messages become their value; timestamps, UUIDs and decimals become text; arrays nested lists; bytes Base64. Only
+    `linkspan.encode(message, "json")` keeps the types.
     """
     if isinstance(value, Message):
         return value.value
@@ -88,7 +88,6 @@ def jsonable(value: Any) -> Any:
 
 
 def _of_numpy(numpy: Any, value: Any) -> Any:
-    """Converts arrays and scalars without a numeric buffer."""
     kind, names = value.dtype.kind, value.dtype.names
     if kind == "V" and names is not None:
         return {name: value[name] for name in names}
@@ -109,7 +108,7 @@ def _of_numpy(numpy: Any, value: Any) -> Any:
 
 
 def _of_library(value: Any) -> Any:
-    """Converts an object of another library by its fields, columns or elements."""
+    """Converts an object by its fields, columns or elements."""
     kind = type(value)
     library = str(kind.__module__).partition(".")[0]
     pandas = sys.modules.get("pandas")
@@ -167,18 +166,18 @@ def _of_polars(value: Any) -> Any:
 
 
 def _of_series(series: Any) -> Any:
-    """Returns an array for numbers without missing values; otherwise a list."""
+    """An array for numbers without missing values; otherwise a list."""
     is_plain = series.dtype.is_numeric() and not series.dtype.is_decimal() and series.null_count() == 0
     return series.to_numpy() if is_plain and "numpy" in sys.modules else [_in_utc(item) for item in series.to_list()]
 
 
 def _in_utc(item: Any) -> Any:
-    """Converts a time of a column. Times without a zone are UTC, as in NumPy."""
+    """Times without a zone are UTC, as in NumPy."""
     return item.replace(tzinfo=timezone.utc) if isinstance(item, datetime) and item.tzinfo is None else item
 
 
 def _of_arrow(value: Any) -> Any:
-    """Converts a table to a map of columns, and an array to a column, by pyarrow or polars."""
+    """A table becomes a map of columns, an array a column, by pyarrow or polars."""
     pyarrow = _imported("pyarrow")
     if pyarrow is None:
         polars = _imported("polars")
@@ -226,7 +225,6 @@ def _of_dlpack(value: Any) -> Any:
 
 
 def _elements(value: Any, view: Any, protocol: str) -> Any:
-    """Returns a NumPy array over the elements of an object."""
     numpy = _imported("numpy")
     if numpy is None:
         raise Unsupported(f"{_shown(value)} is read by NumPy, which is not installed: give a buffer of its elements, such as array.array")
@@ -242,7 +240,7 @@ def _elements(value: Any, view: Any, protocol: str) -> Any:
 
 
 def _imported(name: str) -> Any:
-    """Imports an installed library. It is the library whose protocol the object implements."""
+    """The installed library's protocol is the one that the object implements."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -260,10 +258,9 @@ def _instant(nanoseconds: int) -> Any:
 
 
 def _nanoseconds(numpy: Any, value: Any) -> Any:
-    """Returns nanoseconds since 1970 as 64-bit integers; the least integer for NaT."""
+    """Nanoseconds since 1970 as 64-bit integers; the least integer for NaT."""
     none = numpy.isnat(value)
-    # NumPy multiplies without overflow checks, so days are compared first. Finer units than nanoseconds are not
-    # rounded.
+    # NumPy multiplies without overflow checks, so days are compared first.
     try:
         days = value.astype("datetime64[D]").astype("int64")
         exact = value.astype("datetime64[ns]")
@@ -277,7 +274,7 @@ def _nanoseconds(numpy: Any, value: Any) -> Any:
 
 
 def _seconds(numpy: Any, value: Any) -> Any:
-    """Returns time spans in seconds: an array or a float; None for a single NaT."""
+    """An array or a float; None for a single NaT."""
     if numpy.datetime_data(value.dtype)[0] == "generic" and not numpy.all(numpy.isnat(value)):
         # NumPy would assume the unit of the other operand.
         raise Unsupported(f"{value.dtype} has no unit, so it is no length of time: give it one, as 'timedelta64[s]'")
@@ -293,7 +290,7 @@ def _seconds(numpy: Any, value: Any) -> Any:
 
 
 def _of_pandas(pandas: Any, value: Any) -> Any:
-    """Converts pandas tables to maps of columns, columns to arrays or lists, missing values to null."""
+    """Tables become maps of columns, columns arrays or lists, missing values null."""
     if value is pandas.NA or value is pandas.NaT:
         return None
     if isinstance(value, pandas.DataFrame):
@@ -310,7 +307,7 @@ def _of_pandas(pandas: Any, value: Any) -> Any:
 
 
 def _is_counted(pandas: Any, index: Any) -> bool:
-    """Returns whether an index only counts the rows from 0."""
+    """Whether an index only counts the rows from 0."""
     return isinstance(index, pandas.RangeIndex) and (index.start, index.step) == (0, 1) and index.name is None
 
 

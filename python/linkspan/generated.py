@@ -1,8 +1,8 @@
 """Support for generated code: readers that convert the value of a message to known types.
 
-`linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`,
-directly from the bytes of a message. If those do not fit, it calls the readers for an exact error. A reader returns
-the value in its type, or raises `WrongType` or `OutOfRange` with the `path` in the message.
+`linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`; if the
+bytes do not fit, the readers give the exact error. A reader returns the value in its type, or raises `WrongType` or
+`OutOfRange` with the `path` in the message.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ E = TypeVar("E", bound=Enum)
 class SchemaType:
     """Schema properties of a field that its annotation cannot express, for `typing.Annotated`.
 
-    `Annotated[int, SchemaType("u16", unit="V", range=(0, 400))]`: generated classes use it, and `linkspan schema
-    import --from python` reads it. The keys are those of the notation.
+    `Annotated[int, SchemaType("u16", unit="V", range=(0, 400))]`, with the keys of the notation. `linkspan schema
+    import --from python` reads it.
     """
 
     #: An integer width for `int`, or `f32` for `float`.
@@ -157,9 +157,7 @@ def entries(read: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
 
 
 def array(dtype: str, shape: tuple[int | None, ...] | None = None, order: str | None = None) -> Callable[[Any], Any]:
-    """Reads a NumPy array with this element type, and, if given, lengths (None for any) and order.
-
-    The order is `row` or `column`."""
+    """Reads a NumPy array with this element type, and, if given, lengths (None for any) and order."""
     wanted = f"an array of {dtype}" + ("" if shape is None else f" {list(shape)}") + (f" in {order} order" if order else "")
 
     def read(value: Any) -> Any:
@@ -181,9 +179,7 @@ def array(dtype: str, shape: tuple[int | None, ...] | None = None, order: str | 
 
 
 def name(enum: type[E], default: E | None = None) -> Callable[[Any], E]:
-    """Reads an enum member by its name on the wire.
-
-    Unknown names give the default, if there is one."""
+    """Reads an enum member by its name on the wire; unknown names give the default, if there is one."""
 
     def read(value: Any) -> E:
         member = enum._value2member_map_.get(text(value), default)

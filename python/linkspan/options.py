@@ -17,14 +17,11 @@ Seconds: TypeAlias = SupportsFloat | SupportsIndex | timedelta | None
 class Options(TypedDict, total=False):
     """The options of an object. A missing option has the default of the core.
 
-    An option or call that a transport does not support raises `Unsupported`, with the reason, before anything is made
-    or sent.
+    An unsupported option or call raises `Unsupported` before anything is made or sent. docs/options.md has the details.
 
     - `encoding`: The encoding of values: CBOR, or JSON with `framing="lines"`.
-    - `timeout`: The time-out of calls in seconds, 30 by default; None waits for ever. Loops (`next`, iteration, `run`)
-      always wait for ever.
-    - `client_id`: A name that survives restarts of the program. Unacknowledged messages go to the next program with
-      this name.
+    - `timeout`: The time-out of calls in seconds, 30 by default; None waits for ever, as loops do.
+    - `client_id`: A name that survives restarts. Unacknowledged messages go to the next program with this name.
     - `buffer`: Bytes of a shared-memory ring: 256 KiB per direction, 1 MiB for a publisher.
     - `max_message_size`: The longest message in bytes, sent or received: 64 MiB.
     - `delivery`: The promise for each message; the default of a channel is `at_least_once`.
@@ -32,38 +29,33 @@ class Options(TypedDict, total=False):
     - `idempotent`: Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     - `replay_count`: The most unacknowledged messages kept for replay: 65,536. Then `send` waits.
     - `replay_bytes`: The most bytes of these messages: 64 MiB.
-    - `absent_clients`: The most absent clients for which a listener keeps messages: 256. `events()` reports clients
-      that are forgotten.
+    - `absent_clients`: The most absent clients for which a listener keeps messages: 256.
     - `framing`: Plain framing for peers without Linkspan: JSON text and JSON-RPC 2.0 in lines, or raw bytes.
     - `durable`: Whether accepted messages survive the death of both ends and of the machine.
     - `mode`: The mode of files that are made, such as 0o660.
-    - `group`: The group of files that are made, by name or number.
+    - `group`: Their group, by name or number.
     - `allow_uids`: The users that may connect.
     - `allow_gids`: The groups that may connect.
-    - `from_`: The start of a journal subscriber: a sequence number, a time, `"first"` or `"newest"`. With a
-      `client_id` the subscriber continues after its last message. Other languages call the option `from`, a keyword of
-      Python.
+    - `from_`: The start of a journal subscriber: a sequence number, a time, `"first"` or `"newest"`. With a `client_id`
+      it continues after its last message. Other languages call it `from`, a keyword of Python.
     - `segment_bytes`: Bytes of a journal's segment: 32 MiB. A journal deletes only whole segments.
     - `retain_bytes`: The most bytes of a journal. Beyond them the oldest segments are deleted.
     - `retain_seconds`: Seconds for which a journal keeps its messages.
     - `retain_consumed`: Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
-    - `locked`: Whether a `file:` is written in place under a lock of that file, for programs that know only fcntl.
-    - `shared`: Whether several processes, each with this option, may serve a name and share its requests.
-    - `replace`: Whether a publisher takes over a name from another publisher of this process, such as an earlier cell
-      of a notebook. Subscribers stay connected.
+    - `locked`: Whether a `file:` is written in place under an fcntl lock.
+    - `shared`: Whether several processes, each with this option, may share the requests of a name.
+    - `replace`: Whether a publisher takes over a name and its subscribers from another publisher of this process.
     - `view_bytes`: Whether long byte strings over `shm:` stay in the sender's memory while the message or its views
-      exist. `message.view(path)` views that memory; `value` copies. A hostile sender can change the bytes while you
-      read them.
-    - `schema`: The meaning of the messages: the path of a file, text of the notation, a dataclass, or a pydantic
-      model. Both sides compare schemas when they connect; `SchemaMismatch` names the difference.
-    - `reply_schema`: The schema of replies, for a server and its callers, given like `schema`.
-    - `validate`: Which values are checked against the schema, during encoding or decoding.
+      exist. `message.view(path)` views that memory; `value` copies. A hostile sender can change the bytes meanwhile.
+    - `schema`: The meaning of the messages: the path of a file, text of the notation, a dataclass, or a pydantic model.
+      Different schemas raise `SchemaMismatch`.
+    - `reply_schema`: The schema of replies, given like `schema`.
+    - `validate`: Which values are checked against the schema.
     - `spin`: The most microseconds that a receiver polls shared memory before it sleeps; at most 100.
-    - `linger`: Seconds that a channel waits at its end, if it was not closed, until the peer has consumed all
-      messages: 0. Unconsumed messages are reported on one line of stderr.
-    - `on_unconsumed`: Called with their number, in addition to that line. It runs with the last reference to the
-      channel, in the garbage collector, or at exit, like a function of `atexit`. It does not run during finalization
-      of the interpreter or in a forked child. Its exceptions go to `sys.unraisablehook`.
+    - `linger`: Seconds that an unclosed channel waits at its end until the peer has consumed all messages: 0.
+      Unconsumed messages are reported on one line of stderr.
+    - `on_unconsumed`: Called with their number when the channel's last reference goes, or at exit; not in a forked
+      child. Its exceptions go to `sys.unraisablehook`.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
 
@@ -105,8 +97,7 @@ class Options(TypedDict, total=False):
 class ServiceOptions(Options, total=False):
     """The options of a service, in addition to those of its link to the controller.
 
-    - `controller`: The endpoint of the controller, on any stream transport. Default: `$LINKSPAN_CONTROLLER`, else
-      `unix:controller`.
+    - `controller`: The endpoint of the controller. Default: `$LINKSPAN_CONTROLLER`, else `unix:controller`.
     - `every`: Seconds between the starts of two steps, 0 for no pause; without it there are no steps.
     - `paused`: Whether the service waits in READY for RUN.
     - `description`: One line for people.

@@ -1,7 +1,6 @@
 """Support for generated code of packed records: a fixed-size record to bytes, and back.
 
-`linkspan schema generate --lang python` writes code that calls this. Packing and unpacking check the values; `path` of
-the exception names the wrong field.
+`path` of an exception names the wrong field.
 """
 
 from __future__ import annotations
@@ -85,7 +84,8 @@ def position(enum: type[E], size: int) -> Form:
 def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
     """Stores the elements of an array with this shape, by default in row order.
 
-    NumPy's dtype has the lengths in row order. For column order they are reversed."""
+    NumPy's dtype has the lengths in row order. For column order they are reversed.
+    """
     import numpy as np
 
     of: Any = np.dtype(dtype).newbyteorder("<")
@@ -110,8 +110,8 @@ def array(dtype: str, shape: tuple[int, ...], order: str | None = None) -> Form:
 class Layout(Generic[R]):
     """The layout of a packed record: path, offset and form of each field, and the total size.
 
-    `records` maps paths of inner records to their classes. The native module packs and unpacks by a plan. Values that
-    do not fit the plan are handled here, field by field, for an exact error.
+    `records` maps paths of inner records to their classes. Values that do not fit the native module's plan are handled
+    here, field by field, for an exact error.
     """
 
     #: Packs a record, with zeros between the fields. `WrongType` or `OutOfRange` if a field does not fit.

@@ -7,9 +7,6 @@
             print(message.received, message.name, message["celsius"])
         frame = recording["lab/temperature"].to_pandas()
         images = recording.frames("lab/camera")
-
-pyarrow, polars, pandas and DuckDB read a table through Arrow's C data interface. A function that needs a missing
-library names it.
 """
 
 from __future__ import annotations
@@ -79,10 +76,9 @@ class RecordedName:
 class Recording:
     """A recording: an MCAP file of `linkspan record` or another program, with its further parts.
 
-    Iteration yields every message, and `len(recording)` is their number. `name in recording` tells whether a name has
-    messages, and `recording[name]` is their table. With `follow=True` iteration continues until the recorder ends the
-    recording. A damaged file is read as far as possible; `problems` says where it is damaged. Messages above 64 MiB
-    need `max_message_size`, in bytes.
+    Iteration yields every message. `name in recording` tells whether a name has messages, and `recording[name]` is
+    their table. With `follow=True` iteration continues until the recorder ends the recording. A damaged file is read as
+    far as possible; `problems` says where it is damaged. Messages above 64 MiB need `max_message_size`, in bytes.
     """
 
     __slots__ = ("_closed", "_found", "_outlined", "follow", "max_message_size", "path")
@@ -100,9 +96,7 @@ class Recording:
         _native.RecordingReader(self.path, [], 0, _END, follow, max_message_size=max_message_size)
 
     def close(self) -> None:
-        """Ends the use of this object.
-
-        It has no open file between calls, so this only prevents accidental use."""
+        """Ends the use of this object, which has no open file between calls."""
         self._closed = True
 
     def __enter__(self) -> Recording:
@@ -116,7 +110,7 @@ class Recording:
             raise InvalidState(f"the recording {self.path} is closed")
 
     def _summary(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Returns the summary, read once, or each time while the recording may grow."""
+        """Read once, or each time while the recording may grow."""
         self._open()
         if self._found is None or self.follow:
             value, schemas = _native.recording_summary(self.path, self.max_message_size)
@@ -124,9 +118,7 @@ class Recording:
         return self._found
 
     def __len__(self) -> int:
-        """The number of messages, without repetitions in later parts.
-
-        The first use reads the whole recording."""
+        """The number of messages, without repetitions. The first use reads the whole recording."""
         return sum(facts["messages"] for facts in self._summary()[0]["names"].values())
 
     def __bool__(self) -> bool:
@@ -200,9 +192,7 @@ class Recording:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events of names and of the recorder, in order.
-
-        Each is a dict with `time` (a `Timestamp`), `kind` and further keys of the kind."""
+        """The events of names and of the recorder, in order: dicts with `time`, `kind` and further keys."""
         self._open()
         events = _native.recording_events(self.path, self.max_message_size)
         for event in events:
@@ -233,9 +223,7 @@ class Recording:
         return _native.RecordingReader(self.path, chosen, *times, False, timeout, self.max_message_size)
 
     def table(self, name: str, *, begin: When | None = None, end: When | None = None) -> Table:
-        """Returns the messages of a name as a table.
-
-        For a pattern, the table has all matching names and a first column `name`."""
+        """Returns the messages of a name as a table; for a pattern, with a first column `name`."""
         names = self._matching([name])
         times = self._times(begin, end)
         return Table(_native.recording_table(self.path, names, *times, name not in names, self.max_message_size))
@@ -245,7 +233,8 @@ class Recording:
     ) -> Iterator[Table]:
         """Yields tables with `rows` rows, or fewer if those exceed 16 MiB of messages.
 
-        All tables have the same columns, and the memory in use does not grow with the recording."""
+        All tables have the same columns, and the memory in use does not grow with the recording.
+        """
         try:
             number = operator.index(rows)
         except TypeError:
@@ -261,8 +250,7 @@ class Recording:
     ) -> Any:
         """Returns the arrays of a name as one array with an additional first dimension: one frame per message.
 
-        All frames have one shape and element type. `field` is the path of the array in the message; it may be absent
-        if there is only one.
+        All frames have one shape and element type. `field` is the path of the array, unless there is only one.
         """
         if not isinstance(field, str | None):
             raise refused(WrongType, "field", field, "the name of the field that has the arrays as text, or None")
@@ -295,10 +283,9 @@ class Recording:
     ) -> None:
         """Writes the messages of a name as a Parquet file, in batches.
 
-        Options are those of `pyarrow.parquet.ParquetWriter`. By default only numbers have statistics, because the
-        writer would hold several copies of the longest texts and bytes. The file gets its name when it is complete. An
-        existing file is an error, except a regular file with `replace`. `mode` is its mode; by default, that of new
-        files in its folder.
+        Options are those of `pyarrow.parquet.ParquetWriter`; by default only numbers have statistics. The file gets its
+        name when it is complete. An existing file is an error, except a regular file with `replace`. `mode` is its
+        mode; by default, that of new files in its folder.
         """
         self._write("parquet", name, self.batches(name, begin=begin, end=end), path, (replace, mode), options)
 
@@ -344,14 +331,11 @@ class Recording:
         replace: bool = False,
         mode: int | None = None,
     ) -> None:
-        """Writes an HDF5 file: one group per name, one extendable data set per column.
+        """Writes an HDF5 file: a group per name, an extendable data set per column; `~` replaces `/`.
 
         Instants are nanoseconds since 1970 as 64-bit integers. Units of the schema are the attribute `unit`. The data
-        set with the suffix `.valid` is `False` for nulls. The data set with the suffix `.shape` has the shapes of
-        arrays with different shapes. `~` replaces `/` in a column's name.
-
-        The file gets its name when it is complete. An existing file is an error, except a regular file with `replace`.
-        `mode` is its mode; by default, that of new files in its folder.
+        set with the suffix `.valid` is `False` for nulls, the one with `.shape` has the shapes of arrays with different
+        shapes. `replace` and `mode` are as for `write_parquet`.
         """
         chosen = self._matching(names)
         found = self._tables_of(chosen, self._times(begin, end))
@@ -377,9 +361,7 @@ class Recording:
 
     @contextlib.contextmanager
     def _new_file(self, path: str | os.PathLike[str], replace: bool, mode: int | None, is_in_folder: bool = False) -> Iterator[Any]:
-        """Makes a file that gets its name when complete; an incomplete file is removed.
-
-        The folder of several files must not be a link."""
+        """An incomplete file is removed. The folder of several files must not be a link."""
         new = (_native.NewFile.within if is_in_folder else _native.NewFile)(path, replace, mode)
         with _of_linkspan(f"writing {_native.file_path(path)}"), open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
             yield file
@@ -391,11 +373,10 @@ class Recording:
         """Called when a file is complete, before it gets its name."""
 
     def _empty(self, names: list[str]) -> NotFound:
-        """Returns the error for an export without messages, which makes no file."""
         return NotFound(_native.one_line(f"{self.path} has no message of {', '.join(names[:20])} in these times"))
 
     def _tables_of(self, names: list[str], times: tuple[Place, Place]) -> _native.TablesOfNames:
-        """Returns the tables of these names. One pass over the recording finds the columns."""
+        """One pass over the recording finds the columns."""
         return _native.TablesOfNames(self.path, names, *times, self.max_message_size)
 
     def _chosen(self, tables: _native.TablesOfNames, names: list[str]) -> Iterator[tuple[str, Table]]:
@@ -423,7 +404,6 @@ class Recording:
         return found
 
     def _check(self, names: Iterable[str]) -> None:
-        """Raises `NotFound` for a name or pattern without a match."""
         there, damage = self._outline()
         for name in names:
             if not _native.matching_names(there, [name]):
@@ -491,7 +471,7 @@ def _no_time(name: str, given: object, give: str) -> Unsupported:
 
 
 def _instant(nanoseconds: int) -> Timestamp:
-    """Converts a time of a file. Its times have one bit more; later ones become the last timestamp."""
+    """Times of a file have one bit more; later ones become the last timestamp."""
     return Timestamp(min(nanoseconds, _LAST))
 
 
@@ -521,7 +501,7 @@ def exporting(name: str) -> Iterator[None]:
 
 
 def writer(form: str, file: Any, schema: Any, **options: Any) -> Any:
-    """Returns an object that writes tables into a file, batch by batch."""
+    """The object writes tables into a file, batch by batch."""
     if form == "arrow":
         return library("pyarrow.ipc").new_file(file, schema)
     types = library("pyarrow.types")

@@ -1,7 +1,7 @@
 """Schemas of classes: the notation for a dataclass, a TypedDict, an attrs class or a pydantic model.
 
-Annotations come from the running program; `linkspan schema import --from python` reads them from a file. The table in
-docs/schema.md applies to both. A field that no schema can express is refused by name.
+The table in docs/schema.md applies, as for `linkspan schema import --from python`. A field that no schema can express
+is refused by name.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Field:
 
 
 def _fields(cls: type[Any]) -> list[_Field] | None:
-    """Returns the fields of a class; None if it declares none."""
+    """None if the class declares no fields."""
     if dataclasses.is_dataclass(cls):
         hints = _hints(cls)
         return [_Field(field.name, hints[field.name], field.default) for field in dataclasses.fields(cls)]
@@ -116,7 +116,7 @@ def _name(cls: type[Any]) -> str:
 
 
 def _doc(cls: type[Any]) -> str | None:
-    """Returns the first line of the class's docstring, but not of a generated one of a dataclass."""
+    """The first line of the class's docstring, but not of a generated one of a dataclass."""
     doc = (vars(cls).get("__doc__") or "").strip()
     return None if not doc or doc.startswith(f"{cls.__name__}(") else doc.splitlines()[0]
 
@@ -128,7 +128,7 @@ def _record(cls: type[Any], within: tuple[type[Any], ...]) -> dict[str, _Keys]:
 
 
 def _sent_as(cls: type[Any], name: str) -> str:
-    """Returns the key of a field, which generated classes define."""
+    """The key of a field, which generated classes define."""
     for attribute, key, _ in getattr(cls, "__linkspan_fields__", ()):
         if attribute == name:
             return str(key)
@@ -226,7 +226,7 @@ def _inner(annotation: Any, where: str, within: tuple[type[Any], ...]) -> _Keys:
 
 
 def _array(cls: Any, of: tuple[Any, ...]) -> _Keys | None:
-    """Describes `numpy.ndarray`, bare or with shape and dtype, as `numpy.typing.NDArray` writes it."""
+    """`numpy.ndarray`, bare or with shape and dtype, as `numpy.typing.NDArray` writes it."""
     numpy = sys.modules.get("numpy")
     if numpy is None or cls is not getattr(numpy, "ndarray", None):
         return None
@@ -258,7 +258,7 @@ def _enum(cls: type[enum.Enum], where: str) -> _Keys:
 
 
 def _constrain(keys: _Keys, constraint: Any) -> None:
-    """Adds constraints of annotated-types, pydantic and `linkspan.generated.SchemaType`; ignores others."""
+    """Adds constraints of annotated-types, pydantic and `linkspan.generated.SchemaType`."""
     if type(constraint).__name__ == "SchemaType":
         keys.update(_said(constraint))
         return

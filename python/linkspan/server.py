@@ -27,13 +27,12 @@ class Server(_native.Server):
     def run(self, handler: Callable[[Request], Any], *, workers: int = 1) -> None:
         """Answers each request with the result of the handler, until close or SIGTERM.
 
-        An exception of the handler is answered as `Remote` with type and text, and logged with its traceback by the
-        logger `linkspan.server`. A `Remote` raised by the handler is not logged. Then the next request is taken. A
-        failing text of an exception does not end the loop, except a `KeyboardInterrupt`, which is a Ctrl-C. The
-        handler also gets messages that were sent instead of called; they need no answer.
+        An exception of the handler is answered as `Remote` with type and text, and the logger `linkspan.server` logs it
+        with its traceback, unless it is a `Remote`. Then the next request is taken. Only a `KeyboardInterrupt` ends the
+        loop. The handler also gets messages that were sent instead of called; they need no answer.
 
-        With `workers` above 1, that many threads run the handler. Taken requests are answered before `run` returns.
-        Use `linkspan.aio.serve` for coroutine functions.
+        With `workers` above 1, that many threads run the handler. Taken requests are answered before `run` returns. Use
+        `linkspan.aio.serve` for coroutine functions.
         """
         check_handler(self.endpoint, handler)
         if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
@@ -102,7 +101,7 @@ def check_handler(endpoint: str, handler: object) -> None:
 
 
 def number_of_workers(endpoint: str, workers: object, what: str) -> int:
-    """Returns `workers` as a number. `WrongType` or `OutOfRange` if invalid; `what` describes the number."""
+    """Raises `WrongType` or `OutOfRange` if invalid; `what` describes the number."""
     try:
         if isinstance(workers, bool):
             raise TypeError
@@ -124,9 +123,7 @@ _LOG = logging.getLogger("linkspan.server")
 
 
 def _written_anywhere(record: logging.LogRecord) -> bool:
-    """Escapes lone surrogates in the traceback of a record.
-
-    Files, sockets and pipes in UTF-8 would refuse them and lose the line."""
+    """Escapes lone surrogates, which files, sockets and pipes in UTF-8 would refuse, losing the line."""
     if record.exc_info:
         record.exc_text = logging.Formatter().formatException(record.exc_info).encode("utf-8", "backslashreplace").decode()
     return True
@@ -136,10 +133,7 @@ _LOG.addFilter(_written_anywhere)
 
 
 def fail_with(endpoint: str, request: Request, error: BaseException) -> None:
-    """Answers with an exception of a handler, and logs it for the operator of the server.
-
-    Neither the contents of the exception nor a log handler can end the loop.
-    """
+    """Neither the contents of the exception nor a log handler can end the loop."""
     if not request.answered:
         request._fail_with(error)
     if isinstance(error, Remote):

@@ -19,9 +19,9 @@ class Service:
     """The work of a service, with one method per task.
 
     `linkspan.run` calls the methods one at a time on its thread. Methods named `do_NAME` are commands of the service:
-    `service.command("calibrate", {"gain": 2})` calls `do_calibrate(self, arguments)` and returns its result. The
-    caller gets type and text of an exception. An exception of `on_start` or `step` makes the service FAILED and ends
-    the program.
+    `service.command("calibrate", {"gain": 2})` calls `do_calibrate(self, arguments)` and returns its result. The caller
+    gets type and text of an exception. An exception of `on_start` or `step` makes the service FAILED and ends the
+    program.
     """
 
     _loop: ServiceLoop | None = None
@@ -52,7 +52,8 @@ class Service:
     def data(self) -> Any:
         """Returns the newest data as a sendable value, and changes nothing.
 
-        Pages plot numbers at its top level."""
+        Pages plot numbers at its top level.
+        """
         return None
 
     def on_config(self, arguments: Any) -> Any:
@@ -131,22 +132,17 @@ def run(
 ) -> None:
     """Runs a service under this name until it has STOPPED; the program then exits with 0.
 
-    `controller`: the endpoint of the controller; by default `$LINKSPAN_CONTROLLER`, else `unix:controller`. The
-    service connects in the background, again after each loss, and works without one. `every`: seconds between the
-    starts of two steps; missed steps are not repeated. 0 means no pause. With None there are no steps, only commands.
-    `paused`: whether the service waits in READY for RUN, after `on_start`. `options` are those of the connection to
-    the controller.
+    `controller`: the endpoint of the controller; by default `$LINKSPAN_CONTROLLER`, else `unix:controller`. The service
+    connects in the background and works without one. `every`: seconds between the starts of two steps; missed steps are
+    not repeated. 0 means no pause, None no steps. `paused`: whether the service waits in READY for RUN, after
+    `on_start`. `options` are those of the connection to the controller.
 
-    An exception of `on_start`, `step` or `on_stop` is raised here, after the controller has received FAILED with its
-    type and text.
+    An exception of `on_start`, `step` or `on_stop` is raised here, after the controller has received FAILED.
 
-    On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: the current method finishes, then `on_stop` is
-    called. The second signal abandons that method: `linkspan.Cancelled` is raised in it, also out of a system call
-    such as `time.sleep`. A second SHUTDOWN, or a CANCEL, from the controller does the same. The library sends SIGURG
-    for this; otherwise only urgent data on sockets causes it. The third signal has its usual effect. The previous
-    handlers are restored at the end.
-
-    On any other thread no signal is handled, and the methods must check `cancelled`.
+    On the main thread the first SIGTERM or SIGINT means SHUTDOWN: the current method finishes, then `on_stop` is
+    called. The second signal raises `linkspan.Cancelled` in that method, also out of a system call such as
+    `time.sleep`. A second SHUTDOWN, or a CANCEL, from the controller does the same, by SIGURG. The third signal has its
+    usual effect. The previous handlers are restored at the end. On any other thread the methods must check `cancelled`.
     """
     if not isinstance(service, Service):
         instead = f"{service.__qualname__}(), an object of it" if isinstance(service, type) else "an object of a class made from linkspan.Service"
@@ -177,8 +173,6 @@ def _commands(service: Service) -> list[str]:
 
 
 class _Run:
-    """A service between its first and its last method."""
-
     loop: ServiceLoop
 
     def __init__(self, service: Service) -> None:
@@ -264,7 +258,6 @@ class _Run:
             self.inside = False
 
     def give_up(self) -> None:
-        """Ends the current method, once."""
         if self.inside:
             self.inside = False
             raise Cancelled(f"the method of {self.service.name} that was under way was cancelled")

@@ -19,17 +19,15 @@ _STRETCH = 0.1
 
 
 def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
-    """Moves the write-ahead log into the database file and empties it.
+    """Moves the write-ahead log into the database file and empties it, for all attached databases.
 
-    The .db file is then complete without its log. Returns the number of frames (pages) that the log held. Without WAL
-    mode, also in memory, it returns 0 and does nothing. It checkpoints all attached databases.
+    The .db file is then complete without its log. Returns the number of frames (pages) that the log held; 0 without WAL
+    mode.
 
-    `timeout`: seconds to wait for other connections that read or write. After that, `Stalled` says how many frames
-    remain in the log. Moved frames are safe, and a later call continues. Choose a shorter time than the deadline of
-    the command, so that its answer arrives in time.
+    `timeout`: seconds to wait for other connections. After that, `Stalled` says how many frames remain in the log, and
+    a later call continues. Choose a shorter time than the deadline of the command.
 
-    `InvalidState` inside a transaction of this connection, or while it has an unfinished query. The program must
-    commit first: a checkpoint keeps only committed data.
+    `InvalidState` inside a transaction of this connection, or while it has an unfinished query: commit first.
     """
     seconds = wait_seconds(timeout)
     if not hasattr(db, "in_transaction"):
@@ -51,7 +49,7 @@ def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
 
 
 def _checkpoint(ask: sqlite3.Cursor, schema: str, file: str, until: float) -> int:
-    """Checkpoints one attached database, until this time of the monotonic clock."""
+    """Until this time of the monotonic clock."""
     schema = '"' + schema.replace('"', '""') + '"'
     if ask.execute(f"pragma {schema}.journal_mode").fetchone() != ("wal",):
         return 0

@@ -23,9 +23,8 @@ class Table:
     is lost. Values of several types are JSON text. Arrays of different shapes have their shapes in the column
     `NAME~shape`.
 
-    Libraries with Arrow's C stream interface read it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
-
-    `column in t`, `t[column]` and iteration use columns; `len(t)` is the number of rows.
+    Libraries with Arrow's C stream interface read it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`. `column
+    in t`, `t[column]` and iteration use columns; `len(t)` is the number of rows.
     """
 
     __slots__ = ("_held",)
@@ -84,9 +83,10 @@ class Table:
     def __getitem__(self, column: str) -> Any:
         """Returns a column: numbers as an array without a copy, other types as a list.
 
-        Instants are `datetime64[ns]` with NumPy. Arrays of one shape are one array with an additional dimension. These
-        become lists with `None` for nulls: texts, bytes, arrays of several shapes or with missing ones, and integers
-        with nulls. Null floats are NaN and null instants NaT; without NumPy a list with `None`."""
+        Instants are `datetime64[ns]` with NumPy. Arrays of one shape are one array with an additional dimension. Texts,
+        bytes, other arrays, and integers with nulls become lists with `None` for nulls. Null floats are NaN and null
+        instants NaT; without NumPy a list with `None`.
+        """
         return self._values(column)
 
     def _values(self, column: str, most: int | None = None) -> Any:
@@ -147,9 +147,7 @@ class Table:
         return library("polars").DataFrame(self)
 
     def to_pandas(self) -> Any:
-        """Returns a `pandas.DataFrame`; also needs pyarrow.
-
-        Integers with nulls become pandas' `Int64` or `UInt64`, without loss of digits."""
+        """Returns a `pandas.DataFrame`; also needs pyarrow. Integers with nulls become `Int64` or `UInt64`."""
         pandas, pyarrow = library("pandas"), library("pyarrow")
         arrow = self.to_arrow()
         frame = arrow.to_pandas()
@@ -181,7 +179,7 @@ class Batches(Iterator[Table]):
 
 
 def _instants(array: Any, valid: Any) -> Any:
-    """Returns NumPy instants with NaT for nulls; copies only if there are nulls."""
+    """NaT for nulls; copies only if there are nulls."""
     if valid is None:
         return array
     array = array.copy()
@@ -190,12 +188,12 @@ def _instants(array: Any, valid: Any) -> Any:
 
 
 def _sliceable(array: Any) -> Any:
-    """Returns a NumPy array, or without NumPy a list of its elements."""
+    """A NumPy array, or without NumPy a list of its elements."""
     return array if hasattr(array, "reshape") else array.tolist()
 
 
 def cell(value: object) -> str:
-    """Formats a value for a page: its type and shape if it is long."""
+    """Formats a value for a page: type and shape of a long value."""
     shape = getattr(value, "shape", ())
     text = f"{getattr(value, 'dtype', '')} of {tuple(shape)}" if shape else str(value)
     text = _native.one_line(text)
@@ -203,7 +201,6 @@ def cell(value: object) -> str:
 
 
 def library(name: str) -> ModuleType:
-    """Imports an optional library."""
     try:
         __import__(name)
     except ImportError as error:

@@ -17,8 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-# The slot lets the native module make instances. It is not a dataclass, because `dataclasses.asdict` would take it
-# apart.
+# The slot lets the native module make instances. `dataclasses.asdict` would take a dataclass apart.
 class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
 
@@ -80,9 +79,10 @@ class Timestamp:
 
     @staticmethod
     def from_datetime(when: datetime) -> Timestamp:
-        """Converts a `datetime` with a time zone, exact to its microsecond. `Unsupported` without a zone.
+        """Converts a `datetime` with a time zone; a pandas `Timestamp` keeps its nanoseconds.
 
-        A pandas `Timestamp` keeps its nanoseconds."""
+        `Unsupported` without a zone.
+        """
         if not isinstance(when, datetime):
             raise refused(WrongType, "when", when, "a datetime with a time zone; Timestamp.from_datetime64 accepts one of NumPy")
         if when.utcoffset() is None:
@@ -102,9 +102,7 @@ class Timestamp:
         return found
 
     def to_datetime64(self) -> Any:
-        """Returns a `numpy.datetime64` in nanoseconds, in UTC; needs NumPy.
-
-        For pandas: `pandas.Timestamp(at.to_datetime64(), tz="UTC")`."""
+        """Returns a `numpy.datetime64` in nanoseconds, in UTC; needs NumPy."""
         import numpy
 
         return numpy.datetime64(self.nanoseconds, "ns")
@@ -142,7 +140,7 @@ class Timestamp:
 
 
 def _instead(given: object) -> str:
-    """Returns what to give instead of an invalid value."""
+    """What to give instead of an invalid value."""
     if isinstance(given, str):
         return "Timestamp.parse(text) for a text, or nanoseconds since 1970 as an int"
     if isinstance(given, datetime):
@@ -157,7 +155,7 @@ def _span(delta: timedelta) -> int:
 
 
 def _length(span: object) -> int | None:
-    """Returns the nanoseconds of a time span; None for other types."""
+    """None for other types than time spans."""
     if isinstance(span, timedelta):
         return _span(span)
     if isinstance(span, int):

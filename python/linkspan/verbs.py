@@ -2,8 +2,7 @@
 
 An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: `shm:`, `unix:`, `fifo:`,
 `spool:`, `dgram:`, `file:`, `journal:`, `tcp://host:port`. Options are keywords, equal for every function:
-`help(linkspan.Options)`. An option or call that a transport does not support raises `Unsupported`, with the reason,
-before anything is made or sent.
+`help(linkspan.Options)`.
 """
 
 from __future__ import annotations
@@ -39,18 +38,15 @@ def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - 
 
 
 def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
-    """Returns a channel to the program that listens or serves at the endpoint.
+    """Returns a channel to the program that listens or serves at the endpoint; reconnects if it restarts.
 
-    Waits for the program, and reconnects if it restarts. `NotFound` if none listens in time. The time is
-    the option `timeout`: 30 seconds by default; `None` waits for ever.
+    `NotFound` if none listens in time. The time is the option `timeout`: 30 seconds by default; `None` waits for ever.
     """
     return Channel.connect(endpoint, **options)
 
 
 def listen(endpoint: str, **options: Unpack[Options]) -> Listener:
-    """Listens at the endpoint; each `accept` returns the channel to one peer.
-
-    `AddressInUse` if a living process listens."""
+    """Listens at the endpoint; each `accept` returns the channel to one peer. Raises `AddressInUse`."""
     return Listener(endpoint, **options)
 
 
@@ -63,9 +59,7 @@ def serve(endpoint: str, **options: Unpack[Options]) -> Server:
 
 
 def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
-    """Publishes at the endpoint, without ever waiting for a slow subscriber.
-
-    `AddressInUse` if a living process publishes there."""
+    """Publishes at the endpoint, without ever waiting for a slow subscriber. Raises `AddressInUse`."""
     return Publisher(endpoint, **options)
 
 
@@ -74,8 +68,8 @@ def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subs
 
     The endpoint may be a pattern such as `lab/*` (`*` means any characters, `?` one), or a list of endpoints and
     patterns. Names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has
-    received and missed messages by name. `stats()["refused"]` has the reason for each matching name that is left out.
-    Only patterns with a transport, such as `journal:lab/*`, match files and journals.
+    received and missed messages by name, `stats()["refused"]` the reason for each matching name that is left out. Only
+    patterns with a transport, such as `journal:lab/*`, match files and journals.
     """
     return Subscriber(endpoint, **options)
 
@@ -88,9 +82,9 @@ def wait(
 ) -> list[T]:
     """Waits until at least one of several objects is ready, and returns the ready ones.
 
-    The objects are channels, listeners, servers, subscribers, or anything with `fileno()`. Query a ready object with a
-    call that does not wait (`try_recv()`, `next(timeout=0)`). It may still find nothing; then wait again. `timeout` is
-    in seconds: 30 by default, `None` for ever, 0 without waiting. `Timeout` if no object is ready in time::
+    The objects are channels, listeners, servers, subscribers, or anything with `fileno()`. A ready object may still
+    have nothing: query it without waiting. `timeout` is in seconds: 30 by default, `None` for ever. `Timeout` if no
+    object is ready in time::
 
         for ready in linkspan.wait([readings, orders], timeout=None):
             handle(ready.try_recv())
@@ -104,7 +98,7 @@ def wait(
 
 
 def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
-    """Returns the objects of `wait` and their descriptors. `WrongType` if one has none."""
+    """Raises `WrongType` if an object has no descriptor."""
     if hasattr(objects, "fileno") or not isinstance(objects, Iterable):
         raise WrongType(f"wait accepts a list of objects, and not {type(objects).__name__}: wait([subscriber, channel])")
     objects = list(objects)
@@ -119,8 +113,8 @@ def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:
     """Returns the newest message at the endpoint.
 
-    `Empty` if nothing was published yet, `NotFound` if no program publishes. It waits for a publisher and its first
-    message only if the option `timeout` is given, in seconds.
+    `Empty` if nothing was published yet, `NotFound` if no program publishes. It waits only if the option `timeout` is
+    given, in seconds.
     """
     return _native.latest(endpoint, **options)
 
@@ -139,12 +133,10 @@ def names() -> list[dict[str, Any]]:
 def schema(endpoint: str, message: Message | None = None) -> dict[str, Any]:
     """Returns the schema of the program that listens at the endpoint, or of its spool or journal.
 
-    `schema("lab/power")["type"]["fields"]` are the fields: dicts with `name` and `type`. A `type` has `kind` and, if
-    applicable, `unit`, `range` (two numbers), `values`, `shape`. This is the canonical form of docs/schema.md, without
-    descriptions. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
+    `schema("lab/power")["type"]["fields"]` are the fields, in the canonical form of docs/schema.md. Waits at most 3 s.
+    `NotFound` if no program listens, `Missing` without a schema.
 
-    With a message of that endpoint, returns the schema of that message: each record of a journal names its schema.
-    `Corrupt` if the journal has lost it.
+    With a message of that endpoint, returns the schema of that message. `Corrupt` if the journal has lost it.
     """
     return _native.schema(endpoint, message)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 def shown(given: object) -> str:
-    """Returns a short form of an argument for an error, even if its `repr` fails."""
+    """A short form of an argument for an error, even if its `repr` fails."""
     try:
         return reprlib.repr(given)
     except KeyboardInterrupt:  # Ctrl-C
@@ -17,7 +17,7 @@ def shown(given: object) -> str:
 
 
 def said(error: BaseException) -> str:
-    """Returns the text of an exception; empty if making it fails."""
+    """Empty if making the text fails."""
     try:
         return str(error)
     except KeyboardInterrupt:

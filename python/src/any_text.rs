@@ -5,8 +5,6 @@ use std::borrow::Cow;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// Returns the text as UTF-8.
-///
 /// Lone surrogates, which have no UTF-8, become escapes as on standard error.
 pub fn any_text<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     if let Ok(text) = text.to_str() {

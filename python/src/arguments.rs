@@ -1,6 +1,4 @@
 //! Converters of arguments. Their errors name the argument, the given value and an accepted value.
-//!
-//! The stubs follow the table `argument_types`.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -43,7 +41,7 @@ fn too_large(name: &str, given: &Bound<'_, PyAny>, most: impl Display, give: &st
     Error::new(ErrorKind::OutOfRange, text).under_key(name).into()
 }
 
-/// Returns the `repr` of an object, shortened; its type if `repr` fails.
+/// Returns the shortened `repr` of an object; its type if `repr` fails.
 pub fn shown(object: &Bound<'_, PyAny>) -> String {
     const MOST: usize = 60;
     let Ok(repr) = object.repr() else { return format!("<{}>", type_name(object)) };
@@ -67,9 +65,7 @@ fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     }
 }
 
-/// Returns whether the value is a bool of Python or NumPy.
-///
-/// Both also pass as numbers, but a bool argument is a mistake.
+/// Bools also pass as numbers, but as a number they are a mistake.
 fn is_truth(given: &Bound<'_, PyAny>) -> bool {
     given.is_instance_of::<PyBool>() || matches!(&*type_name(given), "numpy.bool" | "numpy.bool_")
 }
@@ -162,7 +158,6 @@ impl<'py> FromPyObject<'_, 'py> for AnyText {
     }
 }
 
-/// The endpoint, pattern or list of a subscriber.
 pub enum Endpoints {
     One(String),
     Several(Vec<String>),
@@ -215,7 +210,7 @@ lists! {
     ServiceNames, "services", "a list of the names of services, each as text";
 }
 
-/// Returns whether the object is iterable. Does not call `__iter__`, which may raise.
+/// Does not call `__iter__`, which may raise.
 pub fn is_iterable(given: &Bound<'_, PyAny>) -> bool {
     let class = given.get_type();
     ["__iter__", "__getitem__"].iter().any(|method| class.hasattr(*method).unwrap_or(false))
@@ -258,7 +253,7 @@ impl<'py> FromPyObject<'_, 'py> for FilePath {
     }
 }
 
-/// The path of a file as text, from any object that Python accepts as a path.
+/// Accepts any object that Python accepts as a path.
 #[pyfunction]
 pub fn file_path(path: FilePath) -> OsString {
     path.0.into_os_string()
@@ -339,7 +334,7 @@ impl<'py> FromPyObject<'_, 'py> for Within {
     }
 }
 
-/// The interval between readings of data; `None` means never.
+/// The interval for reading data; `None` means never.
 pub struct DataEvery(pub Timeout);
 
 impl<'py> FromPyObject<'_, 'py> for DataEvery {
@@ -350,7 +345,6 @@ impl<'py> FromPyObject<'_, 'py> for DataEvery {
     }
 }
 
-/// The argument names and their types in the stubs.
 #[pyfunction]
 pub fn argument_types() -> Vec<(&'static str, &'static str)> {
     vec![

@@ -20,10 +20,9 @@ use crate::made;
 use crate::numpy_api::{self, Over};
 use crate::shape::Lengths;
 
-/// An N-d array of numbers with read-only memory in the buffer protocol.
+/// An N-d array of numbers with read-only memory in the buffer protocol, as received without NumPy.
 ///
-/// Use `memoryview(a)` or `numpy.asarray(a)`. Received arrays have this class if NumPy is not installed. It supports
-/// `a[i]`, `a[i, j]`, `for x in a` and `a.tolist()`.
+/// It supports `memoryview(a)`, `a[i]`, `a[i, j]`, `for x in a` and `a.tolist()`.
 #[pyclass(frozen, module = "linkspan")]
 pub struct NdArray {
     array: Array,
@@ -38,11 +37,10 @@ enum Counts {
     Long(Box<[isize]>),
 }
 
-/// Most arrays have at most this many dimensions.
 const SHORT_RANK: usize = 4;
 
 impl Counts {
-    /// Computes shape and strides. The array must pass [`fits_numpy`].
+    /// The array must pass [`fits_numpy`].
     fn of(array: &Array) -> Counts {
         let rank = array.shape.len();
         let mut counts = if rank <= SHORT_RANK {
@@ -96,10 +94,9 @@ impl NdArray {
 
 #[pymethods]
 impl NdArray {
-    /// Copies the elements of `data`, a buffer, into a new array.
+    /// Copies the elements of a buffer into a new array.
     ///
-    /// Element type and shape come from the buffer. If `dtype` is given, `data` holds little-endian elements in
-    /// `order`.
+    /// If `dtype` is given, `data` holds little-endian elements in `order`.
     #[new]
     #[pyo3(signature = (data, dtype=None, shape=None, order=ElementOrder("row".to_owned())), text_signature = "(data, dtype=None, shape=None, order='row')")]
     fn from_buffer(
@@ -155,9 +152,7 @@ impl NdArray {
         self.layout().to_lists(py)
     }
 
-    /// Returns the element at an integer or tuple of integers.
-    ///
-    /// An index with fewer integers than dimensions returns an array of the remaining dimensions.
+    /// Returns an element; for an index with fewer integers, an array of the remaining dimensions.
     fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, layout) = (index.py(), self.layout());
         let positions = layout.positions(index)?;
@@ -167,7 +162,7 @@ impl NdArray {
         Ok(Bound::new(py, NdArray::new(layout.sub_array(&positions)))?.into_any())
     }
 
-    /// Returns the elements as a NumPy array, for callers that use this protocol instead of buffers.
+    /// Returns the elements as a NumPy array, for callers without buffers.
     #[pyo3(signature = (dtype=None, *, copy=None))]
     fn __array__<'py>(
         slf: &Bound<'py, Self>,
@@ -182,9 +177,7 @@ impl NdArray {
         Ok(if copy == Some(true) { array.call_method0("copy")? } else { array })
     }
 
-    /// Returns the elements as a DLPack capsule.
-    ///
-    /// Consumers of an old DLPack version get a copy, because that version cannot mark memory as read-only.
+    /// Returns the elements as a DLPack capsule; a copy for versions that cannot mark memory as read-only.
     #[pyo3(signature = (**how))]
     fn __dlpack__<'py>(
         slf: &Bound<'py, Self>,
@@ -236,7 +229,7 @@ impl NdArray {
     }
 
     /// # Safety
-    /// Only the interpreter calls this, with a view to fill.
+    /// Only the interpreter calls this.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         // SAFETY: the interpreter passes a view to fill.
         unsafe { slf.get().fill_view(slf.as_any(), view, flags, None) }
@@ -244,7 +237,7 @@ impl NdArray {
 }
 
 impl NdArray {
-    /// Fills a view of the buffer protocol. `written` is the address of the elements if they are writable.
+    /// `written` is the address of the elements if they are writable.
     ///
     /// # Safety
     /// `view` may be filled. `owner` keeps this array alive. `written` is writable while `owner` lives.
@@ -299,7 +292,7 @@ impl NdArray {
     }
 }
 
-/// Element types, their `struct` letter, and all letters with an equal meaning at that size.
+/// Element types with their `struct` letter, and all letters with an equal meaning at that size.
 const LETTERS: [(DType, &CStr, &[u8]); 13] = [
     (DType::Bool, c"?", b"?"),
     (DType::I8, c"b", b"bhilqn"),
@@ -316,9 +309,7 @@ const LETTERS: [(DType, &CStr, &[u8]); 13] = [
     (DType::C128, c"Zd", b"D"),
 ];
 
-/// Returns the element type that NumPy or the `struct` module names, such as `"f8"` or `"d"`.
-///
-/// Results are cached, because each `loan` needs one.
+/// Returns the element type that NumPy or the `struct` module names, such as `"f8"` or `"d"`; cached.
 pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     static KNOWN: Mutex<Vec<(String, DType)>> = Mutex::new(Vec::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -330,7 +321,7 @@ pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     }
     let dtype = look_up_dtype(name)?;
     let mut known = known();
-    // Programs use few names. The limit keeps a program with many names from filling the memory.
+    // Bounds the memory of programs with many names.
     if known.len() < 64 {
         known.push((text.to_owned(), dtype));
     }
@@ -378,7 +369,7 @@ fn dtype(format: &[u8], size: usize) -> Option<DType> {
 
 /// An array over the buffer of another object, released on drop.
 pub struct BorrowedArray<'py> {
-    // Boxed, because some exporters keep the address of the view.
+    // Some exporters keep the address of the view.
     view: Box<ffi::Py_buffer>,
     dtype: DType,
     order: Order,
@@ -393,7 +384,7 @@ impl<'py> BorrowedArray<'py> {
         unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
     }
 
-    /// Like [`BorrowedArray::new`]; errors name the argument.
+    /// Borrows an argument; errors name it.
     pub fn of_argument(name: &str, object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
         if !BorrowedArray::possible(object) {
             const GIVE: &str = "bytes, or an object with the buffer protocol, such as a numpy.ndarray";
@@ -464,7 +455,6 @@ impl<'py> BorrowedArray<'py> {
         Ok(lent)
     }
 
-    /// Copies strided elements to row-major order.
     fn gather(&mut self, py: Python<'py>) -> Result<(), Failure> {
         let mut copy = room(self.view.len as usize)?;
         copy.resize(self.view.len as usize, 0);
@@ -479,7 +469,7 @@ impl<'py> BorrowedArray<'py> {
         Ok(())
     }
 
-    /// Converts big-endian elements, common in instruments, to little-endian as on the wire.
+    /// Converts big-endian elements, common in instruments, to little-endian.
     fn swap(&mut self) -> linkspan::Result<()> {
         let parts = if matches!(self.dtype, DType::C64 | DType::C128) { 2 } else { 1 };
         let mut copy = copy_of(self.bytes())?;
@@ -497,7 +487,7 @@ impl<'py> BorrowedArray<'py> {
         }
     }
 
-    /// Returns the array. `Malformed` if a bool is neither 0 nor 1, `TooLarge` above 15 dimensions.
+    /// Fails with `Malformed` if a bool is neither 0 nor 1, `TooLarge` above 15 dimensions.
     pub fn array(&self) -> linkspan::Result<NdArrayRef<'_>> {
         NdArrayRef::new(self.dtype, self.order, &self.shape, self.bytes())
     }
@@ -510,7 +500,7 @@ impl Drop for BorrowedArray<'_> {
     }
 }
 
-/// Returns a NumPy array over the elements; `Unsupported` without NumPy.
+/// Fails with `Unsupported` without NumPy.
 fn viewed<'py>(array: &Bound<'py, NdArray>) -> Outcome<Bound<'py, PyAny>> {
     let py = array.py();
     let numpy = py.import("numpy").map_err(|_| {
@@ -537,30 +527,27 @@ fn room(bytes: usize) -> linkspan::Result<Vec<u8>> {
     Ok(room)
 }
 
-/// Returns whether NumPy can hold the array. Its lengths are `intptr_t`, also those of an empty array.
+/// NumPy's lengths are `intptr_t`, also in an empty array.
 fn fits_numpy(array: &Array) -> bool {
     let size = array.dtype.size() as u64;
     let bytes = array.shape.iter().try_fold(size, |n, length| n.checked_mul((*length).max(1)));
     bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
-/// Looks up NumPy's array class. Call it only after the program has imported NumPy.
+/// Call it only after the program has imported NumPy.
 pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
     imported(py, &NDARRAY, "numpy", "ndarray").and_then(|_| numpy_api::learn(py))
 }
 
-/// Returns whether the object is exactly a `numpy.ndarray`. Always false before [`learn_numpy`].
+/// Returns false before [`learn_numpy`].
 #[inline]
 pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
     NDARRAY.get(object.py()).is_some_and(|class| ptr::eq(object.get_type_ptr().cast(), class.as_ptr()))
 }
 
-/// The class `numpy.ndarray`, set when the program first sends a NumPy array.
 static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Returns a received array as a read-only `numpy.ndarray` over its memory.
-///
-/// Returns an `NdArray` if NumPy is missing or cannot hold the array.
+/// Returns a received array as a read-only `numpy.ndarray` over its memory, or as an `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     let owner = Bound::new(py, NdArray::new(array))?;
     // SAFETY: the object keeps its own array.
@@ -598,6 +585,6 @@ pub unsafe fn as_numpy<'py>(
         Err(error) => Err(error),
     })?;
     let Some(as_array) = as_array else { return Ok(owner.clone()) };
-    // SAFETY: the caller's promise. A known C interface is loaded now.
+    // SAFETY: the caller's promise.
     unsafe { numpy_api::array(owner, &over) }.unwrap_or_else(|| as_array.bind(py).call1((owner,)))
 }

@@ -1,7 +1,7 @@
 //! Recording tables through Arrow's C data interface.
 //!
-//! Structures follow <https://arrow.apache.org/docs/format/CDataInterface.html> and
-//! <https://arrow.apache.org/docs/format/CStreamInterface.html>.
+//! <https://arrow.apache.org/docs/format/CDataInterface.html>,
+//! <https://arrow.apache.org/docs/format/CStreamInterface.html>
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -20,12 +20,12 @@ use crate::made;
 
 /// The messages of a name: one row per message, one column per field.
 ///
-/// Other libraries read it without a copy through Arrow's C stream interface.
+/// Others read it by Arrow's C stream.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Table {
     columns: Arc<[Column]>,
     rows: usize,
-    /// Columns by name, filled on first use because tables can have thousands of columns.
+    /// Filled on first use, because tables can have thousands of columns.
     places: OnceLock<HashMap<String, usize>>,
 }
 
@@ -46,7 +46,6 @@ impl Table {
         })
     }
 
-    /// Returns an array over the memory of a column; the array keeps the memory alive.
     fn array<'py>(
         &self,
         py: Python<'py>,
@@ -104,8 +103,8 @@ impl Table {
 
     /// Returns the numbers of a column as an array without a copy; `None` for other columns.
     ///
-    /// Null is NaN in floats and 0 in all other types; see `validity`. Instants are nanoseconds since 1970. A column
-    /// of equally shaped arrays becomes one array with an additional first dimension.
+    /// Null is NaN in floats and 0 in other types. Instants are nanoseconds since 1970. Equally shaped arrays get an
+    /// additional first dimension.
     fn numbers<'py>(&self, py: Python<'py>, name: ColumnName) -> Outcome<Option<Bound<'py, PyAny>>> {
         let column = self.column(&name)?;
         let rows = self.rows as u64;
@@ -141,9 +140,7 @@ impl Table {
         Ok(Some(self.array(py, dtype, Order::Row, vec![rows], buffer)?))
     }
 
-    /// Returns the texts or bytes of a column, at most `most`; nulls are `None`.
-    ///
-    /// Returns `None` instead of a list for a column of another type.
+    /// Returns the texts or bytes of a column, at most `most`, nulls as `None`; `None` for other columns.
     #[pyo3(signature = (name, most=None))]
     fn texts<'py>(
         &self,
@@ -176,9 +173,7 @@ impl Table {
         Ok(Some(list))
     }
 
-    /// Returns the ends and the elements of a column of arrays of different lengths.
-    ///
-    /// The ends begin with 0. Returns `None` for other columns.
+    /// Returns the ends, from 0 on, and the elements of a column of arrays; `None` for other columns.
     fn lists<'py>(
         &self,
         py: Python<'py>,
@@ -244,7 +239,6 @@ fn is_valid(column: &Column, row: usize) -> bool {
     matches!(column.buffers.first(), None | Some(None)) || is_set(column.buffers.first(), row)
 }
 
-/// Returns the element type and the memory of a column of arrays.
 fn elements(items: &Column) -> Option<(DType, &Buffer)> {
     Some((DType::from_name(items.fact("dtype")?)?, items.buffers.get(1)?.as_ref()?))
 }
@@ -315,12 +309,12 @@ struct OwnedArray {
     children: Vec<*mut ArrowArray>,
 }
 
-/// Converts a text to a C string. Formats and column names contain no zero byte.
+/// Formats and column names contain no zero byte.
 fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
-/// Encodes pairs as Arrow metadata: the count, then each text after its length.
+/// The count, then each text after its length.
 #[expect(clippy::host_endian_bytes, reason = "both sides are in one process")]
 fn c_metadata(pairs: &[(&'static str, String)]) -> Vec<u8> {
     let number = |length: usize| i32::try_from(length).unwrap_or(0).to_ne_bytes();
@@ -395,7 +389,7 @@ fn array_of(columns: &Arc<[Column]>, column: &Column) -> ArrowArray {
     array(columns, column.length, column.nulls, (buffers, bits), children)
 }
 
-/// Returns whether the arrays hold bools. A bool is one byte in a column but one bit in Arrow.
+/// A bool is one byte in a column but one bit in Arrow.
 fn has_truth_values(items: &Column) -> bool {
     items.format == "C" && items.fact("dtype") == Some(DType::Bool.name())
 }
@@ -406,8 +400,6 @@ fn bits_of(items: &Column) -> Box<[u8]> {
     bytes.chunks(8).map(bits).collect()
 }
 
-/// Returns the state of a stream.
-///
 /// # Safety
 /// This module made the stream, and it is not released.
 unsafe fn state<'a>(stream: *mut ArrowArrayStream) -> &'a mut Stream {

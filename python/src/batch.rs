@@ -61,8 +61,6 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
         }
     }
 
-    /// Returns the result of the batch.
-    ///
     /// If Python code raised, returns its exception with a note of how many messages were sent.
     pub fn outcome(mut self, py: Python<'_>, done: Outcome<u64>) -> Outcome<u64> {
         match (done, self.raised.take()) {

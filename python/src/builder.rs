@@ -32,7 +32,7 @@ pub enum Open<'py> {
     List {
         from: usize,
     },
-    /// An instance of a generated class and the slot of its next value.
+    /// The instance, and the slot of its next value.
     Instance {
         instance: Bound<'py, PyAny>,
         slot: Option<Place>,
@@ -40,37 +40,33 @@ pub enum Open<'py> {
     Dict(Entries<'py>),
 }
 
-/// The memory being decoded. Arrays may view it.
+/// Arrays may view this memory.
 enum Origin<'py> {
     Unknown,
     Shared(Body),
     Object(Bound<'py, PyBytes>),
 }
 
-/// Below this size a copy is cheaper than keeping the whole message alive.
-///
-/// The core's builder uses the same limit.
+/// Below this size, as in the core, a copy is cheaper than keeping the whole message alive.
 const SHARE_FROM: usize = 512;
 
 impl<'py> Builder<'py> {
-    /// Makes a builder that copies arrays.
     pub fn copying(py: Python<'py>) -> Builder<'py> {
         let (items, open, blocks) = (Vec::new(), Vec::new(), Vec::new());
         Builder { py, origin: Origin::Unknown, items, open, done: None, raised: None, blocks }
     }
 
-    /// Makes a builder whose arrays view this memory if they lie in it.
+    /// Arrays in this memory become views.
     pub fn sharing(py: Python<'py>, origin: Body) -> Builder<'py> {
         Builder { origin: Origin::Shared(origin), ..Builder::copying(py) }
     }
 
-    /// Adds the objects that hold the contents of long byte strings.
     pub fn with_blocks(self, blocks: &[Py<PyBytes>]) -> Builder<'py> {
         let blocks = blocks.iter().map(|object| object.bind(self.py).clone()).collect();
         Builder { blocks, ..self }
     }
 
-    /// Makes a builder whose arrays view these bytes if they lie in them.
+    /// Arrays in these bytes become views.
     pub fn viewing(origin: Bound<'py, PyBytes>) -> Builder<'py> {
         Builder { origin: Origin::Object(origin.clone()), ..Builder::copying(origin.py()) }
     }
@@ -177,7 +173,7 @@ impl<'py> Builder<'py> {
         lacking.into()
     }
 
-    /// Drops partial objects, because they may occupy the memory that the error needs.
+    /// Partial objects may occupy the memory that the error needs.
     fn release(&mut self) {
         self.done = None;
         self.open = Vec::new();
@@ -214,7 +210,7 @@ impl<'py> Builder<'py> {
     }
 }
 
-/// Runs a decoder into the builder and takes the object. Exceptions of Python are raised unchanged.
+/// Exceptions of Python are raised unchanged.
 pub fn build<'py>(
     mut builder: Builder<'py>,
     run: impl FnOnce(&mut Builder<'py>) -> Result<()>,

@@ -1,4 +1,4 @@
-//! Events of Python's built-in types: text, integers of any length, lists, tuples, dicts.
+//! Events of Python's built-in types.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::walker::Walker;
 
-/// Returns the UTF-8 that the interpreter caches in the text.
+/// The interpreter caches the UTF-8 in the text.
 #[inline]
 fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str> {
     text.to_str().map_err(|error| {
@@ -34,7 +34,7 @@ pub fn integer<S: Sink + ?Sized, W: Walker>(
     walker: &W,
 ) -> Result<()> {
     let mut overflow: c_int = 0;
-    // SAFETY: the object is a live int. -1 without overflow is a value, because the call cannot fail for an int.
+    // SAFETY: a live int. -1 without overflow is a value, because the call cannot fail for an int.
     let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &mut overflow) };
     if overflow == 0 {
         return sink.int(small);
@@ -54,7 +54,7 @@ pub fn integer<S: Sink + ?Sized, W: Walker>(
     BigInt::from_parts(overflow < 0, bytes.as_bytes())?.walk(sink)
 }
 
-/// Sends a list. Python code may change it during the walk; a shorter list is an error.
+/// Python code may change the list during the walk; a shorter list is an error.
 pub fn list<S: Sink + ?Sized, W: Walker>(list: &Bound<'_, PyList>, sink: &mut S, walker: &W) -> Result<()> {
     let len = list.len();
     sink.begin_array(len)?;

@@ -13,15 +13,15 @@ use pyo3::prelude::*;
 use crate::arguments::Length;
 use crate::errors::Outcome;
 
-/// Memory lent for bytes, through the buffer protocol.
+/// Memory lent for bytes, writable through the buffer protocol until a message takes it.
 ///
-/// It is writable until a message takes it. A value that contains it is sent with its bytes.
+/// A value that contains it is sent with its bytes.
 #[pyclass(frozen, weakref, name = "BytesLoan", module = "linkspan._native")]
 pub struct BytesLoan(Mutex<State>);
 
 struct State {
     content: Content,
-    /// The number of live buffers of this memory.
+    /// The number of live buffers.
     exports: usize,
 }
 
@@ -68,9 +68,7 @@ impl BytesLoan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the bytes in place and makes them read-only.
-    ///
-    /// Sends a copy if a live buffer could still write them, or if nothing is sent.
+    /// Sends the bytes in place and makes them read-only; a copy if a live buffer could still write them.
     pub fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         let bytes = {
             let mut state = self.state();
@@ -125,15 +123,14 @@ impl BytesLoan {
     }
 
     /// # Safety
-    /// Only the interpreter calls this, with a view to fill.
+    /// Only the interpreter calls this.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let mut state = slf.get().state();
         let (place, length, read_only) = match &mut state.content {
             Content::Written(lent) => (lent.as_mut_ptr(), lent.len(), 0),
             Content::Sent(bytes) => (bytes.as_ptr().cast_mut(), bytes.len(), 1),
         };
-        // SAFETY: the interpreter passes a view to fill. The content changes only without live buffers, so the bytes
-        // stay in place.
+        // SAFETY: the interpreter passes a view to fill. The bytes stay in place while a buffer lives.
         let filled = unsafe {
             let length = ffi::Py_ssize_t::try_from(length).unwrap_or(ffi::Py_ssize_t::MAX);
             ffi::PyBuffer_FillInfo(view, slf.as_ptr(), place.cast::<c_void>(), length, read_only, flags)

@@ -28,9 +28,8 @@ use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
 ///
-/// Any number of threads may `send` and `call`. Senders take turns; calls run concurrently. Only one thread at a time
-/// may `recv`; a second receive or call during it raises `InvalidState`. Any thread may close the channel, which ends
-/// the waits of others.
+/// Any number of threads may `send`, `call` and `close`. Only one thread at a time may `recv`; another raises
+/// `InvalidState`.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {
     link: Arc<Link>,
@@ -40,7 +39,7 @@ pub struct Channel {
     closed: Closed,
 }
 
-/// A request without an answer yet. Dropping it before `finish_call` returns withdraws the request.
+/// A request without an answer yet. Dropping it withdraws the request.
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct PendingReply {
     reply: linkspan::PendingReply,
@@ -64,7 +63,6 @@ fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the events as `linkspan.Event` objects.
 pub fn event_list<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     events_at(py, events, |_| None)
 }
@@ -111,9 +109,7 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
-    /// Like `open`, without waiting, for event loops.
-    ///
-    /// Returns a listening channel, or one that connects like a channel of `dial`.
+    /// Like `open`, without waiting, for event loops: a listening channel, or one as of `dial`.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn begin_open(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
@@ -122,10 +118,7 @@ impl Channel {
         Channel::over(py, link, on_wait, &endings)
     }
 
-    /// Continues the connection of a channel of `dial` or `begin_open`.
-    ///
-    /// `NotFound` if no program listens. `Timeout` if the listener has not answered, or if no program has connected to
-    /// this one.
+    /// Continues the connection of a channel of `dial` or `begin_open`; `NotFound` or `Timeout`.
     #[pyo3(signature = (*, timeout=Patience::of(Timeout::After(Duration::ZERO))))]
     fn join(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.wait(py, timeout, None, |wait| self.link.join(wait))
@@ -141,10 +134,9 @@ impl Channel {
 
     /// Lends writable, uninitialised memory for an array, like `numpy.empty`.
     ///
-    /// Without NumPy the result is an object with the buffer protocol. Sending makes it read-only. Over `shm:` the
-    /// receiver views it without a copy. Do not write through slices taken before sending. It is ordinary memory,
-    /// copied when sent, over other transports, below 64 KiB, before the channel is linked, or while all slots are in
-    /// use.
+    /// Without NumPy the result is an object with the buffer protocol. Sending makes it read-only; do not write through
+    /// earlier slices. Over `shm:` the receiver views it without a copy. It is ordinary memory, copied when sent, over
+    /// other transports, below 64 KiB, before the channel is linked, or while all slots are in use.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -159,10 +151,10 @@ impl Channel {
 
     /// Lends uninitialised memory for bytes, such as a camera frame.
     ///
-    /// Write it through the buffer protocol (`readinto`, `recv_into`, `with memoryview(loan) as view:`). Set the
-    /// length with `loan.truncate`, and put the loan into a value instead of `bytes`. Over `shm:`, with `cbor` or
-    /// `raw`, the first send copies nothing if at most 4 KiB of other values surround the bytes. Sending makes it
-    /// read-only, but copies if a buffer of it is in use. It is ordinary memory in the cases that `loan` lists.
+    /// Write it through the buffer protocol (`readinto`, `recv_into`), set the length with `loan.truncate`, and put the
+    /// loan into a value. Sending makes it read-only. Over `shm:`, with `cbor` or `raw`, the first send copies nothing
+    /// if at most 4 KiB of other values surround the bytes and no buffer of it is in use. Otherwise it is copied as
+    /// `loan` is.
     fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
         Ok(BytesLoan::of(self.link.loan_bytes(length.0)?))
     }
@@ -182,8 +174,8 @@ impl Channel {
 
     /// Sends each value of an iterable as a message; returns their number.
     ///
-    /// If the transport can, up to 64 short messages share one wake-up or system call. The time-out covers the whole
-    /// call. An error has the number of sent messages in `sent`; an exception of the iterable has it as a note.
+    /// The time-out covers the whole call. An error has the number of sent messages in `sent`, an exception of the
+    /// iterable in a note.
     #[pyo3(signature = (values, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn send_many(&self, values: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.link.encode(walk);
@@ -220,7 +212,7 @@ impl Channel {
         Message::received(py, message, |message| Ok(self.link.put_back(message)?))
     }
 
-    /// Acknowledges all received messages as consumed, with `ack="manual"`.
+    /// Acknowledges all received messages, with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.link.ack())?)
     }
@@ -232,8 +224,7 @@ impl Channel {
 
     /// Sends a request and waits for its reply.
     ///
-    /// `Remote` if the handler failed, `Disconnected` if the server died. Several threads may call concurrently, and
-    /// each gets its own reply.
+    /// `Remote` if the handler failed, `Disconnected` if the server died. Several threads may call concurrently.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = self.encoded(value)?;
@@ -244,8 +235,7 @@ impl Channel {
 
     /// Sends a request and returns a handle for `finish_call`, for event loops.
     ///
-    /// It does not wait unless a time-out is given. A server on another machine starts on it within `within` seconds,
-    /// or never.
+    /// It waits only with a time-out. A server on another machine starts on it within `within` seconds, or never.
     #[pyo3(signature = (value, *, within=Within(Timeout::Forever), timeout=Patience::of(Timeout::After(Duration::ZERO))))]
     fn start_call(
         &self,
@@ -261,7 +251,7 @@ impl Channel {
         started.map(|reply| PendingReply { reply, kept: Mutex::default() })
     }
 
-    /// Waits for the reply to a request of `start_call`. It raises the errors of `call`.
+    /// Waits for the reply to a request of `start_call`; raises the errors of `call`.
     #[pyo3(signature = (asked, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn finish_call(
         &self,
@@ -304,7 +294,7 @@ impl Channel {
         })
     }
 
-    /// Returns the events since the last call, such as connected, disconnected, reconnected and lagged.
+    /// Returns the events since the last call.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         event_list(py, self.link.events())
     }
@@ -343,7 +333,7 @@ impl Channel {
         self.wait(py, timeout, on_wait, |wait| self.link.flush(wait))
     }
 
-    /// Delivers sent messages within the time-out and closes the channel. A second call does nothing.
+    /// Delivers sent messages within the time-out and closes the channel.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.closed.set();
@@ -405,7 +395,7 @@ impl Channel {
     }
 }
 
-/// Accepts peers at an endpoint. Any number of threads may accept, and any thread may close it.
+/// Accepts peers at an endpoint. Any number of threads may accept and close.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Listener {
     listener: CoreListener,

@@ -92,9 +92,7 @@ impl Slot {
         self.place
     }
 
-    /// Returns the attribute without a new reference.
-    ///
-    /// `None` if it is unset, or if the instance has another class.
+    /// Returns the attribute without a new reference; `None` if unset or for another class.
     ///
     /// # Safety
     ///
@@ -109,18 +107,16 @@ impl Slot {
         unsafe { Borrowed::from_ptr_or_opt(instance.py(), *word) }
     }
 
-    /// Returns the attribute, or raises Python's error for an unset one.
+    /// Raises Python's error for an unset attribute.
     pub fn get<'py>(&self, instance: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: a reference is counted at once.
         let found = unsafe { self.borrowed(instance) };
         found.map_or_else(|| instance.getattr(&self.name), |found| Ok(found.to_owned()))
     }
 
-    /// Sets an unset attribute of a new instance.
-    ///
     /// # Safety
     ///
-    /// The instance has exactly the class that the slot was made with.
+    /// The attribute of the new instance is unset, and its class is exactly the slot's.
     #[inline]
     pub unsafe fn set_first<'py>(&self, instance: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) {
         let word = instance.as_ptr().wrapping_byte_add(self.place.offset).cast::<*mut ffi::PyObject>();
@@ -141,7 +137,7 @@ impl Place {
         let Some(word) = self.word(instance) else {
             return Err(PyTypeError::new_err("an instance of another class than the plan's"));
         };
-        // SAFETY: the slot holds null or an owned object. The old object is dropped after the new one is in place.
+        // SAFETY: the slot holds null or an owned object, which is dropped after the new one is in place.
         drop(unsafe {
             let before = word.replace(value.into_ptr());
             Bound::from_owned_ptr_or_opt(instance.py(), before)
@@ -150,7 +146,7 @@ impl Place {
     }
 }
 
-/// Finds the offset of a slot in bytes, by setting the slot in a new instance; `None` if not found.
+/// Finds the offset of a slot in bytes, by setting the slot in a new instance.
 fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let py = class.py();
     let size: usize = class.getattr("__basicsize__")?.extract()?;

@@ -1,4 +1,4 @@
-//! Codecs without a channel: encode, decode, and convert between encodings.
+//! Encodes, decodes and converts values without a channel.
 
 use std::cell::Cell;
 
@@ -18,9 +18,7 @@ use crate::template;
 use crate::walk::Walk;
 
 thread_local! {
-    /// The buffer of the last `encode` on this thread.
-    ///
-    /// It is taken while in use, because values may run Python code that encodes.
+    /// The buffer of the last `encode` on this thread, taken while values may run code that encodes.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -46,9 +44,7 @@ fn with_scratch<T>(encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     })
 }
 
-/// Encodes a value as bytes.
-///
-/// `Unsupported`, with the path, for a value that the encoding cannot represent.
+/// Encodes a value as bytes; `Unsupported`, with the path, for a value without a form in the encoding.
 #[pyfunction]
 #[pyo3(signature = (value, encoding=EncodingName("cbor".to_owned())), text_signature = "(value, encoding='cbor')")]
 pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyBytes>> {
@@ -60,9 +56,9 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome
     })
 }
 
-/// Decodes a value from bytes.
+/// Decodes a value from bytes; `Malformed`, with the offset, for invalid bytes.
 ///
-/// `Malformed`, with the offset, for invalid bytes. If `data` is `bytes`, arrays are views of it.
+/// If `data` is `bytes`, arrays are views of it.
 #[pyfunction]
 #[pyo3(signature = (data, encoding=EncodingName("cbor".to_owned())), text_signature = "(data, encoding='cbor')")]
 pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyAny>> {
@@ -94,9 +90,7 @@ pub fn transcode<'py>(
     Ok(made::bytes(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?)?)
 }
 
-/// Returns the schema of an endpoint, or of one of its messages, in canonical form.
-///
-/// `NotFound` if no process listens, `Missing` without a schema.
+/// Returns the canonical schema of an endpoint, or of one of its messages; `NotFound` or `Missing`.
 #[pyfunction]
 #[pyo3(signature = (endpoint, message = None))]
 pub fn schema<'py>(
@@ -138,7 +132,7 @@ pub fn names(py: Python<'_>) -> Outcome<Vec<Bound<'_, PyAny>>> {
     listed.iter().map(|listed| object(&listed.to_value(), Builder::copying(py))).collect()
 }
 
-/// Returns `bytes` unchanged, and copies other buffers, because their owners may write to them.
+/// Copies other buffers than `bytes`, because their owners may write to them.
 fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());

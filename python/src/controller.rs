@@ -1,4 +1,4 @@
-//! Clients of a controller: queries, commands and events.
+//! Queries, commands and events of services, through a controller.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const WITHIN: Timeout = Timeout::After(Duration::from_secs(30));
 
 /// A client of a controller: queries its services and sends them commands.
 ///
-/// Any number of threads may call it and take turns. One thread may wait in `next`.
+/// Any number of threads may call it; only one may wait in `next`.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Controller {
     asker: Asker,
@@ -62,9 +62,7 @@ impl Controller {
         visit.call(&self.on_wait)
     }
 
-    /// Waits until a controller listens at the endpoint.
-    ///
-    /// The default is `$LINKSPAN_CONTROLLER`, else `unix:controller`.
+    /// Waits until a controller listens: at `$LINKSPAN_CONTROLLER`, else `unix:controller` by default.
     #[new]
     #[pyo3(signature = (endpoint=None, **given))]
     fn new(
@@ -97,9 +95,7 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.services(wait))?)
     }
 
-    /// Returns the controller's record of a service, without calling the service.
-    ///
-    /// `NotFound` if no service has the name.
+    /// Returns the controller's record of a service; `NotFound` for an unknown one.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn status<'py>(
         &self,
@@ -148,9 +144,9 @@ impl Controller {
         self.ask(py, timeout, on_wait, begun).map(Answer)
     }
 
-    /// Sends a command with an id and returns its final answer, of any kind.
+    /// Sends a command with an id, which the service carries out once; returns its final answer.
     ///
-    /// The service carries out an id once, however often it is sent. `epoch` restricts the command to one incarnation.
+    /// `epoch` restricts the command to one incarnation.
     #[pyo3(signature = (
         service, command, arguments=None, *, id, epoch=None, within=Within(WITHIN), timeout=Patience::DEFAULT, on_wait=None
     ))]
@@ -177,7 +173,7 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.request(&service, &order, wait)).map(Answer)
     }
 
-    /// Returns the outcome of a recent command id; `NotFound` if the id was not used recently.
+    /// Returns the outcome of a recent command id; `NotFound` for other ids.
     #[pyo3(signature = (service, id, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn answer(
         &self,
@@ -190,9 +186,7 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.answer(&service, &id, wait)).map(Answer)
     }
 
-    /// Returns the last log lines about all services, or about one service with its own lines.
-    ///
-    /// Each is a dict with `at`, `service`, `level` and `text`, the oldest first.
+    /// Returns the last log lines, oldest first: dicts with `at`, `service`, `level` and `text`.
     #[pyo3(signature = (service=None, lines=Lines(100), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn log<'py>(
         &self,
@@ -205,9 +199,9 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service.as_deref(), lines.0, wait))?)
     }
 
-    /// Makes `next` return events of these services, or of all if none is named.
+    /// Makes `next` return events of these services, or of all: states, changes, and data.
     ///
-    /// The events are the state of each service, then its changes, and its data every `data_every` seconds.
+    /// `data_every` is in seconds.
     #[pyo3(signature = (*, data_every=None, services=ServiceNames(Vec::new())))]
     fn watch(&self, py: Python<'_>, data_every: Option<DataEvery>, services: ServiceNames) -> Outcome<()> {
         let data_every = data_every.map(|every| deadline(every.0));
@@ -300,7 +294,7 @@ impl Answer {
         Some(PyErr::from(Failure::Core(error)).into_value(py).into_bound(py).into_any())
     }
 
-    /// Returns the value. Raises the error of FAILED or REJECTED.
+    /// Returns the value; raises the error of FAILED or REJECTED.
     fn result<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.0.clone().into_result()?)
     }

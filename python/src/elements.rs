@@ -1,4 +1,4 @@
-//! Elements of an `NdArray` as Python numbers: one element, a sub-array, nested lists.
+//! Elements of an `NdArray` as Python numbers.
 
 use linkspan::{DType, NdArray as Array, Order};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -10,7 +10,7 @@ use crate::made;
 /// The positions of an array's elements in memory, in bytes.
 pub struct Layout<'a> {
     array: &'a Array,
-    /// The step of each dimension in bytes; meaningless for an empty array.
+    /// Meaningless for an empty array.
     strides: Vec<usize>,
 }
 
@@ -34,9 +34,9 @@ impl<'a> Layout<'a> {
         &self.array.shape
     }
 
-    /// Returns the positions of an index: an integer, or a tuple with at most one per dimension.
+    /// An index is an integer, or a tuple with at most one per dimension; negative ones count from the end.
     ///
-    /// Negative integers count from the end. `IndexError` beyond a length, `TypeError` for other types.
+    /// `IndexError` beyond a length, `TypeError` for other types.
     pub fn positions(&self, index: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
         let one = |index: &Bound<'_, PyAny>, dimension: usize| {
             let Some(&length) = self.shape().get(dimension) else {
@@ -69,7 +69,7 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Returns the array of the remaining dimensions; it shares memory if that is contiguous.
+    /// Shares memory if the remaining dimensions are contiguous.
     pub fn sub_array(&self, positions: &[usize]) -> Array {
         let Array { dtype, order, shape, data } = self.array;
         let shape = shape[positions.len()..].to_vec();
@@ -88,7 +88,6 @@ impl<'a> Layout<'a> {
         Array { dtype: *dtype, order: Order::Row, shape, data: gathered.into() }
     }
 
-    /// Returns the offset of a position of this dimension.
     fn inner(&self, dimension: usize, from: usize, position: usize) -> usize {
         from.saturating_add(position.saturating_mul(self.strides[dimension]))
     }
@@ -106,14 +105,13 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Returns the element at these positions, one for each dimension.
     pub fn element<'py>(&self, py: Python<'py>, positions: &[usize]) -> PyResult<Bound<'py, PyAny>> {
         self.number(py, self.offset(positions))
     }
 
-    /// Returns all elements as nested lists.
+    /// Raises `ValueError` if an empty array would become too many lists.
     ///
-    /// `ValueError` if an empty array would become too many lists: a peer may choose any lengths next to the zero.
+    /// A peer may choose any lengths next to the zero.
     pub fn to_lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         const MOST_EMPTY_LISTS: u64 = 1 << 20;
         let before_zero = self.shape().iter().take_while(|length| **length > 0);

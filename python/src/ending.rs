@@ -1,6 +1,6 @@
 //! The end of a channel that lingers or reports.
 //!
-//! It is a Python object, so the interpreter ends it before the objects that it uses.
+//! It is a Python object, which the interpreter ends before the objects that it uses.
 
 use std::sync::Arc;
 
@@ -11,7 +11,6 @@ use pyo3::sync::PyOnceLock;
 
 use crate::errors::imported;
 
-/// The options about the end of a channel.
 #[derive(Default)]
 pub struct Endings {
     on_unconsumed: Option<Py<PyAny>>,
@@ -19,9 +18,7 @@ pub struct Endings {
 }
 
 impl Endings {
-    /// Takes the options and the program's callback.
-    ///
-    /// The core must not call the callback, because it may run without the interpreter.
+    /// The core must not call the program's callback, because it may run without the interpreter.
     pub fn of(options: &mut Options, on_unconsumed: Option<Py<PyAny>>) -> Endings {
         if on_unconsumed.is_some() {
             // Enables the report; `ChannelEnd` makes the call.
@@ -30,7 +27,7 @@ impl Endings {
         Endings { on_unconsumed, lingers: !options.linger.is_zero() }
     }
 
-    /// Returns the end of this channel; `None` if it neither lingers nor calls the program.
+    /// Returns `None` if the channel neither lingers nor calls the program.
     pub fn end(&self, py: Python<'_>, link: &Arc<Link>) -> PyResult<Option<Py<PyAny>>> {
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         if self.on_unconsumed.is_none() && !self.lingers {
@@ -65,7 +62,7 @@ impl ChannelEnd {
 
     /// Lingers, then passes the number of unconsumed messages to the callback.
     ///
-    /// An exception of the callback goes to `sys.unraisablehook`, because there is no caller.
+    /// Exceptions of the callback go to `sys.unraisablehook`: there is no caller.
     fn report(&self, py: Python<'_>) {
         let missed = py.detach(|| self.link.linger());
         let Some(callback) = self.callback.as_ref().filter(|_| missed > 0) else { return };

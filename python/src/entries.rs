@@ -19,7 +19,6 @@ pub struct Entries<'py> {
 }
 
 enum Insertion {
-    /// No key has arrived yet.
     First,
     /// The dict is a copy of a template and already has the keys.
     Like(Like),
@@ -28,7 +27,6 @@ enum Insertion {
 }
 
 impl<'py> Entries<'py> {
-    /// Begins a dict with this number of entries.
     pub fn begin(py: Python<'py>, length: usize) -> Outcome<Entries<'py>> {
         Ok(Entries {
             dict: made::dict(py).map_err(NoMemory::raised)?,
@@ -64,7 +62,7 @@ impl<'py> Entries<'py> {
         }
     }
 
-    /// Takes the next key. A repeated key is an error.
+    /// A repeated key is an error.
     pub fn key(&mut self, text: &str) -> Outcome<()> {
         if self.known_key(text.as_bytes())? {
             return Ok(());
@@ -93,7 +91,7 @@ impl<'py> Entries<'py> {
         if let Insertion::Each(map, _) = self.insertion { map } else { Map::OTHER }
     }
 
-    /// Leaves the template, which has another key here.
+    /// The template has another key here.
     #[cold]
     fn leave_template(&mut self) -> Outcome<()> {
         if let Insertion::Like(like) = &self.insertion {

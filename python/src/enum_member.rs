@@ -10,19 +10,17 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyType};
 
 use crate::errors::imported_once;
 
-/// The most cached members. One more clears the cache, because flags create members at run time.
+/// One more clears the cache, because flags create members at run time.
 const MOST: usize = 1024;
 
-/// Values by the address of their member. Each member is held, so that its address stays unique.
+/// Values by the address of their member, which is held, so that its address stays unique.
 type Members = HashMap<usize, (Py<PyAny>, Py<PyAny>)>;
 
 thread_local! {
     static MEMBERS: RefCell<Members> = RefCell::default();
 }
 
-/// Returns the cached value of a member, without running Python code.
-///
-/// Cached values have an exact built-in type and contain no other object.
+/// Cached values have an exact built-in type and contain no other object, so no Python code runs.
 pub fn known<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let find = |members: &RefCell<Members>| {
         Some(members.borrow().get(&object.as_ptr().addr())?.1.bind(object.py()).clone())
@@ -31,7 +29,7 @@ pub fn known<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     MEMBERS.try_with(find).ok()?
 }
 
-/// Returns the value of a member, and caches it unless the class computes it.
+/// Caches the value unless the class computes it.
 pub fn value<'py>(member: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let value = member.getattr(intern!(member.py(), "value"))?;
     if is_plain(&value) && is_constant(&member.get_type())? {
@@ -47,7 +45,6 @@ pub fn value<'py>(member: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     Ok(value)
 }
 
-/// Returns whether the value has an exact built-in type and contains no other object.
 fn is_plain(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyString>()

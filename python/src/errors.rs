@@ -24,7 +24,7 @@ impl From<PyErr> for Failure {
 
 pub type Outcome<T> = Result<T, Failure>;
 
-/// Returns the error table: code, name, retryable, meaning and remedy of each kind.
+/// Returns code, name, retryable, meaning and remedy of each kind.
 #[pyfunction]
 pub fn error_table() -> Vec<(u16, &'static str, bool, &'static str, &'static str)> {
     ErrorKind::ALL.iter().map(|k| (k.code(), k.name(), k.retryable(), k.meaning(), k.remedy())).collect()

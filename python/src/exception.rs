@@ -19,7 +19,7 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// Makes the exception: the class has the name of the kind, and attributes hold the details.
+/// The class has the name of the kind, and attributes hold the details.
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = py.import("linkspan.errors")?.getattr(error.kind().name())?;
     let raised = class.call1((error.to_string(),))?;
@@ -52,7 +52,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             });
             match data {
                 Ok(data) => raised.setattr("data", data)?,
-                // Undecodable data must not hide the failure. The bytes are passed on unchanged.
+                // Undecodable data must not hide the failure.
                 Err(_) => raised.setattr("data", failure.data.as_slice())?,
             }
         }

@@ -1,6 +1,4 @@
-//! Encodes values of exact built-in types, and enum members with such values, as flat records.
-//!
-//! They need no walk, and no Python code runs.
+//! Encodes values of exact built-in types, and enum members with such values, without running Python code.
 
 use std::ptr;
 
@@ -20,7 +18,6 @@ pub enum Form {
 }
 
 impl Form {
-    /// Appends a record; see [`FlatRecord::append`].
     #[inline]
     pub fn append(self, out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         match self {
@@ -30,15 +27,13 @@ impl Form {
     }
 }
 
-/// Returns whether Python code made the object's class, as it makes generated classes.
+/// Whether Python code made the object's class, as it makes generated classes.
 pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: the class of a live object.
     unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
-/// Appends an entry.
-///
-/// Returns `None`, and appends nothing, for dicts, other types, and values without a short form in the encoding.
+/// Appends nothing and returns `None` for dicts, other types, and values without a short form.
 pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();
     let kind = value.get_type_ptr();
@@ -79,7 +74,7 @@ fn int64(value: &Bound<'_, PyAny>) -> Option<i64> {
         return None;
     }
     let mut overflow = 0;
-    // SAFETY: the object is a live int. -1 without overflow is a value, because the call cannot fail for an int.
+    // SAFETY: a live int. -1 without overflow is a value, because the call cannot fail for an int.
     let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
     (overflow == 0).then_some(number)
 }

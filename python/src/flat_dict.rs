@@ -14,7 +14,6 @@ use pyo3::types::{PyDict, PyString};
 use crate::flat::{self, Form};
 use crate::timestamp;
 
-/// Key objects in order, with their encoded forms.
 struct Shape {
     keys: Vec<(Py<PyString>, FlatKey)>,
     /// For each form, how many of the next dicts are walked at once, because one did not fit.
@@ -27,7 +26,6 @@ const WALKED: u8 = 31;
 /// The number of dicts to walk after a nested dict had no shape yet.
 const WALKED_FOR_INNER: u8 = 7;
 
-/// The greatest depth of nested dicts in a flat record.
 const MAX_DEPTH: u8 = 2;
 
 /// The shapes whose first key's address hashes to this set.
@@ -45,7 +43,7 @@ const WAYS: usize = 4;
 
 /// Dicts in a row with an equal first key before a shape is cached.
 ///
-/// Dicts with new key objects are walked instead.
+/// Dicts with new key objects are walked.
 const SEEN: u8 = 4;
 
 /// Longer keys, in bytes, are not cached.
@@ -55,12 +53,10 @@ thread_local! {
     static SHAPES: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Why a shape did not append a dict.
 #[derive(Clone, Copy, PartialEq)]
 enum Refused {
     Keys,
     Value,
-    /// A nested dict has no shape.
     Inner,
 }
 
@@ -106,7 +102,7 @@ fn append_inner(
     let written = record.map(key, |record| {
         shape.write(&first, record, depth.saturating_sub(1)).map_err(|why| refused = why).ok()
     });
-    // The dict has keys unknown to the shape; count it, so that it may get a shape.
+    // The shape lacks a key; count the dict, so that it may get a shape.
     if written.is_none() && refused == Refused::Keys {
         see(dict, first.key);
         refused = Refused::Inner;
@@ -132,7 +128,7 @@ fn each_shape(
     Err(Refused::Keys)
 }
 
-/// The entries of a dict while no Python code runs.
+/// Used while no Python code runs.
 #[derive(Clone, Copy)]
 struct Entries<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
@@ -146,7 +142,7 @@ impl<'a, 'py> Entries<'a, 'py> {
         Entries { dict, at: 0, key: ptr::null_mut(), value: ptr::null_mut() }
     }
 
-    /// Moves to the next entry, whose key and value are borrowed. Returns false after the last entry.
+    /// Key and value are borrowed. Returns false after the last entry.
     fn next(&mut self) -> bool {
         // SAFETY: the dict is alive and the interpreter attached. Only this call changes `at`.
         unsafe { ffi::PyDict_Next(self.dict.as_ptr(), &mut self.at, &mut self.key, &mut self.value) != 0 }
@@ -154,7 +150,7 @@ impl<'a, 'py> Entries<'a, 'py> {
 }
 
 impl Shape {
-    /// Returns the shape of a dict; `None` if a key cannot be cached.
+    /// Returns `None` if a key cannot be cached.
     fn of(dict: &Bound<'_, PyDict>) -> Option<Shape> {
         let mut keys = Vec::with_capacity(dict.len());
         let mut entries = Entries::of(dict);
@@ -168,7 +164,7 @@ impl Shape {
         Some(Shape { keys, walked: Default::default() })
     }
 
-    /// Appends the dict; `first` is at its first entry.
+    /// `first` is at its first entry.
     fn append(&self, first: &Entries<'_, '_>, form: Form, out: &mut Vec<u8>) -> Result<(), Refused> {
         let walked = &self.walked[form as usize];
         if let Some(left) = walked.get().checked_sub(1) {
@@ -187,7 +183,7 @@ impl Shape {
         Err(refused)
     }
 
-    /// Writes the entries. Their values may be dicts with `depth` levels.
+    /// Values may be dicts with `depth` levels.
     fn write(&self, first: &Entries<'_, '_>, record: &mut FlatRecord<'_>, depth: u8) -> Result<(), Refused> {
         self.each(first, |encoded, value| {
             if flat::append(record, encoded, value).is_none() {
@@ -198,7 +194,7 @@ impl Shape {
         })
     }
 
-    /// Calls `write` with each key and value while the keys match this shape.
+    /// Stops at the first key that differs from this shape.
     #[inline(always)]
     fn each<'py>(
         &self,
@@ -241,7 +237,7 @@ fn kept(first: *mut ffi::PyObject, length: usize, way: usize) -> Option<Rc<Shape
     SHAPES.try_with(find).ok()?
 }
 
-/// Counts a dict without a shape, and caches its shape after [`SEEN`] dicts in a row.
+/// Caches a dict's shape after [`SEEN`] dicts in a row without one.
 #[cold]
 fn see(dict: &Bound<'_, PyDict>, first: *mut ffi::PyObject) {
     let replaced = SHAPES.try_with(|sets| {

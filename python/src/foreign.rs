@@ -25,7 +25,6 @@ use crate::timestamp;
 use crate::uuid;
 use crate::walker::Walker;
 
-/// Sends an object that has no exact built-in type.
 #[cold]
 #[inline(never)]
 pub fn object<S: Sink + ?Sized, W: Walker>(
@@ -68,7 +67,6 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     if let Ok(loan) = object.cast_exact::<BytesLoan>() {
         return loan.get().walk(sink);
     }
-    // A received message is sent as its value.
     if let Ok(message) = object.cast::<Message>() {
         return walker.object(message.get().decoded(object.py()).map_err(failed)?, sink);
     }
@@ -151,8 +149,6 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
 }
 
-/// Sends the memory of an object as an array.
-///
 /// A loan that something else could still write is copied.
 fn lent<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
@@ -234,9 +230,7 @@ enum Kind {
 
 static ENUM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Returns the kind of an object, the most specific first.
-///
-/// A NumPy `float64` is also a `float`, and a `StrEnum` member also a `str`.
+/// The most specific kind: a NumPy `float64` is also a `float`, and a `StrEnum` member also a `str`.
 fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
     static DECIMAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static DATETIME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -280,7 +274,7 @@ fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
     })
 }
 
-/// Returns NumPy's base class of scalars, if the program has imported NumPy.
+/// Returns `None` until the program has imported NumPy.
 fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     static GENERIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Some(found) = GENERIC.get(py) {
@@ -299,7 +293,6 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     }
 }
 
-/// Sends an instance of a cached generated class.
 fn sent<S: Sink + ?Sized, W: Walker>(
     class: &SentClass,
     object: &Bound<'_, PyAny>,
@@ -314,9 +307,7 @@ fn sent<S: Sink + ?Sized, W: Walker>(
     sink.end_map()
 }
 
-/// Sends an instance of a generated class.
-///
-/// `fields` lists attribute, key, and whether None is omitted. A packed record is sent as the bytes of its `pack`.
+/// `fields` lists attribute, key, and whether None is omitted. A packed record is sent as bytes.
 fn generated<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     fields: &Bound<'_, PyAny>,
@@ -351,7 +342,6 @@ fn generated<S: Sink + ?Sized, W: Walker>(
     sink.end_map()
 }
 
-/// Sends a dataclass as a map of its fields, in order.
 fn fields<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S, walker: &W) -> Result<()> {
     static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let names = || -> PyResult<Vec<Bound<'_, PyString>>> {

@@ -13,7 +13,7 @@ thread_local! {
     static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Returns whether Python delivers signals to this thread. Cached, because every wait needs it.
+/// Whether Python delivers signals to this thread. Cached, because every wait needs it.
 pub fn is_main_thread() -> bool {
     static FORKS: Once = Once::new();
     MAIN.get().unwrap_or_else(|| {
@@ -28,7 +28,7 @@ pub fn is_main_thread() -> bool {
     })
 }
 
-/// Marks the forking thread as the main one of the child.
+/// The forking thread becomes the main one of the child.
 extern "C" fn becomes_main() {
     MAIN.set(Some(true));
     INSIDE.store(0, Ordering::SeqCst);
@@ -50,8 +50,8 @@ impl Drop for Inside {
 
 /// Runs Python code within a detached call of the core; `None` without an interpreter.
 ///
-/// At exit the interpreter terminates threads that run Python code, and the guards in their Rust frames are lost. No
-/// callback starts after the exit began, and [`await_callbacks`] waits for running callbacks.
+/// At exit the interpreter terminates threads that run Python code, and the guards in their Rust frames are lost. So no
+/// callback starts then, and [`await_callbacks`] waits for running ones.
 pub fn attached<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if is_main_thread() {
         return Python::try_attach(call);

@@ -41,7 +41,6 @@ thread_local! {
     static KEYS: RefCell<Keys> = const { RefCell::new(Keys { places: Vec::new(), latest: Map(0) }) };
 }
 
-/// A key as Python text.
 pub struct Key<'py> {
     pub text: Bound<'py, PyString>,
     /// Whether the map cannot have the key yet, so that no search is needed.
@@ -70,9 +69,8 @@ pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
         if kept.bytes[..kept.length] != *key {
             return None;
         }
-        // Every short key stores its map in its place, so a repeated key is detected. If another key replaces the
-        // place, the repeated key is not cached. A map that begins inside this one may overwrite the stored map;
-        // `latest` then differs.
+        // Every short key stores its map in its place, so a repeated key is detected unless another key replaced it;
+        // that key is not cached. A map inside this one may overwrite the stored map; `latest` then differs.
         let is_new = kept.map != map && *latest == map && map != Map::OTHER;
         kept.map = map;
         Some(Key { text: kept.text.bind(py).clone(), is_new })
@@ -104,7 +102,7 @@ pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> PyResult<Key<'py>> {
     Ok(Key { text, is_new: false })
 }
 
-/// Returns the place of a key, from its length and its first, middle and last bytes.
+/// Hashes the length, and the first, middle and last bytes.
 fn number(key: &[u8]) -> usize {
     let at = |position: usize| key.get(position).map_or(0, |byte| u32::from(*byte));
     let last = key.len().wrapping_sub(1);

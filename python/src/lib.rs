@@ -1,28 +1,4 @@
 //! `linkspan._native`: the core's types as Python classes. The package around it has the public names.
-//!
-//! | module | converts |
-//! |---|---|
-//! | `walk`, `walker` | Python objects to events, by their exact type |
-//! | `builtin`, `foreign` | built-in types to events; all other supported types to events |
-//! | `flat`, `flat_dict` | values of exact built-in types to flat records; dicts to flat records |
-//! | `builder`, `entries` | events to Python objects; events to dicts |
-//! | `keys`, `template` | caches of map keys, and of dicts with repeated keys |
-//! | `class_plan`, `plan` | generated classes to plans |
-//! | `straight`, `sent_class` | events to instances of generated classes; instances to events |
-//! | `packed` | instances of generated classes to packed bytes and back |
-//! | `numpy` | NumPy arrays and scalars without a numeric buffer |
-//! | `numpy_api` | NumPy's C functions: arrays over memory, and the memory of arrays |
-//! | `array`, `elements` | buffers to arrays and back; arrays to numbers and lists |
-//! | `loan`, `bytes_loan` | memory that a channel lends for an array, for bytes |
-//! | `timestamp`, `uuid` | instants and UUIDs to their Python classes |
-//! | `arguments` | arguments to the core's types, with errors that name the argument |
-//! | `errors`, `exception` | the core's errors to the exceptions of `linkspan.errors` |
-//! | `codec` | values to bytes and back |
-//! | `wait` | waiting calls, which Ctrl-C can end |
-//! | `ending` | the end of a channel to a call of the program's callback |
-//! | `state` | the state of an object to its `repr` |
-//! | `recording`, `arrow` | recordings to messages, events and tables; tables for other libraries |
-//! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects to classes |
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -76,7 +52,7 @@ mod walker;
 
 use pyo3::prelude::*;
 
-// Walks rely on the interpreter's lock. Without the lock each dict or list would need a critical section.
+// Without the interpreter's lock, each dict or list of a walk would need a critical section.
 #[pymodule(gil_used = true)]
 mod _native {
     use super::*;

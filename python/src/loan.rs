@@ -1,6 +1,4 @@
-//! Memory that a channel, request or publisher lends for an array.
-//!
-//! The program writes it before sending.
+//! Memory that a channel, request or publisher lends for an array, written before sending.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -25,7 +23,7 @@ pub struct Loan {
     array: NdArray,
     place: AtomicPtr<u8>,
     is_sent: AtomicBool,
-    /// The number of live buffers of this memory.
+    /// The number of live buffers.
     exports: AtomicUsize,
 }
 
@@ -45,7 +43,7 @@ struct Address(NonNull<Loan>);
 unsafe impl Send for Address {}
 
 static OUTSTANDING: Mutex<Vec<Outstanding>> = Mutex::new(Vec::new());
-/// The length of `OUTSTANDING`. Programs without loans check only this number.
+/// The length of `OUTSTANDING`, for a fast check.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// A loan whose elements are being encoded.
@@ -60,10 +58,9 @@ thread_local! {
     /// The loans in the current encoding of this thread.
     static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
 }
-/// The total length of `MET` in all threads. Programs without loans check only this number.
+/// The total length of `MET` in all threads, for a fast check.
 static ALL_MET: AtomicUsize = AtomicUsize::new(0);
 
-/// Remembers a loan until the encoding ends.
 fn meet(met: Met) {
     MET.with_borrow_mut(|all| all.push(met));
     ALL_MET.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +71,6 @@ fn may_have_met() -> bool {
     ALL_MET.load(Ordering::Relaxed) > 0
 }
 
-/// Passes the loans of a finished encoding to `end`, and forgets them.
 #[cold]
 fn end_each(end: impl FnMut(&Met) -> PyResult<()>) -> PyResult<()> {
     // Taken first, because dropping an array may run Python code.
@@ -91,7 +87,7 @@ fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
     OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A request for a loan, with shape, element type and order in NumPy's terms.
+/// A request for a loan, in NumPy's terms.
 pub struct Wanted<'a, 'py> {
     pub shape: Lengths,
     /// The element type; `float64` if absent.
@@ -100,7 +96,6 @@ pub struct Wanted<'a, 'py> {
     pub order: &'a str,
 }
 
-/// Makes an array over memory of `lender`.
 pub fn lend<'py>(
     py: Python<'py>,
     wanted: Wanted<'_, 'py>,
@@ -125,8 +120,7 @@ pub fn lend<'py>(
         exports: AtomicUsize::new(0),
     };
     let loan = Bound::new(py, loan)?;
-    // SAFETY: the loan keeps its own array. Sending makes the array read-only, and until then the elements are
-    // writable.
+    // SAFETY: the loan keeps its own array, writable until sending makes it read-only.
     let inner = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
     // NumPy makes `inner` the base of every view of `given`, so the reference count of `inner` counts the views.
     // SAFETY: `inner` keeps the loan.
@@ -139,7 +133,7 @@ pub fn lend<'py>(
 
 /// Calls `visit` with the core's array if `object` is an unchanged loan that only the program holds.
 ///
-/// Does not call it if something else could still write the elements; they are then copied like any array.
+/// Other loans are copied like any array.
 #[inline]
 pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdArray)) {
     if COUNT.load(Ordering::Relaxed) > 0
@@ -165,7 +159,7 @@ fn loan_of<'py>(array: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'
 }
 
 impl Loan {
-    /// Returns whether only the given array can write the elements, so that making it read-only is enough.
+    /// Whether only the given array can write the elements, so that making it read-only is enough.
     ///
     /// NumPy views refer to `inner`. Other views (memoryviews, subclasses, DLPack) refer to the array. The program and
     /// the call hold one reference each to the array; the walk holds `temporary` more.
@@ -186,8 +180,7 @@ impl Loan {
 
 /// Notes that elements are being encoded; returns whether they may be sent in place.
 ///
-/// Returns false for a loan that something else could still write. The walk holds `temporary` references to the
-/// object.
+/// The walk holds `temporary` references to the object.
 #[inline]
 pub fn note(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> bool {
     COUNT.load(Ordering::Relaxed) == 0 || look_for(object, elements, temporary)
@@ -216,7 +209,7 @@ fn look_for(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> boo
     is_given && loan.get().is_only_reached_by(object, &inner, temporary)
 }
 
-/// Makes the loans of an encoded value read-only, because it is sent.
+/// Makes the loans of a sent value read-only.
 #[inline]
 pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
     if may_have_met() {
@@ -226,7 +219,7 @@ pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
     encoded
 }
 
-/// Leaves the loans of an encoded value writable, because it is not sent.
+/// Leaves the loans of an encoded value writable.
 #[inline]
 pub fn kept() {
     if may_have_met() {
@@ -269,7 +262,7 @@ fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
 #[pymethods]
 impl Loan {
     /// # Safety
-    /// Only the interpreter calls this, with a view to fill.
+    /// Only the interpreter calls this.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let this = slf.get();
         let place = NonNull::new(this.place.load(Ordering::Relaxed));
@@ -281,7 +274,7 @@ impl Loan {
     }
 
     /// # Safety
-    /// Only the interpreter calls this, with a view filled by [`Loan::__getbuffer__`].
+    /// Only the interpreter calls this, with a view of [`Loan::__getbuffer__`].
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
         self.exports.fetch_sub(1, Ordering::Relaxed);
     }

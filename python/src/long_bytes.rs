@@ -13,7 +13,7 @@ use crate::made;
 /// The memory of a `bytes` object, shared with a message.
 struct Shared {
     _object: Py<PyBytes>,
-    /// The address of the bytes, which never move or change.
+    /// The bytes never move or change.
     from: *const u8,
     length: usize,
 }
@@ -29,9 +29,7 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-/// Copies the byte strings into new objects; returns the objects and their memory.
-///
-/// `OutOfMemory` without memory.
+/// Returns the new objects and their memory; `OutOfMemory` without memory.
 pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Result<(Vec<Py<PyBytes>>, Vec<Bytes>)> {
     let (mut objects, mut copies) = (Vec::new(), Vec::new());
     for (number, length) in bytes.lengths().into_iter().enumerate() {
@@ -42,7 +40,7 @@ pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Result<(Vec<Py<PyBytes>>
     Ok((objects, copies))
 }
 
-/// Makes an object of this length, filled by `fill`, and returns it with its memory.
+/// Makes an object of this length, filled by `fill`.
 fn filled(
     py: Python<'_>,
     length: usize,

@@ -1,6 +1,4 @@
-//! Makes objects of Python's built-in types.
-//!
-//! Without memory they return [`NoMemory`], the error `OutOfMemory`.
+//! Makes objects of Python's built-in types. Without memory they return [`NoMemory`].
 //!
 //! PyO3's constructors panic in that case, so `clippy.toml` forbids them elsewhere.
 
@@ -13,15 +11,13 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::errors::Failure;
 
-/// The number of bytes without memory.
-///
-/// Unlike an error it allocates nothing, so partial objects can be dropped first.
+/// The number of bytes without memory. It allocates nothing, so partial objects can be dropped first.
 #[derive(Debug)]
 #[must_use]
 pub struct NoMemory(usize);
 
 impl NoMemory {
-    /// Returns the `MemoryError` of the interpreter.
+    /// The `MemoryError` of the interpreter.
     #[cold]
     pub fn raised(self) -> PyErr {
         PyMemoryError::new_err(())
@@ -43,8 +39,6 @@ impl From<NoMemory> for Failure {
 
 type Made<T> = Result<T, NoMemory>;
 
-/// Wraps a new object of the interpreter.
-///
 /// # Safety
 /// The pointer is an unshared object of this type, or null with an exception set.
 #[inline]
@@ -69,7 +63,7 @@ pub fn reserve<T>(items: &mut Vec<T>, more: usize) -> Made<()> {
     items.try_reserve(more).map_err(|_| NoMemory(more.saturating_mul(size_of::<T>())))
 }
 
-/// Returns the exception `OutOfMemory` of the package.
+/// The exception `OutOfMemory` of the package.
 #[cold]
 pub fn raised(lacking: NoMemory) -> PyErr {
     Failure::from(lacking).into()
@@ -89,7 +83,7 @@ pub fn bytes<'py>(py: Python<'py>, value: &[u8]) -> Made<Bound<'py, PyBytes>> {
     unsafe { new(py, ffi::PyBytes_FromStringAndSize(value.as_ptr().cast(), size), value.len()) }
 }
 
-/// Makes an unshared `bytes` object with uninitialised bytes.
+/// Makes an unshared object.
 pub fn uninitialised_bytes(py: Python<'_>, length: usize) -> Made<Bound<'_, PyBytes>> {
     let size = size(length)?;
     // SAFETY: a null address leaves the bytes uninitialised; the result is a `bytes` object or null.
@@ -105,25 +99,25 @@ pub fn text<'py>(py: Python<'py>, value: &str) -> Made<Bound<'py, PyString>> {
 
 #[inline]
 pub fn int(py: Python<'_>, value: i64) -> Made<Bound<'_, PyAny>> {
-    // SAFETY: the result is an `int` object or null.
+    // SAFETY: an `int` or null.
     unsafe { new(py, ffi::PyLong_FromLongLong(value), size_of::<i64>()) }
 }
 
 #[inline]
 pub fn uint(py: Python<'_>, value: u64) -> Made<Bound<'_, PyAny>> {
-    // SAFETY: the result is an `int` object or null.
+    // SAFETY: an `int` or null.
     unsafe { new(py, ffi::PyLong_FromUnsignedLongLong(value), size_of::<u64>()) }
 }
 
 #[inline]
 pub fn float(py: Python<'_>, value: f64) -> Made<Bound<'_, PyAny>> {
-    // SAFETY: the result is a `float` object or null.
+    // SAFETY: a `float` or null.
     unsafe { new(py, ffi::PyFloat_FromDouble(value), size_of::<f64>()) }
 }
 
 #[inline]
 pub fn dict(py: Python<'_>) -> Made<Bound<'_, PyDict>> {
-    // SAFETY: the result is a `dict` object or null.
+    // SAFETY: a `dict` or null.
     unsafe { new(py, ffi::PyDict_New(), size_of::<ffi::PyDictObject>()) }
 }
 
@@ -133,7 +127,7 @@ pub fn list<'py>(
 ) -> Made<Bound<'py, PyList>> {
     let length = items.len();
     let bytes = length.saturating_mul(size_of::<*mut ffi::PyObject>());
-    // SAFETY: the result is a `list` object or null.
+    // SAFETY: a `list` or null.
     let list: Bound<'py, PyList> = unsafe { new(py, ffi::PyList_New(size(length)?), bytes)? };
     for (at, item) in (0..size(length)?).zip(items) {
         // SAFETY: the index is within the unshared list, which takes over the reference, so the call cannot fail.

@@ -1,4 +1,4 @@
-//! Received messages. `Message` is a mapping that decodes its value once, directly into Python objects.
+//! Received messages. `Message` decodes its value once, directly into Python objects.
 
 use linkspan::value::Source;
 use linkspan::{DType, Error, ErrorKind, Message as Arrived, NdArray, Order, Uncopied, Value};
@@ -17,9 +17,7 @@ use crate::builder::{Builder, build};
 use crate::errors::{Failure, Outcome};
 use crate::{array, long_bytes, made, template, timestamp};
 
-/// A received message: its value and its origin.
-///
-/// `message[key]` returns an entry of a map or an item of a list.
+/// A received message: its value and its origin. `message[key]` returns an entry or an item.
 #[pyclass(frozen, subclass, module = "linkspan")]
 pub struct Message {
     pub arrived: Arrived,
@@ -33,7 +31,7 @@ impl Message {
         Message { arrived, value: PyOnceLock::new(), blocks: Vec::new() }
     }
 
-    /// Makes a message that came with `Options::view_bodies`; copies long bytes out of the sender's slot.
+    /// Copies long bytes of a message with `Options::view_bodies` out of the sender's slot.
     ///
     /// Without memory for them, `put_back` gets the message, to be received again.
     pub fn received(
@@ -47,9 +45,7 @@ impl Message {
         })
     }
 
-    /// Like `received`, for several messages.
-    ///
-    /// If one finds no memory, returns the messages before it; fails only if it is the first.
+    /// Like `received`, for several messages. Fails only if the first finds no memory.
     pub fn received_of(
         py: Python<'_>,
         arrived: Vec<Arrived>,
@@ -69,7 +65,7 @@ impl Message {
         Ok(messages)
     }
 
-    /// Copies the long bytes; returns the unchanged message with an error.
+    /// Returns the unchanged message with an error.
     fn copied(py: Python<'_>, arrived: Arrived) -> Result<Message, (Error, Arrived)> {
         let mut uncopied = Uncopied::new(arrived);
         let Some(bytes) = uncopied.bytes() else {
@@ -101,7 +97,6 @@ impl Message {
         })
     }
 
-    /// Returns the `repr` of an instance of this class.
     pub fn shown_as(&self, py: Python<'_>, class: &str) -> Outcome<String> {
         self.shown(py, &format!("{class} {} from {}", self.sequence(), linkspan::one_line(self.source())))
     }
@@ -114,9 +109,7 @@ impl Message {
         Ok(format!("<linkspan.{head}: {shown}>"))
     }
 
-    /// Returns whether bytes still lie in the sender's memory.
-    ///
-    /// Then the whole value, which copies all of them, is made only on request.
+    /// Whether bytes still lie in the sender's memory. Then the whole value is made only on request.
     fn is_viewed(&self, py: Python<'_>) -> bool {
         let are_views = || self.arrived.memory().split().is_some_and(|split| split.are_opaque());
         self.value.get(py).is_none() && self.blocks.is_empty() && are_views()
@@ -127,7 +120,7 @@ impl Message {
         object(found, self.builder(py))
     }
 
-    /// Returns the value, decoded at the first call.
+    /// Decoded at the first call.
     pub fn decoded<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyAny>> {
         let value = self.value.get_or_try_init(py, || {
             if let Some(dict) = self.arrived.flat_entries().and_then(|entries| template::read(py, entries)) {
@@ -174,15 +167,15 @@ impl Message {
 
     /// Returns the value at a path of keys and zero-based positions, such as `rows/0/name`.
     ///
-    /// In a key, `~1` means `/` and `~0` means `~`. The empty path is the whole value. `Missing` lists the existing
-    /// keys. `WrongType` if the path enters a value that contains no others.
+    /// In a key, `~1` means `/` and `~0` means `~`. `Missing` lists the existing keys. `WrongType` if the path enters a
+    /// value that contains no others.
     fn at<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyAny>> {
         self.found(py, &path)
     }
 
-    /// Returns the bytes or array at a path as a read-only `memoryview`, without a copy.
+    /// Returns the bytes or array at a path as a read-only `memoryview`, which keeps the message alive.
     ///
-    /// The view keeps the message alive; `value` copies bytes. `WrongType` for other values. Other errors as `at`.
+    /// `WrongType` for other values.
     #[pyo3(signature = (path=ValuePath(String::new())), text_signature = "($self, path='')")]
     fn view<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyMemoryView>> {
         let array = match self.arrived.get(&path)? {
@@ -203,8 +196,6 @@ impl Message {
     }
 
     /// Returns the value of a map key, else the value at this path (see `at`), else `default`.
-    ///
-    /// It never fails for a missing key, whatever the message contains.
     #[pyo3(signature = (key, default=None))]
     fn get<'py>(
         &self,
@@ -212,7 +203,6 @@ impl Message {
         default: Option<Bound<'py, PyAny>>,
     ) -> Outcome<Option<Bound<'py, PyAny>>> {
         let py = key.py();
-        // All keys are text.
         let Ok(key) = key.cast::<PyString>() else {
             self.decoded(py)?;
             return Ok(default);
@@ -252,14 +242,13 @@ impl Message {
         Ok(self.map(py)?.call_method0("items")?)
     }
 
-    // For these three methods a number or null is an empty mapping, so that a mapping pattern of `match` does not
-    // match it.
+    // A number or null is an empty mapping here, so that a mapping pattern of `match` does not match it.
     fn __contains__(&self, item: &Bound<'_, PyAny>) -> Outcome<bool> {
         let py = item.py();
         Ok(unless_type_error(py, self.decoded(py)?.contains(item))?.unwrap_or(false))
     }
 
-    /// Iterates over the keys of a map, or the items of a list or array. Other values yield nothing.
+    /// Iterates over the keys of a map, or the items of a list or array.
     fn __iter__<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyIterator>> {
         match unless_type_error(py, self.decoded(py)?.try_iter())? {
             Some(items) => Ok(items),
@@ -294,9 +283,7 @@ impl Message {
         })
     }
 
-    /// Supports `copy` and `pickle`: keeps the message and copies its value.
-    ///
-    /// A copied request cannot be answered.
+    /// Supports `copy` and `pickle`, which copy the value. A copied request cannot be answered.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let read = py.get_type::<Message>().getattr(intern!(py, "_from_bytes"))?;
         Ok((read, (made::bytes(py, &self.arrived.to_bytes()).map_err(made::raised)?,)))
@@ -336,9 +323,7 @@ impl Message {
         self.arrived.name()
     }
 
-    /// The publisher's incarnation in 16 hexadecimal digits, different after each start.
-    ///
-    /// `None` for senders without one.
+    /// The publisher's incarnation in 16 hexadecimal digits, different after each start, or `None`.
     #[getter]
     fn incarnation(&self) -> Option<String> {
         let incarnation = self.arrived.incarnation();
@@ -351,7 +336,7 @@ impl Message {
         self.arrived.encoding().name()
     }
 
-    /// The number of messages skipped just before this one.
+    /// The number of messages missed directly before this one.
     #[getter]
     fn missed(&self) -> u64 {
         self.arrived.missed()
@@ -359,8 +344,7 @@ impl Message {
 
     /// Checks that code generated from the schema with this fingerprint may decode the message.
     ///
-    /// `decode` of generated classes calls it. `SchemaMismatch` if the sender has another schema, unless this side was
-    /// opened with this one.
+    /// `decode` of generated classes calls it. `SchemaMismatch` if the sender has another, uncompared schema.
     fn check_fingerprint(&self, fingerprint: Fingerprint) -> Outcome<()> {
         Ok(self.arrived.check_fingerprint(&fingerprint)?)
     }
@@ -370,7 +354,6 @@ impl Message {
     }
 }
 
-/// Returns `None` if the type does not support the operation.
 fn unless_type_error<T>(py: Python<'_>, done: PyResult<T>) -> PyResult<Option<T>> {
     match done {
         Err(error) if error.is_instance_of::<PyTypeError>(py) => Ok(None),
@@ -378,8 +361,6 @@ fn unless_type_error<T>(py: Python<'_>, done: PyResult<T>) -> PyResult<Option<T>
     }
 }
 
-/// Compares two values deeply.
-///
 /// `==` of arrays returns arrays, which `==` of a container rejects.
 fn is_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = one.py();
@@ -422,7 +403,6 @@ fn is_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bool> 
     }
 }
 
-/// Converts a value of the core to a Python object.
 pub fn object<'py>(value: &Value, builder: Builder<'py>) -> Outcome<Bound<'py, PyAny>> {
     build(builder, |builder| value.walk(builder))
 }

@@ -1,6 +1,4 @@
-//! NumPy arrays and scalars without a numeric buffer.
-//!
-//! They are sent in another form, or refused with an error that names one.
+//! NumPy arrays and scalars without a numeric buffer: sent in another form, or refused with its name.
 
 use linkspan::{Error, ErrorKind};
 use pyo3::prelude::*;
@@ -11,15 +9,14 @@ use crate::errors::{Failure, Outcome, imported};
 
 /// The form in which an object with the buffer protocol is sent.
 pub enum Form<'py> {
-    /// An array of its elements.
     Array(BorrowedArray<'py>),
     /// Nanoseconds since 1970 as 64-bit integers; the least integer means null.
     Instants(BorrowedArray<'py>),
-    /// Another object: a list of its elements, or a table of its fields.
+    /// A list of its elements, or a table of its fields.
     Other(Bound<'py, PyAny>),
 }
 
-/// Returns the form of an object with the buffer protocol. float16 is widened, without loss.
+/// float16 is widened, without loss.
 pub fn form<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
     let py = object.py();
     if let Some(masked) = masked_array(py)?
@@ -41,7 +38,7 @@ pub fn form_exact<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
     }
 }
 
-/// Returns the elements of a NumPy complex number.
+/// The elements of a NumPy complex number.
 pub fn lend<'py>(object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
     match form(object)? {
         Form::Array(lent) => Ok(lent),
@@ -53,7 +50,7 @@ fn masked_elements(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     array.getattr("mask")?.call_method0("any").and_then(|any| any.is_truthy())
 }
 
-/// Returns the form of an array without a numeric buffer: instants, or the result of `stand_in`.
+/// Returns the form of instants, or the result of `stand_in`.
 #[cold]
 fn without_buffer<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Form<'py>> {
     let py = object.py();
@@ -83,7 +80,7 @@ fn refused(text: &str) -> Failure {
     Error::new(ErrorKind::Unsupported, text).into()
 }
 
-/// Returns the class of masked arrays, if the program has imported it.
+/// Returns `None` until the program has imported the class.
 fn masked_array<'a, 'py>(py: Python<'py>) -> PyResult<Option<&'a Bound<'py, PyAny>>> {
     static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static MASKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -1,7 +1,7 @@
 //! NumPy's C interface: makes arrays over memory and reads them without Python calls.
 //!
-//! NumPy stays optional, also at build time. A capsule holds NumPy's function table for modules built against its
-//! headers. Within one ABI, table entries keep their index, and array members up to the flags keep their offset.
+//! NumPy stays optional, also at build time. Its capsule holds a function table. Within one ABI, entries keep their
+//! index, and array members up to the flags keep their offset.
 
 use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::ptr::{self, NonNull};
@@ -32,7 +32,7 @@ mod flag {
 
 /// `PyArray_NewFromDescr`.
 ///
-/// Parameters: class, description (stolen), dimensions, lengths, strides, memory, flags, None.
+/// Its parameters are class, description (stolen), dimensions, lengths, strides, memory, flags, None.
 type NewFromDescription = unsafe extern "C" fn(
     *mut ffi::PyTypeObject,
     *mut ffi::PyObject,
@@ -60,7 +60,7 @@ struct Fields {
     flags: c_int,
 }
 
-/// The parts of NumPy in use. NumPy is never unloaded.
+/// The parts of NumPy in use, which is never unloaded.
 struct Api {
     class: *mut ffi::PyTypeObject,
     new_from_description: NewFromDescription,
@@ -95,7 +95,7 @@ const DTYPES: [(DType, c_int); 13] = [
     (DType::C128, 15),
 ];
 
-/// Finds the interface; `None` if this NumPy has an unknown ABI version.
+/// Returns `None` if this NumPy has an unknown ABI version.
 fn find(py: Python<'_>) -> PyResult<Option<Api>> {
     let module = match py.import("numpy._core.multiarray") {
         Err(error) if error.is_instance_of::<PyImportError>(py) => py.import("numpy.core.multiarray"),
@@ -139,7 +139,7 @@ fn find(py: Python<'_>) -> PyResult<Option<Api>> {
     }
 }
 
-/// Loads the interface. Call it only after the program has imported NumPy.
+/// Call it only after the program has imported NumPy.
 pub fn learn(py: Python<'_>) -> PyResult<()> {
     API.get_or_try_init(py, || find(py)).map(drop)
 }
@@ -157,7 +157,7 @@ pub struct Over<'a> {
 ///
 /// # Safety
 ///
-/// The elements lie at `data` while `owner` lives. They are writable if `written` is given.
+/// The elements lie at `data` while `owner` lives, writable if `written` is given.
 pub unsafe fn array<'py>(owner: &Bound<'py, PyAny>, over: &Over<'_>) -> Option<PyResult<Bound<'py, PyAny>>> {
     let py = owner.py();
     let api = API.get(py)?.as_ref()?;
@@ -191,7 +191,7 @@ pub unsafe fn array<'py>(owner: &Bound<'py, PyAny>, over: &Over<'_>) -> Option<P
     }))
 }
 
-/// Returns the fields of an exact `numpy.ndarray`, if the interface is loaded.
+/// Returns `None` for other objects than an exact `numpy.ndarray`, or without the interface.
 #[inline]
 fn fields<'a>(object: &'a Bound<'_, PyAny>) -> Option<(&'a Api, *mut Fields)> {
     let api = API.get(object.py())?.as_ref()?;
@@ -207,7 +207,7 @@ pub struct Elements<'a> {
 }
 
 impl Elements<'_> {
-    /// Returns whether this is the whole, unchanged array with elements at `place`.
+    /// Whether this is the whole, unchanged array with elements at `place`.
     pub fn is_same(&self, array: &NdArray, place: *const u8) -> bool {
         let shape = &self.shape[..self.rank];
         (self.dtype, self.order, shape, self.data.len())
@@ -215,7 +215,7 @@ impl Elements<'_> {
             && ptr::eq(self.data.as_ptr(), place)
     }
 
-    /// Returns the array. `Malformed` if a bool is neither 0 nor 1.
+    /// Fails with `Malformed` if a bool is neither 0 nor 1.
     pub fn array(&self) -> linkspan::Result<NdArrayRef<'_>> {
         NdArrayRef::new(self.dtype, self.order, &self.shape[..self.rank], self.data)
     }
@@ -265,7 +265,7 @@ pub fn base<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), (*fields).base) }
 }
 
-/// Makes an exact `numpy.ndarray` read-only. Returns false for other objects.
+/// Returns false for objects other than an exact `numpy.ndarray`.
 pub fn make_read_only(object: &Bound<'_, PyAny>) -> bool {
     let Some((_, fields)) = fields(object) else { return false };
     // SAFETY: a live array begins with these fields. The interpreter is attached, so no other thread uses them.

@@ -1,6 +1,6 @@
 //! Packed records: slots of an instance to bytes of a message, and back.
 //!
-//! If values do not fit the plan, two functions of the package raise the exception with field and reason.
+//! For values that do not fit the plan, two functions of the package raise the exception with field and reason.
 
 use linkspan::value::plan::{FieldPosition, FieldValue, Form};
 use linkspan::{Error, Timestamp};
@@ -42,9 +42,7 @@ enum Parts {
     Array(Py<PyAny>, Py<PyAny>),
 }
 
-/// The package's description of an attribute.
-///
-/// It is a class with attributes, or a field with kind, size, offset and additional data.
+/// The package's description of an attribute: a class with attributes, or a field.
 #[derive(FromPyObject)]
 enum Item<'py> {
     Record(Bound<'py, PyType>, Vec<(String, Item<'py>)>),
@@ -53,7 +51,6 @@ enum Item<'py> {
 
 /// Why an instance or bytes cannot follow the plan.
 enum Unfit {
-    /// They do not fit.
     Other,
     Raised(PyErr),
 }
@@ -71,8 +68,6 @@ impl From<PyErr> for Unfit {
 }
 
 impl Unfit {
-    /// Converts the exception of a package function.
-    ///
     /// The fallback functions raise an ordinary exception again, with the path of the field.
     fn by_package(py: Python<'_>, raised: PyErr) -> Unfit {
         if raised.is_instance_of::<PyException>(py) { Unfit::Other } else { Unfit::Raised(raised) }
@@ -130,7 +125,6 @@ impl PackedPlan {
 }
 
 impl PackedPlan {
-    /// Makes a record of the plan's class from bytes.
     #[inline]
     fn made<'py>(&self, block: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Unfit> {
         match block.cast_exact::<PyBytes>() {
@@ -274,7 +268,7 @@ fn integer(value: &Bound<'_, PyAny>) -> Result<FieldValue<'static>, Unfit> {
         return Err(Unfit::Other);
     }
     let mut overflow = 0;
-    // SAFETY: the object is a live int. -1 without overflow is a value, because the call cannot fail for an int.
+    // SAFETY: a live int. -1 without overflow is a value, because the call cannot fail for an int.
     let small = unsafe { ffi::PyLong_AsLongLongAndOverflow(value.as_ptr(), &mut overflow) };
     match overflow {
         0 => Ok(FieldValue::Int(small)),

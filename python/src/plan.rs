@@ -1,7 +1,6 @@
-//! Plans of generated classes: attributes, keys and types.
+//! Plans of generated classes, made at import: attributes, keys and types.
 //!
-//! A plan is made at import, and decodes a message directly to an instance. If a message does not fit, `from_value`
-//! decodes it and reports why.
+//! If a message does not fit the plan, `from_value` reports why.
 
 use std::sync::Arc;
 
@@ -87,9 +86,7 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Enum { members: members.collect::<PyResult<_>>()?, default })))
     }
 
-    /// Makes the plan of a dataclass with slots.
-    ///
-    /// Each field has attribute, keys, type, and whether None is omitted.
+    /// Makes the plan of a dataclass with slots: attribute, key, type, and whether None is omitted.
     #[staticmethod]
     fn record(cls: &Bound<'_, PyType>, fields: Vec<(String, Vec<String>, Item, bool)>) -> PyResult<Plan> {
         let declared = cls.getattr("__dataclass_fields__")?;
@@ -110,9 +107,7 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Record(Record { class: Class::new(cls)?, fields }))))
     }
 
-    /// Makes the plan of a union, with one class and one attribute per variant.
-    ///
-    /// Each variant has key, class, attribute and type.
+    /// Makes the plan of a union: key, class, attribute and type of each variant.
     #[staticmethod]
     fn union(variants: Vec<(String, Bound<'_, PyType>, String, Item)>) -> PyResult<Plan> {
         let made = variants.into_iter().map(|(key, class, name, of)| {
@@ -123,9 +118,7 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Union(made.collect::<PyResult<_>>()?))))
     }
 
-    /// Decodes a message to an instance of this class.
-    ///
-    /// Returns None if the message does not fit, or if the plan belongs to another class.
+    /// Decodes a message to an instance of this class; None if the message does not fit.
     fn decode<'py>(
         &self,
         cls: &Bound<'py, PyType>,

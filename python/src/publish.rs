@@ -1,4 +1,4 @@
-//! Publishers and subscribers. The latest value is always available.
+//! Publishers and subscribers.
 
 use linkspan::{Publisher as Source, Subscriber as Reader};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -59,19 +59,15 @@ impl Publisher {
         Ok(BytesLoan::of(self.source.loan_bytes(length.0)?))
     }
 
-    /// Publishes a value and returns its sequence number. Threads that send take turns.
+    /// Publishes a value and returns its sequence number.
     ///
-    /// Over `journal:` it returns after the value is on the disk, and several threads may share one sync. Over `file:`
-    /// it waits for the lock of the file.
+    /// Over `journal:` it returns after the value is on the disk. Over `file:` it waits for the lock of the file.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::to_send(value, |walk| self.source.encode_to_send(walk))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
     }
 
-    /// Publishes each value of an iterable; returns their number.
-    ///
-    /// Up to 64 messages share one wake-up or system call per subscriber, and one sync in a `journal:`. An error has
-    /// the number of published messages in `sent`.
+    /// Publishes each value of an iterable; returns their number. An error has that number in `sent`.
     fn send_many(&self, values: &Bound<'_, PyAny>) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.source.encode(walk);
         let mut items = Encoding::of(values, &encode)?;
@@ -111,9 +107,9 @@ impl Publisher {
         object(&self.source.stats(), Builder::copying(py))
     }
 
-    /// Waits until `count` subscribers are connected.
+    /// Waits until `count` subscribers are connected; `Timeout` if fewer are.
     ///
-    /// `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher.
+    /// `InvalidState` if another thread closes the publisher.
     #[pyo3(signature = (count=Count(1), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn wait_for_subscribers(
         &self,
@@ -128,16 +124,15 @@ impl Publisher {
 
     /// Waits until every connected subscriber has been given all published messages.
     ///
-    /// Over `shm:` the subscriber has read them; over `unix:` and `tcp:` the kernel has taken them. Over `journal:`
-    /// and `file:` `send` already waits. The `missed` of `Timeout` is the number left for the slowest subscriber, and
-    /// the publisher stays open. If another thread closes it, `InvalidState` has this number.
+    /// The `missed` of `Timeout`, or of `InvalidState` if another thread closes the publisher, is the number left for
+    /// the slowest subscriber.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         waiting(py, timeout, callback, |wait| self.source.flush(wait))
     }
 
-    /// Returns whether a subscriber is not connected yet, for `aio`. False one second after the first call.
+    /// False one second after the first call.
     #[pyo3(name = "_is_awaited")]
     fn is_awaited(&self, py: Python<'_>) -> bool {
         py.detach(|| self.source.is_awaited())
@@ -145,8 +140,7 @@ impl Publisher {
 
     /// Serves the subscribers, then closes the publisher.
     ///
-    /// Waiting subscribers connect, and slow ones receive the remaining messages. `Timeout` if one did not in time;
-    /// the publisher is closed nevertheless.
+    /// `Timeout` if a subscriber did not receive the remaining messages in time; the publisher is closed nevertheless.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.closed.set();
@@ -165,8 +159,7 @@ impl Publisher {
 
 /// Receives from one or more endpoints: the latest value first, then each new value.
 ///
-/// Only one thread at a time may receive; another raises `InvalidState`, so give each thread a subscriber. Any thread
-/// may close it.
+/// Only one thread at a time may receive; another raises `InvalidState`. Any thread may close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Subscriber {
     reader: Reader,
@@ -195,8 +188,6 @@ impl Subscriber {
     }
 
     /// Like the constructor, without waiting for answers of publishers, for event loops.
-    ///
-    /// `has_joined` reports the answers.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn dial(py: Python<'_>, endpoint: Endpoints, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
@@ -209,9 +200,7 @@ impl Subscriber {
         Ok(Subscriber { reader, on_wait, closed: Closed::default() })
     }
 
-    /// Returns whether every publisher present at the start has answered.
-    ///
-    /// Later messages are then received or counted as missed.
+    /// Returns whether every present publisher has answered; its later messages then count.
     fn has_joined(&self, py: Python<'_>) -> Outcome<bool> {
         Ok(py.detach(|| self.reader.has_joined())?)
     }
@@ -244,9 +233,9 @@ impl Subscriber {
         Message::received(py, message, |message| Ok(self.reader.put_back(message)?))
     }
 
-    /// Waits for the next message; returns `None` after close or SIGTERM.
+    /// Waits for the next message; returns `None` after close or SIGTERM, as `Server.next`.
     ///
-    /// Without a time-out it waits for ever, whatever the option `timeout` says. `Server.next` describes signals.
+    /// Without a time-out it waits for ever.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
@@ -263,14 +252,12 @@ impl Subscriber {
         self.next(py, Patience::DEFAULT, None)
     }
 
-    /// Iterates over the available messages without waiting.
-    ///
-    /// For a `journal:` these are all unread messages. Raises `Lagged` like `recv`; iterate again to continue.
+    /// Iterates over the available messages, in a `journal:` all unread ones. Raises `Lagged` like `recv`.
     fn try_iter(slf: Bound<'_, Self>) -> Available {
         Available(slf.unbind())
     }
 
-    /// Acknowledges the last message, and all before it, as consumed, with `ack="manual"`.
+    /// Acknowledges the last message, and all before it, with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.reader.ack())?)
     }
@@ -280,7 +267,7 @@ impl Subscriber {
         Ok(py.detach(|| self.reader.poll())?)
     }
 
-    /// Returns the events since the last call, such as connected, disconnected, reconnected and lagged.
+    /// Returns the events since the last call, such as connected and lagged.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         // With several names the event text begins with the endpoint, which never contains `: `.
         let endpoint = self.reader.endpoint();

@@ -48,7 +48,7 @@ impl RecordedMessage {
 /// Shorter bodies are copied, so that a kept message does not keep its whole chunk.
 const COPIED: usize = 4096;
 
-/// Makes a message. If its encoding is unknown, its bytes are its value.
+/// If the encoding is unknown, the bytes are the value.
 fn message(read: &Read<'_>, schema: Option<[u8; 32]>, limits: Limits) -> (Arrived, Timestamp) {
     let body = if read.body.len() < COPIED { Bytes::copy_from_slice(read.body) } else { read.body.clone() };
     let time = |time: u64| Timestamp(i64::try_from(time).unwrap_or(i64::MAX));
@@ -64,7 +64,6 @@ fn message(read: &Read<'_>, schema: Option<[u8; 32]>, limits: Limits) -> (Arrive
     (Arrived::recorded(body, origin, limits.message), time(read.received))
 }
 
-/// The selected messages of a recording.
 struct Choice {
     names: Names,
     /// The unchanged times. Each pass copies them and follows the clock of the recording.
@@ -72,7 +71,6 @@ struct Choice {
     limits: Limits,
 }
 
-/// A pass over the entries of a recording.
 struct Pass {
     reader: Reader,
     within: Within,
@@ -98,7 +96,7 @@ fn within(begin: Place, end: Place) -> Within {
     Within::new(Some(begin.into()), Some(end.into()))
 }
 
-/// Returns the limits for messages of this size; the defaults of channels without a size.
+/// The defaults of channels without a size.
 fn limits(max_message_size: Option<MaxMessageSize>) -> Limits {
     max_message_size.map_or_else(Limits::default, |most| Limits::of_messages(most.0))
 }
@@ -112,7 +110,6 @@ enum Names {
 }
 
 impl Choice {
-    /// Selects messages of exactly these names.
     fn of(names: Vec<String>, within: Within, max_message_size: Option<MaxMessageSize>) -> Choice {
         let names = Names::These(names.into_iter().collect());
         Choice { names, within, limits: limits(max_message_size) }
@@ -150,9 +147,7 @@ impl Choice {
         Ok(columns.rows())
     }
 
-    /// Returns whether an entry is a selected message.
-    ///
-    /// Call it with each entry, because events adjust the times.
+    /// Whether an entry is a selected message. Call it with each entry, because events adjust the times.
     fn has(&self, within: &mut Within, entry: &Entry<'_>) -> bool {
         let message = match entry {
             Entry::Message(message) if !message.channel.repeated => message,
@@ -174,7 +169,7 @@ impl Choice {
 
 /// State for one thread at a time, in the process that made it.
 ///
-/// A forked child is refused before the lock, because a thread of the parent may hold it. The child leaks the state.
+/// A forked child is refused before the lock, which a thread of the parent may hold, and leaks the state.
 struct Exclusive<T>(OfProcess<Mutex<T>>);
 
 impl<T> Exclusive<T> {
@@ -182,16 +177,13 @@ impl<T> Exclusive<T> {
         Exclusive(OfProcess::new(Mutex::new(state)))
     }
 
-    /// Waits for other threads.
-    ///
-    /// # Errors
-    /// `InvalidState` in a forked child.
+    /// Fails with `InvalidState` in a forked child.
     fn lock(&self) -> linkspan::Result<MutexGuard<'_, T>> {
         OfProcess::born(&self.0).check()?;
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the state if no thread holds it and this process made it.
+    /// Returns `None` if another thread holds the state, or in a forked child.
     fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         if !OfProcess::born(&self.0).is_here() {
             return None;
@@ -216,9 +208,7 @@ pub struct RecordingReader {
 
 #[pymethods]
 impl RecordingReader {
-    /// Selects messages by name (all names if the list is empty) and time of reception.
-    ///
-    /// With `follow`, the names are also patterns.
+    /// Selects messages by name (all for an empty list, patterns with `follow`) and time of reception.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     #[pyo3(signature = (path, names, begin, end, follow=Follow(false), timeout=Patience::of(Timeout::Forever), max_message_size=None))]
@@ -313,7 +303,7 @@ impl RecordingReader {
     }
 }
 
-/// Returns the names that equal or match a pattern; all names without patterns.
+/// Returns the names that equal or match a pattern; all without patterns.
 ///
 /// A pattern that equals a name matches only that name.
 #[pyfunction]
@@ -340,7 +330,7 @@ pub fn one_line(text: &str) -> String {
     linkspan::one_line(text).to_string()
 }
 
-/// Raises the error of a system call of Python's modules, in the form of the core's errors.
+/// Raises a system error of Python's modules as an error of the core.
 #[pyfunction]
 pub fn fail_by_system(doing: &str, errno: i32) -> Outcome<()> {
     Err(linkspan::Error::os(doing, errno).into())
@@ -352,15 +342,13 @@ pub struct NewFile(Exclusive<Option<files::NewFile>>);
 
 #[pymethods]
 impl NewFile {
-    /// Creates the file.
-    ///
-    /// `AddressInUse` if the name exists, unless `replace` is set and it is a regular file.
+    /// Creates the file; `AddressInUse` for an existing name, except a regular file with `replace`.
     #[new]
     fn create(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
         NewFile::made(py, &path, replace, mode, files::NewFile::create)
     }
 
-    /// Like the constructor, for a file in a named folder. Does not follow a link in place of the folder.
+    /// Like the constructor, for a file in a named folder, which must not be a link.
     #[staticmethod]
     fn within(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
         NewFile::made(py, &path, replace, mode, files::NewFile::create_within)
@@ -406,9 +394,9 @@ fn finished() -> Error {
     Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
-/// Returns the names in a recording and the damage found.
+/// Returns the names in a recording, also of missed messages, and the damage found.
 ///
-/// Names whose messages were all missed are included. Messages of closed parts are not read.
+/// Messages of closed parts are not read.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_outline(
@@ -490,7 +478,7 @@ fn columns(of_several_names: bool, choice: &Choice) -> Columns {
 
 /// Returns a table of the messages with these names and reception times.
 ///
-/// A table of several names has a column for the name.
+/// A table of several names has a column `name`.
 #[pyfunction]
 #[pyo3(signature = (path, names, begin, end, of_several_names, max_message_size=None))]
 pub fn recording_table(
@@ -511,9 +499,7 @@ pub fn recording_table(
     })?)
 }
 
-/// Tables with a fixed number of rows and equal columns, found in a first pass.
-///
-/// The memory in use does not grow with the recording.
+/// Tables with a fixed number of rows and equal columns, found in a first pass. Memory stays bounded.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingTables {
     state: Exclusive<(Pass, Columns)>,
@@ -574,7 +560,7 @@ impl RecordingTables {
 
 /// The tables of many names, with columns found in a first pass.
 ///
-/// One pass serves all names, and one more each group of chosen names. A recording may have thousands of names.
+/// Each group of chosen names takes one more pass.
 #[pyclass(frozen, module = "linkspan")]
 pub struct TablesOfNames {
     state: Exclusive<(Tables, Option<Pass>, HashSet<String>)>,

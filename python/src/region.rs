@@ -1,4 +1,4 @@
-//! Shared memory of other programs, read-only: bytes, text, or a struct as a dict.
+//! Shared memory of other programs, read-only.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,7 +22,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// Returns a reference, so that no thread holds the lock while the interpreter is released.
+    /// A reference, so that no thread holds the lock while the interpreter is released.
     fn memory(&self) -> linkspan::Result<Arc<Memory>> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         memory.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the region is closed").on(&self.source))
@@ -31,9 +31,7 @@ impl Region {
 
 #[pymethods]
 impl Region {
-    /// Opens the memory.
-    ///
-    /// `NotFound` if it does not exist, `PermissionDenied` if it is not readable.
+    /// Opens the memory; `NotFound` or `PermissionDenied`.
     #[new]
     fn new(source: Source) -> Outcome<Region> {
         let memory = Mutex::new(Some(Arc::new(Memory::open(&source)?)));
@@ -52,7 +50,7 @@ impl Region {
         &self.source
     }
 
-    /// Returns the current size in bytes. A file may grow or shrink.
+    /// Returns the current size in bytes, which may change.
     fn __len__(&self) -> Outcome<usize> {
         Ok(self.memory()?.len()? as usize)
     }
@@ -73,9 +71,8 @@ impl Region {
 
     /// Returns the fields of a struct as a dict. Numbers with dimensions become arrays.
     ///
-    /// A layout is text like `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`. `counter` names a field with
-    /// which the owner counts its writes, odd during a write. The result then belongs to one write. `Stalled` if the
-    /// owner never pauses long enough.
+    /// A layout is text like `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`. `counter` names a field that the
+    /// owner makes odd during a write; then the result belongs to one write, or `Stalled`.
     #[pyo3(signature = (layout, *, offset=Offset(0), counter=None), text_signature = "($self, layout, *, offset=0, counter=None)")]
     fn read<'py>(
         &self,

@@ -11,8 +11,7 @@ use crate::walk::Walk;
 
 /// Returns the text of an exception or a text, even if `__str__` fails.
 ///
-/// Only a `KeyboardInterrupt` of `__str__` is raised, because it is a Ctrl-C. A `SystemExit` from `__str__` does not
-/// end the program.
+/// A Ctrl-C in `__str__` is raised.
 fn described(object: &Bound<'_, PyAny>) -> PyResult<String> {
     match object.str() {
         Ok(text) => Ok(any_text(&text).into_owned()),
@@ -28,7 +27,7 @@ fn class_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().qualname().map(|name| any_text(&name).into_owned()).unwrap_or_default()
 }
 
-/// Returns the failure that a caller gets for an exception of a handler, or for a text.
+/// The failure that a caller gets for an exception of a handler, or for a text.
 ///
 /// A `Remote` of a nested call passes unchanged. Unusable attributes of the exception are ignored.
 pub fn remote_failure(error: &Bound<'_, PyAny>) -> PyResult<RemoteFailure> {
@@ -56,9 +55,9 @@ pub fn encoded(data: &Bound<'_, PyAny>) -> Outcome<Vec<u8>> {
 /// JSON-RPC's code for an internal error.
 pub const HANDLER_FAILED: i64 = RemoteFailure::INTERNAL_ERROR;
 
-/// Returns the failure that the controller gets for an exception or a text.
+/// The failure that the controller gets for an exception or a text.
 ///
-/// An error of the table keeps its kind. Other exceptions are sent with type and text.
+/// Errors of the table keep their kind.
 pub fn failure(error: &Bound<'_, PyAny>) -> PyResult<Error> {
     let py = error.py();
     if error.is_instance(imported_once!(py, "linkspan.errors", "Error")?)?

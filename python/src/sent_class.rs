@@ -40,14 +40,13 @@ struct Classes {
 /// The number of instances to walk after a failed attempt. The first walk also caches enum members.
 const WALKED: u8 = 31;
 
-/// The most cached classes. One more clears the cache.
+/// One more clears the cache.
 const MOST: usize = 256;
 
 thread_local! {
     static CLASSES: RefCell<Classes> = RefCell::default();
 }
 
-/// Returns the cached fields of the object's class.
 pub fn known(object: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
     let address = object.get_type_ptr().addr();
     let find = |classes: &RefCell<Classes>| {
@@ -68,9 +67,7 @@ pub fn known(object: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
     CLASSES.try_with(find).ok()?
 }
 
-/// Caches and returns the fields of a class.
-///
-/// `None` if the class is packed or has attributes without slots.
+/// Returns `None` if the class is packed or has attributes without slots.
 pub fn learn(class: &Bound<'_, PyType>, fields: &Bound<'_, PyAny>) -> Option<Rc<SentClass>> {
     // This may run Python code that calls this function again, so nothing is borrowed yet.
     let sent = SentClass::new(class, fields)?;
@@ -101,7 +98,7 @@ impl SentClass {
         Some(Rc::new(SentClass { fields, walked: Default::default() }))
     }
 
-    /// Appends an instance without a walk. Returns false, and appends nothing, if it needs a walk.
+    /// Returns false, and appends nothing, if the instance needs a walk.
     pub fn append_flat(&self, object: &Bound<'_, PyAny>, form: Form, out: &mut Vec<u8>) -> bool {
         let walked = &self.walked[form as usize];
         if let Some(left) = walked.get().checked_sub(1) {
@@ -125,8 +122,6 @@ impl SentClass {
         })
     }
 
-    /// Returns the keys and values to send.
-    ///
     /// All values are read first, because sending one may run Python code that changes others.
     pub fn values<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Vec<(&str, Bound<'py, PyAny>)>> {
         let mut values = Vec::with_capacity(self.fields.len());

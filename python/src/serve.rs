@@ -22,8 +22,7 @@ use crate::walk::Walk;
 
 /// Answers the requests of many clients.
 ///
-/// Only one thread at a time may take requests; another raises `InvalidState`. Any thread may answer a request, and
-/// close the server.
+/// Only one thread at a time may take requests; another raises `InvalidState`. Any thread may answer and close.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Server {
     service: Service,
@@ -48,8 +47,8 @@ impl Server {
     /// Waits for the next request; returns `None` after close or SIGTERM.
     ///
     /// Without a time-out it waits for ever, whatever the option `timeout` says. The first SIGTERM ends such a loop,
-    /// and a second one the program, until the server is closed. This does not apply if the program handles
-    /// (`signal.signal`) or ignores SIGTERM. Ctrl-C raises `KeyboardInterrupt`.
+    /// and a second one the program, unless the program handles (`signal.signal`) or ignores SIGTERM. Ctrl-C raises
+    /// `KeyboardInterrupt`.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(
         &self,
@@ -122,8 +121,7 @@ impl Server {
 
 /// A message that waits for an answer: call `reply` or `fail` once.
 ///
-/// Its caller gets `Remote` if the request is dropped, or its `with` block ends, without an answer. An exception in
-/// the block also fails the request.
+/// Its caller gets `Remote` if the request is dropped or its `with` block ends without an answer.
 #[pyclass(frozen, extends = Message, module = "linkspan")]
 pub struct Request {
     pending: Mutex<Option<CoreRequest>>,
@@ -142,7 +140,7 @@ impl Request {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the request out before encoding, which may run Python code that needs the lock.
+    /// Taken out before encoding, which may run Python code that needs the lock.
     fn take(&self) -> linkspan::Result<CoreRequest> {
         self.pending().take().ok_or_else(answered)
     }
@@ -169,8 +167,6 @@ fn answered() -> Error {
 #[pymethods]
 impl Request {
     /// Lends memory for an array of the reply, like `Channel.loan`.
-    ///
-    /// Over `shm:` the client views it in place.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -203,17 +199,15 @@ impl Request {
         self.keep(pending, answered)
     }
 
-    /// Acknowledges this message, and all earlier ones of its sender, as consumed, with `ack="manual"`.
-    ///
-    /// Answering also acknowledges.
+    /// Acknowledges this message, and all earlier ones of its sender, with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.pending().as_ref().map_or(Ok(()), linkspan::Request::ack))?)
     }
 
     /// Answers with a failure; the caller gets `Remote` with this text.
     ///
-    /// `type` is a dotted name such as `spectrum.window_too_long`. `code` defaults to JSON-RPC's internal error.
-    /// `data` is a value for the calling program.
+    /// `type` is a dotted name such as `spectrum.window_too_long`, `data` a value for the calling program.
+    /// `code` defaults to JSON-RPC's internal error.
     #[pyo3(signature = (text, r#type=AnyText(String::new()), code=RemoteCode(HANDLER_FAILED), data=None))]
     fn fail(
         &self,

@@ -17,16 +17,16 @@ use crate::message::object;
 use crate::remote::failure;
 use crate::wait::{OnWait, Patience, callback, leave, option, tree, waiting};
 
-/// An unanswered task, shared with the loop. The loop ends it when the program asks for the next task.
+/// An unanswered task, which the loop ends when the program asks for the next one.
 type Open = Arc<Mutex<Option<Given>>>;
 
 fn take(open: &Open) -> Option<Given> {
     open.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// A service that pulls tasks: iterate over it or call `next`.
+/// A service that pulls tasks: iterate over it or call `next`. Answer each with `done` or `failed`.
 ///
-/// Answer each task with `done` or `failed`. Two threads of the library answer the controller at any time.
+/// Two threads of the library answer the controller at any time.
 #[pyclass(frozen, subclass, module = "linkspan")]
 pub struct ServiceLoop {
     inner: Pulled,
@@ -42,8 +42,7 @@ impl ServiceLoop {
 
     /// Begins in STARTING and connects to the controller in the background, without waiting.
     ///
-    /// `interrupt` is the number of a signal. This thread gets it when its task is to be abandoned, so that a blocking
-    /// call ends.
+    /// This thread gets the signal `interrupt` when its task is to be abandoned, so that a blocking call ends.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
     fn new(
@@ -69,10 +68,10 @@ impl ServiceLoop {
         Ok(ServiceLoop { inner: Pulled::start(&name, &options)?, last: Mutex::default(), on_wait })
     }
 
-    /// Waits for the next task; returns `None` after STOPPED.
+    /// Waits for the next task, for ever without a time-out; returns `None` after STOPPED.
     ///
-    /// Without a time-out it waits for ever; `Timeout` if a given one passes. The first call reports the end of the
-    /// set-up. The call also ends the previous task: a step as done, an unanswered command as FAILED.
+    /// The first call reports the end of the set-up. Each call ends the previous task: a step as done, an unanswered
+    /// command as FAILED.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Task>> {
         let before = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
@@ -101,9 +100,7 @@ impl ServiceLoop {
         Ok(())
     }
 
-    /// Adds a line to the log that the controller shows.
-    ///
-    /// `level` is `debug`, `info`, `warning` or `error`.
+    /// Adds a line to the controller's log. `level` is `debug`, `info`, `warning` or `error`.
     #[pyo3(signature = (text, level=Level("info".to_owned())), text_signature = "($self, text, level='info')")]
     fn log(&self, py: Python<'_>, text: AnyText, level: Level) -> Outcome<()> {
         let level: linkspan::LogLevel = level.parse()?;
@@ -116,9 +113,7 @@ impl ServiceLoop {
         py.detach(|| self.inner.set_reason(&text.0));
     }
 
-    /// Requests the end, like SHUTDOWN: `next` returns that command.
-    ///
-    /// A second call also abandons the current task.
+    /// Requests the end, like SHUTDOWN. A second call also abandons the current task.
     fn shutdown(&self, py: Python<'_>) {
         py.detach(|| self.inner.shutdown());
     }
@@ -167,7 +162,7 @@ impl ServiceLoop {
         format!("<linkspan.ServiceLoop {} {}>", self.inner.name(), self.inner.state().name())
     }
 
-    /// Leaves the controller and ends the library's threads. Answers are delivered within the time-out.
+    /// Leaves the controller. Answers are delivered within the time-out.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
@@ -256,7 +251,7 @@ impl Task {
         Ok(py.detach(|| given.done(&value))?)
     }
 
-    /// Fails the task; the controller gets type and text of the exception, or this text.
+    /// Fails the task with an exception or text for the controller.
     ///
     /// A failed step makes the service FAILED, unless the step was to be abandoned.
     fn failed(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
@@ -290,8 +285,8 @@ fn signals_this_thread(signal: i32) -> impl Fn() + Send + Sync {
     let process = rustix::process::getpid();
     let thread = rustix::thread::gettid();
     move || {
-        // SAFETY: the call takes three numbers. If the thread has ended, it fails. If its number is reused in this
-        // process, the other thread's handler does nothing.
+        // SAFETY: the call takes three numbers. If the thread has ended, it fails, or another thread's handler does
+        // nothing.
         let _ = unsafe {
             libc::syscall(
                 libc::SYS_tgkill,

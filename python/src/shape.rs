@@ -29,14 +29,12 @@ impl<'py> FromPyObject<'_, 'py> for Lengths {
     }
 }
 
-/// Returns whether the value converts to an integer. An array has `__index__` too, but it raises.
+/// An array has `__index__` too, but it raises.
 fn is_index(given: &Bound<'_, PyAny>) -> bool {
     given.call_method0(intern!(given.py(), "__index__")).is_ok()
 }
 
-/// Converts one dimension.
-///
-/// `ValueError` for a negative or too large integer, `TypeError` for other types.
+/// Raises `ValueError` for a negative or too large integer, `TypeError` for other types.
 fn length_of(given: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<u64> {
     given.extract().map_err(|_| {
         let shape = shown(shape);

@@ -18,7 +18,7 @@ impl Closed {
     }
 }
 
-/// Returns the `repr` of an object with these counters, if it has them, and a word for each.
+/// Each counter has a word, and is omitted if the object lacks it.
 pub fn described(head: &str, closed: &Closed, stats: &Value, counters: &[(&str, &str)]) -> String {
     let mut text = format!("<linkspan.{head}");
     let mut mark = ':';

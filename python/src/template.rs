@@ -29,7 +29,6 @@ struct Key {
 /// The number of dicts that skip a template after a mismatch.
 const UNUSED: u8 = 31;
 
-/// The greatest number of keys.
 const MOST: usize = 32;
 
 /// The longest key in bytes. Dicts with a longer key have no template.
@@ -51,7 +50,7 @@ thread_local! {
     static PLACES_HERE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A dict under construction; the keys before `at` have their values.
+/// The keys before `at` have their values.
 pub struct Like {
     template: Rc<Template>,
     at: usize,
@@ -61,7 +60,6 @@ pub struct Like {
 #[derive(Clone, Copy)]
 pub struct Number(usize);
 
-/// Returns the place for dicts with this first key and length.
 pub fn number(first: &[u8], length: usize) -> Number {
     let ends = match first {
         [] => 0,
@@ -83,9 +81,7 @@ fn find(first: &[u8], length: usize, number: Number) -> Option<Rc<Template>> {
     PLACES_HERE.try_with(find).ok()?
 }
 
-/// Reads a map of scalars with a template's keys.
-///
-/// Returns `None` for other maps and invalid bytes, which the decoder handles.
+/// Returns `None` for maps with more than scalars or invalid bytes, which the decoder handles.
 pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py, PyDict>> {
     let (first, length) = (entries.next_key()?, entries.count());
     let template = find(first, length, number(first, length))?;
@@ -116,7 +112,7 @@ pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py,
     Some(dict)
 }
 
-/// Begins a dict by its first key and length; `None` without a template.
+/// Returns `None` without a template.
 #[inline]
 pub fn begin<'py>(
     py: Python<'py>,
@@ -161,7 +157,7 @@ impl Like {
     }
 }
 
-/// Counts a dict built without a template, and makes one after [`SEEN`] similar dicts in a row.
+/// Makes a template after [`SEEN`] similar dicts in a row.
 pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
     if dict.len() > MOST {
         return;
@@ -185,7 +181,7 @@ pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
 }
 
 impl Template {
-    /// Returns the template of a dict; `None` if a key is too long.
+    /// Returns `None` if a key is too long.
     fn of(dict: &Bound<'_, PyDict>) -> Option<Template> {
         let template = made::dict(dict.py()).ok()?;
         let mut keys = Vec::with_capacity(dict.len());

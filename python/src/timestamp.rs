@@ -16,7 +16,7 @@ pub fn clock() -> i64 {
     Instant::now().nanoseconds()
 }
 
-/// Parses an RFC 3339 time to nanoseconds since 1970. `Malformed` for other text.
+/// Parses an RFC 3339 time to nanoseconds since 1970; `Malformed` for other text.
 #[pyfunction]
 pub fn parse_time(text: TimeText) -> Outcome<i64> {
     Ok(text.parse::<Instant>()?.nanoseconds())
@@ -28,7 +28,6 @@ pub fn format_time(nanoseconds: i64) -> String {
     Instant(nanoseconds).to_string()
 }
 
-/// The class, and the slot of its attribute.
 struct Instants {
     class: Class,
     slot: Slot,

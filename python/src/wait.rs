@@ -17,9 +17,7 @@ use crate::errors::{Failure, Outcome, imported_once};
 use crate::interpreter::{attached, is_main_thread};
 use crate::walk::Walk;
 
-/// The `timeout=` of a call: the default, `None` for ever, or seconds.
-///
-/// Event loops pass a [`PartOf`] instead.
+/// The `timeout=` of a call: the default, `None` for ever, seconds, or a [`PartOf`].
 #[derive(Clone, Copy)]
 pub struct Patience {
     pub timeout: Timeout,
@@ -44,8 +42,8 @@ impl Patience {
 
 /// The `timeout=` of a call within a longer wait of an event loop.
 ///
-/// With seconds, the wait has lasted that long and this is its last call; errors name that time. With `None`, the loop
-/// waits for ever, and SIGTERM ends it.
+/// With seconds, the wait has lasted that long and this is its last call. With `None`, the loop waits for ever, and
+/// SIGTERM ends it.
 #[pyclass(frozen, module = "linkspan._native")]
 #[derive(Clone, Copy)]
 pub struct PartOf(Timeout);
@@ -94,7 +92,7 @@ pub fn wait_seconds(timeout: Patience) -> Option<f64> {
 /// A callable that runs while a call waits.
 pub type OnWait = Option<Py<PyAny>>;
 
-/// Checks the callback of an option. `WrongType` if it is not callable.
+/// Fails with `WrongType` if the callback is not callable.
 pub fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny>>> {
     if given.is_none() || given.is_callable() {
         return Ok((!given.is_none()).then(|| given.clone().unbind()));
@@ -105,8 +103,6 @@ pub fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny
 }
 
 /// Waits until a descriptor is readable; returns the positions of all readable ones.
-///
-/// `Timeout` if none is readable in time.
 #[pyfunction]
 #[pyo3(signature = (descriptors, *, timeout=Patience::DEFAULT, on_wait=None))]
 pub fn wait_any(
@@ -129,8 +125,8 @@ pub fn wait_any(
 
 /// Runs a waiting call of the core without the interpreter.
 ///
-/// A tick on the main thread checks for signals. An exception of a signal handler or callback ends the wait and is
-/// raised unchanged.
+/// A tick on the main thread checks for signals. Exceptions of a signal handler or callback end the wait and are
+/// raised.
 pub fn waiting<T: Send>(
     py: Python<'_>,
     patience: Patience,
@@ -161,7 +157,7 @@ pub fn waiting<T: Send>(
     }
 }
 
-/// Checks for signals and calls the callback, whose `False` ends the wait.
+/// `False` of the callback ends the wait.
 fn look(py: Python<'_>, on_wait: Option<&Py<PyAny>>) -> PyResult<bool> {
     py.check_signals()?;
     let Some(callback) = on_wait else { return Ok(true) };
@@ -173,9 +169,7 @@ thread_local! {
     static PUBLISHING: RefCell<(OnWait, Option<PyErr>)> = const { RefCell::new((None, None)) };
 }
 
-/// Returns the `on_wait` of a publisher.
-///
-/// Its calls take no wait, but may wait for a lock.
+/// Returns the `on_wait` of a publisher, whose calls may wait for a lock.
 pub fn between() -> linkspan::OnWait {
     Arc::new(|| {
         let looked = attached(|py| {
@@ -204,9 +198,7 @@ pub fn publishing<T: Send>(
     }
 }
 
-/// Ends a `with` block. `raised` holds the arguments of `__exit__`.
-///
-/// Closes normally, or at once if an exception ends the block; then only that exception is raised.
+/// Ends a `with` block: at once, and without own errors, if an exception ends the block.
 pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
     match raised.get_item(0) {
         Ok(kind) if !kind.is_none() => close(Patience::of(Duration::ZERO.into())).or(Ok(())),
@@ -214,13 +206,13 @@ pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcom
     }
 }
 
-/// Returns the time-out of an opening call, from the option `timeout`.
+/// Returns the time-out of the option `timeout`.
 pub fn opening(given: Option<&Bound<'_, PyDict>>) -> Outcome<Patience> {
     let timeout = given.map_or(Ok(None), |given| given.get_item("timeout"))?;
     Ok(timeout.map_or(Ok(Patience::DEFAULT), |timeout| timeout.extract())?)
 }
 
-/// Returns the options given by name, and the callback.
+/// The options given by name, and the callback.
 pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> {
     channel_options(given).map(|(options, on_wait, _)| (options, on_wait))
 }
@@ -269,13 +261,13 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
     Ok((options, on_wait, endings))
 }
 
-/// Returns the name of an option. `from` is a keyword of Python, so it is written `from_`.
+/// `from` is a keyword of Python, so it is written `from_`.
 fn option_name(given: &Bound<'_, PyAny>) -> PyResult<String> {
     let name = given.cast::<PyString>()?.to_str()?;
     Ok(if name == "from_" { "from".to_owned() } else { name.to_owned() })
 }
 
-/// Converts the value of an option. A schema may be text, a path, or a class with fields.
+/// A schema may be text, a path, or a class with fields.
 pub fn option(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Value> {
     let is_schema = matches!(name, "schema" | "reply_schema");
     if !is_schema || given.is_instance_of::<PyString>() || given.is_none() {
@@ -288,7 +280,7 @@ pub fn option(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Value> {
     tree(&made)
 }
 
-/// Rewrites an option's error: spells `from` as `from_`, and shows a value of a wrong type.
+/// Spells `from` as `from_`, and shows a value of a wrong type.
 #[cold]
 fn in_python(error: Error, name: &str, given: &Bound<'_, PyAny>) -> Failure {
     if error.kind() == ErrorKind::WrongType

@@ -47,9 +47,7 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 }
 
-/// Adds the path of the value to an exception of Python code.
-///
-/// Exceptions of Linkspan get it as `path` and in their text, others as a note.
+/// Exceptions of Linkspan get the path as `path` and in their text, others as a note.
 #[cold]
 fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     if let Some(path) = path {
@@ -88,9 +86,7 @@ impl<'a, 'py> Flat<'a, 'py> {
         }
     }
 
-    /// Appends an object without a walk.
-    ///
-    /// Returns false, and appends nothing, if it contains anything except scalars and nested dicts.
+    /// Returns false, and appends nothing, if the object contains anything except scalars and nested dicts.
     #[inline]
     pub fn append(&self, form: Form, out: &mut Vec<u8>) -> bool {
         match self {
@@ -100,7 +96,6 @@ impl<'a, 'py> Flat<'a, 'py> {
     }
 }
 
-/// Returns the object as a dict, if it is exactly a dict.
 #[inline]
 fn exact_dict<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyDict>> {
     let is_dict = ptr::eq(object.get_type_ptr(), &raw mut ffi::PyDict_Type);
@@ -128,10 +123,9 @@ impl Source for Walk<'_, '_> {
     }
 }
 
-/// Sends each object by its exact type.
 struct Dispatch<'a> {
     raised: &'a Raised,
-    /// The first object of the walk; used only for comparison.
+    /// The first object of the walk, used only for comparison.
     first: *mut ffi::PyObject,
 }
 

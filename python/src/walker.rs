@@ -6,22 +6,17 @@ use linkspan::value::Sink;
 use linkspan::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 
-/// A place for an exception that Python code raised during a walk.
+/// An exception that Python code raised during a walk.
 pub type Raised = Cell<Option<PyErr>>;
 
-/// A walk over a Python object.
-///
 /// `walk` implements it; `builtin` and `foreign` call it for nested objects.
 pub trait Walker {
     /// The exception that ends this walk.
     fn raised(&self) -> &Raised;
 
-    /// Sends the events of an object of any type.
     fn object<S: Sink + ?Sized>(&self, object: &Bound<'_, PyAny>, sink: &mut S) -> Result<()>;
 
-    /// Returns the number of references that the walk holds to an object.
-    ///
-    /// It is 0 for the first object, which the caller owns.
+    /// Returns the number of references that the walk holds to an object: 0 for the first, the caller's.
     fn references(&self, object: &Bound<'_, PyAny>) -> isize;
 
     /// Keeps an exception of Python code, and returns an error that ends the walk in its place.

@@ -24,7 +24,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def runtime_dir(tmp_path_factory, monkeypatch):
-    """A short path, because a Unix socket's address holds 107 bytes."""
+    """Short, because a Unix socket's address holds 107 bytes."""
     directory = tmp_path_factory.mktemp("ls")
     monkeypatch.setenv("LINKSPAN_DIR", str(directory))
     monkeypatch.setenv("LINKSPAN_STATE_DIR", str(directory / "state"))
@@ -45,7 +45,7 @@ def over(*transports):
 
 
 def run_within(seconds, coroutine):
-    """Runs a coroutine in an asyncio loop with a limit in seconds."""
+    """Runs a coroutine with a limit in seconds."""
 
     async def limited():
         async with asyncio.timeout(seconds):
@@ -62,8 +62,6 @@ def endpoint(transport, name="lab/one"):
 
 
 class Peer:
-    """Another Python process that runs the given code."""
-
     def __init__(self, code, *args):
         prelude = "import os, sys, signal, time\nimport linkspan\nsay = lambda *a: print(*a, flush=True)\n"
         self.process = subprocess.Popen(
@@ -77,7 +75,7 @@ class Peer:
         return line.rstrip("\n")
 
     def line_while(self, channel):
-        """Returns its next line while this end polls the channel, which reconnects only then."""
+        """Polls the channel meanwhile, which reconnects only then."""
         reading = queue.Queue()
         threading.Thread(target=lambda: reading.put(self.process.stdout.readline())).start()
         while reading.empty():
@@ -97,7 +95,6 @@ class Peer:
 
 @pytest.fixture
 def peer():
-    """Starts other processes and ends them with the test."""
     started = []
 
     def start(code, *args):

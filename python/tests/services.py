@@ -40,7 +40,7 @@ def start(peer, options=None, **scripts):
 
 
 def until(look, *, within=60):
-    """Waits for a true value and returns it; an unregistered service counts as false."""
+    """Waits for a true value; an unregistered service counts as false."""
 
     def found():
         try:

@@ -319,7 +319,6 @@ def test_calls_on_one_channel_are_under_way_together_and_answered_in_any_order(n
             received = asyncio.create_task(near.recv(timeout=60.0))
             calls = [asyncio.create_task(near.call(n, timeout=60.0)) for n in range(20)]
             requests = [await far.recv(timeout=60.0) for _ in calls]
-            # They wait neither for each other nor for received messages.
             for request in reversed(requests):
                 await far.reply(request, request.value + 100, timeout=60.0)
             await far.send("data", timeout=60.0)
@@ -515,7 +514,6 @@ def test_wait_gives_the_objects_that_are_ready(name):
                             reader.try_recv()
 
                 async def settled():
-                    """Waits for readiness, which the connection alone may cause."""
                     while True:
                         for ready in await linkspan.aio.wait([one, two, server], timeout=60.0):
                             try:

@@ -25,7 +25,7 @@ async def begins(coroutine):
 
 
 def in_a_loop_that_ends(coroutine, close):
-    """Runs a coroutine in a loop that stops like Ctrl-C, or closes, with its waits."""
+    """The loop stops like Ctrl-C, or closes, with its waits."""
     loop = asyncio.new_event_loop()
     result = loop.run_until_complete(asyncio.wait_for(coroutine, SOON))
     if close:

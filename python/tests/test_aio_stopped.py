@@ -53,13 +53,13 @@ time.sleep(1000)
 
 
 def stop(other):
-    """Stops a program; returns after all its threads stand still."""
+    """Returns after all threads of the program stand still."""
     os.kill(other.process.pid, signal.SIGSTOP)
     os.waitpid(other.process.pid, os.WUNTRACED)
 
 
 def public():
-    """Returns the module's functions and the coroutines of its objects."""
+    """The module's functions and the coroutines of its objects."""
     module = linkspan.aio
     listed = set()
     for name, thing in vars(module).items():
@@ -135,7 +135,7 @@ class Beside:
             await self.publisher.wait_for_subscribers()
 
     def calls(self):
-        """Returns a coroutine for each call except closing ones."""
+        """A coroutine for each call except closing ones."""
         aio = linkspan.aio
 
         async def refused(make, name):
@@ -299,7 +299,7 @@ sys.stdin.readline()
 
 
 def connections(port):
-    """Returns how many connections wait for acceptance at a port."""
+    """How many connections wait for acceptance at a port."""
     for line in open("/proc/net/tcp").read().splitlines()[1:]:
         _, local, _, state, queues, *_ = line.split()
         if state == "0A" and int(local.split(":")[1], 16) == port:

@@ -114,7 +114,6 @@ class OfChannel(Arrivals):
 
     def settle(self, arrived):
         assert (self.near.stats()["sent"], self.far.stats()["received"]) == (arrived, arrived)
-        # The next receiving call consumes the last one.
         with pytest.raises(linkspan.Empty):
             self.far.try_recv()
         assert self.far.stats()["consumed"] == arrived
@@ -367,7 +366,6 @@ def test_answer_that_comes_in_the_turn_in_which_its_call_is_given_up(name):
 
 @over("shm", "unix", "tcp")
 def test_messages_and_answers_for_many_tasks_that_are_given_up_at_random(name):
-    """Tasks share a channel and take arrivals for each other."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)

@@ -18,7 +18,7 @@ OFTEN = 40
 
 
 def walked(value, encoding: str) -> bytes:
-    """Returns a dict's encoding by its items, without caches."""
+    """Encodes a dict by its items, without caches."""
     return linkspan.encode(types.MappingProxyType(value), encoding)
 
 
@@ -28,7 +28,6 @@ def pairs(*entries: tuple[str, object]) -> bytes:
 
 
 def same(got: object, expected: object) -> bool:
-    """Compares values, types and key order."""
     return repr(got) == repr(expected)
 
 

@@ -214,12 +214,12 @@ def test_timestamp_that_does_not_fit_is_refused_where_it_is_made():
             linkspan.Timestamp(given)
 
 
-# Possible option values: the parser and the stubs must agree about each.
+# The parser and the stubs must agree about each possible option value.
 SAMPLES = [None, True, 5, 0.5, SPAN, "text", pathlib.Path("text"), [1], datetime.datetime.now(datetime.timezone.utc), linkspan.Timestamp(5), decimal.Decimal("0.5"), fractions.Fraction(1, 2)]
 
 
 def accepts(annotation, sample):
-    """Returns whether a type checker accepts the sample."""
+    """Whether a type checker accepts the sample."""
     origin, of = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is typing.Any:
         return True

@@ -16,7 +16,6 @@ MIB = 1 << 20
 
 
 def filled(loan, seed, length):
-    # Like a driver that fills a part of a buffer.
     with memoryview(loan) as view:
         assert io.BytesIO(bytes([seed]) * length).readinto(view) == length
     loan.truncate(length)

@@ -25,8 +25,6 @@ def sender(**options):
 
 
 class Holder:
-    """Makes a cycle of channel and callback."""
-
     def __init__(self, then=lambda holder: None):
         self.calls = []
         self.then = then
@@ -91,7 +89,6 @@ def test_exception_of_the_callback_is_unraisable(listener, monkeypatch):
     del channel
     assert raised == [(OSError, "3 of them", fail)]
     try:
-        # The propagating exception stays unchanged.
         (lambda channel: 1 / 0)(sender(on_unconsumed=fail))
     except ZeroDivisionError as error:
         error.__traceback__ = None

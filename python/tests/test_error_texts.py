@@ -1,4 +1,4 @@
-"""Texts of errors, reasons and logs: any exception of a handler gives an answer, and the loop continues."""
+"""Any exception of a handler gives an answer, and the loop continues."""
 
 import asyncio
 import functools
@@ -23,8 +23,6 @@ class Ending(BaseException):
 
 
 class EndsBy(Exception):
-    """Its text raises an exception that ends a program."""
-
     def __init__(self, ends):
         self.ends = ends
 

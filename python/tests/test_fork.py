@@ -1,7 +1,6 @@
 """A forked child may use no object of its parent, while parent threads are busy.
 
-Every public method is called; `dir()` lists them. A new method must be refused or appear in `PLAIN` with its
-reason.
+`dir()` lists every public method. A new method must be refused or appear in `PLAIN` with its reason.
 """
 
 import asyncio
@@ -134,7 +133,7 @@ def in_child(call: Callable[[], Any]) -> Any:
 
 
 def check(thing: object) -> None:
-    """Asserts that a child refuses each method except plain ones."""
+    """A child refuses each method except plain ones."""
     kind = type(thing).__name__
     found = in_child(lambda: outcomes(thing))
     expected = {name: "done" if name in PLAIN[kind] else "InvalidState" for name in found}
@@ -206,7 +205,6 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
             *(lambda thing=thing: linkspan.wait([thing], timeout=1) for thing in (*readers, listener, near, server)),
         ]
         assert in_child(lambda: [outcome(use) for use in used]) == ["InvalidState"] * len(used)
-        # The child ends inherited objects and makes its own.
         assert in_child(lambda: things.clear() or own(transport)) == "its own"
         # The child has sent, consumed and ended nothing.
         out.send(1)
@@ -283,7 +281,6 @@ def test_worker_of_the_parent_is_refused_in_a_child_which_becomes_a_worker_of_it
         check(worker)
         request = client.start_call({"n": 1})
         taken = worker.next(timeout=SOON)
-        # The child neither answers nor returns requests of the parent.
         assert in_child(lambda: [outcome(lambda: taken.reply(0)), outcome(lambda: next(iter(worker)))]) == ["InvalidState"] * 2
         assert in_child(lambda: worker.close() or "closed") == "closed"
         taken.reply("of the parent")

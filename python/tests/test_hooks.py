@@ -424,7 +424,6 @@ def test_service_reconnects_to_a_restarted_controller(peer, controller, hub):
     assert power.get_data() == 7
     epoch = power.status()["epoch"]
     for turn in range(2):
-        # The command under way is carried out once.
         begun = threading.Thread(target=lambda: answers.append(power.order("calibrate", turn, id=f"turn-{turn}")))
         answers = []
         begun.start()

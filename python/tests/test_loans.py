@@ -268,7 +268,7 @@ def test_views_of_subscribers_do_not_change():
             publisher.send({"wave": wave})
             views += [(seed, s.recv(timeout=60.0)["wave"]) for s in subscribers]
             assert not views[-1][1].flags.writeable
-            # Some subscribers keep four, others one at a time; a subscriber copies beyond its share.
+            # A subscriber copies beyond its share, so some keep four and others one at a time.
             views = [view for view in views if view[0] in (0, 3, 4, 9, 17) or view[0] > seed - 3]
             assert all((wave == of).all() for of, wave in views)
         assert publisher.stats()["arrays_in_slots"] == 40 and publisher.stats()["arrays_without_slot"] == 0
@@ -313,7 +313,7 @@ def test_what_was_kept_of_a_loan_changes_nothing_that_was_sent(pattern, keep, in
 
 
 def test_loan_that_nothing_else_refers_to_is_not_copied():
-    """Alone and in containers: copies would exhaust the slots."""
+    """Copies would exhaust the slots."""
     one, two = pair_over("shm", max_message_size=4 * MIB)
     for inside in (lambda w: w, lambda w: {"w": w}, lambda w: [w], lambda w: (w,)):
         views = []

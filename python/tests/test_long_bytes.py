@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 def pair(encoding="cbor", **options):
-    """Returns both ends of a channel; the second has the options."""
+    """The second end of the channel has the options."""
     name = endpoint("shm")
     with linkspan.listen(name, encoding=encoding, **options) as listener:
         one = linkspan.connect(name, timeout=60.0, encoding=encoding)
@@ -147,7 +147,6 @@ def test_bytes_that_answer_a_call_or_were_kept_for_another_call_arrive():
 
     def answer():
         request = two.recv(timeout=60.0)
-        # The caller keeps this earlier message for its next `recv`.
         two.send(b"data" * 50_000)
         two.reply(request, b"reply" * 50_000)
 

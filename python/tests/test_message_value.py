@@ -207,5 +207,4 @@ def test_bytes_that_are_published_or_asked_for_are_viewed():
         asked = client.start_call(b"\7" * 500_000)
         request = server.next(timeout=60.0)
         request.reply({"image": request.view()})
-        # A buffer other than `bytes` is an array.
         assert (client.finish_call(asked, timeout=60.0)["image"] == 7).all()

@@ -25,8 +25,6 @@ def arrives(value):
 
 
 class ByDlpack:
-    """A foreign tensor in the processor's memory or elsewhere."""
-
     def __init__(self, elements, device=(1, 0)):
         self.elements, self.device = np.array(elements), device
 
@@ -94,8 +92,6 @@ class OfThisOne:
 
 
 class ByOneArray:
-    """One column by the protocol for arrays or streams."""
-
     def __init__(self, column):
         self.column = column
 
@@ -158,8 +154,6 @@ def test_single_column_is_a_column():
 
 
 class Image:
-    """Imitates a Pillow image."""
-
     __module__ = "PIL.Image"
 
     def __init__(self, mode, elements):
@@ -174,8 +168,6 @@ DataArray = type("DataArray", (ByArray,), {"__module__": "xarray.core.dataarray"
 
 
 class Model:
-    """Imitates a pydantic model."""
-
     model_fields = {"watts": None}
 
     def __init__(self, watts):
@@ -335,7 +327,7 @@ def test_default_of_what_has_any_type_means_that_it_may_be_left_out():
     (typing.Annotated[float, SchemaType(unit="no unit")], 1.0, "unit"),
 ])
 def test_field_that_the_notation_refuses_is_named_with_its_class(annotation, default, part):
-    """The error names no position in a text that the program did not write; nested classes also work."""
+    """The error names no position in a text that the program did not write."""
     inner = dataclasses.make_dataclass("Inner", [("field", annotation, default)])
     outer = dataclasses.make_dataclass("Outer", [("inner", inner)])
     for given in (inner, outer):

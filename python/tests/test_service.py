@@ -12,7 +12,7 @@ HOOKS = ["on_start", "step", "on_pause"]
 
 
 class Recorded(linkspan.Service):
-    """Records calls and ends itself at its second step."""
+    """Ends itself at its second step."""
 
     def __init__(self):
         self.calls = []
@@ -267,7 +267,6 @@ def test_tasks_are_pulled():
         task.done()
         with pytest.raises(linkspan.InvalidState, match="answered once"):
             task.done()
-        # An abandoned task counts as done.
         loop.next()
         loop.next()
         assert loop.stats()["steps"] == 2
@@ -301,7 +300,6 @@ def test_task_is_cancelled_by_a_poll_or_a_signal():
             loop.shutdown()
             assert loop.cancelled
             assert came == [1]
-            # A refused task is not a failure.
             task.failed("given up")
             task = loop.next()
             assert (task.command, task.before, loop.cancelled) == ("SHUTDOWN", "RUNNING", False)
@@ -328,7 +326,6 @@ def test_waiting_for_a_task_handles_signals(peer):
 def test_descriptor_of_a_service_is_readable_with_a_task():
     with linkspan.ServiceLoop("power", every=0.01) as loop:
         for _ in range(3):
-            # A look arms its clock.
             while True:
                 try:
                     task = loop.next(timeout=0)

@@ -114,7 +114,7 @@ say("ended")
 
 
 def test_what_waits_in_a_mailslot_is_served_before_the_stop(peer):
-    # 66 messages, six of them waiting at the signal: a server checks signals after every 64th.
+    # A server checks signals after every 64th message; six of the 66 wait at the signal.
     child = peer(f"""
 server = linkspan.serve({endpoint("dgram", "lab/mailslot")!r})
 writer = linkspan.connect({endpoint("dgram", "lab/mailslot")!r}, timeout=60.0)

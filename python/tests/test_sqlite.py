@@ -102,7 +102,6 @@ def test_checkpoint_waits_for_a_reader_that_ends(db, file):
 
 
 def test_signal_ends_the_wait_of_a_checkpoint(file, peer):
-    """The handler's exception ends the wait early."""
     child = peer("""
         import sqlite3
         file = sys.argv[1]

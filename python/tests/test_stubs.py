@@ -9,7 +9,7 @@ from linkspan import _native
 
 STUBS = ast.parse((pathlib.Path(linkspan.__file__).parent / "_native.pyi").read_text())
 
-# The interpreter or pyo3 writes them for every class; they have no differing signature.
+# The interpreter or pyo3 writes them for every class.
 SLOTS = {
     "__buffer__", "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__doc__",
     "__module__", "__reduce__", "__new__", "__len__", "__add__", "__radd__", "__sub__", "__rsub__", "__iter__", "__next__",

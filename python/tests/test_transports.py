@@ -96,7 +96,6 @@ def test_calls_return_replies_and_errors(peer, transport):
         assert caught.value.remote_type == "Missing"
     other.signal(signal.SIGTERM)
     code, out, err = other.end()
-    # The logger `linkspan.server` reports the exception; by default on standard error.
     assert (code, out) == (0, "") and err.count("the handler failed for a request of") == 1, err
 
 

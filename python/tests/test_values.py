@@ -47,7 +47,7 @@ SAME = [
 
 
 def same(a, b):
-    """Compares values and types at every level; NaN equals itself, 0.0 differs from -0.0."""
+    """NaN equals itself, 0.0 differs from -0.0, at every level."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float):

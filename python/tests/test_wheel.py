@@ -22,7 +22,7 @@ def backend():
 
 
 def write_wheel(path):
-    """Writes a wheel like maturin's with one module."""
+    """Writes a wheel like maturin's, with one module."""
     info = "sample-1.0.dist-info"
     files = {
         "sample.py": "x = 1\n",

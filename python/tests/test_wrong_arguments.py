@@ -95,7 +95,7 @@ class World:
         return server
 
     def objects(self):
-        """Returns constructors by class; `ended` holds the objects to end."""
+        """Constructors by class; `ended` holds the objects to end."""
         opened = lambda make: lambda ended: ended.enter_context(make())  # noqa: E731
         return {
             linkspan.Channel: lambda ended: self.pair(ended)[0],
@@ -132,7 +132,6 @@ PROTOCOLS = {"__getitem__", "__contains__", "__arrow_c_stream__"}
 
 
 def parameters(thing):
-    """Returns the parameters that can be given, except the interpreter's."""
     try:
         found = inspect.signature(thing).parameters.values()
     except ValueError:
@@ -141,7 +140,7 @@ def parameters(thing):
 
 
 def calls():
-    """Returns (name, class or None, callable or method name, parameter) for everything public."""
+    """(name, class or None, callable or method name, parameter) for everything public."""
     found = []
     for module in (linkspan, linkspan.aio):
         for name in linkspan.__all__ if module is linkspan else vars(module):
@@ -162,7 +161,7 @@ def calls():
 
 
 def given(world, thing, one, ended):
-    """Returns values for the other parameters, so the call would succeed."""
+    """Values for the other parameters, so the call would succeed."""
     match one.name:
         case "endpoint":
             return world.name()
@@ -187,7 +186,7 @@ def given(world, thing, one, ended):
 
 
 def raised(world, kind, thing, parameter, wrong):
-    """Returns the call's exception, or `None` if it accepts the argument."""
+    """Returns `None` if the call accepts the argument."""
     with contextlib.ExitStack() as ended:
         if kind is not None:
             thing = getattr(world.objects()[kind](ended), thing)
