@@ -1,7 +1,7 @@
 //! Rewrites the `TypeError` for a wrong argument, or text that is not UTF-8, in PHP's own form.
 //!
-//! The macros of ext-php-rs throw it with only the argument's name. The expected type is in the function's argument
-//! table. The given value is in the frame of the function, which is the current frame while the exception is thrown.
+//! The macros of ext-php-rs throw it with only the argument's name. The function's argument table has the expected
+//! type, the current frame has the value.
 
 use std::ffi::CStr;
 use std::mem::size_of;
@@ -25,7 +25,6 @@ unsafe extern "C" {
 /// The earlier hook of another extension, which is called first; null for none.
 static BEFORE: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Registers the hook at the start of the module.
 pub fn register() {
     // SAFETY: the engine starts its modules one after the other, before other threads exist.
     unsafe {
@@ -61,13 +60,12 @@ unsafe extern "C" fn thrown(exception: *mut ZendObject) {
     }
 }
 
-/// The frame of the running function.
 fn current_frame() -> Option<&'static ExecuteData> {
     // SAFETY: the frame is live while its function throws, and is not kept.
     unsafe { ExecutorGlobals::get().current_execute_data.as_ref() }
 }
 
-/// Returns the text for an exception about an argument of ours; `None` for another exception.
+/// Returns `None` for an exception that is not about an argument of ours.
 fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     let mut room = Zval::new();
     let object = std::ptr::from_ref(exception).cast_mut();
@@ -123,9 +121,7 @@ fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     Some(format!("{called}(): Argument #{} (${name}){}", position + 1, refusal(given, &expected_text)))
 }
 
-/// Says why a value is refused: its type, the type of an entry, or text that is not UTF-8.
-///
-/// The text follows the name of the argument.
+/// Names the value's type, the type of an entry, or text that is not UTF-8.
 fn refusal(given: &Zval, expected: &str) -> String {
     let given = given.dereference();
     if let Some(why) = given.zend_str().and_then(|text| utf8::refusal(text.as_bytes())) {
@@ -149,7 +145,7 @@ fn refusal(given: &Zval, expected: &str) -> String {
     format!(" must be of type {expected}, {} given", type_of(given))
 }
 
-/// Returns the type or class of a value, as PHP's own errors name it.
+/// Returns the type or class, as PHP's own errors name it.
 pub fn type_of(value: &Zval) -> String {
     let value = value.dereference();
     if let Some(object) = value.object() {

@@ -29,7 +29,7 @@ pub fn lent(lend: impl FnOnce() -> Result<linkspan::BytesLoan>) -> Result<Made<B
     try_made(|| Ok(BytesLoan(RefCell::new(Content::Written(lend()?)))))
 }
 
-/// Converts a length. `OutOfRange` for a negative one.
+/// Fails with `OutOfRange` for a negative length.
 pub fn length(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|_| {
         Error::new(ErrorKind::OutOfRange, format!("a length of {number} bytes: give a number from 0 upwards"))
@@ -48,7 +48,6 @@ impl BytesLoan {
         sink.bytes(&bytes)
     }
 
-    /// Runs a change of a loan that was not sent.
     fn change(&self, change: impl FnOnce(&mut linkspan::BytesLoan) -> Result<()>) -> Result<()> {
         match &mut *self.0.borrow_mut() {
             Content::Written(lent) => change(lent),

@@ -1,4 +1,4 @@
-//! Calls from Rust into PHP: exceptions and fatal errors of the called code unwind the frames of Rust as errors.
+//! Calls from Rust into PHP, which unwind the frames of Rust as errors.
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
@@ -11,10 +11,9 @@ thread_local! {
     static FATAL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls into PHP from Rust frames that own memory.
+/// Turns a fatal error in PHP, such as memory_limit, into an error that unwinds the Rust frames.
 ///
-/// A fatal error in PHP, such as memory_limit, becomes an error that unwinds these frames; `edge` continues the fatal
-/// error afterwards. An exception unwinds them in the same way and stays pending.
+/// `edge` continues the fatal error. An exception unwinds them in the same way and stays pending.
 pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     let result = try_catch(AssertUnwindSafe(call));
     if ExecutorGlobals::has_exception() {
@@ -30,9 +29,7 @@ pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     }
 }
 
-/// Returns whether [`call_php`] has held back a fatal error since the last call of this function.
-///
-/// The caller must continue that error.
+/// Whether [`call_php`] has held back a fatal error, which the caller must continue.
 pub fn take_fatal_error() -> bool {
     FATAL.take()
 }

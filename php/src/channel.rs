@@ -24,7 +24,6 @@ use crate::stream;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made};
 
-/// `Linkspan\Channel`: one end of a channel.
 #[php_class]
 #[php(name = "Linkspan\\Channel", modifier = with_destructor, flags = zend::FINAL)]
 pub struct Channel {
@@ -32,7 +31,7 @@ pub struct Channel {
     waiter: Waiter,
 }
 
-/// `Linkspan\PendingReply`: a sent request, whose reply `finishCall` returns.
+/// A sent request, whose reply `finishCall` returns.
 #[php_class]
 #[php(name = "Linkspan\\PendingReply", flags = zend::FINAL)]
 pub struct PendingReply(linkspan::PendingReply);
@@ -250,7 +249,7 @@ impl Channel {
     }
 }
 
-/// Adds the destructor. Methods of `php_impl` throw for objects without a Rust part.
+/// Methods of `php_impl` throw for objects without a Rust part.
 ///
 /// The engine also destructs those, after a failed connect or a refused clone.
 fn with_destructor(class: ClassBuilder) -> ClassBuilder {

@@ -1,8 +1,8 @@
-//! The plans that turn values into instances of generated classes.
+//! The plans that turn values into instances of generated classes, created from the classes' constants once per
+//! request.
 //!
-//! They are created from the classes' constants once per request. Besides `LINKSPAN_FIELDS` (see `classes`), a union
-//! has its classes in `LINKSPAN_VARIANTS`. The method `linkspanDefaults` returns the values of properties whose keys
-//! may be missing.
+//! Besides `LINKSPAN_FIELDS` (see `classes`), a union has its classes in `LINKSPAN_VARIANTS`. The method
+//! `linkspanDefaults` returns the values of properties whose keys may be missing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ impl<'a> FromZval<'a> for ClassName<'a> {
 }
 
 impl ClassName<'_> {
-    /// Returns the class; PHP may have to load it.
+    /// PHP may have to load the class.
     pub fn entry(&self) -> Result<&'static ClassEntry> {
         let at = std::ptr::from_ref(self.0);
         if let Some((name, entry)) = NAMED.get()
@@ -60,7 +60,6 @@ thread_local! {
     static PLANS: RefCell<HashMap<*const ClassEntry, Rc<ClassPlan>>> = RefCell::default();
 }
 
-/// Removes all classes, at the end of a request.
 pub fn forget() {
     NAMED.set(None);
     LAST.set(None);
@@ -68,7 +67,7 @@ pub fn forget() {
     drop(PLANS.take());
 }
 
-/// Returns the plan for instances of this class; `WrongType` if its constants are invalid.
+/// Fails with `WrongType` if the class's constants are invalid.
 pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
     let at = std::ptr::from_ref(entry);
     let known = match LAST.get() {
@@ -91,7 +90,7 @@ pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
     Ok(unsafe { &*found })
 }
 
-/// Returns the class with this name; PHP may have to load it.
+/// PHP may have to load the class.
 pub fn class(name: &str) -> Result<&'static ClassEntry> {
     call_php(|| ClassEntry::try_find(name))?
         .ok_or_else(|| Error::new(ErrorKind::WrongType, format!("there is no class {name}")))
@@ -159,7 +158,6 @@ impl Maker {
         Ok(Record { class: self.classes.len() as u32 - 1, fields })
     }
 
-    /// Returns the shape of the type in a row.
     fn shape(&mut self, entry: &ClassEntry, of: &Zval) -> Result<Arc<Shape<Numbers>>> {
         let unknown = || wrong(entry, "a property of a type that is not known");
         if let Some(name) = of.str() {

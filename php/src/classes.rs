@@ -1,8 +1,8 @@
-//! Reads the constants of generated classes: the keys of properties, and the data of plans.
+//! Reads the constants of generated classes once per request: the keys of properties, and the data of plans.
 //!
-//! Looked up once per request, because classes end with it. `LINKSPAN_FIELDS` has a row for each property in the order
-//! of the schema: its keys, its type, and whether null is left out. A type is a name, or a list: `['list', type]`,
-//! `['map', type]`, `['ndarray', dtype, lengths, order]`, `['class', name]`, `['enum', name, default]`.
+//! `LINKSPAN_FIELDS` has a row for each property in the order of the schema: its keys, its type, and whether null is
+//! left out. A type is a name, or a list: `['list', type]`, `['map', type]`, `['ndarray', dtype, lengths, order]`,
+//! `['class', name]`, `['enum', name, default]`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -27,7 +27,6 @@ impl Handles for Numbers {
     type Member = u32;
 }
 
-/// The plan that turns values into instances of a class.
 pub struct ClassPlan {
     pub shape: Arc<Shape<Numbers>>,
     pub classes: Vec<Class>,
@@ -35,20 +34,18 @@ pub struct ClassPlan {
     pub members: Vec<Zval>,
 }
 
-/// A class, and its properties in the order of the schema.
+/// Properties are in the order of the schema.
 pub struct Class {
     pub entry: &'static ClassEntry,
     pub properties: Vec<(Property, Option<Zval>)>,
 }
 
-/// The encoded fields of a class.
 pub struct SentClass {
     pub fields: Vec<SentField>,
     /// False after an instance with a value beyond a flat record: later instances are walked at once.
     pub is_flat: Cell<bool>,
 }
 
-/// A property with its key and form in a message.
 pub struct SentField {
     pub name: String,
     pub key: String,
@@ -60,7 +57,7 @@ pub struct SentField {
     pub form: Form,
 }
 
-/// The form of a sent property: PHP arrays are lists or maps.
+/// PHP arrays are lists or maps.
 pub enum Form {
     Plain,
     ListOf(Box<Form>),
@@ -75,13 +72,12 @@ thread_local! {
     static SENT: RefCell<HashMap<*const ClassEntry, Option<Rc<SentClass>>>> = RefCell::default();
 }
 
-/// Removes all classes, at the end of a request.
 pub fn forget() {
     // Taken out of the cells first: dropping may destroy PHP objects.
     drop((LAST.take(), SENT.take()));
 }
 
-/// Returns the encoded fields of the instance if its class is that of the previous instance.
+/// Returns `None` if the instance's class differs from the previous one.
 pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     LAST.with_borrow(|last| {
         let (entry, sent) = last.as_ref()?;
@@ -89,7 +85,7 @@ pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     })
 }
 
-/// Returns the encoded fields of the instance; `None` if its class has no `LINKSPAN_FIELDS`.
+/// Returns `None` if the class has no `LINKSPAN_FIELDS`.
 pub fn sent(object: &ZendObject) -> Result<Option<Rc<SentClass>>> {
     let entry = object.get_class_entry();
     let at = std::ptr::from_ref(entry);
@@ -145,7 +141,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Reads a row and its key; `WrongType` if it describes no property of the class.
+    /// Fails with `WrongType` if the row describes no property of the class.
     pub fn new(entry: &ClassEntry, name: Key<'a>, row: &'a Zval) -> Result<Row<'a>> {
         let parse = || {
             let Key::Text(name) = name else { return None };

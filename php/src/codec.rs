@@ -72,14 +72,14 @@ pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
 #[php(name = "Linkspan\\decode", defaults(encoding = CBOR))]
 pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     edge(|| {
-        // Arrays and bytes share this copy instead of copying their parts.
+        // Arrays and bytes share this copy.
         let bytes = bytes::Bytes::from(linkspan::copy_bytes(bytes.0)?);
         let tape = Tape::sharing(bytes.clone());
         from_wire::zval(codec::decode_into(&bytes, encoding.encoding()?, &Limits::default(), tape)?)
     })
 }
 
-/// `Linkspan\schema`: the canonical form of the schema of an endpoint, or of a message.
+/// Returns the schema in canonical form.
 #[php_function]
 #[php(name = "Linkspan\\schema")]
 pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
@@ -91,7 +91,6 @@ pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
     })
 }
 
-/// `Linkspan\reply_schema`: the schema of the replies.
 #[php_function]
 #[php(name = "Linkspan\\reply_schema")]
 pub fn reply_schema(endpoint: &str) -> PhpResult<Zval> {

@@ -39,7 +39,7 @@ impl Controlling {
     }
 }
 
-/// Returns a connection for a single object, left by an object of an earlier request if possible.
+/// Returns a connection for a single object, left by an earlier request if possible.
 ///
 /// No two objects share a connection, because a fiber may call through the second while the first waits.
 fn connection(endpoint: &str, options: &Options, waiter: &Waiter) -> Result<Arc<service::Controller>> {
@@ -53,7 +53,6 @@ fn connection(endpoint: &str, options: &Options, waiter: &Waiter) -> Result<Arc<
     Ok(Arc::new(own))
 }
 
-/// Returns the time-out of a command for this time-out argument.
 fn within(timeout: Seconds, options: &Options) -> Result<Duration> {
     match timeout.or(options.timeout)? {
         Timeout::After(within) => Ok(within),
@@ -134,7 +133,6 @@ impl Controller {
     }
 }
 
-/// `Linkspan\ServiceHandle`: one service, by its name.
 #[php_class]
 #[php(name = "Linkspan\\ServiceHandle", flags = zend::FINAL)]
 pub struct ServiceHandle {
@@ -143,7 +141,7 @@ pub struct ServiceHandle {
 }
 
 impl ServiceHandle {
-    /// Sends a command; returns its result, or, without `wait`, its first answer.
+    /// Returns the result, or, without `wait`, the first answer.
     fn send_command(
         &self,
         command: Command,
@@ -302,7 +300,7 @@ impl ServiceHandle {
     }
 }
 
-/// Converts a PHP value to a core value; null if it is missing.
+/// Returns null if the value is missing.
 fn value(given: Option<&Zval>) -> Result<Value> {
     given.map_or(Ok(Value::Null), |zval| PhpValue(zval).to_value())
 }

@@ -5,9 +5,7 @@ use linkspan::{Error, ErrorKind, Result};
 
 use crate::call::call_php;
 
-/// Returns the timestamp of a `\DateTimeInterface`, in microseconds.
-///
-/// It calls PHP's own methods, also if a class of the program overrides them.
+/// Returns microseconds by PHP's own methods, even if a class of the program overrides them.
 pub fn timestamp_of(object: &ZendObject) -> Result<linkspan::Timestamp> {
     let mut class = object.get_class_entry();
     // Only classes of PHP and of extensions are internal.

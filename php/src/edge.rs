@@ -1,5 +1,4 @@
-//! The boundary between the engine and Rust: errors and panics become exceptions, and fatal errors pass
-//! without a leak.
+//! The boundary between the engine and Rust: errors and panics become exceptions, fatal errors pass without a leak.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,15 +12,15 @@ thread_local! {
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// The error of a function that PHP calls, thrown as an object of `exception`.
+/// Thrown as an object of `exception`.
 pub struct Failure(pub Error);
 
 pub type PhpResult<T> = std::result::Result<T, Failure>;
 
 /// Runs the body of a function that PHP calls.
 ///
-/// An error is thrown as its exception, a panic as `InternalException`. A fatal error that [`call::call_php`] held
-/// back continues when no Rust frame owns memory.
+/// An error is thrown as its exception, a panic as `InternalException`. A fatal error that [`call::call_php`] held back
+/// continues when no Rust frame owns memory.
 pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     let result = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
@@ -35,16 +34,14 @@ pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     result.map_err(Failure)
 }
 
-/// Returns the error of a panic; outside `edge`, which is compiled for each function.
+/// Separate from `edge`, which is compiled for each function.
 #[cold]
 fn panicked() -> Error {
     let text = PANIC.take().unwrap_or_else(|| "a panic without a text".to_owned());
     Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}"))
 }
 
-/// Keeps the text and place of a panic for the exception instead of printing it.
-///
-/// This affects only this extension's copy of the standard library.
+/// Keeps the text and place of a panic in this extension for the exception instead of printing it.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|info| PANIC.set(Some(info.to_string()))));
 }

@@ -31,13 +31,13 @@ static BASE_CLASS: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 static KIND_CLASSES: [AtomicPtr<ClassEntry>; ErrorKind::ALL.len()] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; ErrorKind::ALL.len()];
 
-/// Argument tables, to which the engine keeps pointers for the life of the process.
+/// The engine keeps pointers to these for the life of the process.
 struct Kept(#[expect(dead_code, reason = "held for the engine, never read back")] ArgInfoTables);
 // SAFETY: filled at the start of the module, before other threads exist, and never read again.
 unsafe impl Send for Kept {}
 static ARGUMENT_TABLES: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
-/// The methods of an exception besides message and code: method, property, type, may be null.
+/// The methods besides message and code: method, property, type, may be null.
 const GETTERS: [(&str, &str, DataType, bool); 11] = [
     ("getKind", "kind", DataType::String, false),
     ("isRetryable", "retryable", DataType::Bool, false),
@@ -107,7 +107,7 @@ fn property(name: &str, default: Option<Zval>) -> ClassProperty {
     }
 }
 
-/// Registers the classes at the start of the module, with names and codes from the core's table.
+/// Registers the classes with names and codes from the core's table.
 pub fn register() -> ext_php_rs::error::Result<()> {
     let mut base = ClassBuilder::new(BASE)
         .extends((zend::runtime_exception, "\\RuntimeException"))
@@ -156,7 +156,7 @@ fn class_of(kind: ErrorKind) -> &'static ClassEntry {
 /// The bytes to keep of a text that exceeds memory_limit.
 const CUT: usize = 1_024;
 
-/// Returns an exception's text; at memory_limit its beginning, so that the error is not hidden.
+/// Returns only the beginning of the text at memory_limit, so that the error is not hidden.
 fn shown(text: &str) -> Zval {
     let beginning = || {
         let end = (0..=CUT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
@@ -210,7 +210,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     object
 }
 
-/// Makes the exception of this error for the caller to throw. A pending exception (of `on_wait`) stays.
+/// The caller throws the result. A pending exception (of `on_wait`) stays.
 fn from_error(error: Error) -> PhpException {
     let class = class_of(error.kind());
     if ExecutorGlobals::has_exception() {
@@ -230,14 +230,12 @@ impl From<Failure> for PhpException {
     }
 }
 
-/// Throws the exception of this error, for code that inspects it afterwards.
+/// Throws the exception of this error; the caller inspects it afterwards.
 pub fn throw(error: Error) {
     from_error(error).throw();
 }
 
-/// Returns the error for the peer: the class and text of a thrown object.
-///
-/// If a nested call received the error from a handler, returns that error.
+/// Returns class and text of a thrown object, or the error that a nested call received.
 pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
     let read = |name: &str| -> Option<Zval> {
         let mut room = Zval::new();
@@ -268,14 +266,14 @@ pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
     Ok(RemoteFailure::new(HANDLER_FAILED, class_name(thrown), text))
 }
 
-/// Converts a string to text; the replacement character stands for bytes that are not UTF-8.
+/// The replacement character stands for bytes that are not UTF-8.
 fn any_text(value: &Zval) -> Option<String> {
     value.zend_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
-/// Returns the name of an object's class, which may be any bytes.
+/// The name may be any bytes.
 fn class_name(object: &ZendObject) -> String {
-    // SAFETY: the name of a class lives as long as the class, and the class as long as its objects.
+    // SAFETY: the name lives as long as the class, and the class as long as its objects.
     let name = unsafe { object.get_class_entry().name.as_ref() };
     name.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()).unwrap_or_default()
 }

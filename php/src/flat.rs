@@ -6,9 +6,7 @@ use linkspan::codec::{FlatKey, FlatRecord};
 use crate::classes::SentClass;
 use crate::scalars::{Bytes, Timestamp};
 
-/// Appends an instance of this class in CBOR; appends nothing and returns false if it must be walked.
-///
-/// Also if the walk will fail.
+/// Appends nothing and returns false if the instance must be walked, also if the walk will fail.
 pub fn append(object: &ZendObject, class: &SentClass, out: &mut Vec<u8>) -> bool {
     if !class.is_flat.get() {
         return false;
@@ -26,7 +24,7 @@ pub fn append(object: &ZendObject, class: &SentClass, out: &mut Vec<u8>) -> bool
     })
 }
 
-/// Appends an entry; `None` for a value of another type, an unset property, and a string that is not UTF-8.
+/// Returns `None` for a value of another type, an unset property, and a string that is not UTF-8.
 #[inline]
 fn entry(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Zval) -> Option<()> {
     if value.is_double() {

@@ -28,12 +28,12 @@ const _: () = assert!(
         && is_roughly_object::<BigInt>()
 );
 
-/// Converts the value on this tape to PHP; `OutOfMemory` if it exceeds memory_limit.
+/// Fails with `OutOfMemory` if the value exceeds memory_limit.
 pub fn zval(tape: Tape) -> Result<Zval> {
     with_room_for(tape, |tape| Reader::new(tape, &[], &[]).zval())
 }
 
-/// Converts the value on this tape to an instance of a class of the plan; `OutOfMemory` likewise.
+/// Fails with `OutOfMemory` if the value exceeds memory_limit.
 pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
     with_room_for(tape, |tape| Reader::new(tape, &plan.classes, &plan.members).zval())
 }
@@ -50,19 +50,18 @@ pub fn zval_of(value: &Value) -> Result<Zval> {
     zval(tape_of(value)?)
 }
 
-/// Converts a core value to PHP; drops it before PHP allocates.
+/// Drops the core value before PHP allocates.
 pub fn zval_from(value: Value) -> Result<Zval> {
     let tape = tape_of(&value)?;
     drop(value);
     zval(tape)
 }
 
-/// Converts a core map to an array.
 pub fn table(value: &Value) -> Result<ZBox<ZendHashTable>> {
     array_of(tape_of(value)?)
 }
 
-/// Converts a core map or array to a PHP array; drops the core value before PHP allocates.
+/// Drops the core value before PHP allocates.
 pub fn table_from(value: Value) -> Result<ZBox<ZendHashTable>> {
     let tape = tape_of(&value)?;
     drop(value);
@@ -75,7 +74,7 @@ fn tape_of(value: &Value) -> Result<Tape> {
     Ok(tape)
 }
 
-/// Makes the value of a tape within memory_limit. The tape outlives a fatal error.
+/// The tape outlives a fatal error.
 fn with_room_for<T>(tape: Tape, make: impl FnOnce(&Tape) -> T) -> Result<T> {
     let size = Size::Roughly(tape.text.len() + tape.nodes.len() * ROUGHLY_PER_NODE);
     let tape = BailoutGuard::new(tape);
@@ -153,7 +152,7 @@ impl<'a> Reader<'a> {
     fn list(&mut self, len: usize) -> ZBox<ZendHashTable> {
         let mut table = table_for(len);
         for _ in 0..len {
-            // Only a full table (2^63 entries) fails; memory runs out long before.
+            // Only a full table (2^63 entries) fails.
             let _ = table.push(self.zval());
         }
         table
@@ -201,7 +200,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Creates an object of the PHP class for this kind of value.
 fn of_a_class(value: &Value) -> Zval {
     match value {
         Value::Bytes(v) => into_zval(made(|| Bytes::new(v.clone()))),
@@ -217,7 +215,7 @@ fn table_for(len: usize) -> ZBox<ZendHashTable> {
     ZendHashTable::with_capacity(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
-/// Returns the integer to which PHP converts such a key: the shortest decimal text of a 64-bit integer.
+/// Returns the integer to which PHP converts a key: the shortest decimal text of a 64-bit integer.
 fn integer(key: &str) -> Option<i64> {
     let digits = key.strip_prefix('-').unwrap_or(key);
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {

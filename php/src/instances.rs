@@ -12,9 +12,7 @@ use crate::from_wire;
 use crate::received::{Message, Request};
 use crate::tape::{Node, Tape};
 
-/// `Linkspan\decode_instance`: creates an instance of a generated class from a message.
-///
-/// Null if the message does not fit: `fromWire` then throws the reason.
+/// Returns null if the message does not fit: `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\decode_instance")]
 pub fn decode_instance(class: ClassName<'_>, message: &Zval) -> PhpResult<Zval> {

@@ -21,9 +21,7 @@ pub trait Feed {
     }
 }
 
-/// `Linkspan\Iteration`: waits for each item for ever, or for the time-out of a watch.
-///
-/// It ends at `close`, and over a server or a subscriber also at a stop signal.
+/// Waits for each item for ever, or for the time-out of a watch.
 #[php_class]
 #[php(name = "Linkspan\\Iteration", flags = zend::FINAL)]
 #[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
@@ -39,7 +37,7 @@ impl Iteration {
     }
 
     fn advance(&self) -> PhpResult<()> {
-        // Drops the last item first: an unanswered request is answered before the wait for the next.
+        // An unanswered request is answered before the wait for the next.
         drop(self.now.take());
         let next = edge(|| self.feed.next_item())?;
         self.count.set(self.count.get() + 1);

@@ -10,7 +10,7 @@ use crate::room::{Size, within_limit};
 use crate::scalars::Text;
 use crate::zend;
 
-/// Returns the JSON of a value; null replaces NAN, INF and bytes other than text.
+/// Replaces NAN, INF and bytes other than text by null.
 pub fn printed(value: &Zval) -> Result<Text> {
     with_room_for_text(|| {
         // JSON_PARTIAL_OUTPUT_ON_ERROR turns bytes other than text into null, and NAN and INF into 0.
@@ -20,7 +20,6 @@ pub fn printed(value: &Zval) -> Result<Text> {
     })?
 }
 
-/// Makes the JSON of a message within memory_limit.
 pub fn with_room_for_text<T>(make: impl FnOnce() -> T) -> Result<T> {
     let refused = |_, left| {
         format!(
@@ -31,7 +30,7 @@ pub fn with_room_for_text<T>(make: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn encoded(value: &Zval) -> Result<Text> {
-    // JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR. Numbers are as without flags.
+    // The flags JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR.
     const FLAGS: i64 = 64 | 256 | 512;
     let encoded = call_php(|| {
         ZendCallable::try_from_name("json_encode").and_then(|f| f.try_call(vec![value, &FLAGS]))

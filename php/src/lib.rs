@@ -59,7 +59,7 @@ static INI: IniEntryDefs<2> = IniEntryDefs::new([
     IniEntryDef::end(),
 ]);
 
-/// Registers the ini entry, the hook and the exceptions. Opens nothing: FPM's master runs this as root.
+/// Opens nothing: FPM's master runs this as root.
 pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     edge::keep_panics_quiet();
     arguments::register();
@@ -88,7 +88,7 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
     zend::print_ini_entries(module);
 }
 
-/// Returns the entry of the module, which the engine reads at load.
+/// The engine reads this entry at load.
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {

@@ -31,7 +31,7 @@ impl Request {
     }
 }
 
-/// The methods of a message for both classes: PHP cannot share methods between final classes.
+/// PHP cannot share methods between final classes.
 macro_rules! reads_as_a_message {
     ($class:ident { $($own:tt)* }) => {
         #[php_impl]
@@ -148,7 +148,7 @@ reads_as_a_message!(Request {
     }
 });
 
-/// Returns the number of entries or items of a value, or the length of its first dimension.
+/// The number of entries or items of a value, or the length of its first dimension.
 fn count(value: &Value) -> Result<i64> {
     let count = match value {
         Value::Map(map) => Some(map.len() as u64),
@@ -166,7 +166,6 @@ fn count(value: &Value) -> Result<i64> {
 pub struct ArrayIterator(Zval);
 
 impl ArrayIterator {
-    /// Iterates over the entries of a message with a map, a list or an array.
     fn over(message: &linkspan::Message) -> Result<ArrayIterator> {
         let value = message.value()?;
         let refused = |_, left| {
@@ -196,7 +195,7 @@ impl ArrayIterator {
     }
 }
 
-/// Returns the values of `$array[0]`, `$array[1]` and the other positions.
+/// The values of `$array[0]`, `$array[1]` and the other positions.
 fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
     let object =
         whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is not an object"))?;
@@ -246,7 +245,7 @@ fn read_only() -> Error {
     Error::new(ErrorKind::InvalidState, "a message is read-only: change its value and send that")
 }
 
-/// Returns the value of `$message[offset]`: one key or one position, never a path.
+/// `$message[offset]` has one key or one position, never a path.
 fn member<'m>(value: &'m Value, offset: &Zval) -> Result<&'m Value> {
     let mut digits = itoa::Buffer::new();
     let key = match (offset.long(), offset.str()) {

@@ -17,7 +17,7 @@ use crate::room::{OBJECT, Size, within_limit};
 use crate::scalars::{AnyString, BigInt, Text, exported};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
-/// `Linkspan\NdArray`: element type, shape, order, and the elements as one shared block.
+/// The elements are one shared block.
 #[php_class]
 #[php(name = "Linkspan\\NdArray", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -133,7 +133,7 @@ impl NdArray {
     }
 }
 
-/// Returns the element at these positions, or the array of the remaining dimensions.
+/// The element at these positions, or the array of the remaining dimensions.
 fn item(array: &linkspan::NdArray, dimension: usize, at: usize) -> Zval {
     if dimension == array.shape.len() {
         return element(array, at);
@@ -141,7 +141,6 @@ fn item(array: &linkspan::NdArray, dimension: usize, at: usize) -> Zval {
     into_zval(made(|| NdArray(below(array, dimension, at))))
 }
 
-/// Iterates over the items of an array from `$array[0]`.
 struct Items {
     array: linkspan::NdArray,
     at: Cell<u64>,
@@ -195,12 +194,12 @@ fn shape_of(table: &ZendHashTable) -> Result<Vec<u64>> {
     lengths.collect()
 }
 
-/// Converts a length to a PHP integer; only an empty array can have a longer one.
+/// Saturates: only an empty array can have a longer length.
 fn count(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Makes nested lists within memory_limit. An empty array may have any number of empty lists.
+/// An empty array may have any number of empty lists.
 fn with_room_for_lists<T>(array: &linkspan::NdArray, make: impl FnOnce() -> T) -> Result<T> {
     const LIST: u64 = 56;
     const ITEM: u64 = 16;
@@ -229,7 +228,7 @@ fn with_room_for_lists<T>(array: &linkspan::NdArray, make: impl FnOnce() -> T) -
     within_limit(size, || needed as usize, refused, make)
 }
 
-/// Returns the distance in elements between neighbours along each dimension; zeros for an empty array.
+/// Returns distances in elements; zeros for an empty array.
 fn strides(array: &linkspan::NdArray) -> [usize; MAX_RANK] {
     let mut strides = [0; MAX_RANK];
     if array.data.is_empty() {
@@ -284,7 +283,7 @@ fn locate(array: &linkspan::NdArray, offset: &Zval) -> Result<(usize, usize)> {
     }
 }
 
-/// Returns the sub-array at the first `dimension` positions: a view if its elements are contiguous.
+/// A view if the elements are contiguous.
 fn below(array: &linkspan::NdArray, dimension: usize, at: usize) -> linkspan::NdArray {
     let size = array.dtype.size();
     let shape = array.shape[dimension..].to_vec();
@@ -343,7 +342,7 @@ fn pair(real: f64, imaginary: f64) -> ext_php_rs::boxed::ZBox<ZendHashTable> {
     table
 }
 
-/// Returns the shape of nested lists from their first items; [`gather`] checks the others against it.
+/// Returns the shape of the first items of nested lists; [`gather`] checks the others.
 fn measure(items: &ZendHashTable, dtype: DType) -> Result<Vec<u64>> {
     let mut shape = vec![items.len() as u64];
     let mut first = Entries::new(items).next();

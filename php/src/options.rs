@@ -15,12 +15,12 @@ use crate::to_wire::PhpValue;
 use crate::utf8;
 use crate::zend::{self, Entries, Key};
 
-/// A time-out argument: seconds, INF for ever; null for the default.
+/// Seconds, INF for ever; null for the default.
 #[derive(Clone, Copy)]
 pub struct Seconds(Option<f64>);
 
 impl Seconds {
-    /// The default of a parameter: the object's option, else linkspan.timeout.
+    /// The object's option, else linkspan.timeout.
     pub const DEFAULT: Seconds = Seconds(None);
 
     fn timeout(self) -> Result<Timeout> {
@@ -32,12 +32,11 @@ impl Seconds {
         })
     }
 
-    /// Returns this time-out, or `other` if it was not given.
     pub fn or_else(self, other: Seconds) -> Seconds {
         if self.0.is_none() { other } else { self }
     }
 
-    /// Returns the core's time-out; that of the object's options if it was not given.
+    /// The time-out of the object's options if none was given.
     pub fn or(self, options: Timeout) -> Result<Timeout> {
         self.timeout().map(|given| if given == Timeout::Default { options } else { given })
     }
@@ -79,7 +78,6 @@ pub const NOT_AT_ALL: Seconds = Seconds(Some(0.0));
 #[derive(Default)]
 pub struct Waiter {
     on_wait: Option<Zval>,
-    /// The option `on_unconsumed`, for the end of a channel.
     pub on_unconsumed: Option<Zval>,
     /// The option `timeout`, if it was given.
     pub asked: Option<Seconds>,
@@ -93,8 +91,7 @@ impl Waiter {
 
     /// Ends a channel by `linger`, and gives the callback the number of unconsumed messages.
     ///
-    /// For a destructor: the engine runs it while the script can still run code, and not after a fatal error. In that
-    /// case only the core reports.
+    /// After a fatal error no destructor runs this, and only the core reports.
     pub fn report(&self, linger: impl FnOnce() -> u64) -> Result<()> {
         let Some(callback) = &self.on_unconsumed else { return Ok(()) };
         let missed = i64::try_from(linger()).unwrap_or(i64::MAX);
@@ -130,7 +127,7 @@ impl Waiter {
         }
     }
 
-    /// Runs a publisher's call; its options have [`between`].
+    /// The publisher's options have [`between`].
     pub fn publishing<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         // A nested call of a callback has a separate entry.
         let before = PUBLISHING.replace((Some(self.again()), None));
@@ -147,7 +144,7 @@ thread_local! {
     static PUBLISHING: RefCell<(Option<Waiter>, Option<Error>)> = const { RefCell::new((None, None)) };
 }
 
-/// Returns the callback for the wait of a publisher for a lock, because its calls take no `Wait`.
+/// Returns the callback for a publisher's wait for a lock: its calls take no `Wait`.
 pub fn between() -> OnWait {
     Arc::new(|| {
         let waiter = PUBLISHING.with_borrow(|(waiter, _)| waiter.as_ref().map(Waiter::again));
@@ -173,7 +170,7 @@ fn ask(on_wait: &Zval) -> Result<()> {
     }
 }
 
-/// Reads the options of the new object: the running function's named arguments, and arrays of them.
+/// The running function's named arguments, and arrays of them.
 pub fn of_call(given: &[&Zval]) -> Result<(Options, Waiter)> {
     let mut options = Options::default();
     let mut waiter = Waiter::default();
@@ -224,7 +221,7 @@ fn set_all(
     Ok(())
 }
 
-/// Returns the callable of the option with this name; `None` for null.
+/// Returns `None` for null.
 fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
     if zval.is_null() {
         Ok(None)
@@ -235,7 +232,7 @@ fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
     }
 }
 
-/// Returns the error of an option of a wrong type, in the words of PHP's own errors.
+/// Uses the words of PHP's own errors.
 fn wrong_type(name: &str, expected: &str, given: &Zval) -> Error {
     let text = format!("{name} must be of type {expected}, {} given", type_of(given));
     Error::new(ErrorKind::WrongType, text).under_key(name)
@@ -249,7 +246,7 @@ fn ini_timeout() -> Result<Timeout> {
     seconds(zend::ini_text(c"linkspan.timeout").unwrap_or("30"))
 }
 
-/// Accepts or refuses a new value of `linkspan.timeout`: seconds from 0 upwards, or inf for ever.
+/// Accepts seconds from 0 upwards, or inf for ever, as `linkspan.timeout`.
 ///
 /// # Safety
 ///

@@ -1,8 +1,8 @@
 //! Packed records: converts the properties of an instance to the bytes of a message, and back.
 //!
-//! The constant `LINKSPAN_PACKED` of a generated class has for each property its first byte and its type, as in
-//! `LINKSPAN_FIELDS`. The constant `SIZE` of the root is the total size. The functions return null for a value that
-//! does not fit; the methods of the classes then throw the reason.
+//! The constant `LINKSPAN_PACKED` of a generated class has each property's first byte and type, as in
+//! `LINKSPAN_FIELDS`; the root's `SIZE` is the total size. For a null result, the methods of the classes throw the
+//! reason.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,7 +25,6 @@ use crate::scalars::{BigInt, Bytes, Text, Timestamp, Uuid};
 use crate::scratch;
 use crate::zend::{self, Entries, Key, Property, into_zval, made};
 
-/// The plan for packing instances of a class.
 struct Packing {
     size: usize,
     record: Record,
@@ -57,15 +56,12 @@ thread_local! {
     static PACKINGS: RefCell<HashMap<*const ClassEntry, Rc<Packing>>> = RefCell::default();
 }
 
-/// Removes all classes, at the end of a request.
 pub fn forget() {
     // Taken out of the cell first: dropping may destroy PHP objects.
     drop(PACKINGS.take());
 }
 
-/// `Linkspan\pack_instance`: packs an instance of a generated class to bytes.
-///
-/// Null if it does not fit: its `pack` then throws the reason.
+/// Returns null if the instance does not fit.
 #[php_function]
 #[php(name = "Linkspan\\pack_instance")]
 pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
@@ -82,9 +78,7 @@ pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
     })
 }
 
-/// `Linkspan\unpack_instance`: creates an instance of a generated class from bytes.
-///
-/// Null if they do not fit: `fromWire` then throws the reason.
+/// Returns null if the bytes do not fit.
 #[php_function]
 #[php(name = "Linkspan\\unpack_instance")]
 pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
@@ -114,7 +108,7 @@ pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module.function(wrap_function!(pack_instance)).function(wrap_function!(unpack_instance))
 }
 
-/// Returns the plan for packing instances of this class; `WrongType` if its constants are invalid.
+/// Fails with `WrongType` if the class's constants are invalid.
 fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
     let at = std::ptr::from_ref(class);
     let known = PACKINGS.with_borrow(|packings| packings.get(&at).map(Rc::as_ptr));
@@ -145,7 +139,7 @@ fn record(class: &'static ClassEntry, start: usize, size: usize) -> Result<Recor
     Ok(Record { class, members: Entries::new(rows).map(row).collect::<Result<_>>()? })
 }
 
-/// Reads a property and its offset; `None` for an invalid row.
+/// Returns `None` for an invalid row.
 fn member(
     entry: &'static ClassEntry,
     name: Key<'_>,
@@ -216,7 +210,7 @@ fn array(dtype: &str, lengths: &ZendHashTable, order: Option<&str>) -> Option<(F
 }
 
 impl Record {
-    /// Writes an instance into zeroed bytes; `None` if it does not fit.
+    /// Writes into zeroed bytes; returns `None` if the instance does not fit.
     fn put(&self, instance: &ZendObject, bytes: &mut [u8]) -> Option<()> {
         if !std::ptr::eq(instance.get_class_entry(), self.class) {
             return None;
@@ -231,7 +225,6 @@ impl Record {
         Some(())
     }
 
-    /// Returns whether the bytes of each field are a valid value of that field.
     fn fits(&self, bytes: &[u8]) -> bool {
         self.members.iter().all(|(_, member)| match member {
             Member::Record(record) => record.fits(bytes),
@@ -258,7 +251,7 @@ impl Record {
     }
 }
 
-/// Converts the value of a property for a field; `None` for a value that does not fit any field.
+/// Returns `None` for a value that does not fit any field.
 fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<FieldValue<'a>> {
     let value = value.dereference();
     if let Some(number) = value.double() {

@@ -20,7 +20,7 @@ use crate::zend::{self, Made, into_zval, made, try_made, try_made_some};
 #[php(name = "Linkspan\\Problem", flags = zend::FINAL)]
 pub struct Problem(page::Problem);
 
-/// Returns the result of an exception's getter; `None` for null.
+/// Returns `None` for null.
 fn got(error: &ZendObject, getter: &str) -> Result<Option<Value>> {
     let called = call_php(|| error.try_call_method(getter, Vec::new()))?;
     let zval = called.map_err(|_| {
@@ -134,7 +134,7 @@ fn headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<
     table_from(Value::Map(map))
 }
 
-/// Returns a text variable of `$_SERVER`; `None` if it is missing.
+/// Returns a text variable of `$_SERVER`.
 fn variable<'a>(server: &'a ZendHashTable, name: &str) -> Option<&'a str> {
     server.get(name).and_then(Zval::str)
 }
@@ -143,7 +143,6 @@ fn answered(problem: std::result::Result<(), page::Problem>) -> PhpResult<Option
     edge(|| try_made_some(|| Ok(problem.err().map(Problem))))
 }
 
-/// `Linkspan\ControllerPage`: decides on requests, and decodes their commands.
 #[php_class]
 #[php(name = "Linkspan\\ControllerPage", flags = zend::FINAL)]
 pub struct ControllerPage {
@@ -212,7 +211,7 @@ impl ControllerPage {
         edge(|| headers(page::SECURITY_HEADERS))
     }
 
-    /// Returns the command as a map, or the problem.
+    /// Returns a map, or the problem.
     pub fn decode_command(server: &ZendHashTable, body: AnyString<'_>) -> PhpResult<Zval> {
         let decode = || {
             let kind = variable(server, "CONTENT_TYPE").unwrap_or("");
@@ -234,7 +233,7 @@ impl ControllerPage {
         })
     }
 
-    /// Returns a number of lines, or the problem.
+    /// Returns a number, or the problem.
     #[php(optional = parameter)]
     pub fn log_lines(parameter: Option<&Zval>) -> PhpResult<Zval> {
         // A parameter that is not text, such as lines[]=1, is not a number either.
@@ -249,7 +248,7 @@ impl ControllerPage {
         i64::from(page::answer_status(&answer.0))
     }
 
-    /// Returns the name and the JSON of an event; `None` if the page does not show it.
+    /// Returns the name and the JSON; `None` if the page does not show the event.
     pub fn event(event: &Zval) -> PhpResult<Option<ZBox<ZendHashTable>>> {
         edge(|| {
             let Some(Event { name, json }) = Event::of(&PhpValue(event).to_value()?)? else {

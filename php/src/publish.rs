@@ -94,7 +94,7 @@ pub struct SharedSubscriber {
 }
 
 impl SharedSubscriber {
-    /// Returns the next message; `None` after close or at a stop signal.
+    /// Returns `None` after close or at a stop signal.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Message>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Message)))
     }
@@ -207,7 +207,7 @@ pub fn subscribe(endpoint: Names, options: &[&Zval]) -> PhpResult<Made<Subscribe
     })
 }
 
-/// `Linkspan\latest`: the newest value, over a subscription that this process keeps for the next call.
+/// Uses a subscription that this process keeps for the next call.
 #[php_function]
 #[php(name = "Linkspan\\latest")]
 pub fn latest(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Message>> {

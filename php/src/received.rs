@@ -1,6 +1,4 @@
-//! The classes of received objects: messages, requests, answers to commands.
-//!
-//! Their methods are in `message` and `service`.
+//! The classes of received objects; their methods are in `message` and `service`.
 
 use std::cell::Cell;
 
@@ -18,7 +16,7 @@ use crate::zend;
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct Message(pub linkspan::Message);
 
-/// `Linkspan\Request`: a message that waits for its reply. Freed without one, it is answered `Remote`.
+/// A message that waits for its reply. Freed without one, it is answered `Remote`.
 #[php_class]
 #[php(name = "Linkspan\\Request", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -50,7 +48,6 @@ impl Request {
         &self.inner
     }
 
-    /// Returns whether it needs no further reply.
     pub fn is_settled(&self) -> bool {
         self.answered.get()
     }

@@ -1,8 +1,8 @@
 //! Allocates PHP values near `memory_limit`: too little memory throws and does not end the script.
 //!
-//! PHP compares the limit with its memory from the system: chunks of 2 MiB, and whole pages for longer blocks. The
-//! engine does not tell which lengths are free in a chunk. So a value that may not fit is made without the limit. It
-//! is given up if PHP then exceeds the limit.
+//! PHP compares the limit with its memory from the system: chunks of 2 MiB, and whole pages for longer blocks. The free
+//! lengths in a chunk are unknown. So a value that may not fit is made without the limit, and given up if PHP then
+//! exceeds it.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -19,9 +19,9 @@ unsafe extern "C" {
     fn zend_mm_gc(heap: *mut c_void) -> usize;
 }
 
-/// The most bytes that PHP takes besides a value.
+/// The most bytes that PHP takes besides a value: the rest of three chunks.
 ///
-/// They are the rest of three chunks: for blocks of every length, for a long block, and for the list of long blocks.
+/// They hold blocks of every length, a long block, and the list of long blocks.
 const BESIDE: usize = 3 << 21;
 /// The most times that PHP may take a rough size.
 ///
@@ -32,7 +32,6 @@ pub const OBJECT: usize = 128;
 /// The largest block for an object that is within the rough size.
 const BLOCK: usize = 448;
 
-/// Returns whether the rough size holds for objects of a class; checked at compile time.
 pub const fn is_roughly_object<T: RegisteredClass>() -> bool {
     size_of::<ZendClassObject<T>>() <= BLOCK && BLOCK + 48 <= AT_MOST * OBJECT
 }
@@ -45,22 +44,19 @@ thread_local! {
 /// PHP gets longer blocks from the system one by one, at multiples of this address.
 const CHUNK: usize = 2 << 20;
 
-/// The size of a value that PHP allocates.
 #[derive(Clone, Copy)]
 pub enum Size {
     Bytes(usize),
-    /// An approximate number of bytes: PHP takes at most four times as much.
+    /// PHP takes at most four times as many bytes.
     Roughly(usize),
     Unknown,
 }
 
-/// Makes a PHP value.
-///
-/// `least` is a lower bound of its bytes: if that exceeds the limit, nothing is made.
+/// Makes a PHP value, of at least `least` bytes: if that exceeds the limit, nothing is made.
 ///
 /// # Errors
-/// `OutOfMemory` with the text of `refused`, which gets that lower bound and the bytes that the limit leaves. Also if
-/// the system has no memory: in PHP that would end the script.
+/// `OutOfMemory` with the text of `refused`, which gets `least` and the bytes that the limit leaves. Also if the system
+/// has no memory, which in PHP would end the script.
 pub fn within_limit<T>(
     size: Size,
     least: impl FnOnce() -> usize,
@@ -103,7 +99,7 @@ pub fn beyond_limit<T>(size: Size, make: impl FnOnce() -> T) -> T {
     made
 }
 
-/// Returns how many objects of our classes surely fit, at most `most`.
+/// How many objects of our classes surely fit, at most `most`.
 pub fn objects_that_fit(most: usize) -> usize {
     let Some(limit) = limit() else { return most };
     let left = limit.saturating_sub(usage(true)).saturating_sub(BESIDE);
@@ -114,7 +110,6 @@ fn limit() -> Option<usize> {
     usize::try_from(ProcessGlobals::get().memory_limit).ok().filter(|limit| *limit < isize::MAX as usize)
 }
 
-/// Returns whether a value of this size might reach the limit.
 fn is_close(limit: usize, size: Size) -> bool {
     let most = match size {
         Size::Bytes(length) => length,
@@ -137,13 +132,13 @@ fn check_system(size: Size) -> Result<()> {
     Err(Error::new(ErrorKind::OutOfMemory, text))
 }
 
-/// Returns the bytes in use, or PHP's memory from the system.
+/// The bytes in use, or PHP's memory from the system.
 fn usage(of_system: bool) -> usize {
     // SAFETY: only reads a counter of the engine.
     unsafe { zend_memory_usage(of_system) }
 }
 
-/// Sets the limit of the engine; false if PHP has more.
+/// False if PHP has more.
 fn set(limit: usize) -> bool {
     // SAFETY: changes a number of this thread's heap, and returns chunks without blocks.
     unsafe { zend_set_memory_limit(limit) == 0 }
@@ -162,7 +157,6 @@ fn fits(limit: usize) -> bool {
     }
 }
 
-/// A period without the limit.
 struct Raised {
     limit: usize,
 }

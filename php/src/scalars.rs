@@ -23,7 +23,7 @@ impl Text {
         Text(ZendStr::new(bytes, false))
     }
 
-    /// Copies any number of bytes to PHP; an error beyond memory_limit, which would end the script.
+    /// An error beyond memory_limit, which would end the script.
     pub fn within_limit(bytes: impl AsRef<[u8]>) -> Result<Text> {
         let length = bytes.as_ref().len();
         let refused = |length, left| {
@@ -40,7 +40,7 @@ impl Text {
         zval
     }
 
-    /// Returns the text of a number or a timestamp, at most 64 bytes, without Rust memory.
+    /// Returns the text of a short value, at most 64 bytes, without Rust memory.
     fn short(value: impl std::fmt::Display) -> Text {
         use std::io::Write;
         let mut room = [0u8; 64];
@@ -62,7 +62,7 @@ impl IntoZval for Text {
     }
 }
 
-/// A string argument; any bytes.
+/// A string argument with any bytes.
 pub struct AnyString<'a>(pub &'a [u8]);
 
 impl<'a> FromZval<'a> for AnyString<'a> {
@@ -95,7 +95,7 @@ impl IntoZval for DateTimeImmutable {
     }
 }
 
-/// Returns the property with this name from the output of `var_export`, for `__set_state`.
+/// The property with this name from the output of `var_export`, for `__set_state`.
 pub fn exported<'a, T>(
     properties: &'a ZendHashTable,
     name: &str,
@@ -108,7 +108,6 @@ pub fn exported<'a, T>(
     })
 }
 
-/// `Linkspan\Bytes`: bytes other than text.
 #[php_class]
 #[php(name = "Linkspan\\Bytes", flags = zend::FINAL)]
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]
@@ -153,13 +152,11 @@ impl Bytes {
     }
 }
 
-/// Returns the base64 text that JSON shows of bytes.
 pub fn base64_of(bytes: &[u8]) -> Result<Zval> {
     let text = base64::engine::general_purpose::STANDARD.encode(bytes);
     Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes()).map(Text::into_value)
 }
 
-/// `Linkspan\Timestamp`: a point in time, in nanoseconds.
 #[php_class]
 #[php(name = "Linkspan\\Timestamp", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
@@ -235,7 +232,6 @@ impl Timestamp {
     }
 }
 
-/// `Linkspan\BigInt`: an integer beyond PHP's int.
 #[php_class]
 #[php(name = "Linkspan\\BigInt", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
@@ -279,7 +275,6 @@ impl BigInt {
     }
 }
 
-/// `Linkspan\Decimal`: an exact decimal number; 1.10 stays 1.10.
 #[php_class]
 #[php(name = "Linkspan\\Decimal", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
@@ -310,7 +305,6 @@ impl Decimal {
     }
 }
 
-/// `Linkspan\Uuid`.
 #[php_class]
 #[php(name = "Linkspan\\Uuid", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]

@@ -1,7 +1,6 @@
 //! A buffer per thread for bytes that become a PHP string.
 //!
-//! A fatal error while PHP allocates jumps over Rust frames, which then must own nothing: the thread's buffer survives
-//! for the next use.
+//! A fatal error while PHP allocates jumps over Rust frames, which then must own nothing.
 
 use std::cell::RefCell;
 
@@ -14,7 +13,7 @@ thread_local! {
 /// Longer buffers are freed.
 const LONGEST: usize = 1 << 20;
 
-/// Lets `write` fill an empty buffer, and `copy` create a PHP string from it.
+/// `write` fills an empty buffer, `copy` creates a PHP string from it.
 pub fn written<T>(
     write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
     copy: impl FnOnce(&[u8]) -> T,

@@ -27,7 +27,7 @@ pub struct SharedServer {
 }
 
 impl SharedServer {
-    /// Returns the next request; `None` after close or at a stop signal.
+    /// Returns `None` after close or at a stop signal.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Request>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Request::new)))
     }

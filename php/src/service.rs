@@ -11,7 +11,6 @@ use crate::received::Answer;
 use crate::scalars::Text;
 use crate::{exception, from_wire};
 
-/// `Linkspan\State`: the state of a service.
 #[php_enum]
 #[php(name = "Linkspan\\State")]
 pub enum State {
@@ -51,7 +50,6 @@ impl From<service::State> for State {
     }
 }
 
-/// `Linkspan\View`: how current the controller's record of a service is.
 #[php_enum]
 #[php(name = "Linkspan\\View")]
 pub enum View {
@@ -65,7 +63,6 @@ pub enum View {
     Gone,
 }
 
-/// `Linkspan\Command`: a command of a controller to a service.
 #[php_enum]
 #[php(name = "Linkspan\\Command")]
 pub enum Command {
@@ -95,7 +92,6 @@ pub enum Command {
     Cancel,
 }
 
-/// `Linkspan\Outcome`: how far a command has come.
 #[php_enum]
 #[php(name = "Linkspan\\Outcome")]
 pub enum Outcome {

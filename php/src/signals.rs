@@ -7,9 +7,9 @@ use linkspan::Result;
 use crate::call::call_php;
 use crate::zend;
 
-/// Returns whether the script's signal handlers run asynchronously, and so also in waits.
+/// Returns whether the script's signal handlers run asynchronously, also in waits.
 ///
-/// Each wait asks again, because a script may change it at any time.
+/// The script may change it.
 pub fn are_handled_at_once() -> bool {
     // An internal PHP function, which runs no script code and allocates nothing.
     static FUNCTION: OnceLock<zend::Builtin> = OnceLock::new();
@@ -21,14 +21,13 @@ pub fn are_handled_at_once() -> bool {
     answer.is_some_and(|answer| answer.is_true())
 }
 
-/// Runs the script's handlers of pending signals.
 pub fn dispatch() -> Result<()> {
     call_php(|| zend::call_function("pcntl_signal_dispatch")).map(drop)
 }
 
 /// Restores the default action of SIGINT and SIGTERM if only the engine defers it.
 ///
-/// The core then sees that the script does not handle them, and lets them end a loop without a deadline.
+/// The core then lets them end a loop without a deadline.
 pub fn let_stop_through() {
     type ZendSigaction = unsafe extern "C" fn(libc::c_int, *const libc::sigaction, *mut libc::sigaction);
     static ONCE: Once = Once::new();

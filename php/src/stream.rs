@@ -8,7 +8,7 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::call::call_php;
 use crate::zend;
 
-/// Returns a stream that is readable while the object of this descriptor has messages or events.
+/// Readable while the object of this descriptor has messages or events.
 ///
 /// PHP duplicates the descriptor, so either may be closed first.
 pub fn of(descriptor: RawFd) -> Result<Zval> {

@@ -1,7 +1,7 @@
 //! A decoded value as a flat list of events, which become PHP values.
 //!
-//! A decoder drives this Sink, and PHP allocates only after the decoder has finished. A fatal error of PHP, such as
-//! `memory_limit`, jumps over Rust frames, which would leak their memory.
+//! PHP allocates only after the decoder has finished: a fatal error jumps over Rust frames, which would leak their
+//! memory.
 
 use std::cell::Cell;
 
@@ -17,7 +17,7 @@ pub enum Node {
     /// An integer that fits PHP's int.
     Int(i64),
     Float(f64),
-    /// Text, as its end position in [`Tape::text`]; it begins at the end of the previous text.
+    /// The end position in [`Tape::text`]; the text begins at the end of the previous one.
     Text(usize),
     /// The key of the next value, as an end position.
     Key(usize),
@@ -49,18 +49,18 @@ pub struct Tape {
     pub nodes: Vec<Node>,
     /// All text and keys in sequence.
     pub text: String,
-    /// The open maps: the position of each in the nodes, and the number of its keys 0, 1, … so far.
+    /// The open maps: position in the nodes, and the number of keys 0, 1, … so far.
     ///
     /// A map becomes an object if all its keys are such.
     open: Vec<(usize, Option<usize>)>,
-    /// The memory of the message, whose blocks are shared instead of copied.
+    /// The memory of the message, whose blocks are shared.
     origin: linkspan::Body,
 }
 
 thread_local! {
     /// The previous tape of this thread, whose lists are reused.
     ///
-    /// `None` while in use: PHP code that runs during the read of a value may decode another value.
+    /// `None` while PHP code may decode another value.
     static SPARE: Cell<Option<Tape>> = const { Cell::new(None) };
 }
 
@@ -68,12 +68,12 @@ thread_local! {
 const LONGEST: usize = 4096;
 
 impl Tape {
-    /// Creates a tape whose arrays and bytes share `origin` if they are inside it.
+    /// Arrays and bytes share `origin` if they are inside it.
     pub fn sharing(origin: impl Into<linkspan::Body>) -> Tape {
         Tape { origin: origin.into(), ..SPARE.take().unwrap_or_default() }
     }
 
-    /// Keeps the lists for the next value; drops the events and the shared message.
+    /// Keeps the lists for the next value.
     pub fn recycle(mut self) {
         if self.nodes.capacity() > LONGEST || self.text.capacity() > LONGEST {
             return;
@@ -85,7 +85,7 @@ impl Tape {
         SPARE.set(Some(self));
     }
 
-    /// Returns a lower bound of the PHP memory for the value, in bytes, without the 16 of the zval itself.
+    /// A lower bound of the PHP memory for the value, in bytes, without the 16 of the zval itself.
     pub fn memory(&self) -> usize {
         const STRING: usize = 24;
         const TABLE: usize = 56;

@@ -16,11 +16,9 @@ use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::utf8;
 use crate::zend::{self, Entries, Key};
 
-/// A PHP value as a source of events.
 pub struct PhpValue<'a>(pub &'a Zval);
 
 impl PhpValue<'_> {
-    /// Converts the value to a tree of the core.
     pub fn to_value(&self) -> Result<Value> {
         // Limits depth and size: with references, an array can contain itself.
         let mut meter = Meter::new(ValueBuilder::new(), Limits::default(), Keys::Trust);
@@ -77,7 +75,7 @@ fn text<'a>(bytes: &'a [u8], otherwise: &str) -> Result<&'a str> {
         .map_err(|e| unsupported(format!("{otherwise} (byte {} of it)", e.valid_up_to())))
 }
 
-/// Returns whether the keys are 0 to n-1 in order; an empty array is also a list.
+/// An empty array is also a list.
 fn is_list(table: &ZendHashTable) -> bool {
     Entries::new(table).enumerate().all(|(i, (key, _))| matches!(key, Key::Number(n) if n == i as i64))
 }
@@ -179,7 +177,6 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
     )))
 }
 
-/// Sends the properties of an instance under their keys.
 fn walk_instance<S: Sink + ?Sized>(object: &ZendObject, class: &SentClass, sink: &mut S) -> Result<()> {
     let is_left_out = |field: &SentField| field.is_optional && field.property.of(object).is_null();
     let left_out = class.fields.iter().filter(|field| is_left_out(field)).count();
@@ -200,7 +197,6 @@ fn walk_instance<S: Sink + ?Sized>(object: &ZendObject, class: &SentClass, sink:
     sink.end_map()
 }
 
-/// Sends the value of a property in the form for its type.
 fn walk_as<S: Sink + ?Sized>(value: &Zval, form: &Form, sink: &mut S) -> Result<()> {
     if let Form::Plain = form {
         return PhpValue(value).walk(sink);
@@ -224,7 +220,6 @@ fn walk_as<S: Sink + ?Sized>(value: &Zval, form: &Form, sink: &mut S) -> Result<
     }
 }
 
-/// Returns whether the class has this name, or extends a class with it.
 fn is_or_extends(class: &ClassEntry, wanted: &str) -> bool {
     let mut class = Some(class);
     while let Some(each) = class {

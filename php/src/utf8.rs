@@ -4,7 +4,7 @@ pub fn is_valid(bytes: &[u8]) -> bool {
     is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()
 }
 
-/// Says why bytes are not text, in the form of PHP's own errors; `None` for UTF-8.
+/// Says why bytes are not text, as PHP's own errors do; `None` for UTF-8.
 pub fn refusal(bytes: &[u8]) -> Option<String> {
     const SHOWN: usize = 40;
     let at = std::str::from_utf8(bytes).err()?.valid_up_to();
@@ -17,8 +17,6 @@ pub fn refusal(bytes: &[u8]) -> Option<String> {
     ))
 }
 
-/// Returns whether all bytes are ASCII.
-///
 /// The standard library compares fewer bytes at a time and takes three times as many instructions.
 fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;

@@ -21,7 +21,6 @@ pub struct SharedWatch {
     /// A separate connection without other requests.
     inner: service::Controller,
     waiter: Waiter,
-    /// The default time-out of a wait for the next event.
     timeout: Seconds,
     closed: Cell<bool>,
 }
@@ -33,7 +32,7 @@ impl SharedWatch {
 }
 
 impl Feed for SharedWatch {
-    /// Returns the next event; `None` after close.
+    /// Returns `None` after close.
     fn next_item(&self) -> Result<Option<Zval>> {
         if self.closed.get() {
             return Ok(None);
@@ -48,7 +47,7 @@ impl Feed for SharedWatch {
 pub struct Watch(Rc<SharedWatch>);
 
 impl Watch {
-    /// Creates a watch over the events of this connection, which has already subscribed.
+    /// The connection has already subscribed.
     pub fn new(inner: service::Controller, waiter: Waiter, timeout: Seconds) -> Watch {
         Watch(Rc::new(SharedWatch { inner, waiter, timeout, closed: Cell::new(false) }))
     }

@@ -1,6 +1,4 @@
 //! Functions of the engine that ext-php-rs does not bind.
-//!
-//! They walk hashes by position, and read ini text and the class entries of core extensions.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::NonNull;
@@ -46,36 +44,31 @@ unsafe extern "C" {
     static php_json_serializable_ce: *mut ClassEntry;
 }
 
-/// The flags of all our classes: final, without dynamic properties.
 pub const FINAL: ClassFlags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties);
 
-/// A PHP object of one of our classes, created by [`made`] or [`try_made`].
 pub type Made<T> = ZBox<ZendClassObject<T>>;
 
 /// Creates an object of our class without its Rust part, which `initialize` adds.
 ///
-/// The allocation comes first because it may end in a fatal error, which jumps over Rust frames: these must own
-/// nothing then.
+/// The allocation may end in a fatal error, which jumps over Rust frames: these must own nothing then.
 pub fn shell<T: RegisteredClass>() -> Made<T> {
     // SAFETY: callers fill the object before other code can reach it; an unfilled object may be freed.
     unsafe { ZendClassObject::new_uninit(None) }
 }
 
-/// Creates a filled object. `value` runs after PHP has allocated: a fatal error cannot leak its memory.
+/// `value` runs after PHP has allocated: a fatal error cannot leak its memory.
 pub fn made<T: RegisteredClass>(value: impl FnOnce() -> T) -> Made<T> {
     let mut object = shell::<T>();
     object.initialize(value());
     object
 }
 
-/// Creates a filled object from a value that may fail.
 pub fn try_made<T: RegisteredClass>(value: impl FnOnce() -> Result<T>) -> Result<Made<T>> {
     let mut object = shell::<T>();
     object.initialize(value()?);
     Ok(object)
 }
 
-/// Creates a filled object from a value that may be absent.
 pub fn try_made_some<T: RegisteredClass>(
     value: impl FnOnce() -> Result<Option<T>>,
 ) -> Result<Option<Made<T>>> {
@@ -85,7 +78,6 @@ pub fn try_made_some<T: RegisteredClass>(
     Ok(Some(object))
 }
 
-/// Returns a value that owns this object.
 pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
     // An object of ours is always accepted.
     object.into_zval(false).unwrap_or_default()
@@ -95,19 +87,17 @@ pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
 #[derive(Clone, Copy)]
 pub struct Builtin(NonNull<c_void>);
 
-// SAFETY: such a function is in memory that is written only during the load of extensions; each thread calls it with a
-// separate frame.
+// SAFETY: such a function is written only during the load of extensions; each thread calls it with a separate frame.
 unsafe impl Send for Builtin {}
 // SAFETY: as above.
 unsafe impl Sync for Builtin {}
 
-/// Returns the function with this name, if any.
 fn function(name: &str) -> Option<&'static ext_php_rs::ffi::zend_function> {
     // SAFETY: the engine returns NULL or a live function. Callers use a function that may be unloaded at once.
     unsafe { ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()).as_ref() }
 }
 
-/// Returns the function with this name; `None` also if it may be unloaded at the end of a request.
+/// Returns `None` also if the function may be unloaded at the end of a request.
 pub fn builtin(name: &str) -> Option<Builtin> {
     const INTERNAL: u8 = 1;
     const PERSISTENT: c_int = 1;
@@ -140,17 +130,16 @@ pub fn call(function: Builtin) -> Zval {
     answer
 }
 
-/// Calls a function without arguments that reads a setting, without the engine's usual preparations.
+/// Calls a function that reads a setting, without the engine's preparations (90 instructions).
 ///
-/// They take 90 instructions. The function must not throw, call PHP code or look at the frames.
+/// The function must not throw, call PHP code or look at the frames.
 pub fn ask(function: Builtin) -> Zval {
     let mut answer = Zval::new();
     let function = function.0.as_ptr().cast::<ext_php_rs::ffi::zend_function>();
     // SAFETY: null pointers and zeros are a frame without an object, arguments and extra arguments.
     let mut frame: ext_php_rs::ffi::zend_execute_data = unsafe { std::mem::zeroed() };
     frame.func = function;
-    // SAFETY: `builtin` found a live internal function. It reads that it has no arguments, and writes its result into
-    // a live zval.
+    // SAFETY: `builtin` found a live internal function, which reads that it has no arguments and writes a live zval.
     unsafe {
         if let Some(handler) = (*function).internal_function.handler {
             handler(&raw mut frame, &raw mut answer);
@@ -159,14 +148,14 @@ pub fn ask(function: Builtin) -> Zval {
     answer
 }
 
-/// Calls a function without arguments; `None` if there is none with this name.
+/// Returns `None` without a function of this name.
 pub fn call_function(name: &str) -> Option<Zval> {
     function(name).map(|function| call(Builtin(NonNull::from(function).cast())))
 }
 
 #[derive(Clone, Copy)]
 pub enum Key<'a> {
-    /// A text key; any bytes.
+    /// A text key with any bytes.
     Text(&'a [u8]),
     Number(i64),
 }
@@ -212,14 +201,14 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// Returns whether PHP runs on the command line, where a process is one script.
+/// A command-line process is one script.
 pub fn is_command_line() -> bool {
     // SAFETY: the module's name is a C string for the life of the process.
     let name = unsafe { CStr::from_ptr(SapiModule::get().name) };
     name == c"cli"
 }
 
-/// Returns the text of an ini entry; `None` for an unknown entry.
+/// Returns `None` for an unknown entry.
 pub fn ini_text(name: &CStr) -> Option<&'static str> {
     let mut exists = false;
     // SAFETY: the name is NUL-terminated and its length is given. The result is a NUL-terminated text that lives until
@@ -233,7 +222,7 @@ pub fn ini_text(name: &CStr) -> Option<&'static str> {
     }
 }
 
-/// Sets a property of an object with the access rights of the class `scope`.
+/// Sets a property with the access rights of the class `scope`.
 pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut value: Zval) {
     let mut name = ZendStr::new(name, false);
     // SAFETY: all four are live; the engine copies the value and takes a reference to the name.
@@ -262,13 +251,13 @@ pub fn json_serializable() -> &'static ClassEntry {
     unsafe { &*php_json_serializable_ce }
 }
 
-/// Returns whether an `exit` is pending, which PHP represents as an exception that no code may catch.
+/// PHP represents an `exit` as an exception that no code may catch.
 pub fn exit_is_pending() -> bool {
     // SAFETY: a pending exception is a live object.
     ExecutorGlobals::get().exception().is_some_and(|e| unsafe { zend_is_unwind_exit(e) })
 }
 
-/// Returns the named arguments of the running function beyond its declared ones.
+/// Returns the named arguments beyond the declared ones.
 pub fn extra_named_arguments() -> Option<&'static ZendHashTable> {
     const HAS_EXTRA_NAMED: u32 = 1 << 27;
     let globals = ExecutorGlobals::get();
@@ -288,8 +277,7 @@ pub struct Property(&'static zend_property_info);
 
 pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
     const STATIC: u32 = 1 << 4;
-    // SAFETY: the table of a class has pointers to its property infos, which live as long as the class: until the
-    // request ends.
+    // SAFETY: the table of a class has pointers to its property infos, which live until the request ends.
     let info = unsafe {
         let found = ext_php_rs::ffi::zend_hash_str_find(
             &raw const class.properties_info,
@@ -302,7 +290,6 @@ pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
 }
 
 impl Property {
-    /// Returns the address of the property in an object of its class.
     fn place(self, object: *const ZendObject) -> *const Zval {
         object.wrapping_byte_add(self.0.offset as usize).cast()
     }
@@ -314,7 +301,7 @@ impl Property {
 
     /// Sets the property of a new object for the first time, like its constructor, also if it is read-only.
     ///
-    /// A value that the property's type does not allow raises PHP's own exception, and the property stays unset.
+    /// For a forbidden value PHP throws, and the property stays unset.
     pub fn set(self, object: &mut ZendObject, mut value: Zval) {
         let place = self.place(object).cast_mut();
         // SAFETY: as in `of`; the object is new and no other code has it. The old value needs no free.
@@ -328,7 +315,7 @@ impl Property {
     }
 }
 
-/// Returns whether a property is unset. `Zval::get_type` would try one type after the other.
+/// `Zval::get_type` would try one type after the other.
 pub fn is_unset(value: &Zval) -> bool {
     // SAFETY: every value has a type byte.
     u32::from(unsafe { value.u1.v.type_ }) == ext_php_rs::ffi::IS_UNDEF
@@ -344,10 +331,9 @@ pub fn instance(class: &ClassEntry) -> Zval {
     value
 }
 
-/// Returns the value of a literal class constant; `None` for an unknown constant.
+/// Returns `None` for an unknown constant.
 pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval> {
-    // SAFETY: the table of a class has pointers to its constants, which live as long as the class: until the request
-    // ends.
+    // SAFETY: the table of a class has pointers to its constants, which live until the request ends.
     unsafe {
         let found = ext_php_rs::ffi::zend_hash_str_find(
             &raw const class.constants_table,
@@ -359,7 +345,7 @@ pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval>
     }
 }
 
-/// Calls a static method without arguments; `None` if there is none with this lower-case name.
+/// Returns `None` without a method of this lower-case name.
 pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
     let mut answer = Zval::new();
     // SAFETY: the function comes from the class's own table and takes no object; the result is written into a live
@@ -387,7 +373,7 @@ pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
     Some(answer)
 }
 
-/// Returns whether the text is interned: it keeps its address until the request ends.
+/// Whether the text keeps its address until the request ends.
 pub fn is_interned(text: &ZendStr) -> bool {
     const INTERNED: u32 = 1 << 6;
     // SAFETY: every text begins with the word that has its flags.
@@ -395,7 +381,7 @@ pub fn is_interned(text: &ZendStr) -> bool {
     flags & INTERNED != 0
 }
 
-/// Returns the value of a case of a backed enum: its second declared property, after the name.
+/// The second declared property of a case of a backed enum, after the name.
 pub fn enum_value(object: &ZendObject) -> Option<&Zval> {
     let class = object.get_class_entry();
     // SAFETY: an object has memory for all declared properties of its class.
