@@ -16,7 +16,7 @@ use crate::keys::Keys;
     name = "linkspan bridge",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Nothing is exported or imported unless it is named: in a pattern * stands for any characters and ? for one.
+    after_help = "The bridge exports and imports only names that match your patterns. In a pattern, * matches any characters and ? matches one.
 
 Examples:
   linkspan bridge --export 'lab/*' --listen tcp/127.0.0.1:7447
@@ -46,7 +46,7 @@ pub enum Action {
         /// The configuration file
         file: PathBuf,
     },
-    /// Make and revoke the keys by which machines identify each other
+    /// Make and revoke the keys that identify the machines
     #[command(
         subcommand,
         after_help = "Examples:\n  linkspan bridge keys init authority\n  linkspan bridge keys issue authority north\n  linkspan bridge keys revoke authority north"

@@ -67,7 +67,7 @@ pub enum Command {
 
     /// Listen at a name, and print the messages that arrive
     #[command(
-        after_help = "Any number of programs may send at once. The reply to a call is the VALUE of --reply, or an error without that option.
+        after_help = "Any number of programs may send at once. A call gets the VALUE of --reply, or an error without that option.
 
 Examples:
   linkspan recv lab/valve
@@ -84,7 +84,7 @@ Examples:
 
     /// Reply to each request with the output of a program
     #[command(
-        after_help = "Runs the program once for each request, one after the other. Its standard input is the request, as JSON and a line end; its standard output, as JSON, is the reply. Where its exit code is not 0, the caller gets an error with the end of its standard error. A program that takes too long or prints too much is killed with all processes that it started, and the caller gets an error. No shell is involved without --shell. The environment variable LINKSPAN_SOURCE names the caller.
+        after_help = "Runs the program once for each request, one request after another. The program reads the request from standard input, as JSON and a line end, and prints the reply to standard output, as JSON. If the program exits with a code other than 0, the caller gets an error with the end of its standard error. A program that takes too long or prints too much is killed with all processes that it started, and the caller gets an error. The program runs without a shell, unless --shell is given. The environment variable LINKSPAN_SOURCE names the caller.
 
 Examples:
   linkspan reply lab/sum --command jq -- add
@@ -96,7 +96,7 @@ Examples:
     /// Publish a value and keep it available, or publish each line of standard input
     #[command(
         name = "pub",
-        after_help = "With a value, runs until Ctrl-C or for --for SECONDS, because a published value exists as long as its publisher; a value in a file: or a journal: is stored, so there the command ends at once. Without a value, publishes each line of standard input until that ends. A line that is not JSON ends the command with exit code 1, and the error has the line's number and offset; the lines before it have been published.
+        after_help = "With a value, runs until Ctrl-C or for --for SECONDS, because a published value exists only as long as its publisher. A file: or a journal: stores the value, so the command ends at once. Without a value, publishes each line of standard input until the input ends. A line that is not JSON ends the command with exit code 1, and the error has the line's number and offset. Earlier lines have been published.
 
 Examples:
   linkspan pub lab/temperature '{\"celsius\": 21.4}'
@@ -109,7 +109,7 @@ Examples:
 
     /// Print the values published at names or patterns: first the newest, then all that follow
     #[command(
-        after_help = "The publisher may start later, and restart. Standard error has the number of values that were overwritten before they were read (Lagged); with -o delivery=latest they are skipped without a report. In a pattern * matches any characters and ? matches one; names that appear later join, and files and journals are matched by patterns such as 'journal:*' alone. The name of each value stands before it, and in the JSON of --full. With several names or a pattern, a name that cannot be received from (it refuses, its schema does not fit, its file is damaged) is named on standard error, and the others go on; the exit code is 1 then where the command ends by --count.
+        after_help = "The publisher may start later, and restart. If values were overwritten before the command read them, it prints their number to standard error (Lagged); with -o delivery=latest it skips them without a report. In a pattern * matches any characters and ? matches one. The command also prints names that appear later. Only patterns that begin with file: or journal:, such as 'journal:*', match files and journals. With several names or a pattern, each value follows its name; the JSON of --full contains the name. If one name fails (it refuses, its schema does not fit, its file is damaged), the command reports the name on standard error and continues with the other names. It then ends with 1 when --count is reached.
 
 Examples:
   linkspan sub lab/temperature
@@ -122,7 +122,7 @@ Examples:
 
     /// Print the newest published value, without waiting
     #[command(
-        after_help = "Ends with 4 where no program publishes at the name, with 1 (Empty) where no value has been published yet.
+        after_help = "Ends with 4 if no program publishes at the name, and with 1 (Empty) if the publisher has not published a value yet.
 
 Examples:
   linkspan latest lab/temperature
@@ -132,7 +132,7 @@ Examples:
 
     /// List the open endpoints of this machine: their processes, messages, and the lag of their readers
     #[command(
-        after_help = "Lists the names in the runtime directory that running processes hold, and the files, journals and spools, which exist without a process; removes the files of dead processes. PEERS is the number of connected clients or subscribers. BEHIND is the number of messages that the slowest subscriber has not read yet, or that wait in a spool for its server; a spool without a server has no PID. In a pattern, * matches any characters and ? matches one.
+        after_help = "Lists the names of running processes in the runtime directory, and the files, journals and spools, which exist without a process. Removes the files of dead processes. PEERS is the number of connected clients or subscribers. BEHIND is the number of messages that the slowest subscriber has not read yet, or that wait in a spool for its server. PID is empty for a spool without a server. In a pattern, * matches any characters and ? matches one.
 
 Examples:
   linkspan ls
@@ -153,7 +153,7 @@ Examples:
 
     /// Find why two programs cannot connect: directories, users, modes, kernel features, limits, versions
     #[command(
-        after_help = "Ends with 1 if it found a problem. Changes nothing without --repair. Run it as each of the two users and compare.
+        after_help = "Ends with 1 if it found a problem. Changes files only with --repair. If the programs run as two users, run it as each of them and compare.
 
 Examples:
   linkspan doctor
@@ -176,7 +176,7 @@ Examples:
 
     /// Make a runtime directory for several users (as root)
     #[command(
-        after_help = "Makes /run/linkspan for the members of the group, and an entry in tmpfiles.d that makes it again after a restart. Prints each change; changes nothing that is already right.
+        after_help = "Makes /run/linkspan for the members of the group, and an entry in tmpfiles.d that makes the directory again after a restart. Prints each change, and leaves correct parts unchanged.
 
 Examples:
   sudo linkspan setup --group sensors
@@ -197,15 +197,15 @@ Examples:
 
     /// Make and trust keys, for TCP between machines
     ///
-    /// Without keys, TCP works only on this machine. With keys, two machines connect once each trusts the key of the
-    /// other.
+    /// Without keys, TCP works only on this machine. With keys, two machines can connect after each trusts the other's
+    /// key.
     #[command(after_help = "Examples:
   linkspan keys new                               on each of two machines, then on each:
-  linkspan keys trust NAME KEY                    with the key that the other printed
+  linkspan keys trust NAME KEY                    with the key that the other machine printed
   linkspan recv tcp://0.0.0.0:7000
   linkspan send tcp://microscope:7000 1
 
-The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
+The keys are in $LINKSPAN_KEYS if it is set, else in ~/.config/linkspan/keys.")]
     Keys {
         /// The command.
         #[command(subcommand)]
@@ -217,7 +217,7 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
 
     /// Remove the names of dead processes
     #[command(
-        after_help = "This is rarely necessary: the next program that listens at a name removes the files of a dead one. Prints the names that were removed.
+        after_help = "Rarely necessary: a program that listens at a name removes the files of a dead process. Prints the removed names.
 
 Examples:
   linkspan clean
@@ -227,8 +227,8 @@ Examples:
 
     /// Query and command services: data, pause, run, checkpoint, shut down
     ///
-    /// A service is a program that works in steps and answers its controller meanwhile. `linkspan controller` starts
-    /// the controller.
+    /// A service is a program that works in steps and answers its controller while it works. `linkspan controller`
+    /// starts the controller.
     #[command(after_help = "Examples:
   linkspan service ls
   linkspan service get power
@@ -241,7 +241,7 @@ Examples:
 
     /// Run the controller: services connect to it; `service`, `top` and programs query it
     #[command(
-        after_help = "Services connect to it on their own, in whatever order they are started, and connect again after it is restarted. SIGTERM or Ctrl-C ends it; the services continue. Services on other machines need keys: see `linkspan keys`.
+        after_help = "Services connect to the controller, even if they start first, and connect again after it restarts. SIGTERM or Ctrl-C ends it; the services continue. Services on other machines need keys: see `linkspan keys`.
 
 Examples:
   linkspan controller
@@ -268,8 +268,8 @@ Examples:
 
     /// Read the shared memory of another program, with a layout as in C
     #[command(
-        after_help = "Memory: posix:/name as shm_open calls it, sysv:0x1234 for a key of shmget, or the path of a file.
-Layout: fields as in C, such as 'f64 celsius; u32 count; char name[16]; i16 raw[8] @64'. Without one, its text up to NUL.
+        after_help = "Memory: posix:/name for a name of shm_open, sysv:0x1234 for a key of shmget, or the path of a file.
+Layout: fields as in C, such as 'f64 celsius; u32 count; char name[16]; i16 raw[8] @64'. Without a layout, prints the text up to NUL.
 
 Examples:
   linkspan region posix:/vendor_sensors 'u32 count; f64 celsius'
@@ -291,7 +291,7 @@ Examples:
 
     /// Write a value in another encoding
     #[command(
-        after_help = "Reads standard input and writes standard output. Where the bytes are invalid, it ends with 1, prints the error's name, number and offset to standard error, and nothing to standard output.
+        after_help = "Reads standard input and writes standard output. If the bytes are invalid, it prints the error's name, number and offset to standard error, prints nothing to standard output, and ends with 1.
 
 Examples:
   linkspan transcode --from cbor --to json < reading.cbor

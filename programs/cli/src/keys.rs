@@ -29,7 +29,7 @@ pub enum KeysCommand {
 
     /// Allow connections from and to the machine that has this key
     #[command(
-        after_help = "The name is your choice; it appears only in listings and messages. Compare the key with the output of `linkspan keys show` on that machine over a channel that cannot be tampered with: read it aloud, or use ssh.
+        after_help = "You choose the name; it appears only in listings and messages. Compare the key with the output of `linkspan keys show` on that machine over a trusted channel: read it aloud, or use ssh.
 
 Examples:
   linkspan keys trust microscope ed25519:KRcNxa-eB7mxnOYuFvxFb_hKa4AJvlhVdIRAFPk2nK4
@@ -50,7 +50,7 @@ Examples:
     List,
 
     /// Stop trusting a key
-    #[command(after_help = "Applies to new connections; existing ones remain until either side ends.
+    #[command(after_help = "Applies to new connections. Existing connections remain until either side ends.
 
 Examples:
   linkspan keys revoke microscope

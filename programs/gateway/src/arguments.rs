@@ -13,7 +13,7 @@ use linkspan_program::quantity;
     name = "linkspan gateway",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "The gateway prints an address with a token that reads, and opens it in the browser of a desktop. Tokens that do more are made by `linkspan gateway token add`. Other machines need TLS, or a proxy.
+    after_help = "The gateway prints an address with a read-only token, and opens it in the browser of a desktop. `linkspan gateway token add` makes tokens with more rights. Other machines need TLS, in the gateway or in a proxy.
 
 Examples:
   linkspan gateway
@@ -83,13 +83,13 @@ pub enum Token {
     Add {
         /// The name of the token, which appears in logs
         name: String,
-        /// Names that may be subscribed to and read; may be repeated
+        /// Allow the token to subscribe to and read these names; may be repeated
         #[arg(long, value_name = "PATTERN")]
         read: Vec<String>,
-        /// Names to which requests may be sent; may be repeated
+        /// Allow the token to send requests to these names; may be repeated
         #[arg(long, value_name = "PATTERN")]
         call: Vec<String>,
-        /// Names that may be published; may be repeated
+        /// Allow the token to publish these names; may be repeated
         #[arg(long, value_name = "PATTERN")]
         write: Vec<String>,
         /// When it expires: after a time such as 12h or 30d, or at a time such as 2027-01-01T00:00:00Z
@@ -154,8 +154,8 @@ pub struct Running {
     /// The most messages per second of one name, for clients that want only the newest
     #[arg(long, value_name = "NUMBER", default_value_t = 60.0, value_parser = rate)]
     pub name_rate: f64,
-    /// The most memory for messages that are held for clients, including encoded forms; messages beyond it count as
-    /// missed
+    /// The most memory for messages that the gateway holds for clients, including encoded forms; further messages count
+    /// as missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub buffer: u64,
     /// The longest message of a publisher; longer ones count as missed
@@ -170,7 +170,7 @@ pub struct Running {
     /// The name of this gateway as a service
     #[arg(long, value_name = "NAME", default_value = "gateway")]
     pub service: String,
-    /// The name under which it publishes its state
+    /// The name of the published state of the gateway
     #[arg(long, value_name = "NAME", default_value = linkspan::registry::GATEWAY_STATUS)]
     pub status: String,
     #[command(flatten)]

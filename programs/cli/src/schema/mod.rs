@@ -21,8 +21,8 @@ pub enum What {
     /// Check a schema file, or the compatibility of two schema files
     #[command(
         after_help = "With one file: prints nothing and ends with 0, or prints file, line and column of the first error and ends with 1.
-With two, prints `backward` where programs with NEW read what programs with OLD write, and `forward` where programs with OLD read what
-programs with NEW write, or else the differences that prevent it. Ends with 1 unless the direction of --require is compatible: for a commit hook.
+With two files: prints `backward` if programs with NEW can read messages of programs with OLD, and `forward` if programs with OLD can read
+messages of programs with NEW. For an incompatible direction it prints the differences. Ends with 1 if a direction of --require is incompatible, as a commit hook needs.
 
 Examples:
   linkspan schema check power.schema.toml
@@ -40,8 +40,8 @@ Examples:
 
     /// Print the schema of a file or an endpoint, with every name resolved
     #[command(
-        after_help = "An argument that is not a file and does not end in .toml is an endpoint. Its listener sends the schema; a spool and a journal
-store theirs. All commands take an endpoint instead of a file.
+        after_help = "An argument that is not a file and does not end in .toml is an endpoint. The listener of the endpoint sends the schema; a spool or
+a journal has stored it. All schema commands take an endpoint instead of a file.
 
 Examples:
   linkspan schema show power.schema.toml
@@ -64,7 +64,7 @@ Examples:
 
     /// Print the differences between two schemas, in both directions
     #[command(
-        after_help = "Prints each line of the notation that differs, below its table, with - for the old schema and + for the new one, and then what each cannot read of the other. Ends with 0 where the differences do not affect programs that exchange messages, else with 1.
+        after_help = "Prints each line of the notation that differs, below its table, with - for the old schema and + for the new schema. Then it prints, for each direction, the differences that prevent reading. Ends with 0 if the differences do not affect programs that exchange messages, else with 1.
 
 Examples:
   linkspan schema diff old.schema.toml new.schema.toml
@@ -79,7 +79,7 @@ Examples:
 
     /// Print the fingerprint of a schema: SHA-256 of its canonical form, in hexadecimal digits
     #[command(
-        after_help = "It covers units, ranges, defaults and aliases, but not descriptions (`doc`) and the layout of the file.
+        after_help = "The fingerprint covers units, ranges, defaults and aliases, but not descriptions (`doc`) or the layout of the file.
 
 Examples:
   linkspan schema fingerprint power.schema.toml
@@ -95,10 +95,10 @@ Examples:
 
     /// Write the types of a schema in a programming language, with encoding and decoding
     #[command(
-        after_help = "The files are named after the schema. With `--output -` their text goes to standard output.
+        after_help = "The files are named after the schema. With `--output -` the command prints them to standard output.
 
-With --check it writes nothing, prints each file in DIR that is missing or was changed by hand, with the first line that differs, and then
-ends with 1: for a commit hook.
+With --check it writes nothing. It prints each missing or changed file in DIR with the first line that differs, and ends with 1 if there
+is such a file, as a commit hook needs.
 
 Examples:
   linkspan schema generate --lang rust power.schema.toml --output src
@@ -122,7 +122,7 @@ Examples:
 
     /// Check values from standard input, one JSON text per line, against a schema
     #[command(
-        after_help = "Prints an error for each value that does not match, with its line, its path, the expected type and the value found, and then ends with 1.
+        after_help = "Prints an error for each value that does not match: the line, the path, the expected type and the value found. Ends with 1 after such an error.
 
 Examples:
   linkspan sub lab/power --json | linkspan schema validate power.schema.toml

@@ -9,7 +9,7 @@ use super::connection::QueryArgs;
 pub enum ServiceCommand {
     /// List the services: states, current work, problems
     #[command(
-        after_help = "VIEW is the state of the service's connection to the controller: CONNECTED, STALE (no message for too long), DISCONNECTED, GONE. BUSY is the time since its current work began.
+        after_help = "VIEW is the state of the service's connection to the controller: CONNECTED, STALE (no message for too long), DISCONNECTED, GONE. BUSY is the time since the service's current work began.
 
 Examples:
   linkspan service ls
@@ -25,7 +25,7 @@ Examples:
 
     /// Print the current data of a service, without changing anything
     #[command(
-        after_help = "While a step of the service takes long, the command waits until shortly before the time-out and then prints the newest data that the controller has.
+        after_help = "During a long step of the service, the command waits until shortly before the time-out, and then prints the controller's newest data.
 
 Examples:
   linkspan service get power
@@ -35,7 +35,7 @@ Examples:
 
     /// Pause services: they finish their step, checkpoint, close their databases and files, and wait
     #[command(
-        after_help = "Ends when every service has accepted; with --wait when every service is PAUSED. The exit code is the highest of 1 (refused or failed), 3 (timed out) and 4 (not found) over the services.
+        after_help = "Ends when every service has accepted the command; with --wait when every service is PAUSED. The exit code is the highest of all services: 1 (refused or failed), 3 (timed out), 4 (not found).
 
 Examples:
   linkspan service pause power --wait && cp power.db /backup/
@@ -45,7 +45,7 @@ Examples:
 
     /// Resume services; with -- PROGRAM: run any program as a service
     #[command(
-        after_help = "A program without Linkspan is run with `--` in front of it; the controller then pauses, resumes and ends it by signals, or by the commands in the options. `linkspan service run --help -- PROGRAM` prints those options.
+        after_help = "Put `--` before a program without Linkspan to run it as a service. The controller pauses, resumes and ends it with signals, or with the commands in the options. `linkspan service run --help -- PROGRAM` prints those options.
 
 Examples:
   linkspan service run power --wait
@@ -81,7 +81,7 @@ Examples:
 
     /// Print the address of the page that `linkspan controller --http` serves here, with its token
     #[command(
-        after_help = "The address contains the token of the page: every user who has it can see and command the services.
+        after_help = "The address contains the token of the page. Every user with the token can see and command the services.
 
 Examples:
   linkspan service page
@@ -91,7 +91,7 @@ Examples:
 
     /// Have a service back up its data, and print its reply
     #[command(
-        after_help = "The service defines what the value means. `linkspan service describe NAME` shows whether it supports BACKUP; the data logger of the examples takes the path of the copy.
+        after_help = "The service defines the meaning of the value; the data logger of the examples takes the path of the copy. `linkspan service describe NAME` shows whether a service supports BACKUP.
 
 Examples:
   linkspan service backup power '{\"path\": \"/backup/power.db\"}'
@@ -101,7 +101,7 @@ Examples:
 
     /// Print the settings of a service, or change them
     #[command(
-        after_help = "The service defines its settings: where it supports CONFIG (`linkspan service describe NAME`), it prints them without an argument. `linkspan service run -- PROGRAM` has its settings on its command line.
+        after_help = "The service defines its settings. `linkspan service describe NAME` shows whether it supports CONFIG. Without a value the command prints the settings. A program under `linkspan service run -- PROGRAM` takes its settings from the command line.
 
 Examples:
   linkspan service config power
@@ -118,7 +118,7 @@ Examples:
     Cancel(CancelArgs),
 
     /// Send a command to a service, and print its reply
-    #[command(after_help = "`linkspan service describe NAME` lists the commands that it supports.
+    #[command(after_help = "`linkspan service describe NAME` lists the supported commands.
 
 Examples:
   linkspan service call power calibrate '{\"volts\": 230.0}'
