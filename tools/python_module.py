@@ -1,4 +1,4 @@
-"""Gives this interpreter the module that cargo has built, instead of an installation.
+"""Gives this interpreter the module from cargo's build, without an installation.
 
 usage: python_module.py PROFILE
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def replaced(file: Path, write) -> None:
-    """Renames a complete file, because programs may have the old one open."""
+    """Renames a complete file over the old one, which programs may have open."""
     beside = file.with_name(f".{file.name}.new")
     write(beside)
     beside.rename(file)
