@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,33 @@ struct plain_loop {
     std::vector<loop::watch> kept;
     void on_readable(int fd, std::function<void()> callback) { kept.push_back(inner.on_readable(fd, std::move(callback))); }
     void turn() { inner.turn(); }
+};
+
+/// The loop of docs/how-to/event-loops.md: epoll accepts a descriptor only once, so it watches duplicates.
+struct epoll_loop {
+    const int epoll = epoll_create1(EPOLL_CLOEXEC);
+    std::map<int, std::function<void()>> callbacks;
+
+    ~epoll_loop() {
+        for (const auto &one : callbacks) close(one.first);
+        close(epoll);
+    }
+    void on_readable(int descriptor, std::function<void()> callback) {
+        const int own = dup(descriptor);
+        epoll_event event{EPOLLIN, {}};
+        event.data.fd = own;
+        CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, own, &event) == 0);
+        callbacks[own] = std::move(callback);
+    }
+    void turn() {
+        epoll_event ready;
+        CHECK(epoll_wait(epoll, &ready, 1, 60'000) == 1);
+        const auto node = callbacks.extract(ready.data.fd);
+        // Closing alone leaves it watched: the object has a descriptor of the same file.
+        epoll_ctl(epoll, EPOLL_CTL_DEL, ready.data.fd, nullptr);
+        close(ready.data.fd);
+        node.mapped()();
+    }
 };
 
 /// A coroutine that runs at once until its first wait, and ends with this object.
@@ -307,6 +335,7 @@ int main() {
     for (const std::string transport : {"shm", "unix", "fifo"}) {
         answers<loop>(transport);
         answers<plain_loop>(transport);
+        answers<epoll_loop>(transport);
         answers_of_others(transport);
         room(transport);
         ends(transport);
