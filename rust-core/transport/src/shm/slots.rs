@@ -63,7 +63,11 @@ pub trait Release {
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
     /// Records a message's references before it is sent.
-    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]);
+    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference], message: u64);
+
+    /// Returns the number up to which all others have read; 0 if this is unknown, or if others may still come for
+    /// older messages.
+    fn read_by_all(&self) -> u64;
 }
 
 #[derive(Debug)]
@@ -76,6 +80,8 @@ pub struct Slot {
     pub(super) filling: u64,
     /// The last publication, in messages that refer to slots; 0 in a channel.
     pub(super) published: u64,
+    /// The number of the last message that refers to the contents.
+    pub(super) message: u64,
 }
 
 #[derive(Debug)]
@@ -188,8 +194,8 @@ impl<R: Release> Slots<R> {
         // A receiver refuses a longer file, and the message with it.
         let wanted = wanted.min(self.longest());
         let slot = table
-            .claim(fitting(wanted), true, 0)
-            .or_else(|| table.claim(fitting(least), true, 0))
+            .reuse(fitting(wanted))
+            .or_else(|| table.reuse(fitting(least)))
             .or_else(|| table.make_or_reuse(wanted))?;
         let entry = &mut table.slots[slot];
         let all = entry.length;
@@ -213,7 +219,7 @@ impl<R: Release> Slots<R> {
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
-        let slot = table.claim(fitting(length), true, 0)?;
+        let slot = table.reuse(fitting(length))?;
         table.slots[slot].lend(0, length)
     }
 
@@ -224,6 +230,7 @@ impl<R: Release> Slots<R> {
     pub(super) fn refer_giving(
         &self,
         split: &Split,
+        message: u64,
         mut give: impl FnMut(&mut R, FileName, &MemoryFile) -> bool,
     ) -> Option<OneOrMany<Reference>> {
         if split.parts().len() > references::MOST {
@@ -246,7 +253,7 @@ impl<R: Release> Slots<R> {
                 filling: *filling,
             })
         })?;
-        release.note_sent(slots, &references);
+        release.note_sent(slots, &references, message);
         Some(references)
     }
 
@@ -279,8 +286,40 @@ impl<R: Release> SlotTable<R> {
 
     fn lend(&mut self, margin: usize, length: usize) -> Option<WritableSlot> {
         let all = length + 2 * margin;
-        let slot = self.claim(fitting(all), true, 0).or_else(|| self.make_or_reuse(all))?;
+        let slot = self.reuse(fitting(all)).or_else(|| self.make_or_reuse(all))?;
         self.slots[slot].lend(margin, length)
+    }
+
+    /// Claims a free slot of such a length: the most recently published if all others have read its message, because
+    /// its lines are in the caches; otherwise the oldest if its content [is past](SlotTable::is_past).
+    #[inline]
+    fn reuse(&mut self, lengths: Range<usize>) -> Option<usize> {
+        let (read, mut tried) = (self.release.read_by_all(), 0);
+        while let Some(slot) = self.newest_read(&lengths, read, tried) {
+            if self.release.claim(slot, &mut self.slots[slot]) {
+                return Some(slot);
+            }
+            tried |= 1 << slot;
+        }
+        self.claim(lengths, true, tried)
+    }
+
+    /// Returns the most recently published free slot of such a length with a message up to `read`.
+    #[inline]
+    fn newest_read(&mut self, lengths: &Range<usize>, read: u64, except: u32) -> Option<usize> {
+        let mut newest = None;
+        for (slot, entry) in self.slots.iter_mut().enumerate() {
+            let Slot { published, length, message, .. } = *entry;
+            if published > newest.map_or(0, |(other, _)| other)
+                && message <= read
+                && lengths.contains(&length)
+                && except & 1 << slot == 0
+                && entry.file.as_mut().is_some_and(SlotFile::is_free)
+            {
+                newest = Some((published, slot));
+            }
+        }
+        newest.map(|(_, slot)| slot)
     }
 
     /// Claims a free slot of such a length: the least recently published, then the shortest.
@@ -383,7 +422,7 @@ impl<R: Release> SlotTable<R> {
         };
         self.files = number;
         let file = Some(SlotFile::new(file, counted));
-        let entry = Slot { file, length, number, filling: slot_page::FIRST, published: 0 };
+        let entry = Slot { file, length, number, filling: slot_page::FIRST, published: 0, message: 0 };
         match self.slots.get_mut(slot) {
             Some(place) => *place = entry,
             None => self.slots.push(entry),

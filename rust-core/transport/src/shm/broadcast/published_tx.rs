@@ -149,7 +149,8 @@ impl PublishedTx {
         let slots = &self.slots;
         let bytes = slots.in_place_or_copy(frame.body, frame.owner)?;
         let split = Split::new(Rest::from(Bytes::new()), vec![Part { at: 0, bytes }]);
-        let reference = slots.refer(&split)?.first().copied().map(Reference::to_bytes)?;
+        let reference =
+            slots.refer(&split, frame.header.sequence)?.first().copied().map(Reference::to_bytes)?;
         Some((split, reference))
     }
 }
@@ -165,7 +166,7 @@ impl Newest {
 /// References to the long arrays of a frame; `None` if one is not in a slot.
 fn references(slots: &PublishedSlots, frame: &Outgoing<'_>) -> Option<Rest> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
-    Some(references::to_bytes(&slots.refer(split)?))
+    Some(references::to_bytes(&slots.refer(split, frame.header.sequence)?))
 }
 
 impl Readers for PublishedTx {

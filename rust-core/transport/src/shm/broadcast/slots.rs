@@ -1,6 +1,7 @@
 //! A publisher's slots, which all subscribers read in place, and the files that each is sent.
 //!
-//! The oldest free slot is used first. A subscriber that has not begun to view an array by then is overtaken.
+//! The slot of the newest message that every subscriber has read is used first, then the oldest free slot. A subscriber
+//! that has not begun to view an array by then is overtaken.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -28,11 +29,11 @@ impl PublishedSlots {
         self.table().release.close();
     }
 
-    /// Returns references to the parts of a body, after sending all subscribers the slots' files.
+    /// Returns references to the parts of this message's body, after sending all subscribers the slots' files.
     ///
     /// `None` if a part is in no slot, or if a subscriber could not be sent a file.
-    pub(super) fn refer(&self, split: &Split) -> Option<OneOrMany<Reference>> {
-        self.refer_giving(split, Viewers::give)
+    pub(super) fn refer(&self, split: &Split, message: u64) -> Option<OneOrMany<Reference>> {
+        self.refer_giving(split, message, Viewers::give)
     }
 
     pub(super) fn add(&self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
@@ -51,8 +52,10 @@ impl PublishedSlots {
         Ok(files)
     }
 
+    /// Returns the files of a body, for a reader that no page tells of.
     pub(super) fn files_of(&self, split: &Split) -> Result<Vec<OwnedFd>> {
-        let slots = &self.table().slots;
+        let SlotTable { slots, release, .. } = &mut *self.table();
+        release.expect_reader();
         let has_part = |slot: usize| {
             split.parts().iter().any(|part| locate(slots, &part.bytes).is_some_and(|at| at.0 == slot))
         };

@@ -84,7 +84,7 @@ impl Subscriber {
 /// Publishes a message of one array, and returns its slot.
 fn publish(slots: &Arc<PublishedSlots>, length: usize) -> usize {
     let lent = slots.lend(&vec![1; length]).unwrap();
-    slots.refer(&split(&[lent])).unwrap()[0].slot as usize
+    slots.refer(&split(&[lent]), 1).unwrap()[0].slot as usize
 }
 
 #[test]
@@ -107,6 +107,62 @@ fn oldest_free_slot_is_written_next() {
     assert!((0..8).any(|_| publish(&slots, 64 * KIB) == 2));
 }
 
+/// Publishes a message of this number, which is kept as the newest, and returns its slot.
+fn publish_number(slots: &Arc<PublishedSlots>, newest: &mut Option<Bytes>, number: u64) -> usize {
+    let lent = slots.lend(&[1; 64 * KIB]).unwrap();
+    let slot = slots.refer(&split(std::slice::from_ref(&lent)), number).unwrap()[0].slot as usize;
+    *newest = Some(lent);
+    slot
+}
+
+#[test]
+fn slot_that_every_subscriber_has_read_is_written_next() {
+    let slots = slots();
+    let (one, two) = (Subscriber::of(&slots, 1), Subscriber::of(&slots, 2));
+    let read = |subscriber: &Subscriber, number| {
+        subscriber.page.store(at::CONSUMED, number, Ordering::Release);
+    };
+    let mut newest = None;
+    let mut number = 0;
+    let mut publish = || {
+        number += 1;
+        (publish_number(&slots, &mut newest, number), number)
+    };
+    let mut both = Vec::new();
+    for _ in 0..8 {
+        let (slot, number) = publish();
+        both.push(slot);
+        read(&one, number);
+        read(&two, number);
+    }
+    assert_eq!(both, [0, 1, 0, 1, 0, 1, 0, 1], "the newest is retained");
+    // One of them does not go on, so the messages that it lacks stay as long as there is room.
+    let mut one_alone = Vec::new();
+    for _ in 0..4 {
+        let (slot, number) = publish();
+        one_alone.push(slot);
+        read(&one, number);
+    }
+    assert_eq!(one_alone, [0, 1, 2, 3]);
+    one.store_views(one_alone[3], 1);
+    read(&two, 12);
+    let viewed = one_alone[3];
+    assert!((0..8).all(|_| publish().0 != viewed), "a view protects a slot that was read");
+}
+
+#[test]
+fn messages_stay_in_order_for_a_while_after_a_subscriber_has_left() {
+    let slots = slots();
+    drop(Subscriber::of(&slots, 1));
+    slots.remove(1);
+    let mut newest = None;
+    let order: Vec<usize> =
+        (1..=SLOTS as u64 + 4).map(|number| publish_number(&slots, &mut newest, number)).collect();
+    assert_eq!(order[..8], [0, 1, 2, 3, 0, 1, 2, 3]);
+    let last = &order[SLOTS..];
+    assert!(last[0] == last[2] && last[1] == last[3], "{last:?}");
+}
+
 #[test]
 fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
     let slots = slots();
@@ -123,6 +179,7 @@ fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
 #[test]
 fn three_messages_of_a_new_length_stay_where_older_ones_have_all_files() {
     let slots = slots();
+    let _reader = Subscriber::of(&slots, 1);
     for length in [64, 320, 128, 192] {
         (0..SLOTS).for_each(|_| _ = publish(&slots, length * KIB));
     }
@@ -193,7 +250,7 @@ fn files_are_sent_once_and_no_more_than_the_subscriber_takes() {
     let round = || {
         for (count, length) in [(SLOTS, 64 * KIB), (4, LIMIT as usize)] {
             let lent: Vec<Bytes> = (0..count).map(|_| slots.lend(&vec![1; length]).unwrap()).collect();
-            lent.iter().for_each(|one| drop(slots.refer(&split(std::slice::from_ref(one))).unwrap()));
+            lent.iter().for_each(|one| drop(slots.refer(&split(std::slice::from_ref(one)), 1).unwrap()));
         }
     };
     (0..3).for_each(|_| round());

@@ -4,6 +4,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustix::event::{PollFd, PollFlags};
 
@@ -41,6 +42,8 @@ pub struct Viewers {
     have_left: bool,
     /// Messages published so far that refer to slots.
     published: u64,
+    /// Up to this number of them the oldest slot is used first: a reader may come that no page tells of.
+    in_order_until: u64,
     is_off: bool,
     is_closed: bool,
 }
@@ -79,9 +82,22 @@ impl Release for Viewers {
         true
     }
 
-    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]) {
+    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference], message: u64) {
         self.published += 1;
-        references.iter().for_each(|one| slots[one.slot as usize].published = self.published);
+        for reference in references {
+            let slot = &mut slots[reference.slot as usize];
+            (slot.published, slot.message) = (self.published, message);
+        }
+    }
+
+    fn read_by_all(&self) -> u64 {
+        if self.published < self.in_order_until {
+            return 0;
+        }
+        // Acquire: the reads of a message come before. The views of those that have left are in their pages.
+        let read = |viewer: &Viewer| viewer.page.load(at::CONSUMED, Ordering::Acquire);
+        let reading = self.all.iter().filter(|viewer| !viewer.left && !viewer.refuted);
+        reading.map(read).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -90,6 +106,11 @@ impl Viewers {
     pub fn add(&mut self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         let (has, sent) = ([0; SLOTS], 0);
         self.all.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
+    }
+
+    /// Keeps the next messages in order, for a reader that no page tells of.
+    pub fn expect_reader(&mut self) {
+        self.in_order_until = self.published.saturating_add(SLOTS as u64);
     }
 
     pub fn gets(&mut self, id: u64, files: &[FileName]) {
@@ -105,6 +126,8 @@ impl Viewers {
     /// Records that a subscriber has left. Its views protect slots until they, or its process, have ended.
     pub fn leave(&mut self, id: u64) {
         self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
+        // A subscriber connects again where the ring has moved, and goes on after its last message.
+        self.expect_reader();
         self.forget_those_that_have_gone();
     }
 
@@ -153,7 +176,7 @@ impl Viewer {
     }
 
     fn take(&mut self, name: FileName, file: &MemoryFile) -> bool {
-        let taken = self.page.load(at::FILES_TAKEN, std::sync::atomic::Ordering::Relaxed);
+        let taken = self.page.load(at::FILES_TAKEN, Ordering::Relaxed);
         if self.sent.wrapping_sub(taken) >= SLOTS as u64 {
             return true;
         }
