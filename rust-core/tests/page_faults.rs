@@ -4,7 +4,8 @@ use std::process::Command;
 use std::thread;
 
 use crate::support::{SOON, name};
-use linkspan::{Channel, NdArray, Options, Order, Publisher, Subscriber, Value};
+use linkspan::value::Limits;
+use linkspan::{Channel, Encoding, NdArray, Options, Order, Payload, Publisher, Subscriber, Value};
 
 const ELEMENTS: usize = 125_000;
 const MESSAGES: usize = 50;
@@ -112,4 +113,59 @@ fn large_value_over_shared_memory_takes_hardly_any_new_pages() {
 #[test]
 fn large_value_over_a_unix_socket_takes_hardly_any_new_pages() {
     over_a_channel("unix", "large_value_over_a_unix_socket_takes_hardly_any_new_pages");
+}
+
+/// Nothing is found anew for a message of bytes, however the program builds it, and however it receives it.
+fn bytes_take_no_new_pages(test: &str, mut exchange: impl FnMut(&[u8])) {
+    let bytes = vec![7; 1 << 20];
+    let each = a_message(test, || exchange(&bytes));
+    assert!(each.is_none_or(|each| each == 0), "{each:?} page faults a message");
+}
+
+#[test]
+fn published_message_that_is_dropped_before_the_next_one_takes_no_new_pages() {
+    let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+    let test = "published_message_that_is_dropped_before_the_next_one_takes_no_new_pages";
+    bytes_take_no_new_pages(test, |bytes| {
+        publisher.send_bytes(Encoding::Raw, bytes).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().body().len(), bytes.len());
+    });
+}
+
+#[test]
+fn payload_that_is_built_for_each_message_takes_no_new_pages() {
+    let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+    let mut memory = vec![0; 1 << 20];
+    let test = "payload_that_is_built_for_each_message_takes_no_new_pages";
+    bytes_take_no_new_pages(test, |bytes| {
+        publisher.send_payload(&Payload::copy_from_slice(Encoding::Raw, bytes)).unwrap();
+        subscriber.recv_into(&mut memory, SOON).unwrap();
+    });
+}
+
+#[test]
+fn payload_of_a_value_that_is_built_for_each_message_takes_no_new_pages() {
+    let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+    let value = Value::Bytes(vec![7; 1 << 20].into());
+    let test = "payload_of_a_value_that_is_built_for_each_message_takes_no_new_pages";
+    bytes_take_no_new_pages(test, |_| {
+        let payload = Payload::new(&value, Encoding::Cbor, &Limits::default()).unwrap();
+        publisher.send_payload(&payload).unwrap();
+        subscriber.recv(SOON).unwrap();
+    });
+}
+
+#[test]
+fn payload_over_a_channel_and_its_message_take_no_new_pages() {
+    let endpoint = name("shm");
+    let receiver = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+    let sender = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let test = "payload_over_a_channel_and_its_message_take_no_new_pages";
+    bytes_take_no_new_pages(test, |bytes| {
+        sender.send_payload(&Payload::copy_from_slice(Encoding::Raw, bytes), SOON).unwrap();
+        assert_eq!(receiver.recv(SOON).unwrap().body().len(), bytes.len());
+    });
 }

@@ -310,6 +310,14 @@ impl Payload {
         Payload { encoding, body: body.into() }
     }
 
+    /// Returns a payload of a copy of encoded bytes; they are not validated.
+    ///
+    /// The copy is where dropped payloads and messages were: a program that builds one for each message gets no new
+    /// pages from the kernel.
+    pub fn copy_from_slice(encoding: Encoding, body: &[u8]) -> Payload {
+        Payload { encoding, body: buffers::copy(body).into() }
+    }
+
     pub(crate) fn from_body(encoding: Encoding, body: Body) -> Payload {
         Payload { encoding, body }
     }
