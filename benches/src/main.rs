@@ -1,7 +1,7 @@
-//! The benchmark: one command prints a table that compares ours with the floor of the same run.
+//! The benchmark: one command prints a table that compares ours with a floor measured in that run.
 //!
-//! `linkspan-bench` schedules the measurements. For each, it starts itself as `linkspan-bench work CASE`, and each
-//! such worker forks its far end as a separate process.
+//! `linkspan-bench` schedules the measurements. For each, it starts itself as `linkspan-bench work CASE`, and each such
+//! worker forks its far end as a separate process.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program whose purpose is to print a table
 
 mod cases;

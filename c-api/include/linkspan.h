@@ -956,22 +956,21 @@ extern "C" {
 // if there are elements and `data` is NULL.
 //
 // The caller guarantees:
-// `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
+// `array` points to an array whose `data` has the size of its dims, `length` may be written.
 linkspan_status linkspan_array_length(const struct linkspan_array *array,
                                       size_t *length);
 
 // Copies an array's elements into the caller's memory; each keeps its indexes.
 //
-// `to` has the requested order and element type: the same type or a wider one that holds all its values. Integers
-// widen to integers and floats, `float` to `double`, complex numbers likewise, and real numbers to complex ones.
-// Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is then partly
-// written.
+// `to` has the requested order and element type: the array's type, or a wider type that holds all its values. Integers
+// widen to integers and floats, `float` to `double`, complex numbers to wider ones, and real numbers to complex
+// numbers. Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is
+// then partly written.
 //
-// `to->rank` and `to->dims` must equal those of `from`, else `WrongType`.
+// `to->rank` and `to->dims` must equal `from->rank` and `from->dims`, else `WrongType`.
 //
 // The caller guarantees:
-// Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
-// overlap.
+// Both point to arrays whose `data` has the size of their dims, `to->data` may be written; they do not overlap.
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
@@ -2112,10 +2111,10 @@ linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 // Frees the memory that a struct owns and sets the struct to zero.
 //
 // The caller guarantees:
-// `record` is a table, `to` is NULL or points to a struct of it that was initialized.
+// `record` is a table, `to` is NULL or points to an initialized struct of this table.
 linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
-// Makes a struct the value of `message`, in place of its previous value.
+// Makes a struct the value of `message`, and drops the previous value.
 //
 // The message is used like any other; it accepts no puts until `linkspan_message_clear`.
 //
@@ -2123,7 +2122,7 @@ linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 // The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 //
 // The caller guarantees:
-// `record` is a table, `from` points to a struct of it, `message` is live.
+// `record` is a table, `from` points to a struct of this table, `message` is live.
 linkspan_status linkspan_record_put(struct linkspan_record *record,
                                     const void *from,
                                     struct linkspan_message *message);
@@ -2131,7 +2130,7 @@ linkspan_status linkspan_record_put(struct linkspan_record *record,
 // Encodes a struct. Free the bytes with `linkspan_free`.
 //
 // The caller guarantees:
-// `record` is a table, `from` points to a struct of it, the results may be written.
+// `record` is a table, `from` points to a struct of this table, the results may be written.
 linkspan_status linkspan_record_encode(struct linkspan_record *record,
                                        const void *from,
                                        linkspan_encoding encoding,
@@ -2141,7 +2140,7 @@ linkspan_status linkspan_record_encode(struct linkspan_record *record,
 // Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 //
 // The caller guarantees:
-// `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
+// `record` is a table, `to` points to an initialized struct of this table, `bytes` points to `length` bytes.
 linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        void *to,
                                        const uint8_t *bytes,
@@ -2153,7 +2152,7 @@ linkspan_status linkspan_record_decode(struct linkspan_record *record,
 // Arrays that are loans are also copied.
 //
 // The caller guarantees:
-// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
+// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of this table.
 linkspan_status linkspan_message_put_record(struct linkspan_message *message,
                                             const char *key,
                                             struct linkspan_record *record,
@@ -2164,7 +2163,7 @@ linkspan_status linkspan_message_put_record(struct linkspan_message *message,
 // The old content of the struct is freed. After an error the struct has a part of the value.
 //
 // The caller guarantees:
-// `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
+// `message` is live, `path` NUL-terminated, `record` a table, `to` points to an initialized struct of this table.
 linkspan_status linkspan_message_get_record(const struct linkspan_message *message,
                                             const char *path,
                                             struct linkspan_record *record,

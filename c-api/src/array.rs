@@ -167,7 +167,7 @@ impl linkspan_array {
         aligned: impl FnOnce() -> A,
     ) -> Result<()> {
         let data = if array.data.is_empty() {
-            // Not NULL, and aligned, so that C may form an empty array from it.
+            // Not NULL, and aligned: C may form an empty array from it.
             std::ptr::without_provenance(8)
         } else if array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
             array.data.as_ptr()
@@ -230,7 +230,7 @@ impl Aligned {
 /// if there are elements and `data` is NULL.
 ///
 /// # Safety
-/// `array` points to an array whose `data` can be read as far as its dims say, `length` may be written.
+/// `array` points to an array whose `data` has the size of its dims, `length` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_array_length(
     array: *const linkspan_array,
@@ -242,16 +242,15 @@ pub unsafe extern "C" fn linkspan_array_length(
 
 /// Copies an array's elements into the caller's memory; each keeps its indexes.
 ///
-/// `to` has the requested order and element type: the same type or a wider one that holds all its values. Integers
-/// widen to integers and floats, `float` to `double`, complex numbers likewise, and real numbers to complex ones.
-/// Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is then partly
-/// written.
+/// `to` has the requested order and element type: the array's type, or a wider type that holds all its values. Integers
+/// widen to integers and floats, `float` to `double`, complex numbers to wider ones, and real numbers to complex
+/// numbers. Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is
+/// then partly written.
 ///
-/// `to->rank` and `to->dims` must equal those of `from`, else `WrongType`.
+/// `to->rank` and `to->dims` must equal `from->rank` and `from->dims`, else `WrongType`.
 ///
 /// # Safety
-/// Both point to arrays; `from->data` can be read and `to->data` written as far as their dims say; they do not
-/// overlap.
+/// Both point to arrays whose `data` has the size of their dims, `to->data` may be written; they do not overlap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_array_copy(
     from: *const linkspan_array,

@@ -89,7 +89,7 @@ fn untyped(header: &str) -> BTreeSet<(String, String)> {
 
 #[test]
 fn functions_take_no_untyped_pointer_but_bytes_and_records() {
-    // The program's table describes the memory of records, and bytes have no type.
+    // The program's table describes the memory of records, and bytes are untyped.
     let allowed = [
         ("linkspan_free", "bytes"),
         ("linkspan_message_get_record", "to"),

@@ -13,7 +13,7 @@ thread_local! {
 
 /// Turns a fatal error in PHP, such as memory_limit, into an error that unwinds the Rust frames.
 ///
-/// `edge` continues the fatal error. An exception unwinds them in the same way and stays pending.
+/// `edge` continues the fatal error. An exception also unwinds the frames, and stays pending.
 pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     let result = try_catch(AssertUnwindSafe(call));
     if ExecutorGlobals::has_exception() {

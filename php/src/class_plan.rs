@@ -80,13 +80,13 @@ pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
             let mut maker = Maker::default();
             let shape = maker.class(entry)?;
             let made = Rc::new(ClassPlan { shape, classes: maker.classes, members: maker.members });
-            // PHP code may meanwhile have created this plan and use it: keep the existing plan.
+            // PHP code may have created and used this plan during the call: keep the existing plan.
             PLANS.with_borrow_mut(|plans| Rc::as_ptr(plans.entry(at).or_insert(made)))
         }
     };
     LAST.set(Some((at, found)));
-    // SAFETY: a plan in the table stays there until the request ends, as classes do. It has no reference count,
-    // because a fatal error would leak the count.
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. It has no reference count, because
+    // a fatal error would leak the count.
     Ok(unsafe { &*found })
 }
 

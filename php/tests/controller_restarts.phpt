@@ -30,7 +30,7 @@ for ($i = 0; $i < 3; $i++) {
     $program->kill();
     fails(fn () => $power->getData(timeout: 0.2));
     $program = controller();
-    // The new controller has no services at first. The command waits for the service.
+    // The new controller starts without services. The command waits for the service.
     echo is_int($power->getData()['rows']) ? 'data' : 'no data', ' ', $power->status()['state'], "\n";
 }
 echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
@@ -44,7 +44,7 @@ echo "seen\n";
 
 // The service is killed. Commands wait for it until the deadline, or for a new service with its name.
 $service->kill();
-// The controller answers before the deadline, so that the answer arrives in time on a slow machine.
+// The controller answers before the deadline, to be in time on a slow machine.
 fails(fn () => $power->getData(timeout: 3));
 // The command arrives before the service, and waits until the service has started.
 $service = new Peer(['sh', '-c', 'sleep 1; exec "$0" power', getenv('LINKSPAN_SERVICE')]);

@@ -131,7 +131,7 @@ try {
     echo $answer['celsius'], ' ', json_encode($answer['wave']), "\n";
     echo $answer['reply']['connections'] === count($workers) ? "one connection a worker\n" : json_encode($answer) . "\n";
 
-    // The driver is killed: the page reports it. After its restart the page is complete, with the same workers.
+    // The driver is killed: the page reports it. After its restart the page is complete, with unchanged workers.
     proc_terminate($running['driver'], 9);
     proc_close($running['driver']);
     $answer = get($folder);

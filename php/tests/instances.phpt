@@ -86,7 +86,7 @@ fails(fn () => Linkspan\encode(['in' => [new Otherwise()]]));
 fails(fn () => Linkspan\encode(new Silent()));
 fails(fn () => Linkspan\encode(new Point(0.5, "\xff")));
 
-// Classes end with their request. The next request of the process has other classes with the same names.
+// Classes end with their request. The next request of the process has other classes with equal names.
 $page = sys_get_temp_dir() . '/linkspan_instances_' . getmypid() . '.php';
 file_put_contents($page, <<<'PHP'
     <?php

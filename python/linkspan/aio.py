@@ -603,7 +603,7 @@ def _asking() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(_QUESTIONS, "linkspan-aio")
 
 
-# A forked child has none of the threads.
+# A forked child lacks the threads.
 os.register_at_fork(after_in_child=_asking.cache_clear)
 
 

@@ -239,7 +239,7 @@ def _whole(keys: _Keys, where: str) -> _Keys:
     if None in keys.get("range", ()):
         least, most = _INTEGERS.get(keys["type"], (None, None))
         ends = [least if keys["range"][0] is None else keys["range"][0], most if keys["range"][1] is None else keys["range"][1]]
-        # A float with only one bound gets no range, because the notation has no infinity.
+        # A float with only one bound gets no range, because the notation lacks infinity.
         del keys["range"]
         if None not in ends:
             keys["range"] = ends

@@ -90,7 +90,7 @@ impl BytesLoan {
 
 #[pymethods]
 impl BytesLoan {
-    /// Keeps only the first `length` bytes. `BufferError` while a buffer of it is in use.
+    /// Keeps only the first `length` bytes. `BufferError` while a buffer of the loan is in use.
     fn truncate(&self, length: Length) -> Outcome<()> {
         let mut state = self.state();
         if state.exports > 0 {
@@ -106,7 +106,7 @@ impl BytesLoan {
         }
     }
 
-    /// Whether the receiver can read this memory, so that sending copies nothing.
+    /// Whether the receiver can read this memory. Sending then copies nothing.
     #[getter]
     fn is_shared(&self) -> bool {
         matches!(&self.state().content, Content::Written(lent) if lent.is_shared())

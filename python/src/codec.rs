@@ -58,7 +58,7 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome
 
 /// Decodes a value from bytes; `Malformed`, with the offset, for invalid bytes.
 ///
-/// If `data` is `bytes`, arrays are views of it.
+/// If `data` is `bytes`, arrays are views of `data`.
 #[pyfunction]
 #[pyo3(signature = (data, encoding=EncodingName("cbor".to_owned())), text_signature = "(data, encoding='cbor')")]
 pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyAny>> {
@@ -90,7 +90,7 @@ pub fn transcode<'py>(
     Ok(made::bytes(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?)?)
 }
 
-/// Returns the canonical schema of an endpoint, or of one of its messages; `NotFound` or `Missing`.
+/// Returns the canonical schema of an endpoint or of a message there; `NotFound` or `Missing`.
 #[pyfunction]
 #[pyo3(signature = (endpoint, message = None))]
 pub fn schema<'py>(

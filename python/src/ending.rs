@@ -62,7 +62,7 @@ impl ChannelEnd {
 
     /// Lingers, then passes the number of unconsumed messages to the callback.
     ///
-    /// Exceptions of the callback go to `sys.unraisablehook`: there is no caller.
+    /// Exceptions of the callback go to `sys.unraisablehook`, because no caller can catch them.
     fn report(&self, py: Python<'_>) {
         let missed = py.detach(|| self.link.linger());
         let Some(callback) = self.callback.as_ref().filter(|_| missed > 0) else { return };

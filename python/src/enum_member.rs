@@ -13,7 +13,7 @@ use crate::errors::imported_once;
 /// One more clears the cache, because flags create members at run time.
 const MOST: usize = 1024;
 
-/// Values by the address of their member, which is held, so that its address stays unique.
+/// Values by the address of their member. Each member is held, which keeps its address unique.
 type Members = HashMap<usize, (Py<PyAny>, Py<PyAny>)>;
 
 thread_local! {
@@ -29,7 +29,7 @@ pub fn known<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     MEMBERS.try_with(find).ok()?
 }
 
-/// Caches the value unless the class computes it.
+/// Caches the value, except if the class computes it.
 pub fn value<'py>(member: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let value = member.getattr(intern!(member.py(), "value"))?;
     if is_plain(&value) && is_constant(&member.get_type())? {

@@ -43,7 +43,7 @@ thread_local! {
 
 pub struct Key<'py> {
     pub text: Bound<'py, PyString>,
-    /// Whether the map cannot have the key yet, so that no search is needed.
+    /// Whether the map cannot have the key yet. No search is needed then.
     pub is_new: bool,
 }
 

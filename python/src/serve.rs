@@ -46,9 +46,9 @@ impl Server {
 
     /// Waits for the next request; returns `None` after close or SIGTERM.
     ///
-    /// Without a time-out it waits for ever, whatever the option `timeout` says. The first SIGTERM ends such a loop,
-    /// and a second one the program, unless the program handles (`signal.signal`) or ignores SIGTERM. Ctrl-C raises
-    /// `KeyboardInterrupt`.
+    /// Without an argument `timeout` it waits for ever, and ignores the option `timeout`. The first SIGTERM ends such a
+    /// loop, and a second one the program, except if the program handles (`signal.signal`) or ignores SIGTERM. Ctrl-C
+    /// raises `KeyboardInterrupt`.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(
         &self,

@@ -77,7 +77,7 @@ pub enum Flat<'a, 'py> {
 }
 
 impl<'a, 'py> Flat<'a, 'py> {
-    /// Returns `None` unless the object is a dict or an instance of a generated class.
+    /// Returns `None` if the object is neither a dict nor an instance of a generated class.
     #[inline]
     pub fn of(object: &'a Bound<'py, PyAny>) -> Option<Flat<'a, 'py>> {
         match exact_dict(object) {
@@ -113,12 +113,12 @@ impl Source for Walk<'_, '_> {
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
         Flat::of(self.object).is_some_and(|flat| flat.append(Form::Json, out))
     }
-    /// Passes the array of a loan, which owns its memory, so that no events are needed.
+    /// Passes the array of a loan, which owns its memory. No events are needed.
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
         loan::visit_whole(self.object, |array| visit(array));
     }
     fn size_hint(&self) -> usize {
-        // Enough for a short record, so that the buffer need not grow.
+        // Enough for a short record, whose buffer then does not grow.
         exact_dict(self.object).map_or(0, |dict| dict.len().saturating_mul(24).saturating_add(64))
     }
 }

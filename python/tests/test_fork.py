@@ -195,7 +195,7 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
         things = [out, *readers, listener, near, far, server, client, request, pending]
         for thing in things:
             check(thing)
-        # Methods with a second object, and those that Python calls itself.
+        # Methods with a second object, and methods that Python itself calls.
         used = [
             lambda: client.finish_call(pending),
             lambda: far.reply(request, 1),

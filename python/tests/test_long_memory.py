@@ -34,7 +34,7 @@ MB = 1_000_000
 kind, name, times, receives = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 
 def held(*processes):
-    # The bytes of memory files and of memory of their own that they have, what they share counted once.
+    # The bytes of memory files and private memory; shared pages count once.
     maps = [open(f"/proc/{process}/smaps_rollup").read() for process in processes]
     return sum(1024 * int(found) for text in maps for found in re.findall(r"^Pss_(?:Anon|Shmem):\\s+(\\d+) kB", text, re.M))
 
@@ -59,7 +59,7 @@ def go_on():
 def both():
     return held(os.getpid(), receiver.pid)
 
-# What the programs need for themselves.
+# Warms up the programs' own memory.
 for _ in range(20):
     exchange(short)
     go_on()

@@ -166,7 +166,7 @@ encoded = linkspan.encode({"b": {
     "map": lambda: {f"key {i}": 1 << 40 for i in range(size // 100)},
     "maps": lambda: [{f"key {i}": {"a": 0.5, "b": []}} for i in range(size // 200)],
 }[sys.argv[1]]()})
-# Not over shared memory, where long bytes are objects already when the message comes.
+# Not over shared memory, which makes objects of long bytes when the message arrives.
 listener = linkspan.listen("unix:test/reader-" + str(os.getpid()))
 one = linkspan.connect(listener.endpoint, timeout=60.0)
 two = listener.accept(timeout=60.0)

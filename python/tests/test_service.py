@@ -132,7 +132,8 @@ SERVICE = """
             IN_PAUSE
 
     def hears(service):
-        # The kernel may give a signal to any thread that takes it, and a lock's wait ends for those of its own alone.
+        # The kernel may give a signal to any thread that accepts it. Only a signal of the waiting thread ends its wait
+        # for a lock.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         # Two signals of one number that come at once are one: the second is sent once the first was handled.
         try:

@@ -225,7 +225,7 @@ async def awaited(outcome):
         raise waiting.exception()
 
 
-#: Durations after which the call returns.
+#: Durations that bound the call.
 LENGTHS = {"timeout", "within", "data_every"}
 #: Endless calls after accepted arguments, with the parameters that are still tested.
 ENDLESS = {"linkspan.run": {"service"}}

@@ -10,7 +10,7 @@ use linkspan::{Channel, ErrorKind, Options, Reactor, Server, Subscriber, Value};
 use crate::support::{SOON, alone::alone, name};
 
 fn child_that_is_asked_to_stop() {
-    // SAFETY: the child calls only what is safe in a copy of a process with other threads.
+    // SAFETY: the child calls only functions that are safe after a fork of a threaded process.
     let child = unsafe { libc::fork() };
     if child == 0 {
         // SAFETY: as above; it ends this copy and runs nothing else.

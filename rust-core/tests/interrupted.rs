@@ -66,7 +66,7 @@ fn no_descriptor_of_the_library_has_the_number_of_a_standard_stream() {
         }
         open.push(Box::new(Subscriber::of(&["test/*"], &Options::default()).unwrap()));
         let opened = (0..=2).map(|fd| fs::read_link(format!("/proc/self/fd/{fd}"))).collect::<Vec<_>>();
-        // Reading the table takes none of these numbers, because each is read by its name.
+        // Reading the table uses no further number, because each entry is read by its name.
         drop(open);
         opened
     })

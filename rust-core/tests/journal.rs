@@ -112,7 +112,7 @@ fn replay_from_a_number_and_from_a_time_while_others_write() {
             })
         })
         .collect();
-        // One more for each record by which "newest" may have begun later.
+        // One more for each record that "newest" may have skipped at its start.
         for _ in 60..260 {
             publisher.send(&body).unwrap();
         }

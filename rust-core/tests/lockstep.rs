@@ -234,9 +234,9 @@ enum Way {
     All,
     /// Like `All`, with descriptors that it asked for once.
     KeptDescriptors,
-    /// Looks at one after the other, without a wait.
+    /// Looks at each in turn, without a wait.
     Busy,
-    /// Waits a moment for one after the other.
+    /// Waits a moment for each in turn.
     Moments,
 }
 

@@ -24,7 +24,7 @@ fn faults() -> i64 {
     }
 }
 
-/// Returns the pages of one of many messages, in a separate process.
+/// Returns the pages of a single message, measured over many messages in a separate process.
 fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
     const ALONE: &str = "LINKSPAN_TEST_PAGE_FAULTS";
     if std::env::var_os(ALONE).is_some() {

@@ -26,7 +26,7 @@ SOON = 120
 #: Folders of sources, builds and the interpreter.
 TREE = sorted({str(ROOT), str(TARGET), sys.prefix})
 NAMESPACES = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--net", "--uts"]
-# Arguments are this tree's folders; those in emptied folders stay visible.
+# The arguments are this tree's folders. Folders inside emptied folders stay visible.
 MACHINE = """
 set -e
 mkdir etc && cp -a /etc/. etc && mount --bind etc /etc
@@ -65,7 +65,7 @@ images=/var/lib/docker/images
 if [ "$1" = build ]; then
     test "$2 $3 $5" = "--quiet --tag ." || exit 125
     mkdir -p "$images/$4"
-    # Nothing but what the file copies is in the image.
+    # The image contains only the files that the file copies.
     while read -r word from place; do
         case $word in
             FROM) ;;

@@ -39,7 +39,7 @@ fn print_line(what: &str) {
     }
 }
 
-/// Segments of a few messages, so that even a short run starts several.
+/// Segments of a few messages: even a short run starts several.
 fn short() -> Result<Options> {
     let mut options = Options::default();
     options.set("segment_bytes", &Value::Int(8192))?;
@@ -71,7 +71,7 @@ fn threads(endpoint: &str, threads: usize, count: usize) -> Result<()> {
     })
 }
 
-/// Reads `count` messages as subscriber `name`, and prints each one before it asks for the next.
+/// Reads `count` messages as subscriber `name`, and prints each message before it asks for the next.
 fn read(endpoint: &str, name: &str, count: usize) -> Result<()> {
     let mut options = Options::default();
     options.set("client_id", &name.into())?;

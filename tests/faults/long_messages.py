@@ -58,7 +58,7 @@ SENDER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 channel = linkspan.connect(name, timeout=60.0)
 channel.send(0)
-# A program without memory shall fail where it sends.
+# A program without memory must fail at the send.
 if not kind.startswith("loaned"):
     kept.update((number, content(kind, number, size)) for number in range(8))
 print("ready", flush=True)

@@ -355,7 +355,7 @@ def test_flush_moves_what_was_begun_without_descriptors(start) -> None:
                 time.sleep(0.05)
                 counts.append(len(os.listdir("/proc/self/fd")))
             resource.setrlimit(resource.RLIMIT_NOFILE, (counts[-1] - 1, most[1]))
-            # It does not fit into the ring, and there is no thread to write the rest.
+            # The message does not fit into the ring, and no thread writes the rest.
             channel.send(bytes(4_000_000), timeout=1.0)
             print(channel.stats()["bodies_without_slot"])
             resource.setrlimit(resource.RLIMIT_NOFILE, most)

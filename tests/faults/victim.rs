@@ -125,14 +125,14 @@ impl Part {
 
     fn note(&self, value: &Value) {
         if let (Some(mut file), Ok(number)) = (self.given.as_ref(), value.as_i64()) {
-            // One write of 32 bytes, so that a line is complete or absent. A killed process may write only the part of
-            // a line before a page border.
+            // One write of 32 bytes makes a line complete or absent. A killed process may write only the part of a line
+            // before a page border.
             let line = format!("{:<15} {number:<15}\n", self.incarnation);
             file.write_all(line.as_bytes()).unwrap_or_else(|e| eprintln!("victim: noting: {e}"));
         }
     }
 
-    /// Sends, and with `both` also receives, so that a kill finds both directions busy.
+    /// Sends, and with `both` also receives: a kill then finds both directions busy.
     fn exchange(&self, channel: Channel, both: bool) -> Result<()> {
         for i in 0..self.times {
             channel.send(&self.body(i, |length| channel.loan_bytes(length))?, SOON)?;
@@ -186,7 +186,7 @@ impl Part {
         server.close(SOON)
     }
 
-    /// One of several workers of a name. After `times` replies it takes one more request and never answers it.
+    /// A worker among several of a name. After `times` replies it takes one more request and never answers it.
     fn work(&self) -> Result<()> {
         let server = Server::serve(&self.endpoint, &Options::default().with_shared(true))?;
         for i in 0.. {

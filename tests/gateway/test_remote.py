@@ -426,7 +426,7 @@ def test_it_trusts_the_certificate_that_it_is_given(bench: Bench) -> None:
         assert connected.rights["read"] == ["*"]
 
 
-#: Runs without Unix-only modules, and without NumPy unless the first argument keeps it.
+#: Runs without Unix-only modules. Runs without NumPy if no argument keeps it.
 PLAIN = """
 import sys
 class Absent:

@@ -398,7 +398,7 @@ import sys, linkspan
 from pathlib import Path
 size, rounds, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 i = 0
-# On a slow disk the recorder's buffer is full now and then, and some of it is missed.
+# On a slow disk the recorder's buffer is sometimes full, and the recorder misses messages.
 while i < rounds or len(list(folder.glob("r*.mcap"))) <= 3:
     with linkspan.publisher(f"shm:guest/{i}", buffer=2 * size + 65536) as out:
         out.wait_for_subscribers(1, timeout=60)

@@ -46,7 +46,8 @@ def does(what):
     try:
         return what()
     except (linkspan.Error, ValueError) as error:
-        # A ValueError of pandas and pyarrow: what they have no form for. Linkspan's own are errors of it.
+        # pandas and pyarrow raise a ValueError for values without a form. Linkspan's own errors derive from
+        # linkspan.Error.
         if not isinstance(error, linkspan.Error) and error.__traceback__.tb_next is not None and "linkspan" in error.__traceback__.tb_next.tb_frame.f_code.co_filename:
             deep = error.__traceback__
             while deep.tb_next: deep = deep.tb_next
@@ -89,7 +90,7 @@ def run(words: list[object], folder: Path, environment: dict[str, str]) -> tuple
         child = subprocess.Popen(
             list(map(str, words)), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, preexec_fn=limited,
         )  # fmt: skip
-        # It ends by itself or by the processor limit.
+        # The program ends itself, or the processor limit ends it.
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         printed.seek(0)

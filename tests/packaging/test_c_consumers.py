@@ -564,8 +564,8 @@ def test_eigen_takes_and_gives_arrays_as_the_page_says(tmp_path, environment):
     assert run(tmp_path / "matrix", env=environment) == "ok\n"
 
 
-# What Debian 12 has of standard libraries with <mdspan> is libc++ of the newest clang, which `make test` does not
-# install; with others the program says that there is none.
+# In Debian 12, only libc++ of the newest clang has <mdspan>, which `make test` does not install. With other standard
+# libraries the program reports that <mdspan> is missing.
 MDSPAN = [(["g++", "-std=c++2b"], "no mdspan\n|ok\n"), (["clang++-22", "-std=c++23", "-stdlib=libc++", "-lc++abi"], "ok\n")]
 
 

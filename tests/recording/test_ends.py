@@ -185,7 +185,7 @@ def test_recording_says_where_nothing_tells_of_publishers_that_come_and_go(lab: 
     other = lab.folder / "other"
     other.mkdir(mode=0o700)
     elsewhere = ("env", f"LINKSPAN_DIR={other}")
-    # Both have the token, like users who copied it to another container.
+    # Both containers have the token, as after a user copied it.
     first = lab.start(sys.executable, "-c", ENDLESS, name, 0, within=elsewhere)
     token = until("there is a token", lambda: [file for file in other.iterdir() if "token" in file.name and file.stat().st_size])[0]
     shutil.copy2(token, lab.folder / "run")

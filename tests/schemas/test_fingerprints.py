@@ -61,7 +61,7 @@ def cpp(schema: Path, out: Path, _: Path, peer: str = "decode") -> list[str]:
 
 def fortran(schema: Path, out: Path, module: Path, peer: str = "decode") -> list[str]:
     generate("fortran", schema, out)
-    # The type of a packed record has no type-bound procedures.
+    # The type of a packed record cannot have type-bound procedures.
     is_packed = "type, bind(c), public :: meter\n" in (out / "meter.f90").read_text()
     source = (HERE / f"peers/{peer}.f90").read_text()
     call = f"meter_{peer}(value, " if is_packed else f"value%{peer}("

@@ -65,7 +65,7 @@ def watch(pid: int, ended: int, seconds: float) -> None:
     """Ends the program if a test exceeds its seconds; returns after the program's end."""
     end = select.poll()
     end.register(ended, select.POLLIN)
-    # Threads that tests left behind, or that belong to no test.
+    # Threads that tests left running, or that belong to no test.
     others: set[str] = set()
     while not end.poll(50 * seconds):
         others &= (old := old_threads(pid, seconds))

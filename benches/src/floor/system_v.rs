@@ -1,4 +1,4 @@
-//! The far end of PHP's System V queue: answers messages of type 1 with equal ones of type 2.
+//! The far end of PHP's System V queue: answers messages of type 1 with equal messages of type 2.
 
 use std::io::{self, Read};
 

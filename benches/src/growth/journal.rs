@@ -1,4 +1,4 @@
-//! A growing journal: publishing to it, reading all of it, reading its newest message.
+//! A growing journal: publishing, reading all messages, reading the newest message.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

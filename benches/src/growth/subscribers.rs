@@ -94,7 +94,7 @@ pub fn futex_floor(count: usize) -> Result<()> {
     })
 }
 
-/// The same bytes written to sockets.
+/// The floor: equal bytes written to sockets.
 pub fn floor(count: usize) -> Result<()> {
     raise_descriptors()?;
     let pairs = (0..count).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;

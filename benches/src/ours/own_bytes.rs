@@ -17,11 +17,11 @@ pub enum Calls {
     Lent,
     /// `send_payload` of a copy, and a copy out of the message of `recv`.
     Copied,
-    /// `send_bytes`, and the bytes of the message of `recv` read where the sender put them: the first eight.
+    /// `send_bytes`, and the first eight bytes of the message of `recv`, read in the sender's memory.
     Viewed,
     /// `loan_bytes` and `send` of the loan as a value in CBOR, and a copy out of the viewed bytes of `recv`.
     Loaned,
-    /// The same in raw, and `recv_into`.
+    /// A loan as raw bytes, and `recv_into`.
     LoanedRaw,
 }
 
@@ -135,7 +135,7 @@ pub fn on_a_channel(calls: Calls, bytes: usize, placement: Placement, spin: u64)
     begin(end(Channel::connect(&endpoint, &options, START)?), placement)
 }
 
-/// The same, published in each direction.
+/// Like `called`, but published in each direction.
 pub fn published(calls: Calls, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let (name, options) = (endpoint("shm"), calls.options(spin)?);
     let ways = [format!("{name}-there"), format!("{name}-back")];

@@ -1,4 +1,4 @@
-//! Stored values: one in each direction through files, and a journal being written.
+//! Stored values: a value in each direction through files, and a journal being written.
 
 use std::time::Duration;
 

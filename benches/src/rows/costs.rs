@@ -70,7 +70,7 @@ fn memory(rows: &mut Vec<Row>) {
 
 /// The time that other programs get, with one more program than processors.
 ///
-/// A mark of 1.05 allows a loss of 5 % beside an equal number of round trips. The row without a pause gets no mark,
+/// A mark of 1.05 allows a loss of 5 % for an equal number of round trips. The row without a pause gets no mark,
 /// because its exchanges differ: a channel makes more round trips while both its ends have a processor.
 fn guests(rows: &mut Vec<Row>) {
     for (transport, pace, what) in [

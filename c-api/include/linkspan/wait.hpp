@@ -24,11 +24,11 @@ private:
     int descriptor_;
 };
 
-/// Waits until at least one of several objects is ready, and returns the positions of ready ones.
+/// Waits until one or more objects are ready, and returns the positions of the ready objects.
 ///
 /// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then query the ready objects without waiting
-/// (`try_recv`, `next` with a time-out of 0). They may still find nothing; then wait again. Throws `timeout` if none
-/// is ready in time, by default 30 s.
+/// (`try_recv`, `next` with a time-out of 0). They may still find nothing; then wait again. Throws `timeout` if none is
+/// ready in time, by default 30 s.
 inline std::vector<std::size_t> wait(const std::vector<waitable> &objects, timeout_value t = {}) {
     std::vector<int> descriptors;
     for (const waitable &object : objects) descriptors.push_back(object.descriptor());

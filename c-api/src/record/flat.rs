@@ -1,7 +1,7 @@
 //! Encodes structs of scalars as CBOR without a walk, with keys encoded once per table.
 //!
-//! Structs that do not fit a flat record are walked, so that errors come from one place. They have too many fields,
-//! invalid UTF-8, or an enum number without a name.
+//! A struct that does not fit a flat record is walked, and the walk makes all errors. Such a struct has too many
+//! fields, invalid UTF-8, or an enum number without a name.
 
 use linkspan::codec::FlatRecord;
 

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
 /// Returns the struct that a call reads.
 ///
 /// # Safety
-/// `from` is NULL or points to a struct of this layout, which no thread changes meanwhile.
+/// `from` is NULL or points to a struct of this layout, which no thread changes during the loan.
 unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRecord<'a>> {
     if from.is_null() {
         return Err(is_null("from"));
@@ -138,7 +138,7 @@ unsafe fn fill<'a>(
     if to.is_null() {
         return Err(is_null("to"));
     }
-    // SAFETY: as the caller promises. `clear` zeroes the struct, as the filler requires of one with a layout.
+    // SAFETY: as the caller promises. `clear` zeroes the struct, which the filler requires of structs with a layout.
     unsafe {
         if !layout.is_reached {
             clear::clear(layout, to.cast());
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn linkspan_record_init(
 /// Frees the memory that a struct owns and sets the struct to zero.
 ///
 /// # Safety
-/// `record` is a table, `to` is NULL or points to a struct of it that was initialized.
+/// `record` is a table, `to` is NULL or points to an initialized struct of this table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_free(
     record: *mut linkspan_record,
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn linkspan_record_free(
     })
 }
 
-/// Makes a struct the value of `message`, in place of its previous value.
+/// Makes a struct the value of `message`, and drops the previous value.
 ///
 /// The message is used like any other; it accepts no puts until `linkspan_message_clear`.
 ///
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn linkspan_record_free(
 /// The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 ///
 /// # Safety
-/// `record` is a table, `from` points to a struct of it, `message` is live.
+/// `record` is a table, `from` points to a struct of this table, `message` is live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_put(
     record: *mut linkspan_record,
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn linkspan_record_put(
 /// Encodes a struct. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
-/// `record` is a table, `from` points to a struct of it, the results may be written.
+/// `record` is a table, `from` points to a struct of this table, the results may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_encode(
     record: *mut linkspan_record,
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
 /// Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 ///
 /// # Safety
-/// `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
+/// `record` is a table, `to` points to an initialized struct of this table, `bytes` points to `length` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_decode(
     record: *mut linkspan_record,
@@ -270,7 +270,7 @@ pub unsafe extern "C" fn linkspan_record_decode(
 /// Arrays that are loans are also copied.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
+/// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of this table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_record(
     message: *mut linkspan_message,
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn linkspan_message_put_record(
 /// The old content of the struct is freed. After an error the struct has a part of the value.
 ///
 /// # Safety
-/// `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
+/// `message` is live, `path` NUL-terminated, `record` a table, `to` points to an initialized struct of this table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_record(
     message: *const linkspan_message,
@@ -315,7 +315,7 @@ pub unsafe extern "C" fn linkspan_message_get_record(
     })
 }
 
-/// Prepends a path to that of an error.
+/// Prepends a path to the path of an error.
 fn below(error: Error, path: &str) -> Error {
     path.rsplit('/').fold(error, |error, part| error.under_key(&part.replace("~1", "/").replace("~0", "~")))
 }

@@ -143,7 +143,7 @@ int main(int argc, char **argv) {
             CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         }
         ends = true;
-        // The caller first, so that its last request is answered.
+        // The caller first: its last request must be answered.
         threads[2].join();
         is_answered = true;
         for (const std::size_t at : {0u, 1u, 3u}) threads[at].join();

@@ -37,7 +37,7 @@ contains
       type(linkspan_message) :: message, got(4), stats
       real(real64), pointer :: wave(:, :), view(:, :), put(:, :)
       integer :: seed, count, stat
-      ! gfortran reads a pointer's address when it passes one of assumed rank, and valgrind reports undefined ones.
+      ! gfortran reads the address of a pointer argument of assumed rank, and valgrind reports an undefined address.
       nullify (wave)
       call pair(name, one, two)
       do seed = 1, 4

@@ -158,8 +158,8 @@ function showHost(host) {
 }
 const updateController = ({ connected, reason }) => updateLink({ controller: connected, reason });
 
-// The connection to the page's server, and that of the server to the controller. Changes that arrive together are shown once, because a
-// new stream may begin with the event that the server has no connection to the controller.
+// The page's connection to its server, and the server's connection to the controller. Changes that arrive together are
+// shown once, because a new stream may begin with the loss of the controller.
 const link = { server: undefined, controller: true, reason: '', shown: 'waiting', since: null, due: false };
 function updateLink(changes) {
   Object.assign(link, changes);

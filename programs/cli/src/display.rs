@@ -72,7 +72,7 @@ fn inline(value: &Value) -> String {
     }
 }
 
-/// Quotes a key unless it is plain.
+/// Quotes a key that is not plain.
 fn name(key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
     if plain { key.into() } else { in_quotes(key) }

@@ -171,7 +171,7 @@ impl ServerState {
             id: (&*key.1).into(),
             command: open.command.clone(),
             arguments: open.arguments.clone(),
-            // Less than the remaining time, so that the time-out of the service arrives before that of the controller.
+            // Less than the remaining time: the service's time-out must arrive before the controller's.
             within: remaining.saturating_sub(margin(remaining)),
             // Another incarnation must not carry it out.
             epoch: Some(epoch),
@@ -192,7 +192,8 @@ impl ServerState {
         }
         let Some(service) = self.services.get_mut(name) else { return };
         let command = service.open.get(&key.1).map(|open| &open.command);
-        // Only an answer of the program shows that it responds again: the library answers some commands by itself.
+        // Only an answer of the program shows that it responds again. The library answers some commands without the
+        // program.
         let by_the_program =
             answer.outcome.is_final() && command.is_some_and(|command| !is_read_only(command));
         if service.timed_out.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program)
@@ -282,7 +283,7 @@ impl ServerState {
         }
     }
 
-    /// Removes a command from those that a client waits for.
+    /// Removes a command from the commands that a client waits for.
     fn stop_awaiting(&mut self, to: RequestInfo, key: &Key) {
         if let Some(open) = self.awaited.get_mut(&to.session) {
             open.remove(key);
@@ -515,10 +516,10 @@ mod tests {
         assert_eq!(sent(&mut state, 1, ToController::Report(report.clone())), 1);
         report.state = State::Running;
         assert_eq!(sent(&mut state, 1, ToController::Report(report)), 0, "it has been sent");
-        // The same incarnation connects again: the command may have been lost with the connection.
+        // This incarnation connects again: the command may have been lost with the connection.
         state.link_closed(1, "went away", false, at(2));
         assert_eq!(sent(&mut state, 2, ToController::Introduction(it.clone())), 1);
-        // Another introduction over the same connection says that it has started, as a report does.
+        // A second introduction over a connection reports the start of the program, as a report does.
         let (to, command) = calibrate(9, "b", 7);
         state.link_closed(2, "went away", false, at(3));
         state.request(to, command, 100, at(3));

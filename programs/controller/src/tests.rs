@@ -28,7 +28,7 @@ use linkspan::{
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server in a thread of its own, at a socket in a temporary directory.
+/// A server in a separate thread, at a socket in a temporary directory.
 pub struct TestServer {
     stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,

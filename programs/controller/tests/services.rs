@@ -292,7 +292,7 @@ fn open_command_uses_no_processor_time() {
         client.begin("power", &Command::Pause, &Value::Null, SOON, SOON).unwrap();
         program.join().unwrap()
     });
-    // Checks the writers of all services in this process: none of them uses much time.
+    // Checks that no writer of a service in this process uses much time.
     let before = processor_time("linkspan-writer");
     std::thread::sleep(Duration::from_secs(2));
     for (thread, spent) in processor_time("linkspan-writer") {
@@ -440,7 +440,7 @@ fn command_runs_once_although_the_controller_is_killed() {
     step.done(&Value::Null).unwrap();
     take(&tasks, &Command::Backup).done(&Value::from(41u64)).unwrap();
     let _second = Process::controller(&endpoint);
-    // A repeated request with the same id receives that answer, and the program does not receive the command again.
+    // A repeated request with an equal id receives that answer, and the program does not receive the command again.
     let answer = std::thread::scope(|scope| {
         let asked = scope.spawn(|| client.request("power", &same(&begun, Command::Backup), SOON).unwrap());
         while !asked.is_finished() {

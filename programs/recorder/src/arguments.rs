@@ -30,7 +30,7 @@ pub enum Action {
         #[command(subcommand)]
         action: tools::Action,
     },
-    /// Print the completions for a shell; in bash, those of `linkspan` load them
+    /// Print the completions for a shell; in bash, the completions of `linkspan` load them
     #[command(after_help = "Examples:
   linkspan-record completions bash > /etc/bash_completion.d/linkspan-record
   linkspan-record completions zsh > /usr/local/share/zsh/site-functions/_linkspan-record")]

@@ -87,7 +87,7 @@ fn programs_that_know_only_fcntl_take_part() {
             let waits = s.spawn(move || latest(endpoint, &hooked, SOON).unwrap());
             waiting.recv().unwrap();
             assert_eq!(partner.does("put \"partner\"}"), "put");
-            // The file stays open, so there is no close event; but the lock is released.
+            // The open file causes no close event, but the lock is released.
             assert_eq!(partner.does("unlock"), "unlocked");
             let value = Value::map([("by", "partner")]);
             assert_eq!(waits.join().unwrap().value().unwrap(), &value);

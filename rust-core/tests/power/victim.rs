@@ -55,7 +55,7 @@ fn main() {
         let _ = writeln!(std::io::stderr(), "{}: {e:?}", words.join(" "));
         std::process::exit(1);
     }
-    // Half of them end without a goodbye.
+    // Half of the programs end without a goodbye.
     if part.random.one_in(2) {
         std::process::exit(0);
     }
@@ -126,7 +126,7 @@ impl Part {
         let endpoint = format!("journal:{}", self.path);
         let mut publisher = self.publisher(&endpoint)?;
         let mut consumers: BTreeMap<&str, Subscriber> = BTreeMap::new();
-        // A reader without an acknowledgement has no position in the journal, so nothing is kept for it.
+        // A reader without an acknowledgement lacks a position in the journal, so nothing is kept for it.
         let mut placed: BTreeSet<&str> = BTreeSet::new();
         for _ in 0..12 + self.random.below(24) {
             match self.random.below(14) {
@@ -316,7 +316,7 @@ impl Part {
         Ok(())
     }
 
-    /// Does what a careful script does: syncs the bytes, renames, syncs the name.
+    /// Works like a careful script: syncs the bytes, renames, syncs the name.
     fn post(&mut self, good: bool) -> Result<()> {
         let id = self.fresh();
         // An endpoint's name is a file in the state directory.

@@ -1,4 +1,4 @@
-//! Schemas of replies: compared like those of requests, in the opposite direction.
+//! Schemas of replies are compared like schemas of requests, in the opposite direction.
 
 use std::thread;
 

@@ -72,7 +72,7 @@ struct Listening {
     handler: Arc<dyn HandshakeHandler>,
 }
 
-/// None before the first listener.
+/// `None` until the first listener opens.
 static CURRENT: Own<Mutex<Option<Arc<Acceptor>>>> = Own::new();
 
 /// Registers a listener, whose connections the acceptor's thread answers.
@@ -179,7 +179,7 @@ impl Acceptor {
         listening.handler.ended(error);
     }
 
-    /// Handles one event. A token in none of the maps was removed before.
+    /// Handles one event. A token outside the maps was removed before.
     fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
         if token == WAKE {
             self.waker.drain();

@@ -11,7 +11,7 @@ use crate::sys::socket::Carries;
 #[derive(Clone, Copy)]
 pub struct Transport(&'static Kind);
 
-/// The static description of a transport, one in each folder.
+/// The static description of a transport. Each transport's folder has one.
 pub struct Kind {
     /// The word before the colon of an endpoint, and a file's extension: lower-case ASCII letters.
     pub name: &'static str,
@@ -19,7 +19,7 @@ pub struct Kind {
     pub naming: Naming,
     /// The directory of its names.
     pub names: NameDirectory,
-    /// What the peers of its sockets may send besides bytes.
+    /// The objects that the peers of its sockets may send besides bytes.
     pub carries: Carries,
     /// Its capabilities.
     pub capabilities: Capabilities,
@@ -36,7 +36,7 @@ pub enum Naming {
     Address,
 }
 
-/// The directory in which the names of a transport are.
+/// The directory of a transport's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameDirectory {
     /// The runtime directory, whose contents end with the machine's uptime.
@@ -67,7 +67,7 @@ impl Transport {
         self.0.naming
     }
 
-    /// Returns what the peers of its sockets may send besides bytes.
+    /// Returns the objects that the peers of its sockets may send besides bytes.
     pub fn carries(self) -> Carries {
         self.0.carries
     }

@@ -15,7 +15,7 @@ use crate::buffers;
 pub use one_or_many::OneOrMany;
 pub use rest::Rest;
 
-/// The length from which an array's elements may be stored elsewhere; below, a copy is cheaper.
+/// Arrays of at least this length may be stored elsewhere; a copy of a shorter array is cheaper.
 pub const PLACED_FROM: usize = 64 << 10;
 
 /// An array's elements or a byte string, and their position.
@@ -33,7 +33,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) are_opaque: bool,
 }
 
-/// Decides where an encoder puts the elements of a long array.
+/// Chooses the place of a long array's elements for an encoder.
 pub trait Placer {
     /// Stores elements that belong after the first `at` bytes of the rest. Returns whether it did.
     ///
@@ -124,7 +124,7 @@ enum BodyRepr {
     Split(Arc<Split>),
 }
 
-// Every message has a body, so parts are behind a pointer.
+// Every message has a body, so a body holds its parts through a pointer.
 const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {
@@ -239,7 +239,7 @@ impl Body {
         }
     }
 
-    /// Returns the owner of these elements, if they are one of the parts.
+    /// Returns the owner of these elements, if they are a part of the body.
     #[doc(hidden)]
     pub fn part(&self, elements: &[u8]) -> Option<Bytes> {
         let parts = self.split()?.parts();
@@ -247,7 +247,7 @@ impl Body {
         found.map(|part| part.bytes.clone())
     }
 
-    /// Returns a view of these bytes of the body; `None` for bytes in place, too few for a block.
+    /// Returns a view of these bytes of the body; `None` for bytes in place, which are less than a block.
     pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
         let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
         match &self.0 {

@@ -44,7 +44,7 @@ int main() {
     CHECK(view(2, 4095) == -1 && view(0, 0) == 1.5);
     const auto second = LabReading::decode(received);
     CHECK(second.celsius == 21.4 && second.wave.shape == (std::vector<std::uint64_t>{3, 4096}) && second.wave.elements.back() == -1);
-    // The schema holds for such a message, too.
+    // The schema also applies to such a message.
     try {
         one.send(linkspan::message().put("celsius", 21.4).put("wave", one.loan<double>({4096})));
         CHECK(false);

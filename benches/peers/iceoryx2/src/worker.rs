@@ -9,7 +9,7 @@ pub trait Work {
     /// The number of operations in one `once`.
     const PER: u64 = 1;
     fn begin(&mut self) -> Result<()>;
-    /// Runs one operation, or `PER` of them.
+    /// Runs one operation, or `PER` operations.
     fn once(&mut self) -> Result<()>;
     fn end(&mut self) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Server-sent events for one page; a new page, or one that missed some, first gets the whole state.
+//! Server-sent events for one page. A page that is new or has missed events first gets the whole state.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Access to the page: the core's rules, applied to requests of axum, whatever the path.
+//! Access to the page: the core's rules, applied to axum's requests of every path.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! `linkspan schema`: checks, shows and compares schemas, generates code, and validates values.
 //!
-//! Conversions are those of `linkspan-schema`.
+//! `linkspan-schema` provides the conversions.
 
 mod diff;
 mod generate;
@@ -137,9 +137,9 @@ Examples:
 /// The program that has the newer schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
-    /// New programs read what old ones write
+    /// New programs can read messages of old programs
     Backward,
-    /// Old programs read what new ones write
+    /// Old programs can read messages of new programs
     Forward,
     /// Both
     Both,

@@ -186,7 +186,7 @@ impl Fifo {
     }
 }
 
-/// Waits for its end, and returns what was written.
+/// Waits for the end of the writers, and returns the written text.
 pub fn ends(mut fifo: File) -> String {
     within(move || {
         let mut rest = String::new();
@@ -212,7 +212,7 @@ pub fn number(value: &Value, key: &str) -> f64 {
     }
 }
 
-/// S, R, or T while stopped; none after its end.
+/// Returns S, R, or T for a stopped process; `None` after its end.
 pub fn kernel_state(pid: f64) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid as i64)).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')

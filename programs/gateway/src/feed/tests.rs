@@ -117,7 +117,7 @@ fn store_that_fails_is_closed_with_the_reason_and_replaced() {
     assert_ne!(feeds.store("shm:lab/a").unwrap().key, store.key);
 }
 
-/// Different patterns share the store of each name, which ends with the last of them.
+/// Different patterns share the store of each name, which ends with the last pattern.
 #[test]
 fn name_has_one_store_however_it_is_asked_for() {
     let (feeds, _readers) = Feeds::new(1 << 20, 1 << 26);

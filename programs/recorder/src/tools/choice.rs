@@ -90,7 +90,7 @@ impl Choice {
 }
 
 impl Window<'_> {
-    /// Fails if the selection has no message, because the output would be empty.
+    /// Fails if nothing is selected, because the output would be empty.
     ///
     /// # Errors
     /// `NotFound` in that case.
@@ -120,7 +120,7 @@ impl Window<'_> {
         self.within.get().ends()
     }
 
-    /// Returns the times outside of which nothing is selected, for any steps of the clock.
+    /// Returns the bounds of the selected times, for any steps of the clock.
     pub fn certain_times(&self) -> (u64, u64) {
         self.within.get().certain_times()
     }

@@ -446,7 +446,7 @@ fn changed_python_files_are_imported_or_refused_with_a_place() {
     let made = generate(&Schema::parse(&schema).unwrap(), Language::Python).unwrap();
     let safetensors =
         std::fs::read_to_string(vectors("vectors/schemas/imports/python/safetensors.py")).unwrap();
-    // Mutates only the part with the classes, because changes elsewhere have no effect.
+    // Mutates only the part with the classes, because other parts do not affect the result.
     let classes = made[0].text.find("class ").unwrap();
     let (head, body) = made[0].text.split_at(made[0].text[..classes].rfind("\nFINGERPRINT").unwrap());
     let head = head.replace(&head[head.find("SCHEMA = ").unwrap()..], "");

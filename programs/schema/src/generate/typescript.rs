@@ -1,8 +1,7 @@
 //! TypeScript: a type for each type of the schema, and a function that checks received values.
 //!
-//! A record is the received object, with the message's keys. Its type is an alias, because the compiler does not
-//! accept an `interface` where the package wants a map of values. The check is a table that `linkspan-client/schema`
-//! interprets.
+//! A record is the received object, with the message's keys. Its type is an alias, because the compiler rejects an
+//! `interface` for a map of values. `linkspan-client/schema` interprets the table of checks.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,7 +1,7 @@
-//! Recycles dropped messages for the next messages of the same thread.
+//! Recycles dropped messages for the next messages of this thread.
 //!
 //! The last owner of a message leaves its allocation here, with the memory of a short body. The next body often has an
-//! equal length and is written to the same memory.
+//! equal length, and reuses the memory.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU8;
@@ -203,7 +203,7 @@ impl BodyMemory for ReusedMessage {
     }
 }
 
-/// The messages that this thread dropped, while they become others: one look-up of the lists for all of them.
+/// The messages that this thread dropped, while they become others: a single look-up of the lists for all.
 #[derive(Default)]
 pub(crate) struct Dropped(Vec<triomphe::Arc<MessageInner>>);
 

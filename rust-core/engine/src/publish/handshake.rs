@@ -29,7 +29,7 @@ pub struct PublisherHandler {
 }
 
 impl HandshakeHandler for PublisherHandler {
-    /// Subscribers get what is sent to them. The program's next call gets the error.
+    /// Subscribers get the messages that are sent to them. The program's next call gets the error.
     fn ended(&self, error: &Error) {
         self.fanout.event_log.disconnected(format!("no subscriber can connect any more: {error}"));
         self.fanout.fail(

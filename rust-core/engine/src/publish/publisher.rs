@@ -1,4 +1,4 @@
-//! The publisher: sends its values to all subscribers and waits for none of them.
+//! The publisher: sends its values to all subscribers without waiting for them.
 
 mod relay;
 
@@ -232,8 +232,9 @@ impl Publisher {
         self.try_send(payload.into()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Publishes these bytes as a message in this encoding, in which they are already: see [`Publisher::send`]. They
-    /// are not checked. Over `shm:` they are copied once, from where they are into shared memory.
+    /// Publishes bytes that are already in this encoding, without checking them. See [`Publisher::send`].
+    ///
+    /// Over `shm:` the bytes are copied once, into shared memory.
     ///
     /// ```no_run
     /// # use linkspan_engine::{Publisher, Subscriber};
@@ -347,7 +348,7 @@ impl Publisher {
 
     /// Returns how many messages the slowest subscriber has not read; 0 for a store.
     ///
-    /// A program that publishes in bursts, such as one that sends missed messages, waits by this number, so that it
+    /// A program that publishes in bursts, for example missed messages, waits until this number is low: it then
     /// overtakes nobody.
     pub fn behind(&self) -> u64 {
         if self.store.is_some() || fork::check(self.fork_generation).is_err() {
@@ -376,7 +377,7 @@ impl Publisher {
         Value::Map(stats)
     }
 
-    /// Waits until this many subscribers are connected, so that they miss no later message.
+    /// Waits until this many subscribers are connected, and can receive every later message.
     ///
     /// # Errors
     /// `Timeout` if fewer connected; `InvalidState` after the close, even by another thread during the wait;

@@ -1,7 +1,7 @@
 //! Publishing to and reading from a store: a file or a journal.
 //!
-//! There is no handshake: each value names its writer, and schemas are kept in the store's directory. The transport
-//! implements the traits of `transport::store`; this module translates options.
+//! A store works without a handshake: each value names its writer, and schemas are kept in the store's directory. The
+//! transport implements the traits of `transport::store`; this module translates options.
 
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
@@ -89,7 +89,7 @@ impl Store {
         let author = Author { source: hello.source(), session: hello.session };
         let writer = driver(endpoint)?.writer(endpoint, &store_options(options), &author)?;
         if endpoint.transport().capabilities().history {
-            // Kept before the first message, so that each reader finds its schema.
+            // Kept before the first message, because each reader must find its schema.
             stored::keep_of_history(options, endpoint)?;
         }
         let sender = extension::write(&author.source, author.session)?;

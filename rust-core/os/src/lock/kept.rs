@@ -16,7 +16,7 @@ pub struct KeptFile(pub(super) Option<LockFile>);
 pub(super) struct LockFile {
     file: Arc<Guarded>,
     node: (u64, u64),
-    /// A forked child has another descriptor, on which every lock succeeds.
+    /// Every lock succeeds on the different descriptor of a forked child.
     born: u64,
 }
 

@@ -87,7 +87,7 @@ fn take_lock(place: &Place) -> Result<Lock> {
 /// Writes to the process that reads at this name, and waits for such a process.
 ///
 /// # Errors
-/// `NotFound` if there is none by the deadline; `PermissionDenied`.
+/// `NotFound` without such a process by the deadline; `PermissionDenied`.
 pub fn connect(
     endpoint: &Endpoint,
     connect_options: &ConnectOptions,
@@ -127,7 +127,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
     }
     let watch = Watch::new(&place.directory)?;
     loop {
-        // Drained before the attempt, so that later events end the next sleep.
+        // Drained before the attempt: later events then end the next sleep.
         watch.drain();
         if let Some(socket) = connect()? {
             return Ok(socket);

@@ -16,13 +16,13 @@ use crate::sys::poll::wait_any;
 
 /// The ends of one side.
 ///
-/// The writer is also open for reading: pipes have no flag like `MSG_NOSIGNAL`, and a write without a reader would
-/// raise SIGPIPE. The other pipe shows whether the peer still reads.
+/// The writer is also open for reading: pipes lack a flag like `MSG_NOSIGNAL`, and a write without a reader would raise
+/// SIGPIPE. The other pipe shows whether the peer still reads.
 #[derive(Debug)]
 pub struct Pipes {
     reader: Guarded,
     writer: Guarded,
-    /// Keeps the pipe from ending when one of many writers closes.
+    /// Keeps the pipe open when a writer among many closes.
     _anchor: Option<Guarded>,
     /// `None` if the peer uses no locks.
     liveness: Option<Liveness>,

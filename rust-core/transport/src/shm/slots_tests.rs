@@ -99,7 +99,7 @@ fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
         writable.into_first(first)
     };
     let bytes = lent(100 * KIB, 90 * KIB);
-    // The message has no part of them and no other bytes.
+    // The message contains these bytes neither completely nor without others.
     assert!(slots.surround(&bytes[1..], b"<", b">").is_none());
     assert!(slots.surround(&bytes[..80 * KIB], b"<", b">").is_none());
     assert!(slots.surround(&[5; 90 * KIB], b"<", b">").is_none());

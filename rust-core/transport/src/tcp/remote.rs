@@ -61,7 +61,7 @@ pub fn connecting(_socket: Guarded, other: SocketAddr) -> Result<Stream> {
     Err(no_tls(&format!("a connection to {other}")))
 }
 
-/// Refuses plain framing beyond this machine: a peer without Linkspan has no key.
+/// Refuses plain framing beyond this machine: a peer without Linkspan cannot have a key.
 ///
 /// # Errors
 /// `Unsupported`, with the alternatives.

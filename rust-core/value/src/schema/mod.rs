@@ -63,7 +63,7 @@ pub struct PreparedSchema {
     fingerprint: [u8; 32],
 }
 
-/// Who reads the other side's messages.
+/// The sides that read the other side's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Readers {
@@ -267,7 +267,7 @@ fn is_notation(option: &str) -> bool {
     option.split_once('=').is_some_and(|(key, value)| is_key(key) && value.starts_with([' ', '"', '\'']))
 }
 
-/// Returns whether no file has this path; one that cannot be examined counts as a file.
+/// Returns whether no file has this path. A file that cannot be examined counts as present.
 fn names_nothing(path: &str) -> bool {
     use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
     std::fs::symlink_metadata(path)

@@ -48,7 +48,7 @@ impl std::convert::From<From> for Notation {
     }
 }
 
-/// Prints the schema; standard error lists places where it accepts more than the file.
+/// Prints the schema. Standard error lists the places that accept more than the file.
 pub fn print(args: &Import) -> Result<(), Exit> {
     let mut options = Options::default();
     options.message.clone_from(&args.message);

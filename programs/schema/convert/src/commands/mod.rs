@@ -59,7 +59,7 @@ Examples:
     )]
     Infer(infer::Infer),
 
-    /// Print the completions for a shell; bash finds those of `linkspan` automatically
+    /// Print the completions for a shell; in bash, the completions of `linkspan` load them
     #[command(after_help = "Examples:
   linkspan-schema completions bash > /etc/bash_completion.d/linkspan-schema
   linkspan-schema completions zsh > /usr/local/share/zsh/site-functions/_linkspan-schema")]

@@ -311,7 +311,7 @@ fn default(field: &FieldDescriptor, kind: &Kind) -> Option<Value> {
         ProtoValue::I64(value) => value.into(),
         ProtoValue::U32(value) => value.into(),
         ProtoValue::U64(value) => value.into(),
-        // The schema's notation has no NaN default.
+        // The schema's notation cannot express a NaN default.
         ProtoValue::F32(value) if !value.is_nan() => f64::from(value).into(),
         ProtoValue::F64(value) if !value.is_nan() => value.into(),
         ProtoValue::String(value) => value.into(),

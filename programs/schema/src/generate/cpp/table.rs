@@ -1,4 +1,4 @@
-//! The table of a struct, with which the library encodes and decodes the struct in one call.
+//! The table of a struct: the library uses it to encode or decode the struct in one call.
 
 use linkspan::schema::Length;
 use linkspan::value::{DType, Order};

@@ -1,6 +1,6 @@
 //! Packed records in Fortran: an interoperable type with the message's layout, copied by `transfer`.
 //!
-//! Such a type has no type-bound procedures; the module's procedures take it as their first argument.
+//! Such a type cannot bind procedures; the module's procedures take it as their first argument.
 
 use linkspan::schema::{Kind, Layout, Width};
 use linkspan::value::{DType, Order};

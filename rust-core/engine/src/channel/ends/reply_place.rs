@@ -1,12 +1,12 @@
-//! Where the answer to a request goes: into a message, or into memory of the program.
+//! The destination of a request's answer: a message, or memory of the program.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{BodyMemory, BorrowedMemory, Message, ReceivedBytes, ReusedMessage, failure};
 
-/// What a call makes of its answer.
+/// The result of a call, made from its answer.
 pub(super) trait ReplyPlace {
-    /// What the call returns.
+    /// The result of the call.
     type Output;
     /// Memory for the body of a fast-path reply.
     type Memory<'m>: BodyMemory<Output = Self::Output>
@@ -21,7 +21,7 @@ pub(super) trait ReplyPlace {
     /// Reads an answer that came as a message.
     ///
     /// # Errors
-    /// The failure that it reports; what the place cannot take.
+    /// The failure in the answer; an answer that the place cannot hold.
     fn read(&mut self, answer: Message) -> Result<Self::Output>;
 
     /// Returns whether an answer came that the place could not take: the peer has carried out the request.
@@ -39,7 +39,6 @@ pub(super) enum Came<T> {
 }
 
 impl<T> Came<T> {
-    /// Returns what the call returns.
     pub fn read<R: ReplyPlace<Output = T>>(self, place: &mut R) -> Result<T> {
         match self {
             Came::Read(reply) => Ok(reply),

@@ -1,11 +1,11 @@
-//! Memory of short loans, which a thread uses again for its next ones, and their way into a message without an encoder.
+//! Memory of short loans, which a thread reuses, and their path into a message without an encoder.
 //!
 //! | bytes | memory | in CBOR |
 //! |---|---|---|
-//! | at most [`SMALL`] | of the allocator, which keeps such blocks for the thread | copied behind their head |
+//! | at most [`SMALL`] | of the allocator, which keeps such blocks for the thread | copied after their head |
 //! | less than 64 KiB | a block of this thread's list, with room for a head | the head is written there |
 //!
-//! A block is in the list as soon as its writing has ended. It is lent again once nothing else has it.
+//! A block enters the list when its writing ends. The thread lends it again after every other owner has released it.
 
 use std::cell::{Cell, RefCell};
 
@@ -22,7 +22,7 @@ const SMALL: usize = 1 << 10;
 static ZEROS: [u8; SMALL] = [0; SMALL];
 /// The room before the bytes in a block.
 const BEFORE: usize = 16;
-/// The lengths of blocks are multiples of this, so that loans of similar length share one.
+/// The lengths of blocks are multiples of this: loans of similar length share a block.
 const STEP: usize = 1024;
 /// The number of blocks that each thread keeps. Each has less than 64 KiB and a step.
 const PLACES: usize = 8;
@@ -30,7 +30,7 @@ const PLACES: usize = 8;
 thread_local! {
     /// The blocks of this thread's loans, the oldest first.
     static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
-    /// Where this thread puts heads before small bytes.
+    /// This thread's buffer for heads before small bytes.
     static ENCODED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -58,7 +58,7 @@ impl ShortLoan {
         if length > SMALL {
             return Ok(ShortLoan::Block(take(length).map_or_else(|| make(length), Ok)?));
         }
-        // At least one byte, so that each loan has an address of its own.
+        // At least one byte, which gives each loan a unique address.
         Ok(ShortLoan::Small(ZEROS[..length.max(1)].to_vec()))
     }
 
@@ -71,7 +71,7 @@ impl ShortLoan {
         }
     }
 
-    /// The same, to be written.
+    /// Returns the writable bytes of the loan.
     #[inline]
     pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
         match self {
@@ -140,8 +140,10 @@ fn keep(block: Block) {
     });
 }
 
-/// Calls `send` with a value that is one short byte string, encoded without an encoder: any in `raw`, and in CBOR one
-/// that is small or that this thread wrote into a loan. `None`, and nothing is called, for every other value.
+/// Calls `send` with the encoded value if the value is one short byte string.
+///
+/// In `raw`, any byte string qualifies. In CBOR, it must be small, or a loan that this thread wrote. Returns `None` and
+/// calls nothing for every other value.
 #[inline]
 pub(crate) fn send_encoded<T: Source + ?Sized, R>(
     value: &T,
@@ -170,7 +172,7 @@ pub(crate) fn send_encoded<T: Source + ?Sized, R>(
 /// Calls `send` with small bytes and their head.
 #[inline]
 fn send_small<R>(bytes: &[u8], send: impl FnOnce(&[u8]) -> R) -> R {
-    // Out of its place during the call, in which a callback may send others.
+    // Taken out during the call, because a callback may send other values.
     let mut encoded = ENCODED.try_with(Cell::take).unwrap_or_default();
     let (head, count) = codec::byte_string_head(bytes.len() as u64);
     encoded.clear();
@@ -183,7 +185,7 @@ fn send_small<R>(bytes: &[u8], send: impl FnOnce(&[u8]) -> R) -> R {
 
 /// Calls `send` with these bytes and their head, if they are in a block of this thread.
 fn send_block<R>(bytes: &Bytes, send: impl FnOnce(&[u8]) -> R) -> Option<R> {
-    // Out of the list during the call, in which a callback may lend and send others.
+    // Taken out of the list during the call, because a callback may lend and send others.
     let block = BLOCKS
         .try_with(|blocks| {
             let mut blocks = blocks.try_borrow_mut().ok()?;

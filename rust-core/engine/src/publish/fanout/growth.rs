@@ -1,4 +1,4 @@
-//! A relay's ring begins small, because a bridge has thousands of relays, most of them without subscribers.
+//! A relay's ring begins small, because a bridge has thousands of relays, mostly without subscribers.
 //!
 //! The ring grows with the first subscriber, and if messages come so fast that a connecting subscriber could find its
 //! first messages overwritten. The larger ring takes over the messages.

@@ -153,8 +153,8 @@ impl Subscriber {
         }
     }
 
-    /// Copies a kept body that stayed in its slot, unless a binding copies it. After `OutOfMemory` the message stays the
-    /// next one.
+    /// Copies a kept body that stayed in its slot. A binding may copy it instead. After `OutOfMemory` the message stays
+    /// the next one.
     fn copied(&self, receive_state: &mut ReceiveState, mut message: Message) -> Result<Message> {
         if message.uncopied_body().is_some() && self.options.body_views() != BodyViews::Whole {
             let copied = message.copy_to_one_block();

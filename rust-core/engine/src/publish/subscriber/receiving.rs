@@ -19,7 +19,7 @@ const MAX_EMPTY_POLLS: u32 = 64;
 
 /// A received message, or its bytes.
 pub(super) trait Numbered {
-    /// The publisher's number of it.
+    /// The publisher's number of the message.
     fn number(&self) -> u64;
 }
 
@@ -150,11 +150,11 @@ impl Subscriber {
                     }
                     return Ok(Some(self.deliver(receive_state, message)));
                 }
-                // Checks the deadline, so that new rings and frames without messages cannot delay the caller.
+                // Checks the deadline: new rings and frames without messages must not delay the caller.
                 Ok(None) => {
                     empty_polls = empty_polls.saturating_add(1);
                     if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
-                        // Frames may be left, for which an event loop must be woken.
+                        // If frames are left, an event loop must be woken.
                         next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     }
                 }
@@ -202,7 +202,7 @@ impl Subscriber {
         message
     }
 
-    /// Puts the last returned message back, for a binding that had no memory for it.
+    /// Puts the last returned message back, for a binding without memory for it.
     #[doc(hidden)]
     pub fn put_back(&self, message: Message) -> Result<()> {
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;

@@ -7,15 +7,15 @@ use crate::message::{BorrowedMemory, ReceivedBytes};
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and copies its bytes to the beginning of `into`: from
-    /// shared memory they are copied once, and the message has no memory of its own.
+    /// Waits for the next message as [`Subscriber::recv`] does, and copies its bytes to the beginning of `into`.
     ///
-    /// After an error the contents of `into` are unspecified.
+    /// From shared memory the bytes are copied once, and the message allocates nothing. After an error the contents of
+    /// `into` are unspecified.
     ///
     /// # Errors
-    /// Those of [`Subscriber::recv`], and those of the schema if this subscriber checks received messages. `TooLarge` if
-    /// the message is longer than `into`: it is then the next one for any call that receives. `Unsupported` for a
-    /// subscriber to several names, because only a message has its name.
+    /// Errors of [`Subscriber::recv`], and of the schema if this subscriber checks received messages. `TooLarge` if the
+    /// message is longer than `into`: the next call that receives gets the message. `Unsupported` for a subscriber to
+    /// several names, because only a message has its name.
     pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<ReceivedBytes> {
         let wait = wait.into();
         let waits = deadline::may_wait(&wait, self.options.timeout);

@@ -1,4 +1,4 @@
-//! A batch becomes visible as a whole; it ends where the room ends.
+//! A batch becomes visible as a whole, and ends at the end of the room.
 
 use std::cell::RefCell;
 

@@ -105,7 +105,7 @@ proptest! {
 }
 
 proptest! {
-    /// The short path and the general path in turns, over frames of which the short path leaves some.
+    /// The short path and the general path in turns. The short path leaves some frames to the general path.
     #[test]
     fn frames_arrive_unchanged_by_the_short_path_and_the_general_one_in_turns(
         lengths in prop::collection::vec(prop::sample::select(vec![0usize, 3, 1280, 1281, 2500, 9000, 70_000]), 1..30),

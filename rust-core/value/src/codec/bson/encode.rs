@@ -45,7 +45,7 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Begins an element: type, and key unless `key` has written it. Wraps a top value except a map.
+    /// Begins an element: type, and key if `key` has not written it. Wraps a top value except a map.
     fn element(&mut self, kind: u8) {
         match self.kind_at.take() {
             Some(at) => self.out.overwrite(at.get(), [kind]),
@@ -225,7 +225,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
-    /// The top document is no element.
+    /// The top document is not an element.
     fn begin_map(&mut self, _: usize) -> Result<()> {
         if self.open.is_empty() {
             self.open(MAP);
