@@ -26,13 +26,13 @@ module boiler_reading_messages
       character(:), allocatable :: unit
       logical :: ok = .false.
       character(:), allocatable :: station
-      ! A number above huge(0_int64) has the same 64 bits as a negative one.
+      ! A number above huge(0_int64) appears as the negative number with equal bits.
       integer(int64) :: count = 0_int64
       real(real64) :: time = 0.0_real64
       ! Optional.
       character(:), allocatable :: note
    contains
-      ! Sets a message to one that holds this value: encode(message, stat, errmsg).
+      ! Makes this the value of a message: encode(message, stat, errmsg).
       procedure :: encode => boiler_reading_encode
       ! Reads the value of a message: decode(message, stat, errmsg).
       procedure :: decode => boiler_reading_decode
@@ -41,14 +41,15 @@ module boiler_reading_messages
       ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => boiler_reading_from_bytes
       procedure :: set_defaults => boiler_reading_set_defaults
-      ! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+      ! Puts this into a message: put(message, key, stat, errmsg). Without a key it is appended to an array or becomes
+      ! the whole value.
       procedure :: put => boiler_reading_put
       ! Reads the value at a path of a message: get(message, path, stat, errmsg).
       procedure :: get => boiler_reading_get
    end type
 
    type(linkspan_record_type), target, save :: boiler_reading__type
-   ! The tables with which the library reads and fills boiler_reading.
+   ! The tables that the library uses to read and fill boiler_reading.
    type(linkspan_record_type), target, save :: boiler_reading__types(10)
    type(linkspan_record_type), target, save :: boiler_reading__items(10)
    type(linkspan_record_field), target, save :: boiler_reading__fields(10)
@@ -131,7 +132,7 @@ contains
       text = text//"optional = true"//achar(10)
    end function
 
-   ! Sets every field to its default; the others to zero, or not allocated.
+   ! Sets every field to its default. A field without a default becomes zero or not allocated.
    subroutine boiler_reading_set_defaults(self)
       class(boiler_reading), intent(out) :: self
       if (.false.) call self%set_defaults()

@@ -37,31 +37,31 @@ typedef struct {
     linkspan_text note;
 } boiler_reading;
 
-// Sets every field to its default or to zero; false if there is no memory for a default.
+// Sets every field to its default or to zero. Returns false if memory for a default is lacking.
 bool boiler_reading_init(boiler_reading *to);
 
-// Frees what a struct owns, and sets the struct to zero.
+// Frees the memory of a struct's fields, and sets the struct to zero.
 void boiler_reading_free(boiler_reading *to);
 
-// Sets `message` to one that holds `from`; its previous value goes.
+// Makes `from` the value of `message`, which loses its previous value.
 linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_message *message);
 
-// Reads a message into `to`, which boiler_reading_init() or an earlier call has set: what it held is freed. At an
-// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, and frees the old fields. Call boiler_reading_init() before the first read. After an
+// error, `to` holds a part of the message. Returns LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status boiler_reading_decode(boiler_reading *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
-// whole value of an empty message.
+// Puts `from` as one value into a message that the program builds: under `key` in a map. A NULL key appends to an
+// array, or sets the whole value of an empty message.
 linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as boiler_reading_decode() does: "" is the whole message, which
-// has to be of this schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, like boiler_reading_decode(). The path "" is the whole message,
+// which must be of this schema. The schema of a part is not checked.
 linkspan_status boiler_reading_get(boiler_reading *to, const linkspan_message *message, const char *path);
 
 // Encodes `from`. Free the bytes with linkspan_free().
 linkspan_status boiler_reading_to_bytes(const boiler_reading *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length);
 
-// Reads encoded bytes into `to`, as boiler_reading_decode() does.
+// Reads encoded bytes into `to`, like boiler_reading_decode().
 linkspan_status boiler_reading_from_bytes(boiler_reading *to, const uint8_t *bytes, size_t length, linkspan_encoding encoding);
 
 #ifdef __cplusplus

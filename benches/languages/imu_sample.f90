@@ -25,9 +25,9 @@ module imu_sample_messages
       real(c_double) :: pitch = 0.0_c_double
       real(c_double) :: yaw = 0.0_c_double
       real(c_float) :: temperature = 0.0_c_float
-      ! An unsigned number in the upper half has the same bits as a negative one.
+      ! Unsigned numbers in the upper half appear as negative numbers with equal bits.
       integer(c_int32_t) :: sequence = 0_c_int32_t
-      ! An unsigned number in the upper half has the same bits as a negative one.
+      ! Unsigned numbers in the upper half appear as negative numbers with equal bits.
       integer(c_int64_t) :: status = 0_c_int64_t
    end type
 
@@ -102,8 +102,8 @@ contains
       bytes = block%bytes
    end subroutine
 
-   ! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not 72, linkspan_out_of_range if they hold an
-   ! invalid truth value or enum number; `self` is unchanged at an error.
+   ! Sets `self` from the bytes of a message. After an error `self` is unchanged: linkspan_wrong_type if there are not
+   ! 72 bytes, linkspan_out_of_range for an invalid truth value or enum number.
    subroutine imu_sample_unpack(self, bytes, stat, errmsg)
       type(imu_sample), intent(inout) :: self
       integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
@@ -123,7 +123,7 @@ contains
       end if
    end subroutine
 
-   ! Reports what is wrong with invalid bytes.
+   ! Reports the fault in invalid bytes.
    subroutine imu_sample_check(length, text, stat)
       integer, value :: length
       character(:), allocatable, intent(inout) :: text
@@ -143,7 +143,7 @@ contains
       end if
    end subroutine
 
-   ! The same without an error text.
+   ! Reports the fault without an error text.
    subroutine imu_sample_refuse(length, stat)
       integer, value :: length
       integer, intent(out), optional :: stat
@@ -181,7 +181,8 @@ contains
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   ! Puts it into a message as one value: under `key` in a map, without one in an array or as the whole value.
+   ! Puts the record as one value into a message: under `key` in a map. Without `key` it is appended to an array or
+   ! becomes the whole value.
    subroutine imu_sample_put(self, message, key, stat, errmsg)
       type(imu_sample), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -203,8 +204,8 @@ contains
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   ! Reads the value at a path of a message; the whole message has to be of
-   ! this schema.
+   ! Reads the value at a path of a message. If the path is empty, the message
+   ! must be of this schema.
    subroutine imu_sample_get(self, message, path, stat, errmsg)
       type(imu_sample), intent(inout) :: self
       type(linkspan_message), intent(in) :: message

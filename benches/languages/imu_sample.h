@@ -58,38 +58,38 @@ static inline void imu_sample_pack(const imu_sample *from, uint8_t *bytes) {
     memcpy(bytes, from, IMU_SAMPLE_SIZE);
 }
 
-// Returns what is wrong with 72 bytes, with the path of the field; NULL if they are valid.
+// Returns the fault in 72 bytes with the path of the field; NULL if they are valid.
 static inline const char *imu_sample_unpack_refusal(const uint8_t *bytes) {
     (void)bytes;
     return NULL;
 }
 
-// Copies 72 bytes to `to`; false, and nothing is copied, if they hold an invalid truth value or enum number.
+// Copies 72 bytes to `to`. Returns false and copies nothing if a truth value or an enum number is invalid.
 static inline bool imu_sample_unpack(imu_sample *to, const uint8_t *bytes) {
     if (imu_sample_unpack_refusal(bytes) != NULL) return false;
     memcpy(to, bytes, IMU_SAMPLE_SIZE);
     return true;
 }
 
-// Sets every field to its default or to zero; false if there is no memory for a default.
+// Sets every field to its default or to zero. Returns false if memory for a default is lacking.
 bool imu_sample_init(imu_sample *to);
 
-// Frees what a struct owns, and sets the struct to zero.
+// Frees the memory of a struct's fields, and sets the struct to zero.
 void imu_sample_free(imu_sample *to);
 
-// Sets `message` to one that holds `from`; its previous value goes.
+// Makes `from` the value of `message`, which loses its previous value.
 linkspan_status imu_sample_encode(const imu_sample *from, linkspan_message *message);
 
-// Reads a message into `to`, which imu_sample_init() or an earlier call has set: what it held is freed. At an
-// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, and frees the old fields. Call imu_sample_init() before the first read. After an
+// error, `to` holds a part of the message. Returns LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status imu_sample_decode(imu_sample *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
-// whole value of an empty message.
+// Puts `from` as one value into a message that the program builds: under `key` in a map. A NULL key appends to an
+// array, or sets the whole value of an empty message.
 linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as imu_sample_decode() does: "" is the whole message, which
-// has to be of this schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, like imu_sample_decode(). The path "" is the whole message,
+// which must be of this schema. The schema of a part is not checked.
 linkspan_status imu_sample_get(imu_sample *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus

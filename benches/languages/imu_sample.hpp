@@ -86,11 +86,11 @@ struct ImuSample {
         return text_;
     }
 
-    /// Sets `message` to one that holds this value.
+    /// Makes this the value of `message`.
     void encode(linkspan::message &message_) const { put_(message_.clear(), nullptr); }
 
-    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type`
-    /// or `out_of_range` if it does not fit.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema, and
+    /// `wrong_type` or `out_of_range` for invalid bytes.
     static ImuSample decode(const linkspan::message &message_) {
         linkspan::check_fingerprint(message_, fingerprint);
         return get_(message_, "");
@@ -99,18 +99,18 @@ struct ImuSample {
     /// The bytes of a message.
     static constexpr std::size_t size = 72;
 
-    /// Copies it to 72 bytes.
+    /// Copies this record to 72 bytes.
     void pack(std::uint8_t *bytes_) const {
         std::memcpy(bytes_, this, size);
     }
 
-    /// Returns what is wrong with the bytes of a record, with the path of the field; null if they are valid.
+    /// Returns the fault in the bytes of a record with the path of the field; null if they are valid.
     static const char *refusal_([[maybe_unused]] const std::uint8_t *bytes_) {
         return nullptr;
     }
 
-    /// Copies 72 bytes into it; false, and nothing is copied, if they hold an invalid truth
-    /// value or enum number.
+    /// Copies 72 bytes into this record. Returns false and copies nothing if a truth value or an enum
+    /// number is invalid.
     bool unpack(const std::uint8_t *bytes_) {
         if (refusal_(bytes_) != nullptr) return false;
         std::memcpy(static_cast<void *>(this), bytes_, size);

@@ -38,9 +38,9 @@ module motor_state_messages
       real(c_double) :: torque = 0.0_c_double
       ! Unit: rad.
       real(c_double) :: angle = 0.0_c_double
-      ! An unsigned number in the upper half has the same bits as a negative one.
+      ! Unsigned numbers in the upper half appear as negative numbers with equal bits.
       integer(c_int64_t) :: turns = 0_c_int64_t
-      ! An unsigned number in the upper half has the same bits as a negative one.
+      ! Unsigned numbers in the upper half appear as negative numbers with equal bits.
       integer(c_int32_t) :: errors = 0_c_int32_t
    end type
 
@@ -124,8 +124,8 @@ contains
       bytes(69:72) = 0_c_int8_t
    end subroutine
 
-   ! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not 72, linkspan_out_of_range if they hold an
-   ! invalid truth value or enum number; `self` is unchanged at an error.
+   ! Sets `self` from the bytes of a message. After an error `self` is unchanged: linkspan_wrong_type if there are not
+   ! 72 bytes, linkspan_out_of_range for an invalid truth value or enum number.
    subroutine motor_state_unpack(self, bytes, stat, errmsg)
       type(motor_state), intent(inout) :: self
       integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
@@ -155,7 +155,7 @@ contains
       if (iand(int(bytes(17), c_int64_t), 255_c_int64_t) >= 3_c_int64_t) fits = .false.
    end function
 
-   ! Reports what is wrong with invalid bytes.
+   ! Reports the fault in invalid bytes.
    subroutine motor_state_check(bytes, length, text, stat)
       integer(c_int8_t), intent(in) :: bytes(*)
       integer, value :: length
@@ -180,7 +180,7 @@ contains
       end if
    end subroutine
 
-   ! The same without an error text.
+   ! Reports the fault without an error text.
    subroutine motor_state_refuse(bytes, length, stat)
       integer(c_int8_t), intent(in) :: bytes(*)
       integer, value :: length
@@ -219,7 +219,8 @@ contains
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   ! Puts it into a message as one value: under `key` in a map, without one in an array or as the whole value.
+   ! Puts the record as one value into a message: under `key` in a map. Without `key` it is appended to an array or
+   ! becomes the whole value.
    subroutine motor_state_put(self, message, key, stat, errmsg)
       type(motor_state), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -241,8 +242,8 @@ contains
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   ! Reads the value at a path of a message; the whole message has to be of
-   ! this schema.
+   ! Reads the value at a path of a message. If the path is empty, the message
+   ! must be of this schema.
    subroutine motor_state_get(self, message, path, stat, errmsg)
       type(motor_state), intent(inout) :: self
       type(linkspan_message), intent(in) :: message

@@ -25,7 +25,7 @@ typedef enum {
     MOTOR_STATE_MODE_FAST,
 } motor_state_mode;
 
-// The name on the wire; NULL for a number that is not one of the values.
+// Returns the name in messages; NULL for a number without a name.
 const char *motor_state_mode_name(motor_state_mode value);
 
 // `motor.state`.
@@ -76,7 +76,7 @@ static inline void motor_state_pack(const motor_state *from, uint8_t *bytes) {
     memset(bytes + 68, 0, 4);
 }
 
-// Returns what is wrong with 72 bytes, with the path of the field; NULL if they are valid.
+// Returns the fault in 72 bytes with the path of the field; NULL if they are valid.
 static inline const char *motor_state_unpack_refusal(const uint8_t *bytes) {
     (void)bytes;
     if (bytes[0] > 1) return "on: a truth value is 0 or 1 in packed bytes";
@@ -84,32 +84,32 @@ static inline const char *motor_state_unpack_refusal(const uint8_t *bytes) {
     return NULL;
 }
 
-// Copies 72 bytes to `to`; false, and nothing is copied, if they hold an invalid truth value or enum number.
+// Copies 72 bytes to `to`. Returns false and copies nothing if a truth value or an enum number is invalid.
 static inline bool motor_state_unpack(motor_state *to, const uint8_t *bytes) {
     if (motor_state_unpack_refusal(bytes) != NULL) return false;
     memcpy(to, bytes, MOTOR_STATE_SIZE);
     return true;
 }
 
-// Sets every field to its default or to zero; false if there is no memory for a default.
+// Sets every field to its default or to zero. Returns false if memory for a default is lacking.
 bool motor_state_init(motor_state *to);
 
-// Frees what a struct owns, and sets the struct to zero.
+// Frees the memory of a struct's fields, and sets the struct to zero.
 void motor_state_free(motor_state *to);
 
-// Sets `message` to one that holds `from`; its previous value goes.
+// Makes `from` the value of `message`, which loses its previous value.
 linkspan_status motor_state_encode(const motor_state *from, linkspan_message *message);
 
-// Reads a message into `to`, which motor_state_init() or an earlier call has set: what it held is freed. At an
-// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, and frees the old fields. Call motor_state_init() before the first read. After an
+// error, `to` holds a part of the message. Returns LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status motor_state_decode(motor_state *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
-// whole value of an empty message.
+// Puts `from` as one value into a message that the program builds: under `key` in a map. A NULL key appends to an
+// array, or sets the whole value of an empty message.
 linkspan_status motor_state_put(const motor_state *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as motor_state_decode() does: "" is the whole message, which
-// has to be of this schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, like motor_state_decode(). The path "" is the whole message,
+// which must be of this schema. The schema of a part is not checked.
 linkspan_status motor_state_get(motor_state *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus

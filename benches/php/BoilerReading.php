@@ -52,7 +52,7 @@ final class BoilerReading
     /** The fingerprint of the schema. */
     public const FINGERPRINT = '7a3045175406021a200a282781e094042fbf6a78f437f3a8cf28ec46f5329141';
 
-    /** @internal Of each property its keys, its type, and whether null is left out. */
+    /** @internal The keys and the type of each property, and whether null is left out. */
     public const LINKSPAN_FIELDS = [
         'id' => [['id'], 'u32'],
         'name' => [['name'], 'text'],
@@ -114,7 +114,8 @@ final class BoilerReading
     /**
      * Returns the record in the value of a message.
      *
-     * @throws \Linkspan\LinkspanException SchemaMismatch for a message of another schema; Missing, WrongType or OutOfRange, if it does not fit
+     * @throws \Linkspan\LinkspanException SchemaMismatch for a message of another schema; Missing,
+     *     WrongType or OutOfRange for a wrong value
      */
     public static function fromWire(mixed $value): self
     {
@@ -134,9 +135,9 @@ final class BoilerReading
     }
 
     /**
-     * From a message.
+     * Returns the value of a message.
      *
-     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value
+     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange for a wrong value
      */
     public static function decode(\Linkspan\Message|\Linkspan\Request $message): self
     {
@@ -232,7 +233,7 @@ final class BoilerReadingReader
     }
 
     /**
-     * The case of an enum with this name on the wire; the default, where there is one, for names that are not known.
+     * Returns the case of an enum with this name in messages; the default for an unknown name.
      *
      * @template T of \BackedEnum
      * @param class-string<T> $enum
@@ -309,7 +310,7 @@ final class BoilerReadingReader
     /**
      * @template T
      * @param array<array-key, mixed> $fields
-     * @param non-empty-list<string> $keys the key, and older ones
+     * @param non-empty-list<string> $keys the key and its older names
      * @param \Closure(mixed): T $read
      * @param (\Closure(): T)|null $default
      * @return T
@@ -331,7 +332,7 @@ final class BoilerReadingReader
     /**
      * @template T
      * @param array<array-key, mixed> $fields
-     * @param non-empty-list<string> $keys the key, and older ones
+     * @param non-empty-list<string> $keys the key and its older names
      * @param \Closure(mixed): T $read
      * @return T|null
      */

@@ -75,7 +75,7 @@ final class MotorState
     /** The bytes of a message. */
     public const SIZE = 72;
 
-    /** @internal Of each property its first byte and its type. */
+    /** @internal The first byte and the type of each property. */
     public const LINKSPAN_PACKED = [
         'on' => [0, 'bool'],
         'at' => [8, 'timestamp'],
@@ -118,7 +118,7 @@ final class MotorState
     /**
      * The bytes of a message. Bytes between the fields are zero.
      *
-     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, if a field does not fit
+     * @throws \Linkspan\LinkspanException WrongType or OutOfRange for a wrong field
      */
     public function pack(): string
     {
@@ -140,7 +140,7 @@ final class MotorState
     /**
      * Returns the record in the bytes of a message.
      *
-     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, if they are not valid
+     * @throws \Linkspan\LinkspanException WrongType or OutOfRange for invalid bytes
      */
     public static function unpack(string|\Linkspan\Bytes $block): self
     {
@@ -156,7 +156,7 @@ final class MotorState
     /**
      * Returns the record in the value of a message.
      *
-     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, if it does not fit
+     * @throws \Linkspan\LinkspanException WrongType or OutOfRange for invalid bytes
      */
     public static function fromWire(mixed $value): self
     {
@@ -176,9 +176,9 @@ final class MotorState
     }
 
     /**
-     * From a message.
+     * Returns the value of a message.
      *
-     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value
+     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange for a wrong value
      */
     public static function decode(\Linkspan\Message|\Linkspan\Request $message): self
     {
@@ -274,7 +274,7 @@ final class MotorStateReader
     }
 
     /**
-     * The case of an enum with this name on the wire; the default, where there is one, for names that are not known.
+     * Returns the case of an enum with this name in messages; the default for an unknown name.
      *
      * @template T of \BackedEnum
      * @param class-string<T> $enum
@@ -351,7 +351,7 @@ final class MotorStateReader
     /**
      * @template T
      * @param array<array-key, mixed> $fields
-     * @param non-empty-list<string> $keys the key, and older ones
+     * @param non-empty-list<string> $keys the key and its older names
      * @param \Closure(mixed): T $read
      * @param (\Closure(): T)|null $default
      * @return T
@@ -373,7 +373,7 @@ final class MotorStateReader
     /**
      * @template T
      * @param array<array-key, mixed> $fields
-     * @param non-empty-list<string> $keys the key, and older ones
+     * @param non-empty-list<string> $keys the key and its older names
      * @param \Closure(mixed): T $read
      * @return T|null
      */
@@ -388,7 +388,7 @@ final class MotorStateReader
     }
 
     /**
-     * The value of a field, if `$check` accepts it.
+     * Returns the value of a field after `$check`, with the path in an error.
      *
      * @template T
      * @param \Closure(mixed): T $check
@@ -400,7 +400,7 @@ final class MotorStateReader
     }
 
     /**
-     * The fields of a packed record; WrongType where it is none.
+     * Returns the fields of a packed record; WrongType for other values.
      *
      * @return array<string, mixed>
      */
@@ -422,7 +422,7 @@ final class MotorStateReader
     }
 
     /**
-     * The case of an enum with this number.
+     * Returns the case of an enum with this number.
      *
      * @template T of \BackedEnum
      * @param class-string<T> $enum
@@ -434,26 +434,26 @@ final class MotorStateReader
             ?? throw new \Linkspan\OutOfRangeException("$path: a number below " . count($enum::cases()) . " is expected for $enum, $number was found");
     }
 
-    /** The number of a case. */
+    /** Returns the number of a case. */
     public static function number(\BackedEnum $case): int
     {
         return (int) array_search($case, $case::cases(), true);
     }
 
-    /** A number of so many bits, of which the highest is its sign. */
+    /** Returns a number of `$bits` bits, whose highest bit is the sign. */
     public static function signed(int $number, int $bits): int
     {
         $sign = 1 << ($bits - 1);
         return ($number ^ $sign) - $sign;
     }
 
-    /** A number above PHP_INT_MAX is the same 64 bits as a negative one. */
+    /** Returns 64 bits as an unsigned number. */
     public static function unsigned(int $bits): int|\Linkspan\BigInt
     {
         return $bits < 0 ? new \Linkspan\BigInt(sprintf('%u', $bits)) : $bits;
     }
 
-    /** The 64 bits of a number without sign. */
+    /** Returns the 64 bits of an unsigned number. */
     public static function bits(int|\Linkspan\BigInt $number): int
     {
         if (is_int($number)) {
@@ -469,7 +469,7 @@ final class MotorStateReader
     }
 
     /**
-     * The elements of an array in this order.
+     * Returns the elements of an array in this order.
      *
      * @param list<int> $shape
      */
@@ -479,7 +479,7 @@ final class MotorStateReader
         if ($array->order === $order || $size === 0) {
             return $array->data;
         }
-        // The position of an element in the other order: the strides of the dimensions are reversed.
+        // The other order reverses the strides of the dimensions.
         $lengths = $order === 'row' ? $shape : array_reverse($shape);
         $weights = [];
         $weight = 1;
@@ -501,7 +501,7 @@ final class MotorStateReader
     }
 
     /**
-     * An array of these elements.
+     * Returns an array of these elements.
      *
      * @param list<int> $shape
      */

@@ -75,7 +75,7 @@ class BoilerReading:
         ("note", "note", True),
     )
 
-    #: The schema that these are the messages of, and its version.
+    #: The name and version of the messages' schema.
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("boiler.reading", 1)
 
     id: Annotated[int, read.SchemaType("u32")]
@@ -95,7 +95,7 @@ class BoilerReading:
 
     @classmethod
     def from_value(cls, value: Any) -> BoilerReading:
-        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         fields = read.fields(value)
         return cls(
             id=read.field(fields, read.u32, "id"),
@@ -112,7 +112,7 @@ class BoilerReading:
 
     @classmethod
     def decode(cls, message: Message) -> BoilerReading:
-        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         message.check_fingerprint(FINGERPRINT)
         made = _PLAN__BOILER_READING.decode(cls, message)
         return cls.from_value(message.value) if made is None else made

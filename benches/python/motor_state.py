@@ -101,7 +101,7 @@ class MotorState:
         ("errors", "errors", False),
     )
 
-    #: The schema that these are the messages of, and its version.
+    #: The name and version of the messages' schema.
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("motor.state", 1)
 
     on: bool
@@ -121,17 +121,17 @@ class MotorState:
     errors: Annotated[int, read.SchemaType("u32")]
 
     def pack(self) -> bytes:
-        """The message, for `send`; raises `WrongType` or `OutOfRange` if a field does not fit."""
+        """Returns the message for `send`. Raises `WrongType` or `OutOfRange` for a wrong field."""
         return _MOTOR_STATE_LAYOUT.pack(self)
 
     @classmethod
     def unpack(cls, message: Any) -> MotorState:
-        """Returns the record in the bytes. Raises `WrongType` or `OutOfRange` if they are not valid."""
+        """Returns the record in the bytes. Raises `WrongType` or `OutOfRange` for invalid bytes."""
         return _MOTOR_STATE_LAYOUT.unpack(cls, message)
 
     @classmethod
     def decode(cls, message: Message) -> MotorState:
-        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `WrongType` or `OutOfRange` if it is no such record."""
+        """Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `WrongType` or `OutOfRange` for a wrong value."""
         message.check_fingerprint(FINGERPRINT)
         return cls.unpack(message.value)
 

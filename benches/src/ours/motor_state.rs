@@ -139,7 +139,7 @@ impl typed::Enumeration for MotorStateMode {
 }
 
 impl MotorStateMode {
-    /// The value of this number in a packed record.
+    /// Returns the enum value of this number in a packed record.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
@@ -178,12 +178,12 @@ pub struct MotorState {
 }
 
 impl MotorState {
-    /// The value of a message, decoded without a tree in between.
+    /// Returns the value of a message, decoded without a tree.
     ///
     /// # Errors
     ///
     /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in
-    /// the message, if it holds no such value.
+    /// the message, for a wrong value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.check_fingerprint(FINGERPRINT)?;
         message.typed()
@@ -259,7 +259,7 @@ impl MotorState {
     }
 }
 
-/// Checks the truth values and the numbers of enums.
+/// Checks truth values and enum numbers.
 #[cold]
 fn check(bytes: &[u8; SIZE]) -> linkspan::Result<()> {
     truth(&bytes[0..1], "on")?;

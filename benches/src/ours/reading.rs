@@ -183,12 +183,12 @@ impl typed::Decode for BoilerReading {
 }
 
 impl BoilerReading {
-    /// The value of a message, decoded without a tree in between.
+    /// Returns the value of a message, decoded without a tree.
     ///
     /// # Errors
     ///
     /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in
-    /// the message, if it holds no such value.
+    /// the message, for a wrong value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.check_fingerprint(FINGERPRINT)?;
         message.typed()

@@ -40,7 +40,7 @@ struct LoggerReadingMeasurements {
         return result_;
     }
 
-    /// The table with which the library reads and fills this.
+    /// The table that the library uses to read and fill this struct.
     static linkspan_record *table_() {
         static linkspan_record record_ = linkspan::record::table(layout_());
         return &record_;
@@ -105,11 +105,11 @@ struct LoggerReading {
         return text_;
     }
 
-    /// Sets `message` to one that holds this value.
+    /// Makes this the value of `message`.
     void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
 
-    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`,
-    /// `wrong_type` or `out_of_range`, with the path, if it does not fit.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema, and
+    /// `missing`, `wrong_type` or `out_of_range` with the path of a wrong value.
     static LoggerReading decode(const linkspan::message &message_) {
         linkspan::check_fingerprint(message_, fingerprint);
         return get_(message_, "");
@@ -120,7 +120,7 @@ struct LoggerReading {
         return linkspan::record::encode(table_(), this, encoding_);
     }
 
-    /// Returns the value of encoded bytes; throws as `decode` does.
+    /// Returns the value of encoded bytes. Throws like `decode`.
     static LoggerReading from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {
         LoggerReading result_;
         linkspan::record::decode(table_(), &result_, bytes_, encoding_);
@@ -139,7 +139,7 @@ struct LoggerReading {
         return result_;
     }
 
-    /// The table with which the library reads and fills this.
+    /// The table that the library uses to read and fill this struct.
     static linkspan_record *table_() {
         static linkspan_record record_ = linkspan::record::table(layout_());
         return &record_;

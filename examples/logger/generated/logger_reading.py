@@ -66,7 +66,7 @@ class LoggerReadingMeasurements:
 
     @classmethod
     def from_value(cls, value: Any) -> LoggerReadingMeasurements:
-        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         fields = read.fields(value)
         return cls(
             name=read.field(fields, read.text, "name"),
@@ -96,7 +96,7 @@ class LoggerReading:
         ("measurements", "measurements", False),
     )
 
-    #: The schema that these are the messages of, and its version.
+    #: The name and version of the messages' schema.
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("logger.reading", 1)
 
     number: Annotated[int, read.SchemaType("u64", range=(1, 9223372036854775807))]
@@ -108,7 +108,7 @@ class LoggerReading:
 
     @classmethod
     def from_value(cls, value: Any) -> LoggerReading:
-        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         fields = read.fields(value)
         return cls(
             number=read.field(fields, read.u64, "number"),
@@ -118,7 +118,7 @@ class LoggerReading:
 
     @classmethod
     def decode(cls, message: Message) -> LoggerReading:
-        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         message.check_fingerprint(FINGERPRINT)
         made = _PLAN__LOGGER_READING.decode(cls, message)
         return cls.from_value(message.value) if made is None else made

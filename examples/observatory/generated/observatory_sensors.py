@@ -100,7 +100,7 @@ class ObservatorySensorsReadings:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensorsReadings:
-        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         fields = read.fields(value)
         return cls(
             cpu=read.field(fields, read.f64, "cpu"),
@@ -132,7 +132,7 @@ class ObservatorySensors:
         ("readings", "readings", False),
     )
 
-    #: The schema that these are the messages of, and its version.
+    #: The name and version of the messages' schema.
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("observatory.sensors", 1)
 
     at: Timestamp
@@ -141,7 +141,7 @@ class ObservatorySensors:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensors:
-        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         fields = read.fields(value)
         return cls(
             at=read.field(fields, read.timestamp, "at"),
@@ -150,7 +150,7 @@ class ObservatorySensors:
 
     @classmethod
     def decode(cls, message: Message) -> ObservatorySensors:
-        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         message.check_fingerprint(FINGERPRINT)
         made = _PLAN__OBSERVATORY_SENSORS.decode(cls, message)
         return cls.from_value(message.value) if made is None else made

@@ -28,7 +28,7 @@ module observatory_triggers_messages
       ! Whether the trigger is on. An array of bool with shape [n].
       logical(c_bool), allocatable :: on(:)
    contains
-      ! Sets a message to one that holds this value: encode(message, stat, errmsg).
+      ! Makes this the value of a message: encode(message, stat, errmsg).
       procedure :: encode => observatory_triggers_encode
       ! Reads the value of a message: decode(message, stat, errmsg).
       procedure :: decode => observatory_triggers_decode
@@ -37,14 +37,15 @@ module observatory_triggers_messages
       ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => observatory_triggers_from_bytes
       procedure :: set_defaults => observatory_triggers_set_defaults
-      ! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+      ! Puts this into a message: put(message, key, stat, errmsg). Without a key it is appended to an array or becomes
+      ! the whole value.
       procedure :: put => observatory_triggers_put
       ! Reads the value at a path of a message: get(message, path, stat, errmsg).
       procedure :: get => observatory_triggers_get
    end type
 
    type(linkspan_record_type), target, save :: observatory_triggers__type
-   ! The tables with which the library reads and fills observatory_triggers.
+   ! The tables that the library uses to read and fill observatory_triggers.
    type(linkspan_record_type), target, save :: observatory_triggers__types(4)
    type(linkspan_record_type), target, save :: observatory_triggers__items(4)
    type(linkspan_record_field), target, save :: observatory_triggers__fields(4)
@@ -99,7 +100,7 @@ contains
       text = text//"doc = ""Whether the trigger is on"""//achar(10)
    end function
 
-   ! Sets every field to its default; the others to zero, or not allocated.
+   ! Sets every field to its default. A field without a default becomes zero or not allocated.
    subroutine observatory_triggers_set_defaults(self)
       class(observatory_triggers), intent(out) :: self
       if (.false.) call self%set_defaults()

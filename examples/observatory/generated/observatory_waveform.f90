@@ -35,7 +35,7 @@ module observatory_waveform_messages
       ! The samples of the components: up, north, east. Unit: {count}. An array of f64 with shape [3, n].
       real(real64), allocatable :: samples(:, :)
    contains
-      ! Sets a message to one that holds this value: encode(message, stat, errmsg).
+      ! Makes this the value of a message: encode(message, stat, errmsg).
       procedure :: encode => observatory_waveform_encode
       ! Reads the value of a message: decode(message, stat, errmsg).
       procedure :: decode => observatory_waveform_decode
@@ -44,13 +44,14 @@ module observatory_waveform_messages
       ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => observatory_waveform_from_bytes
       procedure :: set_defaults => observatory_waveform_set_defaults
-      ! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+      ! Puts this into a message: put(message, key, stat, errmsg). Without a key it is appended to an array or becomes
+      ! the whole value.
       procedure :: put => observatory_waveform_put
       ! Reads the value at a path of a message: get(message, path, stat, errmsg).
       procedure :: get => observatory_waveform_get
    end type
 
-   ! The tables with which the library reads and fills observatory_waveform_components_item.
+   ! The tables that the library uses to read and fill observatory_waveform_components_item.
    type(linkspan_record_type), target, save :: observatory_waveform_components_item__types(1)
    type(linkspan_record_type), target, save :: observatory_waveform_components_item__items(1)
    type(linkspan_record_field), target, save :: observatory_waveform_components_item__fields(1)
@@ -58,7 +59,7 @@ module observatory_waveform_messages
    character(len=1), target, save :: observatory_waveform_components_item__key_1 = &
       char(0)
    type(linkspan_record_type), target, save :: observatory_waveform__type
-   ! The tables with which the library reads and fills observatory_waveform.
+   ! The tables that the library uses to read and fill observatory_waveform.
    type(linkspan_record_type), target, save :: observatory_waveform__types(6)
    type(linkspan_record_type), target, save :: observatory_waveform__items(6)
    type(linkspan_record_field), target, save :: observatory_waveform__fields(6)
@@ -126,7 +127,7 @@ contains
       text = text//"doc = ""The samples of the components: up, north, east"""//achar(10)
    end function
 
-   ! Sets every field to its default; the others to zero, or not allocated.
+   ! Sets every field to its default. A field without a default becomes zero or not allocated.
    subroutine observatory_waveform_set_defaults(self)
       class(observatory_waveform), intent(out) :: self
       if (.false.) call self%set_defaults()

@@ -74,7 +74,7 @@ class ObservatoryWaveform:
         ("samples", "samples", False),
     )
 
-    #: The schema that these are the messages of, and its version.
+    #: The name and version of the messages' schema.
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("observatory.waveform", 1)
 
     at: Timestamp
@@ -92,7 +92,7 @@ class ObservatoryWaveform:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatoryWaveform:
-        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         fields = read.fields(value)
         return cls(
             at=read.field(fields, read.timestamp, "at"),
@@ -105,7 +105,7 @@ class ObservatoryWaveform:
 
     @classmethod
     def decode(cls, message: Message) -> ObservatoryWaveform:
-        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `Missing`, `WrongType` or `OutOfRange` for a wrong value."""
         message.check_fingerprint(FINGERPRINT)
         made = _PLAN__OBSERVATORY_WAVEFORM.decode(cls, message)
         return cls.from_value(message.value) if made is None else made

@@ -123,7 +123,7 @@ impl Php<'_> {
     }
 
     fn reading(&self, out: &mut Text, members: &[Member]) {
-        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException SchemaMismatch for a message of another schema; Missing, WrongType or OutOfRange, if it does not fit\n */");
+        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException SchemaMismatch for a message of another schema; Missing,\n *     WrongType or OutOfRange for a wrong value\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         let reader = &self.reader;
         out.indented("}", |out| {
@@ -167,7 +167,7 @@ impl Php<'_> {
             self.variants(out, of, variants);
             out.line("/** Returns the value in the form that `send` takes. */");
             out.line("abstract public function toWire(): \\stdClass;\n");
-            out.line("/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType, if it does not have exactly one variant\n */");
+            out.line("/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType if it does not have exactly one variant\n */");
             out.line("public static function fromWire(mixed $value): self\n{");
             out.indented("}", |out| {
                 let reader = &self.reader;
@@ -204,7 +204,7 @@ impl Php<'_> {
 
 /// Writes the method that reads a message: by `straight`, or from its value for exact errors.
 fn decode(out: &mut Text, straight: &str) {
-    out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value\n */");
+    out.line("\n/**\n * Returns the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange for a wrong value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");
     out.indented("}", |out| out.line(format!("$message->checkFingerprint(self::FINGERPRINT);\nreturn {straight}self::fromWire($message->value);")));
 }

@@ -65,7 +65,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     out.line(format!("export const SCHEMA = {};", quoted(&plan.notation())?));
     out.line("/** The fingerprint of the schema. */");
     out.line(format!("export const FINGERPRINT = \"{}\";", plan.fingerprint));
-    out.line("/** Returns what a message or its value holds, checked: with defaults, and without fields that the schema does not have. */");
+    out.line("/** Returns the checked value of a message: with defaults, and without fields that the schema does not have. */");
     let mut written = Ok(());
     out.block(
         format!("export const read{root}: (value: unknown) => {root} = reader<{root}>(FINGERPRINT, ["),

@@ -23,7 +23,7 @@ impl C<'_> {
                     }
                 });
                 text.line(format!(
-                    "\n// The name on the wire; NULL for a number that is not one of the values.\nconst char *{name}_name({name} value);"
+                    "\n// Returns the name in messages; NULL for a number without a name.\nconst char *{name}_name({name} value);"
                 ));
             }
             Definition::Union(variants) => {
@@ -34,7 +34,7 @@ impl C<'_> {
                 });
                 text.line("");
                 text.block("typedef struct {", format!("}} {name};"), |text| {
-                    text.line(format!("// Which member of `as` is set.\n{name}_kind kind;"));
+                    text.line(format!("// The member of `as` that is set.\n{name}_kind kind;"));
                     text.block("union {", "} as;", |text| {
                         variants.iter().for_each(|variant| self.field(text, variant));
                     });

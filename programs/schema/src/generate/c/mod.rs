@@ -92,10 +92,10 @@ impl C<'_> {
             self.pack(&mut text, root, &layout);
         }
         text.line(format!(
-            "// Sets every field to its default or to zero; false if there is no memory for a default.
+            "// Sets every field to its default or to zero. Returns false if memory for a default is lacking.
 bool {root}_init({root} *to);
 
-// Frees what a struct owns, and sets the struct to zero.
+// Frees the memory of a struct's fields, and sets the struct to zero.
 void {root}_free({root} *to);
 "
         ));
@@ -143,19 +143,19 @@ void {root}_free({root} *to);
 
 fn declarations(root: &str) -> String {
     format!(
-        "// Sets `message` to one that holds `from`; its previous value goes.
+        "// Makes `from` the value of `message`, which loses its previous value.
 linkspan_status {root}_encode(const {root} *from, linkspan_message *message);
 
-// Reads a message into `to`, which {root}_init() or an earlier call has set: what it held is freed. At an
-// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, and frees the old fields. Call {root}_init() before the first read. After an
+// error, `to` holds a part of the message. Returns LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status {root}_decode({root} *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
-// whole value of an empty message.
+// Puts `from` as one value into a message that the program builds: under `key` in a map. A NULL key appends to an
+// array, or sets the whole value of an empty message.
 linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as {root}_decode() does: \"\" is the whole message, which
-// has to be of this schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, like {root}_decode(). The path \"\" is the whole message,
+// which must be of this schema. The schema of a part is not checked.
 linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path);
 "
     )
@@ -166,7 +166,7 @@ fn bytes_declarations(root: &str) -> String {
         "// Encodes `from`. Free the bytes with linkspan_free().
 linkspan_status {root}_to_bytes(const {root} *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length);
 
-// Reads encoded bytes into `to`, as {root}_decode() does.
+// Reads encoded bytes into `to`, like {root}_decode().
 linkspan_status {root}_from_bytes({root} *to, const uint8_t *bytes, size_t length, linkspan_encoding encoding);
 "
     )

@@ -23,7 +23,7 @@ impl C<'_> {
             },
         );
         text.line(format!(
-            "// Returns what is wrong with {} bytes, with the path of the field; NULL if they are valid.",
+            "// Returns the fault in {} bytes with the path of the field; NULL if they are valid.",
             layout.size
         ));
         text.block(
@@ -35,7 +35,7 @@ impl C<'_> {
             },
         );
         text.line(format!(
-            "// Copies {} bytes to `to`; false, and nothing is copied, if they hold an invalid truth value or enum number.",
+            "// Copies {} bytes to `to`. Returns false and copies nothing if a truth value or an enum number is invalid.",
             layout.size
         ));
         text.block(

@@ -11,7 +11,7 @@ impl Cpp<'_> {
         text.block(format!("enum class {name} : std::{of} {{"), "};\n", |text| {
             values.iter().for_each(|(value, _)| text.line(format!("{value},")));
         });
-        text.line("/// The name on the wire; null for a number that is not one of the values.");
+        text.line("/// Returns the name in messages; null for a number without a name.");
         text.block(format!("inline const char *name_of({name} value) {{"), "}\n", |text| {
             text.block("switch (value) {", "}", |text| {
                 for (value, wire) in values {
@@ -31,7 +31,7 @@ impl Cpp<'_> {
     ) -> linkspan::Result<()> {
         let mut outcome = Ok(());
         text.block(format!("struct {name} {{"), "};", |text| {
-            text.line("/// What `alternative` can be, in this order.");
+            text.line("/// The alternatives, in the order of the types of `alternative`.");
             text.block("enum Kind : std::size_t {", "};\n", |text| {
                 variants.iter().for_each(|variant| text.line(format!("{},", variant.name)));
             });
@@ -44,7 +44,7 @@ impl Cpp<'_> {
                 }
             }
             text.line(format!("std::variant<{}> alternative{{}};\n", types.join(", ")));
-            text.line("/// Which alternative is set.\nKind kind() const { return static_cast<Kind>(alternative.index()); }");
+            text.line("/// Returns the alternative that is set.\nKind kind() const { return static_cast<Kind>(alternative.index()); }");
             self.ways(text, name, is_root);
             text.line("");
             outcome = self.layout(text, name, variants, true);

@@ -81,11 +81,11 @@ static const char *schema() {{",
         };
         let (this, result) = (place("this"), place("result_"));
         text.line(format!(
-            "/// Sets `message` to one that holds this value.
+            "/// Makes this the value of `message`.
 void encode(linkspan::message &message_) const {{ linkspan::record::put(table_(), {this}, message_); }}
 
-/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`,
-/// `wrong_type` or `out_of_range`, with the path, if it does not fit.
+/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema, and
+/// `missing`, `wrong_type` or `out_of_range` with the path of a wrong value.
 static {name} decode(const linkspan::message &message_) {{
     linkspan::check_fingerprint(message_, fingerprint);
     return get_(message_, \"\");
@@ -96,7 +96,7 @@ std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {{
     return linkspan::record::encode(table_(), {this}, encoding_);
 }}
 
-/// Returns the value of encoded bytes; throws as `decode` does.
+/// Returns the value of encoded bytes. Throws like `decode`.
 static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encoding_) {{
     {name} result_;
     linkspan::record::decode(table_(), {result}, bytes_, encoding_);
@@ -125,7 +125,7 @@ static {name} get_(const linkspan::message &message_, const char *path_) {{
 }}
 "
         ));
-        text.line("/// The table with which the library reads and fills this.");
+        text.line("/// The table that the library uses to read and fill this struct.");
         text.block("static linkspan_record *table_() {", "}", |text| {
             text.line(format!(
                 "static linkspan_record record_ = linkspan::record::table({of});\nreturn &record_;"
@@ -169,23 +169,23 @@ static {name} get_(const linkspan::message &message_, const char *path_) {{
         let size = layout.size;
         self.constants(text);
         text.line(format!(
-            "/// Sets `message` to one that holds this value.
+            "/// Makes this the value of `message`.
 void encode(linkspan::message &message_) const {{ put_(message_.clear(), nullptr); }}
 
-/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type`
-/// or `out_of_range` if it does not fit.
+/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema, and
+/// `wrong_type` or `out_of_range` for invalid bytes.
 static {name} decode(const linkspan::message &message_) {{
     linkspan::check_fingerprint(message_, fingerprint);
     return get_(message_, \"\");
 }}"
         ));
         text.line(format!("\n/// The bytes of a message.\nstatic constexpr std::size_t size = {size};\n"));
-        text.line(format!("/// Copies it to {size} bytes."));
+        text.line(format!("/// Copies this record to {size} bytes."));
         text.block("void pack(std::uint8_t *bytes_) const {", "}\n", |text| {
             text.line("std::memcpy(bytes_, this, size);");
             packed::clear_padding(text, layout, &packed::CPP);
         });
-        text.line("/// Returns what is wrong with the bytes of a record, with the path of the field; null if they are valid.");
+        text.line("/// Returns the fault in the bytes of a record with the path of the field; null if they are valid.");
         text.block(
             "static const char *refusal_([[maybe_unused]] const std::uint8_t *bytes_) {",
             "}\n",
@@ -193,7 +193,7 @@ static {name} decode(const linkspan::message &message_) {{
                 packed::check(text, layout, &packed::CPP);
             },
         );
-        text.line(format!("/// Copies {size} bytes into it; false, and nothing is copied, if they hold an invalid truth\n/// value or enum number."));
+        text.line(format!("/// Copies {size} bytes into this record. Returns false and copies nothing if a truth value or an enum\n/// number is invalid."));
         text.block("bool unpack(const std::uint8_t *bytes_) {", "}\n", |text| {
             text.line("if (refusal_(bytes_) != nullptr) return false;");
             text.line("std::memcpy(static_cast<void *>(this), bytes_, size);\nreturn true;");

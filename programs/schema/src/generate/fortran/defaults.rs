@@ -17,7 +17,9 @@ impl Fortran<'_> {
                 }
             }
         });
-        procedures.line("! Sets every field to its default; the others to zero, or not allocated.");
+        procedures.line(
+            "! Sets every field to its default. A field without a default becomes zero or not allocated.",
+        );
         // The attribute suffices if no default needs memory.
         let unused = if set.is_empty() { "   if (.false.) call self%set_defaults()\n" } else { "" };
         procedures.line(format!("subroutine {name}_set_defaults(self)\n   class({name}), intent(out) :: self\n{unused}{}end subroutine\n", indent(&set)));

@@ -119,8 +119,8 @@ pure subroutine {name}_pack(self, bytes)
         // Separate procedures report errors, to let gfortran keep their texts out of the path of valid records. An
         // optional text is passed on only if it is present, because gfortran loses its length otherwise.
         procedures.line(format!(
-            "! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not {size}, linkspan_out_of_range if they hold an
-! invalid truth value or enum number; `self` is unchanged at an error.
+            "! Sets `self` from the bytes of a message. After an error `self` is unchanged: linkspan_wrong_type if there are not
+! {size} bytes, linkspan_out_of_range for an invalid truth value or enum number.
 subroutine {name}_unpack(self, bytes, stat, errmsg)
    type({name}), intent(inout) :: self
    integer(c_int8_t), intent(in), contiguous, target :: bytes(:)
@@ -137,7 +137,7 @@ subroutine {name}_unpack(self, bytes, stat, errmsg)
    end if
 end subroutine
 
-{fits}! Reports what is wrong with invalid bytes.
+{fits}! Reports the fault in invalid bytes.
 subroutine {name}_check({given}length, text, stat)
 {declared}   integer, value :: length
    character(:), allocatable, intent(inout) :: text
@@ -157,7 +157,7 @@ subroutine {name}_check({given}length, text, stat)
    end if
 end subroutine
 
-! The same without an error text.
+! Reports the fault without an error text.
 subroutine {name}_refuse({given}length, stat)
 {declared}   integer, value :: length
    integer, intent(out), optional :: stat
@@ -226,7 +226,7 @@ fn note(shape: &Shape) -> &'static str {
     match shape {
         Shape::Timestamp => "Nanoseconds since 1970-01-01T00:00:00Z.",
         Shape::Integer(Width::U8 | Width::U16 | Width::U32 | Width::U64) => {
-            "An unsigned number in the upper half has the same bits as a negative one."
+            "Unsigned numbers in the upper half appear as negative numbers with equal bits."
         }
         Shape::NdArray { shape: Some(shape), order, .. }
             if shape.len() > 1 && *order != Some(Order::Column) =>

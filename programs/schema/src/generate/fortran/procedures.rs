@@ -29,7 +29,8 @@ subroutine {name}_decode(self, message, stat, errmsg)
    if (outcome == linkspan_ok) call {name}_get(self, message, \"\", outcome, text)
 {TELL}end subroutine
 
-! Puts it into a message as one value: under `key` in a map, without one in an array or as the whole value.
+! Puts the record as one value into a message: under `key` in a map. Without `key` it is appended to an array or
+! becomes the whole value.
 subroutine {name}_put(self, message, key, stat, errmsg)
    type({name}), intent(in) :: self
    type(linkspan_message), intent(inout) :: message
@@ -47,8 +48,8 @@ subroutine {name}_put(self, message, key, stat, errmsg)
    end if
 {TELL}end subroutine
 
-! Reads the value at a path of a message; the whole message has to be of
-! this schema.
+! Reads the value at a path of a message. If the path is empty, the message
+! must be of this schema.
 subroutine {name}_get(self, message, path, stat, errmsg)
    type({name}), intent(inout) :: self
    type(linkspan_message), intent(in) :: message

@@ -41,7 +41,7 @@ impl Fortran<'_> {
         }
         let listed: Vec<(Member, bool)> = variants.iter().map(|member| (member.clone(), true)).collect();
         let first = format!(
-            "! Which component is set: {name}_{} or another one.\ninteger :: kind = 0",
+            "! The component that is set: {name}_{} or another of these constants.\ninteger :: kind = 0",
             variants[0].name
         );
         let known = self.holders.len();

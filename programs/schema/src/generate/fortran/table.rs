@@ -148,7 +148,7 @@ end function
     fn host_table(&self, types: &mut Text, procedures: &mut Text, host: &Host<'_>) -> Result<()> {
         let (name, count) = (host.name, host.parts.len().max(1));
         types.line(format!(
-            "! The tables with which the library reads and fills {name}.
+            "! The tables that the library uses to read and fill {name}.
 type(linkspan_record_type), target, save :: {name}__types({count})
 type(linkspan_record_type), target, save :: {name}__items({count})
 type(linkspan_record_field), target, save :: {name}__fields({count})"

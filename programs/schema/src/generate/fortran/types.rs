@@ -24,7 +24,7 @@ impl Fortran<'_> {
         for (member, allocated) in members {
             let mut words = describe(member);
             if matches!(member.slot.shape, Shape::Integer(Width::U64)) {
-                words += " A number above huge(0_int64) has the same 64 bits as a negative one.";
+                words += " A number above huge(0_int64) appears as the negative number with equal bits.";
             }
             comment(&mut components, "! ", words.trim());
             let path = format!("{name}_{}", member.name);
@@ -43,7 +43,7 @@ impl Fortran<'_> {
         types.block("contains", "end type\n", |text| {
             if is_root {
                 text.line(format!(
-                    "! Sets a message to one that holds this value: encode(message, stat, errmsg).
+                    "! Makes this the value of a message: encode(message, stat, errmsg).
 procedure :: encode => {name}_encode
 ! Reads the value of a message: decode(message, stat, errmsg).
 procedure :: decode => {name}_decode
@@ -55,7 +55,8 @@ procedure :: from_bytes => {name}_from_bytes"
             }
             text.line(format!(
                 "procedure :: set_defaults => {name}_set_defaults
-! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+! Puts this into a message: put(message, key, stat, errmsg). Without a key it is appended to an array or becomes
+! the whole value.
 procedure :: put => {name}_put
 ! Reads the value at a path of a message: get(message, path, stat, errmsg).
 procedure :: get => {name}_get"

@@ -74,7 +74,7 @@ impl Php<'_> {
             self.offsets(&root.name, of_root, &mut layout.fields.iter(), &mut offsets);
         }
         let offsets = offsets.remove(name).unwrap_or_default();
-        out.line("/** @internal Of each property its first byte and its type. */");
+        out.line("/** @internal The first byte and the type of each property. */");
         out.block("public const LINKSPAN_PACKED = [", "];\n", |out| {
             for (member, offset) in members.iter().zip(offsets) {
                 out.line(format!("'{}' => [{offset}, {}],", member.name, self.item(&member.slot, None)));
@@ -126,7 +126,7 @@ impl Php<'_> {
         if layout.size > end {
             pack += &format!("x{}", layout.size - end);
         }
-        out.line("\n/**\n * The bytes of a message. Bytes between the fields are zero.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if a field does not fit\n */");
+        out.line("\n/**\n * The bytes of a message. Bytes between the fields are zero.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange for a wrong field\n */");
         out.line("public function pack(): string\n{");
         out.indented("}", |out| {
             out.block("return \\Linkspan\\pack_instance($this) ?? pack(", ");", |out| {
@@ -136,14 +136,14 @@ impl Php<'_> {
                 }
             });
         });
-        out.line("\n/**\n * Returns the record in the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if they are not valid\n */");
+        out.line("\n/**\n * Returns the record in the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange for invalid bytes\n */");
         out.line("public static function unpack(string|\\Linkspan\\Bytes $block): self\n{");
         out.indented("}", |out| {
             out.line("return \\Linkspan\\unpack_instance(self::class, $block) ?? self::fromWire($block);");
         });
         out.line("\n/** Returns the value in the form that `send` takes. */\npublic function toWire(): \\Linkspan\\Bytes\n{");
         out.indented("}", |out| out.line("return new \\Linkspan\\Bytes($this->pack());"));
-        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if it does not fit\n */");
+        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange for invalid bytes\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         out.indented("}", |out| {
             let format = unpack.join("/");

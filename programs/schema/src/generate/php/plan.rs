@@ -16,7 +16,7 @@ impl Php<'_> {
 
     /// Writes a class's properties with keys, types and defaults.
     pub(super) fn fields(&self, out: &mut Text, members: &[Member]) {
-        out.line("/** @internal Of each property its keys, its type, and whether null is left out. */");
+        out.line("/** @internal The keys and the type of each property, and whether null is left out. */");
         out.block("public const LINKSPAN_FIELDS = [", "];\n", |out| {
             for member in members {
                 let keys: Vec<_> =

@@ -87,7 +87,7 @@ public static function object(string $class): \Closure
 }
 
 /**
- * The case of an enum with this name on the wire; the default, where there is one, for names that are not known.
+ * Returns the case of an enum with this name in messages; the default for an unknown name.
  *
  * @template T of \BackedEnum
  * @param class-string<T> $enum
@@ -164,7 +164,7 @@ public static function fields(mixed $value): array
 /**
  * @template T
  * @param array<array-key, mixed> $fields
- * @param non-empty-list<string> $keys the key, and older ones
+ * @param non-empty-list<string> $keys the key and its older names
  * @param \Closure(mixed): T $read
  * @param (\Closure(): T)|null $default
  * @return T
@@ -186,7 +186,7 @@ public static function field(array $fields, array $keys, \Closure $read, ?\Closu
 /**
  * @template T
  * @param array<array-key, mixed> $fields
- * @param non-empty-list<string> $keys the key, and older ones
+ * @param non-empty-list<string> $keys the key and its older names
  * @param \Closure(mixed): T $read
  * @return T|null
  */

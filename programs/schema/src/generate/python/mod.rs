@@ -176,7 +176,7 @@ impl Python<'_> {
             out.block(format!("{annotation} = ("), ")\n", |out| fields.iter().for_each(|field| out.line(field)));
             if self.is_root(name) {
                 let (name, version) = (&self.plan.schema.name, self.plan.schema.version);
-                out.line("#: The schema that these are the messages of, and its version.");
+                out.line("#: The name and version of the messages' schema.");
                 out.line(format!("__linkspan_schema__: ClassVar[tuple[str, int]] = (\"{name}\", {version})\n"));
             }
             if matches!(of.definition, Definition::Table(_)) {
@@ -212,7 +212,7 @@ impl Python<'_> {
             let Some(readers) = readers else { return };
             out.line("\n@classmethod");
             out.block(format!("def from_value(cls, value: Any) -> {name}:"), "", |out| {
-                out.line("\"\"\"Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit.\"\"\"");
+                out.line("\"\"\"Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` for a wrong value.\"\"\"");
                 out.line("fields = read.fields(value)");
                 out.block("return cls(", ")", |out| {
                     for (member, reader) in members.iter().zip(readers) {
@@ -237,7 +237,7 @@ impl Python<'_> {
             if self.is_root(name) {
                 out.line("\n@classmethod");
                 out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
-                    out.line("\"\"\"Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"");
+                    out.line("\"\"\"Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `Missing`, `WrongType` or `OutOfRange` for a wrong value.\"\"\"");
                     out.line("message.check_fingerprint(FINGERPRINT)");
                     out.line(format!("made = {}.decode(cls, message)", self.plan_name(of)));
                     out.line("return cls.from_value(message.value) if made is None else made");
@@ -285,7 +285,7 @@ impl Python<'_> {
         let of = self.of(&self.plan.root);
         out.block(format!("\n\ndef decode(message: Message) -> {of}:"), "", |out| {
             out.line(
-                "\"\"\"Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"",
+                "\"\"\"Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `WrongType` or `OutOfRange` for a wrong value.\"\"\"",
             );
             out.line("message.check_fingerprint(FINGERPRINT)");
             out.line(format!("return {}(message.value)", self.reader(&self.plan.root)));

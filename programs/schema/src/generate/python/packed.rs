@@ -62,20 +62,20 @@ impl Python<'_> {
     pub(super) fn packing(&self, out: &mut Text, of: &TypeDef) {
         let (name, layout) = (&of.name, format!("{}_LAYOUT", private(of)));
         out.block("\ndef pack(self) -> bytes:", "", |out| {
-            out.line("\"\"\"The message, for `send`; raises `WrongType` or `OutOfRange` if a field does not fit.\"\"\"");
+            out.line("\"\"\"Returns the message for `send`. Raises `WrongType` or `OutOfRange` for a wrong field.\"\"\"");
             out.line(format!("return {layout}.pack(self)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def unpack(cls, message: Any) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"Returns the record in the bytes. Raises `WrongType` or `OutOfRange` if they are not valid.\"\"\"",
+                "\"\"\"Returns the record in the bytes. Raises `WrongType` or `OutOfRange` for invalid bytes.\"\"\"",
             );
             out.line(format!("return {layout}.unpack(cls, message)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `WrongType` or `OutOfRange` if it is no such record.\"\"\"",
+                "\"\"\"Returns the record in a message. Raises `SchemaMismatch` for a message of another schema, and `WrongType` or `OutOfRange` for a wrong value.\"\"\"",
             );
             out.line("message.check_fingerprint(FINGERPRINT)");
             out.line("return cls.unpack(message.value)");

@@ -64,7 +64,7 @@ pub fn generate(plan: &Plan) -> Result<Vec<File>> {
     }
     if plan.root_type().is_none() {
         out.line("");
-        out.line("/// A message. Send one as it is; `message.typed::<…>()` gives one back.");
+        out.line("/// A message. Send a value directly; `message.typed::<…>()` returns it.");
         let name = plan.name(plan.naming.types);
         out.line(format!("pub type {name} = {};", rust.of(&plan.root)));
     }
@@ -121,12 +121,12 @@ impl Rust<'_> {
     fn decode(&self, out: &mut Text, name: &str) {
         out.line("");
         out.block(format!("impl {name} {{"), "}", |out| {
-            out.line("/// The value of a message, decoded without a tree in between.");
+            out.line("/// Returns the value of a message, decoded without a tree.");
             out.line("///");
             out.line("/// # Errors");
             out.line("///");
             out.line("/// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in");
-            out.line("/// the message, if it holds no such value.");
+            out.line("/// the message, for a wrong value.");
             let head = "pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {";
             out.block(head, "}", |out| out.line("message.check_fingerprint(FINGERPRINT)?;\nmessage.typed()"));
         });

@@ -113,7 +113,7 @@ impl Rust<'_> {
     /// Writes the function from a packed record's number to an enum's value. `as` is the inverse.
     pub(super) fn packed_enumeration(&self, out: &mut Text, of: &TypeDef, values: &[(String, String)]) {
         out.block(format!("impl {} {{", of.name), "}", |out| {
-            out.line("/// The value of this number in a packed record.");
+            out.line("/// Returns the enum value of this number in a packed record.");
             let number = packed::enum_bits(values.len());
             out.line("#[must_use]");
             out.block(
@@ -236,7 +236,7 @@ impl Rust<'_> {
         if !layout.fields.iter().any(|place| wrong(place, &[]).is_some()) {
             return;
         }
-        out.line("/// Checks the truth values and the numbers of enums.\n#[cold]");
+        out.line("/// Checks truth values and enum numbers.\n#[cold]");
         out.block("fn check(bytes: &[u8; SIZE]) -> linkspan::Result<()> {", "}\n", |out| {
             self.checks_of_fields(out, members, layout);
             out.line("Ok(())");

@@ -3,7 +3,7 @@
 /// Additional methods of the reader in a file of packed records.
 pub(super) const METHODS: &str = r#"
 /**
- * The value of a field, if `$check` accepts it.
+ * Returns the value of a field after `$check`, with the path in an error.
  *
  * @template T
  * @param \Closure(mixed): T $check
@@ -15,7 +15,7 @@ public static function checked(string $path, \Closure $check, mixed $value): mix
 }
 
 /**
- * The fields of a packed record; WrongType where it is none.
+ * Returns the fields of a packed record; WrongType for other values.
  *
  * @return array<string, mixed>
  */
@@ -37,7 +37,7 @@ public static function truth(string $path, int $byte): bool
 }
 
 /**
- * The case of an enum with this number.
+ * Returns the case of an enum with this number.
  *
  * @template T of \BackedEnum
  * @param class-string<T> $enum
@@ -49,26 +49,26 @@ public static function numbered(string $path, string $enum, int $number): \Backe
         ?? throw new \Linkspan\OutOfRangeException("$path: a number below " . count($enum::cases()) . " is expected for $enum, $number was found");
 }
 
-/** The number of a case. */
+/** Returns the number of a case. */
 public static function number(\BackedEnum $case): int
 {
     return (int) array_search($case, $case::cases(), true);
 }
 
-/** A number of so many bits, of which the highest is its sign. */
+/** Returns a number of `$bits` bits, whose highest bit is the sign. */
 public static function signed(int $number, int $bits): int
 {
     $sign = 1 << ($bits - 1);
     return ($number ^ $sign) - $sign;
 }
 
-/** A number above PHP_INT_MAX is the same 64 bits as a negative one. */
+/** Returns 64 bits as an unsigned number. */
 public static function unsigned(int $bits): int|\Linkspan\BigInt
 {
     return $bits < 0 ? new \Linkspan\BigInt(sprintf('%u', $bits)) : $bits;
 }
 
-/** The 64 bits of a number without sign. */
+/** Returns the 64 bits of an unsigned number. */
 public static function bits(int|\Linkspan\BigInt $number): int
 {
     if (is_int($number)) {
@@ -84,7 +84,7 @@ public static function bits(int|\Linkspan\BigInt $number): int
 }
 
 /**
- * The elements of an array in this order.
+ * Returns the elements of an array in this order.
  *
  * @param list<int> $shape
  */
@@ -94,7 +94,7 @@ public static function elements(\Linkspan\NdArray $array, array $shape, string $
     if ($array->order === $order || $size === 0) {
         return $array->data;
     }
-    // The position of an element in the other order: the strides of the dimensions are reversed.
+    // The other order reverses the strides of the dimensions.
     $lengths = $order === 'row' ? $shape : array_reverse($shape);
     $weights = [];
     $weight = 1;
@@ -116,7 +116,7 @@ public static function elements(\Linkspan\NdArray $array, array $shape, string $
 }
 
 /**
- * An array of these elements.
+ * Returns an array of these elements.
  *
  * @param list<int> $shape
  */
