@@ -61,6 +61,8 @@ def test_listings_and_the_newest_value_beside_silent_names(beside: Recorded) -> 
     assert listed.stdout.count("hostile/silent-") >= COUNT, listed
     top = run(beside, "top", "--once", "--json")
     assert top.returncode == 0 and "lab/honest" in top.stdout, top
+    rate = run(beside, "rate", "*", "--for", "1")
+    assert rate.returncode in (0, 1) and "shm:lab/honest: 0 messages" in rate.stdout, rate
     newest = run(beside, "latest", "*")
     assert newest.returncode == 0 and newest.stdout == "{i: 9}\n", newest
 

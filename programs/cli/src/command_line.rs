@@ -130,6 +130,16 @@ Examples:
     )]
     Latest(LatestArgs),
 
+    /// Print how many messages are published at names, how long, how regular and how late they are
+    #[command(
+        after_help = "Prints a line for each name and interval, until Ctrl-C or for --for SECONDS, then the totals. MISSED is the number of messages that were overwritten before they were read. INTERVAL and JITTER, its standard deviation, are of the times of sending; DELAY is the time from sending to receipt. In a pattern * matches any characters and ? matches one. A value that was published before the start is not counted. Ends with 4 if the name has no publisher, with 3 if nothing was published, with 1 if a name was refused.
+
+Examples:
+  linkspan rate lab/temperature
+  linkspan rate 'lab/*' sim/clock --for 10 --json | jq '[.name, .messages_per_second]'"
+    )]
+    Rate(crate::rate::RateArgs),
+
     /// List the open endpoints of this machine: their processes, messages, and the lag of their readers
     #[command(
         after_help = "Lists the names of running processes in the runtime directory, and the files, journals and spools, which exist without a process. Removes the files of dead processes. PEERS is the number of connected clients or subscribers. BEHIND is the number of messages that the slowest subscriber has not read yet, or that wait in a spool for its server. PID is empty for a spool without a server. In a pattern, * matches any characters and ? matches one.

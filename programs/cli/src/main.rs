@@ -9,6 +9,7 @@
 //! | values from arguments and from standard input | `input` |
 //! | values, messages and tables on standard output | `output`, `display`, `table` |
 //! | ls, clean, doctor, setup | `admin` |
+//! | rates and delays of published messages: rate | `rate` |
 //! | services: the controller, queries and commands, the live view | `controller`, `service`, `top` |
 //! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `supervisor` |
@@ -39,6 +40,7 @@ mod keys;
 mod messages;
 mod output;
 mod pubsub;
+mod rate;
 mod region;
 mod reply;
 mod schema;
@@ -129,6 +131,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Pub(args) => pubsub::publish(&args, signals),
         Command::Sub(args) => pubsub::subscribe(&args, signals),
         Command::Latest(args) => pubsub::latest(&args, signals),
+        Command::Rate(args) => rate::rate(&args, signals),
         Command::Ls { patterns, json, names } => admin::list(&patterns, json, names),
         Command::Doctor { name, json, repair } => admin::doctor(name.as_deref(), json, repair),
         Command::Setup { group, undo: _, root } => admin::setup(group.as_deref(), &root),

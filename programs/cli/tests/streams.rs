@@ -67,7 +67,7 @@ fn closed_output_ends_the_program_silently() {
 #[test]
 fn closed_output_is_noticed_without_messages() {
     let place = Place::new();
-    for command in ["sub quiet", "recv quiet --timeout forever"] {
+    for command in ["sub quiet", "recv quiet --timeout forever", "rate quiet"] {
         let (code, out, err) = shell(&place, &format!("set -o pipefail; linkspan {command} --json | true"));
         assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""), "{command}");
     }
@@ -100,6 +100,8 @@ fn ctrl_c_ends_every_wait() {
     for arguments in [
         &["recv", "a"][..],
         &["sub", "a"],
+        &["rate", "a"],
+        &["rate", "a*", "--json"],
         &["pub", "a"],
         &["pub", "a", "1"],
         &["pub", "a", "-"],
