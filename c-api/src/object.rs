@@ -10,7 +10,7 @@ use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::status::linkspan_status;
 
-/// The content of a handle after a number for its kind, so that a wrong cast is refused.
+/// The content of a handle after a number for its kind, which reveals a wrong cast.
 ///
 /// The object is valid until its release; then the number is [`RELEASED`].
 #[repr(C)]
@@ -70,7 +70,7 @@ impl<T> DerefMut for Tagged<T> {
 }
 
 pub(crate) trait Kind {
-    /// Eight letters, so that other memory or a message's reference count cannot match by chance.
+    /// Eight letters: other memory or a message's reference count cannot match by chance.
     const KIND: u64;
     /// The C name of the handle, for errors.
     const NAME: &str;
@@ -119,7 +119,7 @@ pub(crate) fn give<T>(object: T) -> *mut T {
 /// Runs a call that releases an object of [`give`]. Its shell is kept for a while.
 ///
 /// # Safety
-/// `object` is NULL or a handle, live or one of those freed last, and no other call uses it.
+/// `object` is NULL or a handle, live or recently freed, and no other call uses it.
 pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     guard(|| {
         // SAFETY: as the caller promises.

@@ -137,7 +137,7 @@ def _of_library(value: Any) -> Any:
     return NotImplemented
 
 
-#: Libraries whose objects hold more than a value can express, and what to give instead.
+#: Libraries whose objects hold more than a value can express, and the replacement for each.
 _REFUSED = {
     "xarray": 'give data.to_dict(data="array"), which keeps dimensions and coordinates, or data.values, the elements alone',
 }

@@ -147,7 +147,7 @@ def _described(cls: type[Any], field: _Field, within: tuple[type[Any], ...]) -> 
     default = field.default.value if isinstance(field.default, enum.Enum) else field.default
     if isinstance(default, bool | int | float | str) and not (isinstance(default, float) and not math.isfinite(default)):
         if keys["type"] == "any":
-            # The notation has no default for `any`, only `optional`.
+            # The notation lacks a default for `any`, and has only `optional`.
             keys["optional"] = True
         else:
             keys["default"] = default

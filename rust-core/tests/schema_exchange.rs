@@ -121,7 +121,7 @@ fn listeners_and_servers_go_on_and_report_a_mismatch_as_an_event() {
         let event = mismatches(1, transport, || server.events()).remove(0);
         names_units(&event.text, "W", "kW");
         assert_eq!(server.stats().at("schema_mismatches").unwrap(), &Value::from(1u64));
-        // A client may widen its values only to those that the server reads.
+        // A client may widen its values only to values that the server reads.
         let client = Channel::connect(&at, &watts("W"), SOON).unwrap();
         let asked = thread::spawn(move || client.call(&reading(3.0), SOON).unwrap());
         let request = server.next(SOON).unwrap().unwrap();

@@ -139,7 +139,7 @@ fn byte_strings_are_viewed_in_every_pattern() {
         publisher.send(&frame(seed)).unwrap();
         assert_views(&one.recv(SOON).unwrap(), &frame(seed), 1);
         assert_views(&other.recv(SOON).unwrap(), &frame(seed), 0);
-        // A single reader has no page for its view.
+        // A single reader lacks a page for its view.
         assert_views(&latest(publisher.endpoint(), &viewing(), SOON).unwrap(), &frame(seed), 0);
     }
     assert_eq!(without_slot(&publisher.stats()), 0);
@@ -191,7 +191,7 @@ fn channel_goes_on_when_all_slots_are_viewed() {
     assert_eq!(without_slot(&one.stats()), without);
 }
 
-/// Values are decoded for the check against a schema, and so copied; other transports have no slots.
+/// The check against a schema decodes values, and so copies them; other transports lack slots.
 #[test]
 fn bytes_are_copies_where_they_are_checked_and_over_other_transports() {
     let fields = [("seed", "u64"), ("frame", "bytes"), ("lens", "text")]

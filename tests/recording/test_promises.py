@@ -90,8 +90,8 @@ def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: L
     assert publisher.poll() is None
     assert "was not closed: its recorder was killed" in ended(final)
     events = lab.info("k.mcap")
-    # Messages without a recorder are counted, so every gap has an event. Unclosed parts are no damage and have their
-    # own exit code.
+    # Messages without a recorder are counted, so every gap has an event. Unclosed parts do not count as damage, and
+    # have their own exit code.
     *unclosed, verdict = lab.recording("check", "k.mcap", code=5).splitlines()
     assert events["names"]["lab/a"]["missed"] > 0
     assert len(unclosed) == lives and all(line.startswith("not closed: ") and "the recording goes on in" in line for line in unclosed), unclosed

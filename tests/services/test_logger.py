@@ -112,7 +112,7 @@ def whole(database: Path) -> int:
     with closing(sqlite3.connect(database)) as db:
         assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
         assert db.execute("pragma foreign_key_check").fetchall() == []
-        # A logger that was killed before its first transaction has no table yet.
+        # A logger that was killed before its first transaction has not created its table.
         if not db.execute("select 1 from sqlite_schema where name = 'history'").fetchone():
             return 0
         count, first, last = db.execute("select count(*), min(id), max(id) from reading").fetchone()

@@ -105,7 +105,7 @@ sys.path.insert(0, sys.argv[1])
 from support.surroundings import accounts, birth, remove_users_of_dead_runs
 from support.waiting import until
 sys.stdin.buffer.read()
-# A process that is killed closes its pipes a moment before it has ended; one that goes on has removed its user itself.
+# A killed process closes its pipes shortly before it ends. A living process has removed its user itself.
 run, born, name = int(sys.argv[2]), sys.argv[3], sys.argv[4]
 until("the end of the run", lambda: birth(run) != born or name not in {one.pw_name for one in pwd.getpwall()})
 with accounts():

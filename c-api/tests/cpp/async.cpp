@@ -97,7 +97,7 @@ struct epoll_loop {
         epoll_event ready;
         CHECK(epoll_wait(epoll, &ready, 1, 60'000) == 1);
         const auto node = callbacks.extract(ready.data.fd);
-        // Closing alone leaves it watched: the object has a descriptor of the same file.
+        // Without this, epoll watches the closed descriptor: the object has a second descriptor of the file.
         epoll_ctl(epoll, EPOLL_CTL_DEL, ready.data.fd, nullptr);
         close(ready.data.fd);
         node.mapped()();
@@ -250,7 +250,7 @@ template <class Kind, class Call> task refused(Call call, bool &was, std::string
     }
 }
 
-/// Checks the kind of the error, and its text unless `said` is empty.
+/// Checks the kind of the error, and its text if `said` is not empty.
 template <class Kind, class Call> void ends_with(loop &events, Call call, const std::string &said = "") {
     bool was = false;
     std::string text;
@@ -339,7 +339,7 @@ int main() {
         answers_of_others(transport);
         room(transport);
         ends(transport);
-        // A named pipe has no subscribers.
+        // A named pipe cannot have subscribers.
         if (transport == "fifo") continue;
         dropped(transport);
         time_outs(transport);

@@ -196,7 +196,7 @@ contains
       call short(data_of_process)
       call linkspan_encode(m, linkspan_cbor, coded, stat=stat, errmsg=why)
       call refused("encode", stat, why)
-      ! The library has memory for its copy, but the module has none for the program's.
+      ! The library has memory for its copy, but the module lacks memory for the program's copy.
       call one_copy()
       call linkspan_encode(m, linkspan_cbor, coded, stat=stat, errmsg=why)
       call refused("the second copy of what is encoded", stat, why)

@@ -86,7 +86,7 @@ function follow_gateway(): mixed
     if ($token === false) {
         return null; // the gateway has never run: it is being compiled
     }
-    // PHP would collect the chunks of an answer; HTTP/1.0 has none.
+    // PHP would collect the chunks of an answer; HTTP/1.0 does not use chunks.
     $http = ['header' => 'Authorization: Bearer ' . trim($token), 'protocol_version' => 1.0, 'timeout' => 2.0];
     $stream = @fopen(getenv('GATEWAY') . '/api/events?name=observatory/*', 'r', false, stream_context_create(['http' => $http]));
     if ($stream === false) {

@@ -129,7 +129,7 @@ export class Service {
     this.stale = true;
   }
 
-  // Removes numbers that the service no longer reports, the oldest first; those that are plotted stay.
+  // Removes numbers that the service no longer reports, the oldest first. Plotted numbers stay.
   prune() {
     const now = new Set(this.leaves.map(([path]) => path));
     for (const path of this.histories.keys()) {

@@ -37,7 +37,7 @@ pub struct ControllerArgs {
     /// Allow a non-loopback address in --http: the traffic, with the token, is then readable on the network
     #[arg(long, requires = "http")]
     pub http_allow_remote: bool,
-    /// Store the page's token in this file, so that it survives a restart; a new file gets mode 0600
+    /// Store the page's token in this file, to keep it over a restart; a new file gets mode 0600
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_token: Option<PathBuf>,
     /// File with a second token, which reads the page, its interface and /metrics but gives no commands; made as for

@@ -12,7 +12,7 @@ const STEP: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub struct Reservation {
-    /// The length up to which space is reserved.
+    /// The length of the reserved space, from the file's start.
     reserved: u64,
     /// Whether the file system supports this. Otherwise a write notices the full disk.
     works: bool,

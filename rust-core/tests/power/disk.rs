@@ -220,7 +220,7 @@ impl Disk {
         Disk { objects: self.objects.clone(), syncs: HashMap::new() }
     }
 
-    /// Returns one of the possible images after a power cut now.
+    /// Returns a possible image after a power cut now.
     pub fn cut(&self, random: &mut Random) -> Image {
         let lost = *random.pick(&[0, 1, 1, 4, 8, 12, 15, 16]);
         Image::of(self, &mut Keep::Some { lost, random })
@@ -238,7 +238,7 @@ enum Keep<'a> {
 }
 
 impl Keep<'_> {
-    /// Chooses one of these states; the last is the newest.
+    /// Chooses a state; the last state is the newest.
     fn choose(&mut self, states: usize) -> usize {
         let Keep::Some { lost, random } = self else { return states - 1 };
         if random.below(16) < *lost { random.below(states) } else { states - 1 }
@@ -391,7 +391,7 @@ fn tree(disk: &Disk, at: Inode, keep: &mut Keep<'_>, files: &mut BTreeMap<Inode,
                 tree.files.insert(name, inode);
             }
             Object::Directory(_) => {
-                // A directory has one name: either that of an undone rename, or the other.
+                // A directory has one name: either the name of an undone rename, or the other name.
                 if let Some(other) = seen.get(&inode) {
                     if keep.choose(2) == 0 {
                         continue;

@@ -29,10 +29,10 @@ fn try_lock(place: &Place, driver: &dyn Driver) -> Result<Option<Lock>> {
     }
 }
 
-/// Removes the stale files of this user; notes another user's in the result.
+/// Removes the stale files of this user, and reports the stale files of others.
 ///
-/// `begun` is false if the name has no temporary file: the search for one reads the whole directory, which
-/// would be quadratic in the number of names.
+/// Pass `begun` as false if the name lacks a temporary file. Each search for one reads the whole directory, which would
+/// be quadratic in the number of names.
 pub fn sweep(place: &Place, begun: bool) -> Result<Swept> {
     let driver = driver_of(place);
     let mut swept = Swept::default();

@@ -76,7 +76,7 @@ struct News {
     failed: Option<Error>,
 }
 
-/// What one subscription wants, and the stores with news for it.
+/// The keys and rights of one subscription, and the stores with news for it.
 pub struct View {
     pub(super) id: u64,
     pub(super) keys: Vec<Key>,

@@ -29,12 +29,12 @@ pub(crate) trait Lender {
     /// Returns these bytes if they are in mapped memory. They stay there as long as the result lives.
     fn in_place(&self, bytes: &[u8]) -> Option<Bytes>;
 
-    /// Writes `before` and `after` directly around the bytes of a loan, and returns all of them. `None` if that is
-    /// impossible or was already done.
+    /// Writes `before` and `after` directly around a loan's bytes, and returns all bytes. `None` if that is impossible,
+    /// or was done before.
     fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes>;
 
-    /// Returns memory for a body that is being encoded: at least `least` bytes, if possible `wanted` bytes. `None` if
-    /// there is none, or if it would be kept too long.
+    /// Returns memory for a body that is being encoded: at least `least` bytes, if possible `wanted` bytes. `None`
+    /// without such memory, or if the memory would be kept too long.
     fn lend_memory(&self, least: usize, wanted: usize) -> Option<WritableSlot>;
 
     /// Returns a copy of a whole body in mapped memory. `None` without room; the link, which counts these bodies, then
@@ -42,7 +42,7 @@ pub(crate) trait Lender {
     fn lend_body(&self, body: &[u8]) -> Option<Bytes>;
 }
 
-/// Bytes reserved for an encoded value, so that a short value does not move as it grows.
+/// Bytes reserved for an encoded value: a short value does not move as it grows.
 const USUAL: usize = 64;
 /// The most bytes that are reserved on a source's announcement.
 const LONGEST_HINT: usize = 4096;
@@ -61,15 +61,15 @@ thread_local! {
     static LENGTHS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
-/// The fraction by which a body may exceed the expected length and still fit into the memory taken for it.
+/// A body may exceed the expected length by this fraction and still fit into the memory taken for it.
 const SLACK: usize = 16;
 /// Room for the bytes after a long byte string; the string's length is the least length of the body.
 const BEHIND: usize = 4096;
 /// A body that fills less than one part in this many of its memory moves to another block.
 const MAX_OVERSIZE: usize = 4;
 
-/// Returns the expected length of the next long body: the shorter of the last two, so that bodies of varying lengths
-/// take no memory that they do not fill. 0 for the first two.
+/// Returns the expected length of the next long body: the shorter of the last two, 0 for the first two. Bodies of
+/// varying lengths then take only the memory that they fill.
 fn expected_length() -> usize {
     let [last, before] = LENGTHS.get();
     last.min(before)
@@ -105,7 +105,7 @@ impl<'a> Placed<'a> {
             body = whole;
         }
         let Placed { lender, mut parts, loan, .. } = self;
-        // Later bodies are encoded in memory of the lender and need none of this process.
+        // Later bodies are encoded in memory of the lender.
         let is_among_first = expected_length() == 0;
         if body.len() >= PLACED_FROM {
             note_length(body.len());
@@ -312,7 +312,7 @@ impl Payload {
 
     /// Returns a payload of a copy of encoded bytes; they are not validated.
     ///
-    /// The copy is where dropped payloads and messages were: a program that builds one for each message gets no new
+    /// The copy reuses memory of dropped payloads and messages: a program that builds one for each message gets no new
     /// pages from the kernel.
     pub fn copy_from_slice(encoding: Encoding, body: &[u8]) -> Payload {
         Payload { encoding, body: buffers::copy(body).into() }
@@ -352,8 +352,8 @@ impl Payload {
 #[derive(Clone, Debug)]
 pub struct StoredMessage {
     body: StoredBody,
-    /// The number of the request for an answer. For a request, the nanoseconds since boot at which its caller gives up,
-    /// or 0 if unknown. Unused for other kinds.
+    /// The number of the request for an answer. For a request, the caller's deadline in nanoseconds since boot, or 0 if
+    /// unknown. Unused for other kinds.
     correlation: u64,
     sent: i64,
     kind: Kind,

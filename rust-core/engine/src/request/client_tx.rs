@@ -1,9 +1,8 @@
 //! The answers of a server to one client, and the client's counters.
 //!
-//! If the link has no room for an answer, it waits in the link's queue, and the serving thread sends it later
-//! (`pending`). At most `max_message_size` bytes wait for one client, and four times as many for all clients
-//! ([`WaitingAnswers`]). A client that sends requests without reading answers is disconnected, and its answers are
-//! counted as dropped.
+//! If the link is full, an answer waits in the link's queue, and the serving thread sends it later (`pending`). At most
+//! `max_message_size` bytes wait for one client, and four times as many for all clients ([`WaitingAnswers`]). A client
+//! that sends requests without reading answers is disconnected, and its answers are counted as dropped.
 //!
 //! A link that cannot carry answers any more does not receive requests either: [`ClientTx::give_up`] tells both sides.
 
@@ -117,7 +116,7 @@ impl ClientTx {
         Ok(client_tx)
     }
 
-    /// Refuses acknowledgements by the program unless the server has `ack="manual"`.
+    /// Refuses acknowledgements by the program if the server lacks `ack="manual"`.
     pub fn check_manual(&self) -> Result<()> {
         self.options.check_manual()
     }
@@ -130,8 +129,9 @@ impl ClientTx {
         Some(self.session()?.lender(&self.conn.event_log))
     }
 
-    /// Sends an answer, or keeps it until there is room. Without a connection the answer is dropped and counted, unless
-    /// the request is idempotent and the client may reconnect. After an error about this answer, another may be given.
+    /// Sends an answer, or keeps it until there is room. Without a connection the answer is kept if the request is
+    /// idempotent and the client may reconnect, and otherwise dropped and counted. After an error about this answer,
+    /// the program may give another.
     pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
         let sent = self.send_on(*draft, None, None).unwrap_or(Ok(()));
         self.bound_waiting();

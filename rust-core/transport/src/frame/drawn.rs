@@ -85,7 +85,7 @@ fn documents_show_the_header() {
     check("header fields", &table(["offset", "bytes", "field", "meaning"], fields.iter().map(row)));
 }
 
-/// The tables of kinds, flags and encodings. The match has no default, so a new kind needs a row.
+/// The tables of kinds, flags and encodings. A new kind needs a row, because the match lacks a default.
 #[test]
 fn documents_list_kinds_and_flags() {
     let kinds = Kind::ALL.map(|kind| {

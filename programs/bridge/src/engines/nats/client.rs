@@ -26,7 +26,7 @@ use crate::inbox::Inbox;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The time-out of announcing this bridge's end.
 const PARTING: Duration = Duration::from_millis(500);
-/// The queue group of bridges: each request goes to one of them.
+/// The queue group of bridges: each request goes to a single bridge.
 pub const GROUP: &str = "linkspan";
 pub struct Nats {
     /// `None` while it ends.

@@ -6,8 +6,8 @@
 //! | writing into a link, at once or with waiting | `sending` |
 //! | clearing an obstacle | here, in [`Channel::send_holding`] |
 //!
-//! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other
-//! threads follow. A loss of earlier data is reported first.
+//! Each attempt holds the sending direction: the messages of a thread keep their order, and messages of other threads
+//! follow. A loss of earlier data is reported first.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::transport::extension;
 use crate::value::Source;
 
 impl Channel {
-    /// Sends without waiting. Fails with `Full` if the peer has no room, or if no peer is connected.
+    /// Sends without waiting. Fails with `Full` if the peer lacks room, or if no peer is connected.
     pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.try_send_payload(&self.encode(value)?)
     }
@@ -46,7 +46,7 @@ impl Channel {
     /// number is independent of the connection and may repeat. Waits and fails as [`Channel::send`].
     ///
     /// # Errors
-    /// `InvalidState` unless the channel belongs to a listener in lockstep.
+    /// `InvalidState` if the channel does not belong to a listener in lockstep.
     #[doc(hidden)]
     pub fn send_recorded<'a>(
         &self,
@@ -265,7 +265,7 @@ mod tests {
             while !channel.conn.links.session_state.halves().has_deferred() && Instant::now() < end {
                 thread::yield_now();
             }
-            // Time for it to fall asleep; a later acknowledgement by itself would test nothing.
+            // Lets the receiver fall asleep. The test proves nothing if the acknowledgement comes later without it.
             thread::sleep(Duration::from_millis(50));
             drop(held);
             let end = Instant::now() + SOON / 12;

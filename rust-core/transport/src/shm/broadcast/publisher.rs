@@ -26,7 +26,7 @@ use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
     Current,
-    /// A new, larger ring, for which subscribers ask.
+    /// The records are in a new, larger ring; subscribers ask for it.
     Moved,
 }
 
@@ -93,7 +93,7 @@ impl Broadcast {
         Ok(Published::Moved)
     }
 
-    /// Moves the records to a ring of at least `buffer` bytes, unless this ring is as large.
+    /// Moves the records to a ring of at least `buffer` bytes. Does nothing if this ring is as large.
     ///
     /// # Errors
     /// `TooLarge` for a buffer above [`MAX_RING`], `OutOfMemory`; nothing has changed.
@@ -120,7 +120,7 @@ impl Broadcast {
     /// Adds a frame to a batch, which readers find at the next [`Broadcast::commit`] or before.
     ///
     /// # Errors
-    /// Those of [`Broadcast::publish`].
+    /// Errors of [`Broadcast::publish`].
     pub fn append(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         if !self.ring_writer.fits_batch(record_of(frame).size()) {
             self.commit();
@@ -194,7 +194,7 @@ fn create_ring(session: u64, ring: usize) -> Result<RingWriter<MemoryFile>> {
     Ok(RingWriter::new(with_the_pools_memory(create)?, ring))
 }
 
-/// The error of a message without memory for a ring; a long message had no slot either.
+/// The error of a message without memory for a ring, and without a slot if it is long.
 #[cold]
 fn no_memory(error: Error, body: u64, ring: usize) -> Error {
     if error.kind() != ErrorKind::OutOfMemory {
@@ -220,7 +220,7 @@ impl Subscription {
     /// Checks and maps the page that a subscriber of this session sent over `socket`.
     ///
     /// # Errors
-    /// `Malformed` unless it is one sealed page of this session; `VersionMismatch` for another layout.
+    /// `Malformed` for anything except a sealed page of this session; `VersionMismatch` for another layout.
     pub fn from_descriptors(
         descriptors: Vec<PeerFile>,
         session: u64,
@@ -247,7 +247,7 @@ impl Subscription {
         self.waker.is_due(self.page.load_fenced(at::DATA_PARK))
     }
 
-    /// The stage from which to wake the subscriber, once; `None` if it is awake.
+    /// Returns, once, the stage that wakes the subscriber; `None` if it is awake.
     pub(in crate::shm) fn take_stage(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {

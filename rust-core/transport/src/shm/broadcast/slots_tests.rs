@@ -136,7 +136,7 @@ fn slot_that_every_subscriber_has_read_is_written_next() {
         read(&two, number);
     }
     assert_eq!(both, [0, 1, 0, 1, 0, 1, 0, 1], "the newest is retained");
-    // One of them does not go on, so the messages that it lacks stay as long as there is room.
+    // A subscriber stops reading, so the messages that it lacks stay as long as there is room.
     let mut one_alone = Vec::new();
     for _ in 0..4 {
         let (slot, number) = publish();

@@ -42,7 +42,7 @@ pub struct Viewers {
     have_left: bool,
     /// Messages published so far that refer to slots.
     published: u64,
-    /// Up to this number of them the oldest slot is used first: a reader may come that no page tells of.
+    /// Up to this number of messages the oldest slot is used first, because a reader without a page may come.
     in_order_until: u64,
     is_off: bool,
     is_closed: bool,
@@ -126,7 +126,7 @@ impl Viewers {
     /// Records that a subscriber has left. Its views protect slots until they, or its process, have ended.
     pub fn leave(&mut self, id: u64) {
         self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
-        // A subscriber connects again where the ring has moved, and goes on after its last message.
+        // A subscriber connects again after the ring has moved, and continues after its last message.
         self.expect_reader();
         self.forget_those_that_have_gone();
     }
