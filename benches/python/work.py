@@ -215,7 +215,7 @@ def near_linkspan(transport: str, what: str):
 
 
 def loaned(channel):
-    """Sends 1 MB of lent memory, of which 8 bytes are written."""
+    """Writes 8 bytes of 1 MB of lent memory, and sends all."""
     array = channel.loan((125_000,), "f8")
     array[0] = 21.5
     channel.send(array)

@@ -26,7 +26,7 @@ _AMBIGUOUS = re.compile("%(?=00|25|2E|2F|7E)")
 def write(
     recording: Recording, h5py: Any, file: Any, names: list[str], first: tuple[str, Table], tables: Iterator[tuple[str, Table]]
 ) -> None:
-    """Writes the tables of these names, the first of which is already read."""
+    """Writes the tables of these names. The first table is already read."""
     from .recording import exporting
 
     target = _Target(file)
@@ -142,7 +142,7 @@ class _Target:
 
 
 def group_places(names: Iterable[str]) -> dict[str, str]:
-    """A group is the path without empty parts, unless two names would get an equal group."""
+    """A group is the path without empty parts, if this does not give two names an equal group."""
     names = list(names)
     exact = {name: "/".join(map(_place, name.split("/"))) for name in names}
     short = {name: "/".join(_place(part) for part in name.split("/") if part) for name in names}

@@ -103,7 +103,7 @@ class Watched(Generic[S]):
                 await self._woken()
 
     def _tried(self, attempt: Callable[[], T]) -> T:
-        """Makes an attempt, then wakes the tasks for which it received something.
+        """Makes an attempt, then wakes the tasks whose messages it received.
 
         An attempt may receive the answer to another call, or the end of the connection, and so silence the descriptor.
         """

@@ -544,7 +544,7 @@ async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
 async def wait(objects: Iterable[W], *, timeout: Seconds = LEFT_OUT) -> list[W]:
     """Waits until at least one of several objects is ready, like `linkspan.wait`.
 
-    No other task may wait for these objects meanwhile.
+    No other task may wait for these objects at the same time.
     """
     objects, descriptors = descriptors_of(objects)
     seconds = seconds_of(timeout)

@@ -115,7 +115,7 @@ class Reader(_File):
         return value
 
     def _some(self) -> bytes:
-        """Returns what is held, or else the next bytes."""
+        """Returns the held bytes, or else the next bytes."""
         held, self._held = self._held or self._next(), b""
         return held
 
@@ -204,7 +204,7 @@ class Reader(_File):
                 self._held = self._held[os.write(into, self._held) :]
 
     def close(self) -> None:
-        """Ends the reading. Raises what a thread that filled a pipe has met."""
+        """Ends the reading. Raises the error of a thread that filled a pipe."""
         if not self.closed:
             super().close()
             if self._pump is not None:
@@ -222,7 +222,7 @@ class Writer(_File):
         return True
 
     def write(self, data: Any, /) -> int:
-        """Takes all bytes and returns their number. A write that raises `Timeout` has taken none of them, so it can be repeated."""
+        """Takes all bytes and returns their number. A write that raises `Timeout` has taken no bytes, so it can be repeated."""
         with self._used(), memoryview(data) as view, view.cast("B") as bytes_:
             count = len(bytes_)
             if len(self._held) + count > CHUNK:
@@ -291,7 +291,7 @@ class Writer(_File):
             self.abort()
 
     def __del__(self) -> None:
-        """Sends nothing: a file that nobody closed has no end, and a destructor does not wait."""
+        """Sends nothing: an unclosed file lacks its end, and a destructor does not wait."""
 
 
 class TextFile(io.TextIOWrapper):

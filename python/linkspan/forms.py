@@ -240,7 +240,7 @@ def _elements(value: Any, view: Any, protocol: str) -> Any:
 
 
 def _imported(name: str) -> Any:
-    """The installed library's protocol is the one that the object implements."""
+    """Returns the installed library, whose protocol the object implements; None if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError:

@@ -116,7 +116,7 @@ def _name(cls: type[Any]) -> str:
 
 
 def _doc(cls: type[Any]) -> str | None:
-    """The first line of the class's docstring, but not of a generated one of a dataclass."""
+    """Returns the first line of the class's docstring, except of a dataclass's generated docstring."""
     doc = (vars(cls).get("__doc__") or "").strip()
     return None if not doc or doc.startswith(f"{cls.__name__}(") else doc.splitlines()[0]
 

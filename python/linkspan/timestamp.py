@@ -140,7 +140,7 @@ class Timestamp:
 
 
 def _instead(given: object) -> str:
-    """What to give instead of an invalid value."""
+    """Returns the advice for an invalid value."""
     if isinstance(given, str):
         return "Timestamp.parse(text) for a text, or nanoseconds since 1970 as an int"
     if isinstance(given, datetime):

@@ -75,7 +75,7 @@ class Peer:
         return line.rstrip("\n")
 
     def line_while(self, channel):
-        """Polls the channel meanwhile, which reconnects only then."""
+        """Polls the channel during the wait, because it reconnects only in a call."""
         reading = queue.Queue()
         threading.Thread(target=lambda: reading.put(self.process.stdout.readline())).start()
         while reading.empty():

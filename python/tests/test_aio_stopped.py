@@ -73,7 +73,7 @@ def public():
 
 
 class Steps:
-    """Awaits a coroutine and keeps the most beats within one of its steps, which block the loop."""
+    """Awaits a coroutine and keeps the most beats within a step, which blocks the loop."""
 
     def __init__(self, beats, coroutine):
         self.beats, self.coroutine, self.longest = beats, coroutine, 0
@@ -230,7 +230,7 @@ def test_no_call_holds_the_loop_beside_a_program_that_is_stopped(transport, peer
     count = lambda: struct.unpack_from("<Q", shared)[0]  # noqa: E731
 
     async def holding(coroutines):
-        """Awaits all; returns those with a blocking step."""
+        """Awaits all coroutines; returns the coroutines with a blocking step."""
         steps = {name: Steps(count, coroutine()) for name, coroutine in coroutines.items()}
 
         async def outcome(each):

@@ -504,7 +504,7 @@ def test_connection_that_is_there_when_the_time_is_over_is_the_one_that_is_given
 
 @over("shm", "unix")
 def test_task_that_waits_when_another_one_closes_the_object_ends(name):
-    """Includes the task that a message woke in the same turn."""
+    """Includes the task that a message woke in this turn."""
     async def main():
         for arrives in (False, True):
             async with linkspan.aio.listen(name) as listener:

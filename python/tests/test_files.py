@@ -20,7 +20,7 @@ SOON = 30
 
 @pytest.fixture(params=["shm", "unix", "tcp"])
 def pair(request, runtime_dir):
-    """A channel that reads and one that writes."""
+    """A reading channel and a writing channel."""
     endpoint = {"shm": "shm:stream", "unix": "unix:stream", "tcp": "tcp://127.0.0.1:0"}[request.param]
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(linkspan.listen(endpoint))

@@ -1,4 +1,4 @@
-"""Long arrays over shared memory: views of shared slots, whichever side ends first."""
+"""Long arrays over shared memory: views of shared slots stay valid if either side ends."""
 
 import os
 import resource

@@ -39,7 +39,7 @@ def test_waiting_calls_read_the_thread_id_once(tmp_path):
 
 
 def test_thread_that_forks_handles_signals_in_the_child(name="unix:lab/one"):
-    """A signal ends the child's wait, although its thread was not the main one before."""
+    """A signal ends the wait of a child whose thread was not the main thread before."""
     statuses = []
 
     def forks():

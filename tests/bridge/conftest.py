@@ -77,7 +77,7 @@ class Meeting:
         return ("--peer", f"tcp/127.0.0.1:{port or self.port}")
 
     def ring(self, at: int) -> list[str]:
-        """Flags of one of several fully connected bridges."""
+        """Returns the flags of a bridge among several fully connected bridges."""
         if self.engine == "nats":
             return list(self.connect())
         peers = [part for port in self.ports[:at] for part in self.connect(port)]

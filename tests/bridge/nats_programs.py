@@ -2,7 +2,7 @@
 
 usage: nats_programs.py URL listen|publish|plain|end|newest|ask|bucket|double NAME [VALUE]
 
-The name lab/a is the subject linkspan.default.publish.lab.a; each prints what it receives, one line of JSON per message.
+The name lab/a is the subject linkspan.default.publish.lab.a; each program prints its received messages, one line of JSON per message.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The bridge carries later programs of exported names, whatever its first attempt met."""
+"""The bridge carries later programs of exported names, after any outcome of its first attempt."""
 
 import contextlib
 import os

@@ -61,7 +61,7 @@ def test_read_only_directory(transport: str, start, runtime: Path) -> None:
 @mounting
 @answering
 def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path) -> None:
-    """Connected programs continue unless their transport needs further files; later everything works again.
+    """Connected programs continue if their transport needs no further files; later everything works again.
 
     The kernel refuses a read-only remount while a process holds a lock there, so the test makes the directory
     immutable.

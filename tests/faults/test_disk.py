@@ -1,4 +1,4 @@
-"""A full disk: a small ext4 per test, on which writes may fail late.
+"""A full disk: a small ext4 per test, whose writes may fail late.
 
 Each storing transport reports `NoSpace`, keeps accepted messages, and continues after space returns.
 """

@@ -1,6 +1,6 @@
 """Clients at a lying gateway.
 
-Their memory and work are bounded, each failure is one of their errors, and they reconnect with growing pauses.
+Their memory and work are bounded, each failure is a client error, and they reconnect with growing pauses.
 """
 
 import itertools

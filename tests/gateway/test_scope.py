@@ -85,7 +85,7 @@ class Scope:
             self.page.wait_for_timeout(50)
 
     def opened(self, name: str) -> None:
-        """Closes the panel that an empty page opens by itself; it shows this name."""
+        """Closes the panel that an empty page opens automatically; it shows this name."""
         self.until("scope.panels.length === 1")
         assert self.page.evaluate("scope.panels[0].text") == f"time~{name}"
         self.page.get_by_role("button", name="Close this panel").click()

@@ -1,4 +1,4 @@
-"""The scope page shows one time everywhere, and reports what each view omits.
+"""The scope page shows one time everywhere, and reports the omissions of each view.
 
 Covers tables and panels of a recording, successors, cuts, groups, widths and pictures.
 """

@@ -1,4 +1,4 @@
-"""Hostile descriptors: none, too many, every other kind, and malformed memory files."""
+"""Hostile descriptors: a missing one, surplus ones, every other kind, and malformed memory files."""
 
 import fcntl
 import mmap

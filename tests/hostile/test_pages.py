@@ -1,4 +1,4 @@
-"""Hostile services at a controller with a page: odd texts, huge values, silence, three hundred of them."""
+"""Hostile services at a controller with a page: odd texts, huge values, silence, three hundred services."""
 
 import http.client
 import json

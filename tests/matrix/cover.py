@@ -1,4 +1,4 @@
-"""A greedy cover: few combinations in which any two choices meet, equal in each run."""
+"""A greedy cover: few combinations that contain any two choices together, equal in each run."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ def pairs(combination: Combination) -> set[tuple[int, str, int, str]]:
 
 
 def every_pair(axes: Sequence[Sequence[str]]) -> list[Combination]:
-    """Returns combinations of one choice per axis, in which any two choices meet."""
+    """Returns combinations of one choice per axis that contain any two choices together."""
     return cover(list(itertools.product(*axes)), pairs)
 
 

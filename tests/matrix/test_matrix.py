@@ -73,7 +73,7 @@ def test_values_and_table_are_in_different_combinations() -> None:
 
 
 def test_every_language_has_the_same_table(vectors) -> None:
-    """Checks the file: three shapes of the same 1,000 rows with all kinds."""
+    """Checks the file: three shapes of 1,000 equal rows with all kinds."""
     cases = {case["name"]: json.loads(case["json"]) for case in json.loads(vectors["table"].read_text(encoding="utf-8"))}
     rows, records, columns = (cases[f"table as {shape}"] for shape in ("rows", "records", "columns"))
     assert len(rows) == 1000 and {len(row) for row in rows} == {4}

@@ -1,4 +1,4 @@
-"""The C library for the packaging tests: built, and installed under a prefix of its own."""
+"""The C library for the packaging tests: built, and installed under a separate prefix."""
 
 import os
 import signal

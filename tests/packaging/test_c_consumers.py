@@ -1,7 +1,7 @@
 """C, C++ and Fortran programs outside the tree, built against an installation with pkg-config and with CMake.
 
-Every program in every language is run with sanitizers (test_sanitizers.py); as its user builds it, each in one language, and
-in all of them with LINKSPAN_GRID=full (`make test-all`).
+Each program runs in one language as a user builds it, and with LINKSPAN_GRID=full (`make test-all`) in every language. With sanitizers
+(test_sanitizers.py), each program runs in every language.
 """
 
 import os
@@ -605,7 +605,7 @@ def test_fortran_completion_lists_each_name_once():
 
 
 def test_assignment_is_among_the_bindings_that_flang_takes():
-    """flang 22 counts the bindings of a type in alphabetical order, and ends with an internal error where that of an assignment is above 255."""
+    """flang 22 counts a type's bindings in alphabetical order. It fails internally if the number of an assignment exceeds 255."""
     source = fortran_made()
     types = re.findall(r"^   type(?:, [^\n]*)? :: (linkspan_\w+)\n(.*?)^   end type", source.read_text(), re.M | re.S)
     assigned = 0

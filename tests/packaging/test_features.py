@@ -1,4 +1,4 @@
-"""The shell program without its features: it builds with each of them and with none, works, and names a missing feature."""
+"""The shell program with each single feature and without features: it builds, works, and names a missing feature."""
 
 import os
 import re

@@ -327,7 +327,7 @@ pub mod process {
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed: apt install valgrind")
 def test_valgrind_finds_no_uninitialized_memory_in_the_optimized_bounds_of_an_acceptor(tmp_path):
-    """A debug build reads each field by itself; an optimized one reads a tag together with what is behind it."""
+    """A debug build reads each field separately; an optimized build reads a tag together with the bytes after it."""
     (tmp_path / "rustix.rs").write_text(RLIMIT)
     (tmp_path / "bounds.rs").write_text(BOUNDS.replace("PATH", str(ROOT / "rust-core/transport/src/admission.rs")))
     rustc = ["rustc", "--edition", "2024", "-C", "opt-level=3", "-g", "--out-dir", tmp_path]

@@ -1,4 +1,4 @@
-"""MCAP's own conformance cases: the reader returns what the description of each file states."""
+"""MCAP's own conformance cases: the reader's result equals the description of each file."""
 
 import base64
 import json

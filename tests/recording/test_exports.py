@@ -364,7 +364,7 @@ def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
 def test_link_in_the_place_of_the_folder_of_tables_is_not_followed(exporting: Lab, form: str):
-    """Otherwise another user with write access would choose where files are created and replaced."""
+    """Otherwise another user with write access would choose the place of created and replaced files."""
     path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     (folder := exporting.folder / "private").mkdir()
     (exporting.folder / "out").symlink_to(folder)

@@ -55,7 +55,7 @@ def bounded(memory: int) -> None:
 def run(lab: Lab, *command: object, memory: int = MEMORY) -> "subprocess.CompletedProcess[bytes]":
     """Runs a command within the limits.
 
-    Asserts that it ends by itself and prints nothing that a terminal interprets.
+    Asserts that it ends without a signal and prints nothing that a terminal interprets.
     """
     words = [str(word) for word in command]
     env = {**lab.env, "LINKSPAN_PYTHON": sys.executable, "MALLOC_ARENA_MAX": "2"}

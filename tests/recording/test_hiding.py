@@ -201,7 +201,7 @@ def test_merge_says_as_missed_what_one_recorder_missed_and_another_one_skipped(l
 
 
 def test_merge_says_what_all_files_say_to_be_missed_at_the_end(lab: Lab) -> None:
-    """Losses of a killed publisher have no later message."""
+    """No later message follows the losses of a killed publisher."""
     recorded(lab.folder / "a.mcap", [("lab/a", {}, usual(range(1, 21)))], events=[event("missed", 21, 5, 1_040.0)])
     recorded(lab.folder / "b.mcap", [("lab/a", {}, usual(range(1, 19)))], events=[event("missed", 19, 5, 1_040.0)])
     lab.recording("merge", "a.mcap", "b.mcap", "-o", "merged.mcap")

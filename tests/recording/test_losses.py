@@ -1,4 +1,4 @@
-"""The recording has or counts every message of each seen publisher, whoever is killed when."""
+"""The recording has or counts every message of each seen publisher, after any kill at any time."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A recorder records the program that takes a name later, whatever its first attempts met."""
+"""A recorder records the program that takes a name later, after any outcome of its first attempts."""
 
 from pathlib import Path
 

@@ -72,7 +72,7 @@ def cases(request) -> dict[Path, list[Case]]:
 
 @pytest.fixture(scope="session")
 def vectors(tmp_path_factory) -> tuple[Path, list[Case]]:
-    """The schema of `schema_values.json`, and its values, for which every language has the same verdict."""
+    """Returns the schema of `schema_values.json` and its values. All languages agree on their verdicts."""
     rows = json.loads((ROOT / "tests/vectors/schema_values.json").read_text(encoding="utf-8"))
     [text] = {row["schema"] for row in rows}
     schema = tmp_path_factory.mktemp("vectors") / "vectors.schema.toml"

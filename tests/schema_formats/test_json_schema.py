@@ -82,7 +82,7 @@ def made(text: bytes) -> jsonschema.Draft202012Validator:
 
 
 def is_narrower(error: jsonschema.ValidationError, exported) -> bool:
-    """Whether the value is one of those that a line on standard error names."""
+    """Returns whether a line on standard error explains the refusal of the value."""
     found: Any = error.instance
     if found is None:
         return exported.explains("null is refused: leave the field out")

@@ -79,7 +79,7 @@ def library() -> Path:
 
 
 def echo(program: Path, value: object) -> Any:
-    """What a program makes of a value: the bytes of the message that it writes."""
+    """Returns a program's echo of a value: the bytes of the message that it writes."""
     before, after = program.parent / "in.cbor", program.parent / "out.cbor"
     before.write_bytes(linkspan.encode(value, "cbor"))
     run(program, before, after)

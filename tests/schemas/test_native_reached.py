@@ -83,7 +83,7 @@ def reach(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, whatever the order of the elements of arrays."""
+    """Returns whether two values are equal, with arrays in either order."""
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and bool((one == other).all())
     if isinstance(one, dict):

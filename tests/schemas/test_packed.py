@@ -1,4 +1,4 @@
-"""Packed records from generated code of every language to that of every other: the same bytes, and the same bytes refused."""
+"""Packed records between the generated code of any two languages: equal bytes, and equal refusals."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Packed records in generated Python: the same bytes as C and C++, checks with a path, and a view of many records in NumPy."""
+"""Packed records in generated Python: bytes as in C and C++, checks with a path, and a view of many records in NumPy."""
 
 import sys
 from pathlib import Path

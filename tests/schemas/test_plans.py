@@ -1,4 +1,4 @@
-"""Python: `decode` uses a plan from the bytes of a message to an instance, with the same results as `from_value`, errors included."""
+"""Python: `decode` uses a plan from a message's bytes to an instance. Results and errors equal `from_value`."""
 
 import copy
 import dataclasses
@@ -158,7 +158,7 @@ def test_instances_are_sent_with_their_current_attributes(grid: ModuleType) -> N
             linkspan.encode([made])
 
     class Doubled(root):  # type: ignore[misc, valid-type]
-        """Has a dict beside the slots, and an attribute outside the slots."""
+        """Has a dict in addition to the slots, and an attribute outside the slots."""
 
         @property
         def small(self) -> int:

@@ -1,6 +1,6 @@
 """Bad files of schemas, `tests/vectors/schema_files.json`, through each language's option `schema` and each command that reads a schema.
 
-Each is refused with the same text, within 64 MiB above the memory of a valid file, and without waiting.
+All refuse a file with one text, without waiting, and within 64 MiB above the memory of a valid file.
 """
 
 import json

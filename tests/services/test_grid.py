@@ -145,7 +145,7 @@ GATES = {"STARTING": "START", "PAUSING": "PAUSE", "CHECKPOINTING": "CHECKPOINT"}
 
 
 def check_state(state: str, patient: Target, commander: Commander) -> None:
-    """Tries every command that the state refuses and every one that it accepts; SHUTDOWN at last."""
+    """Tries every command that the state refuses or accepts; SHUTDOWN comes last."""
     name, row = patient.name, TABLE[state]
     held = state in GATES or state == "STOPPING"
 

@@ -50,7 +50,7 @@ def shared_library() -> list[str]:
 
 
 def kept(parts: list[str], make: Callable[[Path], object]) -> Path:
-    """Returns the folder that `make` fills: once for the same parts, by one process at a time."""
+    """Returns the folder that `make` fills: once for equal parts, by one process at a time."""
     folder = KEPT / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
@@ -97,7 +97,7 @@ def made_of(words: list[str]) -> list[str]:
 
 
 def compiled(*command: object, out: Path, cwd: Path | None = None) -> Path:
-    """Runs a compiler's command without `-o`, or reuses its output for the same input; writes to `out`."""
+    """Runs a compiler's command without `-o`, or reuses its output for an equal input; writes to `out`."""
     words = [str(word) for word in command]
 
     def make(folder: Path) -> None:
@@ -112,7 +112,7 @@ def compiled(*command: object, out: Path, cwd: Path | None = None) -> Path:
 
 
 def checked(*command: object) -> None:
-    """Runs a check like -fsyntax-only, unless it passed with the same input."""
+    """Runs a check like -fsyntax-only. Skips it if it has passed with an equal input."""
     words = [str(word) for word in command]
     kept(made_of(words), lambda _: run(*words))
 

@@ -1,7 +1,7 @@
 """Measures processor time of tests and selects costly ones for daily runs.
 
-A test marked `costly` takes seconds of processor time. `tests/run` without a suite's name runs one in eight, chosen
-by the seed LINKSPAN_DRAW. Naming a suite, or running pytest, runs all of them.
+A test marked `costly` takes seconds of processor time. `tests/run` without a suite's name runs one costly test in eight,
+chosen by the seed LINKSPAN_DRAW. With a suite's name, or under pytest, all costly tests run.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Draws a part of costly test cases for each day; releases run all of them."""
+"""Draws a part of the costly test cases for each day; releases run all cases."""
 
 import os
 import random

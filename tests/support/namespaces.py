@@ -1,6 +1,6 @@
 """Mount, network and process namespaces for programs of a test.
 
-An ordinary user needs a user namespace, in which the program is root. If the kernel forbids these, only root can
+An ordinary user needs a user namespace, which makes the program root. If the kernel forbids these, only root can
 make namespaces.
 """
 

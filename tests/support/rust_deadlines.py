@@ -4,7 +4,7 @@
 Usage: `rust_deadlines.py SECONDS PROGRAM ARGUMENT...`
 
 libtest has no deadlines. A separate process checks the age of the program's threads. After a late test it prints
-where each thread waits, and ends the program. `tests/run` sets LINKSPAN_TEST_USER (UID:GID) if the program runs as
+the waiting place of each thread, and ends the program. `tests/run` sets LINKSPAN_TEST_USER (UID:GID) if the program runs as
 another user.
 
 libtest runs each test in a separate thread. With a single test thread it does not, and only the suite's deadline

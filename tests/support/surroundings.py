@@ -1,6 +1,6 @@
-"""The surroundings in which `tests/run` starts a suite.
+"""The surroundings that `tests/run` gives a suite.
 
-ordinary: those of the run, with signals as in a terminal.
+ordinary: as in the run, with signals as in a terminal.
 
 other: SIGINT and SIGQUIT ignored, as in a background script; a language with a decimal comma and another letter i;
 a time zone 14 hours ahead; a temporary folder with a space and letters beyond ASCII.

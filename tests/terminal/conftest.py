@@ -45,7 +45,7 @@ class Machine:
 
 
 class Tmux:
-    """A terminal in a server of tmux of its own."""
+    """A terminal in a separate tmux server."""
 
     def __init__(self, folder, env):
         # The path of a socket must be short.

@@ -131,7 +131,7 @@ def start_controller(folder, port=0):
 
 
 def open_page_server(kind, folder):
-    """Starts a controller and a server of its page: the program's own, or the one in PHP."""
+    """Starts a controller and a server of its page: the program's own server, or the PHP server."""
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
     process, found = start_controller(folder)
     if kind == "program":

@@ -29,7 +29,7 @@ def become(uid):
 
 
 def response(port, request):
-    """Returns what the server sends until it closes the connection, as each request demands."""
+    """Returns the server's output until it closes the connection, as each request demands."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as stream:
         got = b""
         try:

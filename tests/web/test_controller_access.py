@@ -1,7 +1,6 @@
-"""Without the token, the controller's page shows no data and runs no command, in every spelling of an address and for every user; and
-connections of another user do not keep the owner out.
+"""The controller's page needs the token for data and commands, from every user and in every spelling of an address.
 
-The routes are those that the page's server lists (`GET /api`), so that new ones are tested, too.
+Connections of another user do not keep the owner out. The page's server lists the tested routes (`GET /api`), so new routes are included.
 """
 
 import json
@@ -44,7 +43,7 @@ def routes(page_server):
 
 
 def spellings(path, port):
-    """Returns spellings of a path that a server may take for the same path if it decodes, normalises or splits them wrongly."""
+    """Yields spellings of a path that a server equates with the path if it decodes, normalises or splits them wrongly."""
     yield path
     first = path.split("/")[1]
     for i, letter in enumerate(first):
@@ -119,14 +118,14 @@ def send_as(page_server, uid, requests):
 
 
 def service_record(page_server):
-    """Returns what a command would change: the state of the service, its counts of commands, and its process."""
+    """Returns the facts that a command would change: the service's state, its counts of commands, and its process."""
     status, _, record = page_server.request("GET", "/api/services/bench%2Fpower")
     assert status == 200, record
     return record["state"], record.get("answered"), record["pid"]
 
 
 def check_refused(page_server, requests, answers):
-    """Checks that no response has data, except the page's public files; returns how many have one of these."""
+    """Checks that no response has data, except the page's public files. Returns the number of responses with a public file."""
     public = 0
     for asked, answer in zip(requests, answers, strict=True):
         status = re.match(r"HTTP/[\d.]+ (\d{3}) ", answer)

@@ -1,4 +1,4 @@
-"""The HTTP interface of the controller's page: requests of other sites and other users, malformed requests, and too many of them."""
+"""The HTTP interface of the controller's page: requests of other sites and other users, malformed requests, and floods of requests."""
 
 import http.client
 import json
@@ -131,7 +131,7 @@ def test_preflight_request_is_refused(page_server):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}",
                                   "192.168.1.7:{port}", "127.0.0.1.nip.io:{port}", "[::ffff:7f00:1]:{port}", "x@127.0.0.1:{port}"])
 def test_host_of_dns_rebinding_is_refused(page_server, host):
-    """DNS rebinding: for the browser the request is of the same site, so neither Origin nor Sec-Fetch-Site shows it."""
+    """DNS rebinding: the browser takes the request for same-site, so neither Origin nor Sec-Fetch-Site shows it."""
     host = host.format(port=page_server.port)
     for path in ("/", "/api/services"):
         problem(page_server.request("GET", path, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin"), 421, "PermissionDenied")

@@ -427,7 +427,7 @@ def test_page_shows_a_stopped_server_and_recovers(page, page_server):
 
 
 def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, page_server):
-    """PHP's page keeps its token. The program's page has a new one after the restart, and shows how to get it."""
+    """PHP's page keeps its token. The program's page gets a new token at the restart, and shows how to get it."""
     assert end_program(page_server.controller) == 0
     page.wait("() => document.querySelector('#link').dataset.state === 'disconnected'")
     who = "The page’s server" if page_server.kind == "program" else "The controller"

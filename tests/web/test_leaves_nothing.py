@@ -1,4 +1,4 @@
-"""`run` ends by itself or at a signal, with exit code 0, and leaves no process, file, socket or shared memory."""
+"""`run` ends on its own or at a signal, with exit code 0, and leaves no process, file, socket or shared memory."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def processes_with(text):
 
 
 def shared_memory():
-    """Returns the names of shared memory, except those of browsers, of zenoh's own programs and of temporary folders, which concurrent tests make."""
+    """Returns the names of shared memory. Leaves out names that concurrent tests make: of browsers, zenoh's programs and temporary folders."""
     return {name for name in os.listdir("/dev/shm") if not name.startswith((".tmp", ".org.chromium.")) and not name.endswith(".zenoh")}
 
 

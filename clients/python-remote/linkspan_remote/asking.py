@@ -13,7 +13,7 @@ GRACE = 2.0
 
 
 class Question:
-    """A frame that one frame with the same id answers."""
+    """A frame that one frame with an equal id answers."""
 
     def __init__(self, link: Link, name: str, answer: str = "reply", fields: Tuple[str, ...] = (), withdraws: bool = False) -> None:
         self._link, self._name, self._withdraws = link, name, withdraws

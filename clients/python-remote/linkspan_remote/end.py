@@ -34,7 +34,7 @@ class End:
         raise NotImplementedError
 
     def _closing(self) -> None:
-        """Drops what has arrived. The caller holds the link's lock."""
+        """Drops the arrived messages. The caller holds the link's lock."""
 
     # Called by the program.
 

@@ -39,7 +39,7 @@ _TABLE = {
 
 
 class Error(Exception):
-    """The exception of every failing call: its text states what was tried, on what, and what to do."""
+    """The exception of every failing call. Its text names the failed call, its object, and the remedy."""
 
     #: The kind's number in the table: 100 to 127.
     code: ClassVar[int] = 0

@@ -1,4 +1,4 @@
-"""Every limit of this client, which bounds what it sends and the memory and work that a gateway can cause."""
+"""The limits of this client. They bound its messages, and the memory and work that a gateway can cause."""
 
 from __future__ import annotations
 

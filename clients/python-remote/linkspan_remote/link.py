@@ -100,7 +100,7 @@ class Tie:
 
 
 class Link:
-    """The connection that a program's objects share. `changed` guards its state and what the objects have received.
+    """The connection that a program's objects share. `changed` guards its state and the objects' received messages.
     """
 
     def __init__(self, address: Address, token: str, tls: Optional[ssl.SSLContext], longest: int) -> None:
@@ -182,7 +182,7 @@ class Link:
             raise self.problem or errors.InvalidState("the connection to the gateway has ended")
 
     def wait_until_up(self, deadline: Deadline) -> Dict[str, Any]:
-        """Waits for a connection, or raises why there is none."""
+        """Waits for a connection, or raises the reason of its failure."""
         with self.changed:
             self.wait_for(lambda: self.welcome is not None or self.is_over, deadline)
             self.check()

@@ -34,7 +34,7 @@ class Message(Mapping):  # type: ignore[type-arg]
         return self.value
 
     def at(self, path: str) -> Any:
-        """Returns the value at a path; raises `Missing` if there is none.
+        """Returns the value at a path; raises `Missing` without a value.
 
         Keys and positions are joined by `/`; in a key, `~1` stands for `/` and `~0` for `~`.
         """

@@ -1,4 +1,4 @@
-"""Sends 1,000 messages, of which one is consumed, and ends without close; the callback gets the rest."""
+"""Sends 1,000 messages and ends without close. One message is consumed, and the callback reports the others."""
 
 import gc
 import sys

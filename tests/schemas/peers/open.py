@@ -1,4 +1,4 @@
-"""Opens a publisher with the schema in a file: `open.py PATH` prints the status and what it says."""
+"""Opens a publisher with the schema in a file: `open.py PATH` prints the status and the error's text."""
 
 import sys
 
