@@ -148,7 +148,7 @@ def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime
                 for request in server:
                     seen.append(request.value)
                     for _ in range(1000):
-                        # Where an answer is a file, it needs space as well.
+                        # A transport that stores answers in files also needs space for them.
                         if became(lambda: request.reply(request.value)) == "done": break
                         time.sleep(0.01)
             thread = threading.Thread(target=answer, daemon=True)

@@ -35,7 +35,7 @@ function transform(real, imaginary) {
  * frequency.
  *
  * A Hann window suppresses edge effects, and zeros pad the array to a power of two. A complex array also has negative
- * frequencies. An array with a non-finite element has no spectrum.
+ * frequencies. An array with a non-finite element does not have a spectrum.
  */
 export function spectrum({ data, dtype }) {
   const isComplex = dtype.startsWith("c");

@@ -1,6 +1,6 @@
 //! `linkspan rate`: the rate, size, interval and delay of the messages that are published at names.
 //!
-//! | what | lives in |
+//! | subject | module |
 //! |---|---|
 //! | the command line | `args` |
 //! | counters of each name | `model` |
@@ -44,9 +44,9 @@ struct Run<'a> {
     names: Names,
     printer: Printer,
     began: Instant,
-    /// When the last lines were printed.
+    /// The time of the last printed lines.
     printed: Instant,
-    /// Why the last wait had no message.
+    /// The reason why the last wait ended without a message.
     silence: Option<Error>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         let name = message.name().unwrap_or(self.subscriber.endpoint());
         let incarnation = message.incarnation();
         if !self.names.is_last(name, incarnation) {
-            // This message counts the loss with the publisher before it, which must be known by then.
+            // The end of the previous publisher comes first, because this message counts the loss with it.
             self.take_ends();
         }
         let seen = Seen {
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
         self.names.take(name, seen);
     }
 
-    /// Counts losses with publishers that ended. The next message of such a name counts them, too.
+    /// Counts losses with publishers that ended. The next message of such a name also counts them.
     fn take_ends(&mut self) {
         for end in self.subscriber.ends() {
             self.names.end(&end.name, end.last.map(|_| end.lost()));
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Returns whether an error only tells that no message came in the given time.
+/// Returns whether the error only means that no message came in time.
 fn is_silence(error: &Error) -> bool {
     use ErrorKind::{Disconnected, Empty, NotFound, Stalled, Timeout};
     matches!(error.kind(), Timeout | Empty | NotFound | Disconnected | Stalled)

@@ -9,20 +9,20 @@ use super::spread::Spread;
 /// The most names with counters, as many as a subscriber receives from at a time.
 const NAMES: usize = 4_096;
 
-/// What is counted of a message.
+/// The counted facts of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
     pub bytes: u64,
     pub missed: u64,
     pub number: u64,
     pub incarnation: u64,
-    /// When it was sent, in nanoseconds since 1970. The sender's clock has this time.
+    /// The sending time on the sender's clock, in nanoseconds since 1970.
     pub sent: i64,
-    /// When it was received, on the clock of this machine.
+    /// The receipt time on this machine's clock.
     pub received: i64,
 }
 
-/// Messages that are counted together.
+/// Counters over a number of messages.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub messages: u64,
@@ -38,7 +38,7 @@ impl Counts {
     }
 }
 
-/// One name.
+/// The counters of one name.
 #[derive(Clone, Debug, Default)]
 pub struct Name {
     /// The counters since the last line.
@@ -51,7 +51,7 @@ pub struct Name {
     pub total: Counts,
     /// The publishers that sent a message.
     pub publishers: u64,
-    /// Publishers that ended without reporting their last number, so that lost messages are not counted.
+    /// Publishers that ended without their last number. Their lost messages are not counted.
     pub uncounted: u64,
     /// Messages lost with the last publisher. The next message counts them as missed.
     lost: u64,
@@ -59,12 +59,12 @@ pub struct Name {
 }
 
 impl Name {
-    /// Returns the messages missed in total, with those that no later message has counted yet.
+    /// Returns all missed messages, including losses that no later message has counted yet.
     pub fn missed(&self) -> u64 {
         self.total.missed.saturating_add(self.lost)
     }
 
-    /// Returns whether a message of this publisher was the last one.
+    /// Returns whether the last message came from this publisher.
     pub fn is_of(&self, incarnation: u64) -> bool {
         self.last.is_some_and(|last| last.incarnation == incarnation)
     }
@@ -89,17 +89,17 @@ impl Name {
         }
     }
 
-    /// Forgets what the last line has printed.
+    /// Resets the counters of the last line.
     fn begin_line(&mut self) {
         self.counts = Counts::default();
         (self.sizes, self.intervals, self.delays) = Default::default();
     }
 }
 
-/// All names.
+/// The counters of all names.
 pub struct Names {
     names: BTreeMap<String, Name>,
-    /// When the command began.
+    /// The start of the command.
     began: i64,
 }
 
@@ -138,7 +138,7 @@ impl Names {
         lines
     }
 
-    /// Returns the counters of a name. Many names may come and go, so the name that was silent for longest is dropped.
+    /// Returns the counters of a name. Above the limit, the name with the longest silence is dropped.
     fn entry(&mut self, name: &str) -> &mut Name {
         if self.names.len() >= NAMES && !self.names.contains_key(name) {
             let last = |name: &Name| name.last.map(|seen| seen.received);

@@ -84,7 +84,7 @@ impl Printer {
 
     fn machine(&mut self, name: &str) -> Option<String> {
         let found = self.machines.entry(name.to_owned()).or_insert_with(|| {
-            // A name that is closed by now, or at an absolute path, has no machine to tell.
+            // The machine of a closed name, or of a name at an absolute path, is unknown.
             registry::machine(name).ok().flatten()
         });
         found.clone()

@@ -11,7 +11,7 @@ const KEPT: usize = 8_192;
 #[derive(Clone, Debug)]
 pub struct Spread {
     kept: Vec<i64>,
-    /// One of this many values is kept.
+    /// Every `stride`-th value is kept.
     stride: u64,
     count: u64,
     least: i64,
