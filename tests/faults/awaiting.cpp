@@ -1,5 +1,6 @@
-// Prints what a coroutine receives, where it is not what it received before, and "told" for each event of messages that are neither received nor counted:
-// `awaiting name NAME`, or `awaiting list NAME`.
+// Prints each changed value that a coroutine receives, and "told" for each event about messages that are neither
+// received nor counted.
+// Usage: `awaiting name NAME`, or `awaiting list NAME`.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -17,7 +18,7 @@ struct loop {
     void turn() {
         std::vector<pollfd> all;
         for (const auto &one : watched) all.push_back({one.first, POLLIN, 0});
-        // No attempt is made unless a descriptor is readable.
+        // Attempts only follow a readable descriptor.
         if (poll(all.data(), all.size(), -1) <= 0) return;
         for (const pollfd &one : all) {
             if (one.revents == 0) continue;

@@ -1,4 +1,4 @@
-/* A program that knows nothing but fcntl: it locks, reads and writes the file that it is given, as it is told. */
+/* A program without Linkspan: it locks (fcntl), reads and writes the given file on request. */
 
 #include <fcntl.h>
 #include <stdio.h>

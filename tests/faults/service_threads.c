@@ -1,4 +1,4 @@
-/* A service of a user who may have one more thread: its second one is refused, and the first one ends. Run as root. */
+/* A service whose user may have one more thread: the second thread is refused, and the first one ends. Run as root. */
 #define _GNU_SOURCE
 #include <linkspan.h>
 
@@ -33,9 +33,9 @@ int main(void) {
     for (int i = 0; i < ATTEMPTS; ++i) {
         linkspan_service *service;
         CHECK(linkspan_service_start("lab/power", NULL, &service) == LINKSPAN_OUT_OF_MEMORY && service == NULL);
-        /* That of the second: the first one has been started, each time. */
+        /* The error names the second thread, because the first thread starts each time. */
         CHECK(strstr(linkspan_last_error_text(), "linkspan-writer") != NULL);
-        /* A test ends at its deadline. */
+        /* The deadline of the test bounds this loop. */
         while (threads() != 1) CHECK(nanosleep(&moment, NULL) == 0);
     }
     puts("ok");

@@ -1,5 +1,5 @@
-/* The wall clock of one program, to be stepped: loaded before the C library's, it adds so many seconds as the file that
- * STEPPED_CLOCK names is long, in days. Other clocks, and other programs, keep their time. */
+/* A stepped wall clock for one program, loaded before the C library: the length of the file of STEPPED_CLOCK is the
+ * step in days. Other clocks and programs keep their time. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,7 +14,7 @@ static long offset(void)
     struct stat facts;
     if (path == NULL || stat(path, &facts) != 0)
         return 0;
-    /* An odd number of bytes steps back, an even one forth. */
+    /* An odd length steps back, an even length forward. */
     long days = (long)(facts.st_size + 1) / 2;
     return (facts.st_size % 2 ? -days : days) * 86400;
 }

@@ -1,4 +1,4 @@
-/* A vendor's program: it shares a table and prints where its compiler has put each field. */
+/* A vendor's program: it shares a table and prints the offset of each field. */
 
 #include <complex.h>
 #include <fcntl.h>
@@ -90,7 +90,7 @@ int main(int count, char **words)
             __atomic_thread_fence(__ATOMIC_SEQ_CST);
             t->writes = t->writes + 1;
         }
-        /* As one who died while it wrote. */
+        /* Imitates a writer that died during a write. */
         if (strncmp(order, "stick", 5) == 0)
             t->writes = t->writes | 1;
         puts("done");

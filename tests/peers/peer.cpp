@@ -1,4 +1,4 @@
-// The peer in C++: see README.md here.
+// The peer in C++. See README.md.
 #include <fstream>
 #include <iostream>
 #include <iterator>

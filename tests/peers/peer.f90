@@ -1,4 +1,4 @@
-! The peer in Fortran: see README.md here.
+! The peer in Fortran. See README.md.
 program peer
    use linkspan
    implicit none
@@ -74,7 +74,7 @@ contains
             exit
          case default
             call server%reply(request, request, stat=stat)
-            ! Sent, not called: it wants no answer.
+            ! A sent message does not want an answer.
             if (stat == linkspan_invalid_state) then
                call linkspan_encode(request, linkspan_cbor, bytes)
                call linkspan_decode(bytes, linkspan_raw, item)
@@ -87,7 +87,7 @@ contains
       call server%close()
    end subroutine
 
-   ! The text of a vector in an encoding, as bytes.
+   ! Returns the bytes of a vector in an encoding.
    function bytes_of(vectors, i, encoding) result(bytes)
       type(linkspan_message), intent(in) :: vectors
       integer, intent(in) :: i
@@ -163,7 +163,7 @@ contains
       call linkspan_decode(bytes_of(vectors, i, encoding), linkspan_encoding_of(encoding), value)
    end subroutine
 
-   ! Ends the program unless a value is, as CBOR, that of vector i.
+   ! Ends the program if the CBOR of a value differs from vector i.
    subroutine same_value(vectors, i, value)
       type(linkspan_message), intent(in) :: vectors, value
       integer, intent(in) :: i

@@ -1,5 +1,5 @@
 <?php
-// The peer in PHP: see README.md here.
+// The peer in PHP. See README.md.
 
 declare(strict_types=1);
 

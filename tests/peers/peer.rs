@@ -1,4 +1,4 @@
-//! The peer in Rust: see README.md here.
+//! The peer in Rust. See README.md.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for people and tests to read")]
@@ -68,7 +68,7 @@ fn bytes_of(case: &Value, encoding: Encoding) -> Result<Vec<u8>> {
     Ok(if encoding == Encoding::Json { text.into() } else { hex(text) })
 }
 
-/// Name, value and CBOR of each vector, read in an encoding.
+/// Returns name, value and CBOR of each vector, read in an encoding.
 fn read(vectors: &str, encoding: &str) -> Result<Vec<(String, Value, Vec<u8>)>> {
     let encoding = Encoding::from_name(encoding)?;
     let file = std::fs::read(vectors).unwrap_or_default();

@@ -1,4 +1,4 @@
-// The peer in TypeScript: see README.md here. It reaches the names through the gateway whose address, with a token, is LINKSPAN_GATEWAY.
+// The peer in TypeScript. See README.md. LINKSPAN_GATEWAY has the gateway's address with a token.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { LinkspanError, connect, decode, encode, type Lab, type Value } from "linkspan-client";
@@ -18,13 +18,13 @@ function fail(text: string): never {
   process.exit(1);
 }
 
-/** The vectors, and the value of each with all that its encoding says. */
+/** Returns the vectors, and the value of each with its encoding's details. */
 function readAll(encoding: string, file: string): [Case, Value][] {
   const cases: Case[] = JSON.parse(readFileSync(file, "utf8"));
   return cases.map((one) => [one, (encoding === "json" ? parse(one.json, { exact: true }) : decode(bytes(one.cbor), { exact: true })) as Value]);
 }
 
-/** What comes is a value of JavaScript, in which a whole float is an integer: so is what is expected. */
+/** Compares as values of JavaScript, which does not distinguish a whole float from an integer. */
 function same({ name, cbor }: Case, got: unknown): void {
   const [expected, found] = [hex(encode(decode(bytes(cbor)) as Value)), hex(encode(got as Value))];
   if (found !== expected) fail(`${name}: expected ${expected.slice(0, 200)}, got ${found.slice(0, 200)}`);

@@ -1,4 +1,4 @@
-//! A service in Rust that tests tell what to do: see README.md here.
+//! A service in Rust under the control of tests. See README.md.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for people and tests to read")]
@@ -10,7 +10,7 @@ use std::time::Duration;
 use linkspan::service::{Service, ServiceOptions, run};
 use linkspan::{Error, ErrorKind, RemoteFailure, Result, Value};
 
-/// Whether what is under way is to be given up.
+/// Whether to abandon the current command.
 type GivenUp = Arc<(Mutex<bool>, Condvar)>;
 
 struct Counter {
@@ -20,7 +20,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// Is at it for so long, unless it is told to give up.
+    /// Takes this long, or until the command is abandoned.
     fn dawdle(&self, seconds: f64) -> Result<Value> {
         let (flag, changed) = &*self.given_up;
         let mut given_up = flag.lock().unwrap_or_else(PoisonError::into_inner);

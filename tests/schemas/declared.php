@@ -1,6 +1,6 @@
 <?php
 // Checks the declarations of generated files by reflection: classes are final or abstract, properties are typed and read-only, and
-// methods have types for what they take and return.
+// methods have parameter and return types.
 
 declare(strict_types=1);
 

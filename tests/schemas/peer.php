@@ -1,5 +1,5 @@
 <?php
-// The peer in PHP: see README.md here. The environment says where the generated code is.
+// The peer in PHP. See README.md. The environment variable GENERATED names the folder of the generated code.
 
 declare(strict_types=1);
 
@@ -23,7 +23,8 @@ foreach ($server as $request) {
         if ($next !== null) {
             $value = GridEverything::decode($next->call($value));
         }
-        // Both ways to send an instance are held to the other languages: as it is to the next peer, and as its value in the reply.
+        // Other languages check both ways to send an instance: the instance itself goes to the next peer, and its value
+        // into the reply.
         $request->reply($value->toWire());
     } catch (LinkspanException $error) {
         $request->fail($error->getMessage(), type: preg_replace('/^Linkspan.(.*)Exception$/', '$1', $error::class));

@@ -1,4 +1,4 @@
-"""The peer in Python: see README.md here."""
+"""The peer in Python. See README.md."""
 
 import sys
 from typing import Literal, cast

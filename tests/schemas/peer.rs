@@ -1,4 +1,4 @@
-//! The peer in Rust: see README.md here.
+//! The peer in Rust. See README.md.
 
 pub mod grid_everything;
 

@@ -1,4 +1,5 @@
-// Reads values in CBOR, one a line in hex, by the generated code, and writes each again; an error is its kind, code and text.
+// Reads CBOR values with the generated code, one hex line each, and writes them back. For an error it writes kind, code
+// and text.
 import { readFileSync, writeFileSync } from "node:fs";
 import { LinkspanError, decode, encode } from "linkspan-client";
 import { FINGERPRINT, SCHEMA, type GridEverything, readGridEverything } from "./GridEverything.js";
@@ -7,7 +8,7 @@ const answers: string[] = [];
 for (const line of readFileSync(process.argv[2]!, "utf8").trim().split("\n")) {
   try {
     const read: GridEverything = readGridEverything(decode(Buffer.from(line, "hex")));
-    // The types are those of the schema.
+    // The types must equal the schema's types.
     const [flag, tiny, double, word]: [boolean, number, number | undefined, string] = [read.flag, read.tiny, read.double, read.word];
     const [large, x, numbers]: [number | bigint, number, unknown[]] = [read.large, read.start.x, read.numbers];
     void [flag, tiny, double, word, large, x, numbers, SCHEMA, FINGERPRINT];

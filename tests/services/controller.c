@@ -1,4 +1,4 @@
-/* The controller in C: see README.md here. */
+/* The controller in C. See README.md. */
 #include <linkspan.h>
 
 #include <ctype.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Carries out a line `SERVICE COMMAND WITHIN ARGUMENTS`; the value is printed, or the error told. */
+/* Carries out a line `SERVICE COMMAND WITHIN ARGUMENTS`, and prints the value or the error. */
 static linkspan_status carry_out(const linkspan_controller *controller, char *line) {
     const char *service = strtok(line, " "), *command = strtok(NULL, " "), *within = strtok(NULL, " ");
     const char *text = strtok(NULL, "\n");

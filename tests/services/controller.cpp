@@ -1,4 +1,4 @@
-// The controller in C++: see README.md here.
+// The controller in C++. See README.md.
 #include <linkspan.hpp>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-! The controller in Fortran: see README.md here.
+! The controller in Fortran. See README.md.
 program controller_peer
    use linkspan
    implicit none
@@ -39,7 +39,7 @@ contains
       end if
    end subroutine
 
-   ! Takes the first word off.
+   ! Removes the first word from the rest.
    subroutine cut(rest, word)
       character(:), allocatable, intent(inout) :: rest
       character(:), allocatable, intent(out) :: word

@@ -1,5 +1,5 @@
 <?php
-// The controller in PHP: see README.md here.
+// The controller in PHP. See README.md.
 declare(strict_types=1);
 
 use function Linkspan\decode;

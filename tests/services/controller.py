@@ -1,4 +1,4 @@
-"""The controller in Python: see README.md here."""
+"""The controller in Python. See README.md."""
 
 import sys
 

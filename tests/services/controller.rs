@@ -1,4 +1,4 @@
-//! The controller in Rust: see README.md here.
+//! The controller in Rust. See README.md.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for people and tests to read")]

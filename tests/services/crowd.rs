@@ -1,8 +1,7 @@
-//! Many services in one process, each in a thread: `crowd FIRST COUNT` runs `crowd/FIRST` and those that follow until
+//! Many services in one process, each in a thread: `crowd FIRST COUNT` runs COUNT services from `crowd/FIRST` on until
 //! SHUTDOWN.
 //!
-//! Each takes the command `add` with a number, and gives all the numbers that it was ever given, in their order, as its
-//! data.
+//! Each supports the command `add` with a number. Its data is the list of all added numbers in order.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,7 +39,7 @@ fn main() -> ExitCode {
     let (Some(Ok(first)), Some(Ok(count))) = (words.next(), words.next()) else { return ExitCode::from(2) };
     let serve = |at: usize| thread::spawn(move || serve(&format!("crowd/{at}")));
     let services: Vec<_> = (first..first + count).map(serve).collect();
-    // Each is waited for, also behind one that failed.
+    // Waits for each thread, even after a failed one.
     let failed =
         services.into_iter().map(thread::JoinHandle::join).filter(|ended| !matches!(ended, Ok(Ok(()))));
     ExitCode::from(u8::from(failed.count() > 0))

@@ -1,4 +1,4 @@
-/* The service in C, which pulls its tasks: see README.md here. */
+/* The service in C, which pulls its tasks. See README.md. */
 #include <linkspan.h>
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 static const char *gates;
 
-/* Waits while the gate is closed; false where the wait was cancelled. */
+/* Waits while the gate is closed; false if the wait was cancelled. */
 static bool pass(const linkspan_service *service, const char *name) {
     char path[4096];
     const struct timespec moment = {0, 5000000};

@@ -1,4 +1,4 @@
-// The service in C++, with hooks: see README.md here.
+// The service in C++, with hooks. See README.md.
 #include <linkspan.hpp>
 
 #include <chrono>

@@ -1,4 +1,4 @@
-! The service in Fortran, which pulls its tasks: see README.md here.
+! The service in Fortran, which pulls its tasks. See README.md.
 program service_peer
    use linkspan
    implicit none
@@ -67,7 +67,7 @@ contains
       end select
    end subroutine
 
-   ! Waits while the gate is closed; false where the wait was cancelled.
+   ! Waits while the gate is closed; false if the wait was cancelled.
    logical function passed(gate)
       use, intrinsic :: iso_c_binding, only: c_int
       character(*), intent(in) :: gate

@@ -1,4 +1,4 @@
-"""The service in Python, with hooks: see README.md here."""
+"""The service in Python, with hooks. See README.md."""
 
 import sys
 import time

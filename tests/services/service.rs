@@ -1,4 +1,4 @@
-//! The service in Rust, with hooks: see README.md here.
+//! The service in Rust, with hooks. See README.md.
 
 #![allow(
     clippy::unwrap_used,

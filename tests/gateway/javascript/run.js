@@ -1,4 +1,5 @@
-// Runs a scenario in Node: run.js SCENARIO, with its arguments as the first line of standard input. What it asks for is a line of JSON on standard output, and the answer a line of standard input.
+// Runs a scenario in Node: run.js SCENARIO, with its arguments as the first line of standard input.
+// A request of the scenario is a line of JSON on standard output; the answer is a line of standard input.
 import { createInterface } from "node:readline";
 import * as client from "../../../clients/js/min/client.js";
 import * as scenarios from "./scenarios.js";

@@ -1,4 +1,4 @@
-// What the types of the package allow, and what they refuse: it is compiled, and not run.
+// Allowed and refused uses of the package's types. This file is compiled, not run.
 import { Float, LinkspanError, type Message, NdArray, Timestamp, connect, decode, encode } from "linkspan-client";
 import { parse, stringify } from "linkspan-client/json";
 
@@ -27,11 +27,11 @@ for await (const request of server) request.wantsReply ? request.reply(1) : requ
 await out.close();
 lab.close();
 new LinkspanError("Timeout", "late");
-// @ts-expect-error: a function is no value
+// @ts-expect-error: a function is not a value
 await out.send(() => 1);
-// @ts-expect-error: there is no such kind
+// @ts-expect-error: an unknown kind
 new LinkspanError("Nothing", "late");
-// @ts-expect-error: there is no such option
+// @ts-expect-error: an unknown option
 lab.call("a", 1, { timeouts: 1 });
-// @ts-expect-error: credit and the like are numbers
+// @ts-expect-error: credit is a number
 lab.subscribe("a", { credit: "10" });

@@ -1,8 +1,8 @@
-// Every vector that the value model has, in CBOR and in JSON: `node --test vectors.test.js`.
+// Every vector of the value model, in CBOR and in JSON: `node --test vectors.test.js`.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-// The readable modules, or with LINKSPAN_CLIENT=min those that the package gives to its users.
+// The readable modules, or the package's modules with LINKSPAN_CLIENT=min.
 const modules = `../../../clients/js/${process.env.LINKSPAN_CLIENT ?? "."}`;
 const { Decimal, Float, NdArray, Timestamp, Uuid, decode, encode } = await import(`${modules}/client.js`);
 const { parse, stringify } = await import(`${modules}/json.js`);
@@ -28,7 +28,7 @@ test("values", () => {
     assert.equal(stringify(parse(json, exact)), json, name);
     assert.equal(toHex(encode(parse(json, exact))), cbor, name);
     assert.equal(stringify(decode(hex(cbor), exact)), json, name);
-    // In the terms of JavaScript both say the same.
+    // Both decode to equal values of JavaScript.
     assert.equal(toHex(encode(parse(json))), toHex(encode(decode(hex(cbor)))), name);
   }
 });
@@ -88,7 +88,7 @@ test("JSON that others made", () => {
       assert.equal(error.name, "LinkspanError", `${name}: ${error.stack}`);
       accepted = false;
     }
-    // A key that comes twice is refused in every language.
+    // Every language refuses a repeated key.
     if (expect !== "either" && !name.includes("duplicated_key")) assert.equal(accepted, expect === "accept", name);
   }
 });

@@ -1,9 +1,10 @@
-// A program with linkspan-client at a gateway that lies: client.mjs ADDRESS [stays]. It prints the kind of each error, and errors of others.
+// A program with linkspan-client at a gateway that lies: client.mjs ADDRESS [stays]. It prints the kind of each error,
+// and foreign errors.
 // With `stays` it takes one message, and ends after a line of standard input.
 import { readFileSync } from "node:fs";
 import { LinkspanError, connect } from "../../../clients/js/min/client.js";
 
-// How long the program listens to lies, in seconds.
+// The seconds that the program listens to lies.
 const STAYS = process.argv.includes("stays");
 const LISTENS = STAYS ? 600 : 1.5;
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));

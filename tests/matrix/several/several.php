@@ -1,5 +1,5 @@
 <?php
-// Subscribes to several names and prints the name and the number of each message, and then the newest of a pattern.
+// Subscribes to several names and prints name and number of each message, then the newest messages of a pattern.
 declare(strict_types=1);
 
 $subscriber = Linkspan\subscribe(array_slice($argv, 1));

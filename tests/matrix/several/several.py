@@ -1,4 +1,4 @@
-"""Subscribes to several names and prints the name and the number of each message, and then the newest of a pattern."""
+"""Subscribes to several names and prints name and number of each message, then the newest messages of a pattern."""
 
 import sys
 

@@ -1,4 +1,5 @@
-/* Sends 1,000 messages of which one is consumed, and ends without close: its callback gets the number of the others. */
+/* Sends 1,000 messages and ends without close. One message is consumed, and the callback gets the number of the others.
+ * */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 static linkspan_channel *channel;
-/* A callback runs in exit, too, where the variables of main are gone. */
+/* Static, because a callback in exit outlives the variables of main. */
 static const char *way;
 static int calls;
 static pthread_t thread;
@@ -26,7 +27,7 @@ static void *frees(void *unused) {
     return unused;
 }
 
-/* In exit, behind the library's part of it. */
+/* Runs in exit, after the library's handler. */
 static void join(void) {
     if (strcmp(way, "thread") == 0 && pthread_join(thread, NULL) == 0) printf("freed\n");
 }
@@ -35,13 +36,13 @@ static void report(void *context, uint64_t missed) {
     ++*(int *)context;
     printf("unconsumed %d, call %d\n", (int)missed, calls);
     if (strcmp(way, "again") == 0) {
-        /* What it may do with its own channel, and with another one, which is left open. */
+        /* The allowed calls with its own channel, and with another channel, which stays open. */
         linkspan_channel *other;
         printf("free: %s\n", linkspan_status_name(linkspan_channel_free(channel)));
         printf("close: %s\n", linkspan_status_name(linkspan_channel_close(channel, 0)));
         check(linkspan_channel_open("unix:unconsumed/other", NULL, 0, &other));
     }
-    /* It waits until the exit is done with the channel. */
+    /* The thread waits until the exit is done with the channel. */
     if (strcmp(way, "thread") == 0 && pthread_create(&thread, NULL, frees, NULL) != 0) abort();
     fflush(stdout);
 }
@@ -67,7 +68,7 @@ int main(int argc, char **argv) {
     fflush(stdout);
     getchar();
     if (strcmp(way, "fork") == 0) {
-        /* The channel is not the child's, which ends first and says nothing. */
+        /* The channel belongs to the parent, so the child ends first and prints nothing. */
         const pid_t child = fork();
         int status;
         if (child > 0 && (waitpid(child, &status, 0) != child || status != 0)) return 4;

@@ -1,4 +1,4 @@
-// Sends 1,000 messages of which one is consumed, and ends without close: its callback gets the number of the others.
+// Sends 1,000 messages and ends without close. One message is consumed, and the callback gets the number of the others.
 #include <chrono>
 #include <iostream>
 #include <linkspan.hpp>
@@ -14,7 +14,7 @@ int main(int, char **argv) {
     };
     const auto channel = [&] {
         if (way != "accepted") return linkspan::channel::connect(argv[1], options);
-        // The channel keeps the callback of its listener, which is gone.
+        // The channel keeps the callback of its destroyed listener.
         return linkspan::listener(argv[1], options).accept();
     }();
     for (int i = 0; i < 1000; i++) channel.send(linkspan::message{}.put("i", i));
@@ -28,6 +28,6 @@ int main(int, char **argv) {
     }
     std::cout << "sent" << std::endl;
     std::cin.get();
-    // No destructor of a variable runs.
+    // exit runs no destructors of local variables.
     if (way == "exit") std::exit(0);
 }

@@ -1,4 +1,4 @@
-! Sends 1,000 messages of which one is consumed, and ends without close: its callback gets the number of the others.
+! Sends 1,000 messages and ends without close. One message is consumed, and the callback gets the number of the others.
 module reports
    use, intrinsic :: iso_c_binding
    implicit none
@@ -48,7 +48,7 @@ program reporter
    call message%release()
    if (way == "free") call ended(channel)
 contains
-   ! The result of move_alloc to a local variable is finalized where this returns.
+   ! The return finalizes the local variable that got the channel by move_alloc.
    subroutine ended(channel)
       type(linkspan_channel), intent(inout) :: channel
       call finalized(channel)

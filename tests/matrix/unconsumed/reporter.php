@@ -1,5 +1,5 @@
 <?php
-// Sends 1,000 messages of which one is consumed, and ends without close: its callback gets the number of the others.
+// Sends 1,000 messages and ends without close. One message is consumed, and the callback gets the number of the others.
 [, $name, $way] = $argv;
 
 function report(int $missed): void
@@ -13,7 +13,7 @@ class Holder
     public ?Linkspan\Channel $channel = null;
 }
 
-// With "gc" the callback refers to what refers to the channel: the end of the script ends the cycle.
+// With "gc" the callback and the channel refer to each other: the end of the script ends the cycle.
 $holder = new Holder();
 $callback = function (int $missed) use ($holder) {
     assert($holder->channel->endpoint() !== '');

@@ -1,4 +1,5 @@
-/* Sends 1,000 messages, asks by flush how many were consumed, and ends without close; with a second argument it frees the channel. */
+/* Sends 1,000 messages, flushes to learn the consumed number, and ends without close. A second argument frees the
+ * channel. */
 #include <linkspan.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-! Sends 1,000 messages, asks by flush how many were consumed, and ends without close: the variables of a program are not finalized.
+! Sends 1,000 messages, flushes to learn the consumed number, and ends without close: a program's variables are not
+! finalized.
 program sender
    use linkspan
    use, intrinsic :: iso_fortran_env, only: real64

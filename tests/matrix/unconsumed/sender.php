@@ -1,5 +1,5 @@
 <?php
-// Sends 1,000 messages, asks by flush how many were consumed, and ends without close.
+// Sends 1,000 messages, flushes to learn the consumed number, and ends without close.
 $channel = Linkspan\connect($argv[1]);
 for ($i = 0; $i < 1000; $i++) {
     $channel->send(['i' => $i]);

@@ -1,4 +1,4 @@
-"""Sends 1,000 messages, asks by flush how many were consumed, and ends without close."""
+"""Sends 1,000 messages, flushes to learn the consumed number, and ends without close."""
 
 import asyncio
 import sys

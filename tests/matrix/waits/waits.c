@@ -1,4 +1,5 @@
-/* Tries each wait of the table: `waits TABLE TRANSPORT` prints the rows with what became of them. C has no time-out that is not a number. */
+/* Tries each wait of the table: `waits TABLE TRANSPORT` prints the rows with their outcomes. A time-out in C is an
+ * integer, so the table's NaN is left out. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -16,7 +17,7 @@
         }                                                                                                                                 \
     } while (0)
 
-/* What the last row needed; freed before the next. */
+/* The objects of the last row, freed before the next row. */
 static linkspan_publisher *out;
 static linkspan_subscriber *reader;
 static linkspan_listener *listener;
@@ -45,7 +46,7 @@ static const char *outcome(linkspan_status status) {
     return got != NULL ? "message" : "done";
 }
 
-/* Opens what the row needs, sends what it waits for where that is to be there, and calls. */
+/* Opens the row's objects, sends the message if the row expects one, and calls. */
 static const char *tried(const char *row, const char *name, int64_t timeout, bool there) {
     linkspan_options options = LINKSPAN_OPTIONS_INIT, plain = LINKSPAN_OPTIONS_INIT;
     linkspan_status status;

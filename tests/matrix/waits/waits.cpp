@@ -1,4 +1,4 @@
-// Tries each wait of the table: `waits TABLE TRANSPORT` prints the rows with what became of them.
+// Tries each wait of the table: `waits TABLE TRANSPORT` prints the rows with their outcomes.
 #include <linkspan.hpp>
 
 #include <cmath>
@@ -34,7 +34,7 @@ std::string outcome(const std::function<std::string()> &call) {
     }
 }
 
-/// Opens what the row needs, sends what it waits for where that is to be there, and calls.
+/// Opens the row's objects, sends the message if the row expects one, and calls.
 std::string tried(const std::string &row, const std::string &name, const std::string &kind, bool there) {
     const linkspan::message one = linkspan::message().put("n", 1);
     linkspan::options options;

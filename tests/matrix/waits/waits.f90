@@ -1,4 +1,4 @@
-! Tries each wait of the table: `waits TABLE TRANSPORT` prints the rows with what became of them.
+! Tries each wait of the table: `waits TABLE TRANSPORT` prints the rows with their outcomes.
 program waits
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use linkspan
@@ -33,7 +33,7 @@ program waits
 
 contains
 
-   ! Opens what the row needs, sends what it waits for where that is to be there, and calls.
+   ! Opens the row's objects, sends the message if the row expects one, and calls.
    function tried(row, kind) result(outcome)
       character(*), intent(in) :: row, kind
       character(:), allocatable :: outcome, name
@@ -52,7 +52,7 @@ contains
       name = trim(transport)//":waits/"//trim(digits)
       options%timeout = short
       there = kind == "there" .or. kind == "forever"
-      ! A time-out that is not allocated is none.
+      ! An unallocated time-out counts as absent.
       select case (kind)
       case ("zero")
          timeout = 0

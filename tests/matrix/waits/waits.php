@@ -1,5 +1,5 @@
 <?php
-// Tries each wait of the table: `waits.php TABLE TRANSPORT` prints the rows with what became of them.
+// Tries each wait of the table: `waits.php TABLE TRANSPORT` prints the rows with their outcomes.
 
 declare(strict_types=1);
 
@@ -20,7 +20,7 @@ function outcome(callable $call, array $given): string
     return $got instanceof Message || $got instanceof Request ? 'message' : 'done';
 }
 
-/** Opens what the row needs, sends what it waits for where that is to be there, and calls. */
+/** Opens the row's objects, sends the message if the row expects one, and calls. */
 function tried(string $thing, string $operation, array $given, bool $there): string
 {
     global $number, $transport;

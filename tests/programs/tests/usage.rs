@@ -1,4 +1,4 @@
-//! Each program that tests start ends at once without arguments.
+//! Each test program ends at once without arguments.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -15,7 +15,7 @@ fn program_without_its_arguments_ends_with_an_error() {
         (env!("CARGO_BIN_EXE_test-power-victim"), 2),
         (env!("CARGO_BIN_EXE_test-messages"), 2),
         (env!("CARGO_BIN_EXE_test-grid-service"), 2),
-        // It takes no arguments, and finds no controller at what is no endpoint.
+        // This program needs no arguments; its endpoint is invalid here, so it finds no controller.
         (env!("CARGO_BIN_EXE_test-grid-controller"), 1),
         (env!("CARGO_BIN_EXE_test-crowd"), 2),
     ] {

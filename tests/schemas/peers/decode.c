@@ -1,4 +1,5 @@
-/* Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the kind and text of the error of each. */
+/* Decodes the next and the newest message of a name: `decode ENDPOINT [SCHEMA]` prints each value, or the error's kind
+ * and text. */
 #include "meter.h"
 
 #include <linkspan.h>

@@ -1,4 +1,5 @@
-! Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the number and text of the error of each.
+! Decodes the next and the newest message of a name: `decode ENDPOINT [SCHEMA]` prints each value, or the error's number
+! and text.
 program decode
    use linkspan
    use meter_messages

@@ -1,5 +1,6 @@
 <?php
-// Decodes the next message of a name, and the newest: `decode.php ENDPOINT [SCHEMA]` prints the value or the kind and text of the error of each.
+// Decodes the next and the newest message of a name: `decode.php ENDPOINT [SCHEMA]` prints each value, or the error's
+// kind and text.
 
 declare(strict_types=1);
 

@@ -1,4 +1,4 @@
-/* Reads messages into generated structs, writes them from those: `echo IN OUT` for files with one message each, in CBOR. */
+/* Reads a CBOR message into the generated struct and writes it back: `echo IN OUT`. */
 #include ECHO_HEADER
 
 #include <stdio.h>
@@ -30,8 +30,8 @@ int main(int argc, char **argv) {
         linkspan_message_new(&around) != LINKSPAN_OK) {
         return failed();
     }
-    /* Twice into one struct: the second decode frees what the first one made. */
-    /* Also as one value of a message that is built by hand. */
+    /* Twice into one struct: the second decode frees the first one's memory. */
+    /* Also as one value of a message that the program builds. */
     if (ECHO(decode)(&value, message) != LINKSPAN_OK || ECHO(decode)(&value, message) != LINKSPAN_OK ||
         ECHO(put)(&value, around, "it") != LINKSPAN_OK || ECHO(get)(&value, around, "it") != LINKSPAN_OK ||
         ECHO(encode)(&value, made) != LINKSPAN_OK || linkspan_encode(made, LINKSPAN_CBOR, &out, &length) != LINKSPAN_OK) {

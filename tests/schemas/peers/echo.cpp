@@ -1,4 +1,4 @@
-// Reads messages into generated structs, writes them from those: `echo IN OUT` for files with one message each, in CBOR.
+// Reads a CBOR message into the generated struct and writes it back: `echo IN OUT`.
 #include ECHO_HEADER
 
 #include <linkspan.hpp>
@@ -14,7 +14,7 @@ int main(int argc, char **argv) {
     try {
         linkspan::message made;
         const linkspan::message message = linkspan::decode(bytes, linkspan::encoding::cbor);
-        // Also as one value of a message that is built by hand.
+        // Also as one value of a message that the program builds.
         const auto around = linkspan::message().put("it", ECHO_TYPE::decode(message));
         around.get<ECHO_TYPE>("it").encode(made);
         const auto encoded = linkspan::encode(made, linkspan::encoding::cbor);

@@ -1,4 +1,4 @@
-! Reads messages into generated types, writes them from those: `echo IN OUT` for files with one message each, in CBOR.
+! Reads a CBOR message into the generated type and writes it back: `echo IN OUT`.
 program echo
    use, intrinsic :: iso_fortran_env, only: error_unit
    use linkspan
@@ -20,7 +20,7 @@ program echo
    call linkspan_decode(bytes, linkspan_cbor, message)
    call value%decode(message, stat, why)
    if (stat == linkspan_ok) call value%decode(message, stat, why)
-   ! Also as one value of a message that is built by hand.
+   ! Also as one value of a message that the program builds.
    if (stat == linkspan_ok) call value%put(around, "it", stat, why)
    if (stat == linkspan_ok) call value%get(around, "it", stat, why)
    if (stat == linkspan_ok) call value%encode(made, stat, why)

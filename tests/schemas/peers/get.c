@@ -1,4 +1,5 @@
-/* Reads the next message of a name as the struct that was generated, whole or at a path: `get ENDPOINT PATH` prints the value or the error. */
+/* Reads the next message of a name as the generated struct, whole or at a path: `get ENDPOINT PATH` prints the value or
+ * the error. */
 #include "meter.h"
 
 #include <linkspan.h>

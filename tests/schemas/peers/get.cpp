@@ -1,4 +1,5 @@
-// Reads the next message of a name as the struct that was generated, whole and at a path: `get ENDPOINT PATH` prints the value or the error of each.
+// Reads the next message of a name as the generated struct, whole and at a path: `get ENDPOINT PATH` prints each value
+// or error.
 #include "meter.hpp"
 
 #include <linkspan.hpp>

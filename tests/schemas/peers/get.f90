@@ -1,4 +1,5 @@
-! Reads the next message of a name as the type that was generated, whole or at a path: `get ENDPOINT PATH` prints the value or the error.
+! Reads the next message of a name as the generated type, whole or at a path: `get ENDPOINT PATH` prints the value or
+! the error.
 program get
    use linkspan
    use meter_messages

@@ -1,4 +1,5 @@
-// A record with an array that is sent without a copy: its message is built with put, and has a loan; the peer views or decodes it.
+// A record whose array is sent without a copy: the program builds the message with put and a loan. The peer views or
+// decodes it.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -10,7 +11,7 @@
 #define CHECK(condition) \
     if (!(condition)) std::fprintf(stderr, "%d: not so: %s\n", __LINE__, #condition), std::exit(1)
 
-// An array of a record owns its elements: neither a loan nor a view can be put in its place, which the compiler says.
+// An array of a record owns its elements: the compiler refuses to assign a loan or a view to it.
 using array = decltype(LabReading::wave);
 static_assert(!std::is_assignable_v<array &, linkspan::loan<double>>);
 static_assert(!std::is_assignable_v<array &, linkspan::array_view<double>>);

@@ -1,4 +1,5 @@
-! A record with an array that is sent without a copy: its message is built with put, and has a loan; the peer views or decodes it.
+! A record whose array is sent without a copy: the program builds the message with put and a loan. The peer views or
+! decodes it.
 program loans
    use linkspan
    use lab_reading_messages
@@ -39,7 +40,7 @@ program loans
    if (view(3, 4096) /= -1 .or. view(1, 1) /= 1.5_real64) error stop "a view"
    call second%decode(received)
    if (any(shape(second%wave) /= [3, 4096]) .or. second%wave(3, 4096) /= -1) error stop "decoded"
-   ! The schema holds for such a message, too.
+   ! The schema also applies to such a message.
    call one%loan(flat, [4096])
    call message%clear()
    call message%put("celsius", 21.4_real64)

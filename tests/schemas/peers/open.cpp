@@ -1,4 +1,4 @@
-// Opens a publisher with the schema in a file: `open PATH` prints the status and what it says.
+// Opens a publisher with the schema in a file: `open PATH` prints the status and the error's text.
 #include <linkspan.hpp>
 
 #include <iostream>

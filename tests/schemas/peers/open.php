@@ -1,5 +1,5 @@
 <?php
-// Opens a publisher with the schema in a file: `open.php PATH` prints the status and what it says.
+// Opens a publisher with the schema in a file: `open.php PATH` prints the status and the error's text.
 
 declare(strict_types=1);
 

@@ -1,4 +1,4 @@
-! Reads messages into generated packed records, writes them from those: `echo IN OUT` for files with one message each, in CBOR.
+! Reads a CBOR message into the generated packed record and writes it back: `echo IN OUT`.
 program echo
    use, intrinsic :: iso_fortran_env, only: error_unit
    use linkspan
@@ -20,7 +20,7 @@ program echo
    call linkspan_decode(bytes, linkspan_cbor, message)
    call ECHO_TYPE_decode(value, message, stat, why)
    if (stat == linkspan_ok) call repeated(value)
-   ! Also as one value of a message that is built by hand.
+   ! Also as one value of a message that the program builds.
    if (stat == linkspan_ok) call ECHO_TYPE_put(value, around, "it", stat, why)
    if (stat == linkspan_ok) call ECHO_TYPE_get(value, around, "it", stat, why)
    if (stat == linkspan_ok) call ECHO_TYPE_encode(value, made, stat, why)
@@ -36,7 +36,7 @@ program echo
 
 contains
 
-   ! Packed and unpacked without a message, a record is as it was.
+   ! Packing and unpacking without a message does not change a record.
    subroutine repeated(value)
       type(ECHO_TYPE), intent(inout) :: value
       integer(int8) :: block(ECHO_TYPE_size)

@@ -1,5 +1,5 @@
 <?php
-// Reads messages into generated packed records, writes them from those: `packed.php FOLDER CLASS IN OUT` for files with one message each, in CBOR.
+// Reads a CBOR message into the generated packed record and writes it back: `packed.php FOLDER CLASS IN OUT`.
 
 declare(strict_types=1);
 

@@ -1,5 +1,4 @@
-//! Reads messages into generated packed records, writes them from those: `packed-echo SCHEMA IN OUT` for files with one
-//! message each, in CBOR.
+//! Reads a CBOR message into the generated packed record and writes it back: `packed-echo SCHEMA IN OUT`.
 
 MODULES
 
@@ -10,7 +9,7 @@ use linkspan::codec::{decode_into, encode};
 use linkspan::value::{Limits, Source, typed};
 use linkspan::{Encoding, Result};
 
-/// The message that the record of a message is.
+/// Returns the message of the record in a message.
 fn echo<T: typed::Decode + Source>(message: &[u8]) -> Result<Vec<u8>> {
     let record: T = decode_into(message, Encoding::Cbor, &Limits::default(), typed::Typed::new())?.finish()?;
     encode(&record, Encoding::Cbor)

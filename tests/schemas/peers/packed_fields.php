@@ -1,5 +1,6 @@
 <?php
-// Packs records with one field changed, and prints what becomes of each: `packed_fields.php FOLDER`, which has the generated code of
+// Packs records with one changed field, and prints each outcome: `packed_fields.php FOLDER`. The folder has the
+// generated code of
 // packed.schema.toml and packed_types.schema.toml.
 
 declare(strict_types=1);
@@ -25,7 +26,7 @@ $cases = [
     [$types, ['ularge' => new BigInt('18446744073709551615')]],
     [$types, ['ularge' => new BigInt('9223372036854775808')]],
     [$types, ['either' => new NdArray('i32', [2, 1, 2], $words(11, 12, 21, 22))]],
-    // The same elements in the other order.
+    // Equal elements in the other order.
     [$types, ['either' => new NdArray('i32', [2, 1, 2], $words(11, 21, 12, 22), 'column')]],
 ];
 foreach ($cases as [$record, $changed]) {

@@ -1,7 +1,7 @@
 <?php
 // Replies to each value with the results of `decode` and `fromWire`, whether the plan made an instance without user
-// code, and whether the instance is sent like its `toWire`. A null ends the program. Usage: GENERATED=FOLDER plans.php
-// ENDPOINT
+// code, and whether the instance is sent like its `toWire`. A null ends the program.
+// Usage: GENERATED=FOLDER plans.php ENDPOINT
 
 declare(strict_types=1);
 
