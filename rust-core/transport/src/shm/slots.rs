@@ -41,6 +41,11 @@ pub(super) const MAX_OVERSIZE: usize = 4;
 const SKIPPED_AFTER_FAILURE: u32 = 64;
 /// So many published arrays stay unchanged if there is room: subscribers need time.
 const HISTORY: usize = 3;
+/// From this length on the slots of a history pass through the caches, and the most recent one is still there.
+///
+/// Shorter ones all fit. A processor writes an older slot sooner than one whose lines the readers have: 64 KiB there
+/// and back take 4.5 and 6.1 µs, 4 MiB take 750 and 610.
+const RECENT_FROM: usize = 512 << 10;
 
 const _: () = assert!(STEP.is_multiple_of(PAGE), "the page behind the elements begins at a page");
 
@@ -290,16 +295,19 @@ impl<R: Release> SlotTable<R> {
         self.slots[slot].lend(margin, length)
     }
 
-    /// Claims a free slot of such a length: the most recently published if all others have read its message, because
-    /// its lines are in the caches; otherwise the oldest if its content [is past](SlotTable::is_past).
+    /// Claims a free slot of such a length. From [`RECENT_FROM`] on that is the most recently published whose message
+    /// all others have read; otherwise it is the oldest if its content [is past](SlotTable::is_past).
     #[inline]
     fn reuse(&mut self, lengths: Range<usize>) -> Option<usize> {
-        let (read, mut tried) = (self.release.read_by_all(), 0);
-        while let Some(slot) = self.newest_read(&lengths, read, tried) {
-            if self.release.claim(slot, &mut self.slots[slot]) {
-                return Some(slot);
+        let mut tried = 0;
+        if lengths.start >= RECENT_FROM {
+            let read = self.release.read_by_all();
+            while let Some(slot) = self.newest_read(&lengths, read, tried) {
+                if self.release.claim(slot, &mut self.slots[slot]) {
+                    return Some(slot);
+                }
+                tried |= 1 << slot;
             }
-            tried |= 1 << slot;
         }
         self.claim(lengths, true, tried)
     }

@@ -20,7 +20,7 @@ use super::super::memory::{OwnMemory, fence};
 use super::super::record::{FastKind, GRANULE, LINKED, Record, Shape, WORD};
 use super::super::references::REFERENCE;
 use super::super::ring::{self, Ring};
-use super::super::segment::at;
+use super::super::segment::{MIN_RING, at};
 use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
 use crate::frame::{HEADER, Outgoing};
@@ -119,7 +119,9 @@ impl<M: OwnMemory> RingWriter<M> {
         }
         let record = FastKind::Published.record(encoding, (LINKED + body.len()) as u32);
         let size = record.size();
-        if size > self.ring.left(self.tail).min(self.ring.length / FAST_PART) {
+        // The rings of models are shorter than all others.
+        let most = self.ring.length.max(MIN_RING as u64) / FAST_PART;
+        if size > self.ring.left(self.tail).min(most) {
             return false;
         }
         let (start, end) = (self.tail, self.tail + size);

@@ -1,7 +1,7 @@
 //! A publisher's slots, which all subscribers read in place, and the files that each is sent.
 //!
-//! The slot of the newest message that every subscriber has read is used first, then the oldest free slot. A subscriber
-//! that has not begun to view an array by then is overtaken.
+//! Of long messages the slot of the newest that every subscriber has read is used first, then the oldest free slot. A
+//! subscriber that has not begun to view an array by then is overtaken.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

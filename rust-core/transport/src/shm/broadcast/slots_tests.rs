@@ -107,9 +107,9 @@ fn oldest_free_slot_is_written_next() {
     assert!((0..8).any(|_| publish(&slots, 64 * KIB) == 2));
 }
 
-/// Publishes a message of this number, which is kept as the newest, and returns its slot.
+/// Publishes a long message of this number, which is kept as the newest, and returns its slot.
 fn publish_number(slots: &Arc<PublishedSlots>, newest: &mut Option<Bytes>, number: u64) -> usize {
-    let lent = slots.lend(&[1; 64 * KIB]).unwrap();
+    let lent = slots.lend(&[1; 512 * KIB]).unwrap();
     let slot = slots.refer(&split(std::slice::from_ref(&lent)), number).unwrap()[0].slot as usize;
     *newest = Some(lent);
     slot
