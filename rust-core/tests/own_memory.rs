@@ -183,7 +183,8 @@ fn answer(server: &Server) {
             continue;
         }
         let body: Vec<u8> = request.body().iter().map(|byte| byte.wrapping_add(1)).collect();
-        request.reply_payload(&Payload::from_bytes(Encoding::Raw, body.into())).unwrap();
+        request.reply_bytes(Encoding::Raw, &body).unwrap();
+        assert_eq!(request.reply_bytes(Encoding::Raw, b"").unwrap_err().kind(), ErrorKind::InvalidState);
     }
 }
 

@@ -197,7 +197,13 @@ pub fn called(calls: Calls, bytes: usize, placement: Placement, spin: u64) -> Re
                 pin(placement, End::Far)?;
             }
             own.copy_from_slice(request.body());
-            request.reply_payload(&Payload::from_bytes(Encoding::Raw, Bytes::copy_from_slice(&own)))?;
+            match calls {
+                Calls::Lent => request.reply_bytes(Encoding::Raw, &own)?,
+                _ => {
+                    let copy = Bytes::copy_from_slice(&own);
+                    request.reply_payload(&Payload::from_bytes(Encoding::Raw, copy))?;
+                }
+            }
         }
         Ok(())
     })?;

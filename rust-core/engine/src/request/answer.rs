@@ -164,6 +164,15 @@ impl Request {
         self.answer(Kind::Reply, payload)
     }
 
+    /// Answers with these bytes, which are in this encoding already and are not checked: see [`Request::reply`]. Over
+    /// `shm:` 64 KiB and more are copied straight into shared memory.
+    pub fn reply_bytes(&self, encoding: Encoding, bytes: &[u8]) -> Result<()> {
+        self.check()?;
+        let lender = self.client_tx.lender();
+        let placed = lender.as_ref().and_then(|lender| Payload::placed(encoding, bytes, lender));
+        self.reply_payload(&placed.unwrap_or_else(|| Payload::copy_from_slice(encoding, bytes)))
+    }
+
     /// Answers with a failure: the client's call fails with `Remote`.
     ///
     /// Fails like [`Request::reply`], with one exception: a failure that is too long for the client is sent without its
