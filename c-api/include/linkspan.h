@@ -5,6 +5,20 @@
  * LINKSPAN_ZSTR(text) passes a NUL-terminated text. Time-outs are nanoseconds. The caller releases all results except
  * views, which are valid until their message changes or is released.
  *
+ * The caller of every function guarantees the header's rules:
+ * - Objects are live. NULL is LINKSPAN_INVALID_STATE, except for `options`, `sequence`, and where a comment allows it.
+ * - A pointer with a count or length points to that many values. Results may be written.
+ * - A struct with the member `size` starts as its LINKSPAN_..._INIT.
+ * - While a _free function runs, no other call uses the object.
+ *
+ * Functions that many objects have:
+ * - _next waits for ever with LINKSPAN_DEFAULT.
+ * - _fileno: the object owns the descriptor. Do not close it.
+ * - _close ends the waits of other threads. The object must still be freed.
+ * - _free allows NULL. A second _free, and any other use of the object, is LINKSPAN_INVALID_STATE until 1024 other
+ *   objects have been freed. After that the pointer is invalid like any freed pointer.
+ * - _stats and _events give values that the caller releases.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
@@ -40,8 +54,6 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 
 
 // A time-out: that of the object's options, 30 s by default.
-//
-// With it, `linkspan_server_next` and the other `_next` functions wait without a deadline, whatever the options say.
 #define LINKSPAN_DEFAULT -1
 
 // A time-out: waits for ever.
@@ -133,41 +145,39 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 
 // One end of a channel: messages in both directions, requests and replies.
 //
-// Free it with `linkspan_channel_free`. Any number of threads may send and call; senders take turns, and calls run
-// concurrently. Only one thread at a time may receive; a second receive or call during it is `InvalidState`. Any
-// thread may close the channel, which ends the waits of others.
+// Free it with `linkspan_channel_free`. Any number of threads may send, call and close. Only one thread at a time may
+// receive; another gets `InvalidState`.
 typedef struct linkspan_channel linkspan_channel;
 
 // A connection to a controller. Free it with `linkspan_controller_free`.
 //
-// Its functions return maps. The record of a service has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`,
-// `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`,
-// `answered` and `allowed`. An answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and
-// `value` or `error`.
+// Any number of threads may use it; only one may wait in `linkspan_controller_next`. The functions return maps.
+//
+// The record of a service has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `problem`,
+// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`.
+// An answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
 typedef struct linkspan_controller linkspan_controller;
 
 // Accepts peers at an endpoint. Free it with `linkspan_listener_free`.
 //
-// Any number of threads may accept, and any may close it.
+// Any number of threads may accept and close.
 typedef struct linkspan_listener linkspan_listener;
 
 // A message: one value, and for a received message its origin.
 //
 // Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a reference,
-// `_release` removes one. Texts, bytes and arrays read from a message are views. They are valid until the message
-// changes or its last reference is released. Any number of threads may read a message; a thread that changes it must
-// be the only user.
+// `_release` removes one. Texts, bytes and arrays read from it are views, valid until it changes or its last reference
+// is released. Any number of threads may read a message; a thread that changes it must be the only user.
 typedef struct linkspan_message linkspan_message;
 
 // A request without a reply yet. Free it with `linkspan_pending_reply_free`.
 //
-// Any thread may pass it to `linkspan_channel_finish_call`, together with its channel. It does not keep the channel
-// open.
+// Any thread may finish it. It does not keep the channel open.
 typedef struct linkspan_pending_reply linkspan_pending_reply;
 
 // Sends to any number of subscribers and never waits for a slow one.
 //
-// Free it with `linkspan_publisher_free`. Any number of threads may send; they take turns.
+// Free it with `linkspan_publisher_free`. Any number of threads may send.
 typedef struct linkspan_publisher linkspan_publisher;
 
 // Read-only shared memory of another program. Free it with `linkspan_region_free`.
@@ -177,20 +187,18 @@ typedef struct linkspan_region linkspan_region;
 
 // Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 //
-// Only one thread at a time may take requests; another gets `InvalidState`. Any thread may answer a request and close
-// the server.
+// Only one thread at a time may take requests; another gets `InvalidState`. Any thread may answer and close.
 typedef struct linkspan_server linkspan_server;
 
 // A program that a controller can query and command. Free it with `linkspan_service_free`.
 //
-// Two threads of the library answer the controller at any time; the program takes its commands with
-// `linkspan_service_next`. One thread takes commands; any thread may log, request the shutdown and get the state.
+// Two threads of the library answer the controller at any time. One thread takes commands with
+// `linkspan_service_next`; any thread may log, request the shutdown and get the state.
 typedef struct linkspan_service linkspan_service;
 
 // Receives from publishers. Free it with `linkspan_subscriber_free`.
 //
-// Only one thread at a time may receive; another gets `InvalidState`, so use one subscriber per thread. Any thread
-// may close it.
+// Only one thread at a time may receive; another gets `InvalidState`. Any thread may close it.
 typedef struct linkspan_subscriber linkspan_subscriber;
 
 // A walk through a message, with a reference to it. Free it with `linkspan_walk_free`.
@@ -205,14 +213,11 @@ typedef int32_t linkspan_dtype;
 // The order of an array's elements in memory. It does not change the meaning of shapes.
 typedef int32_t linkspan_order;
 
-// An N-d array of numbers without gaps, in memory that another object or the program owns.
+// An N-d array of numbers without gaps. Another object or the program owns its memory.
 typedef struct linkspan_array {
     // The type of the elements.
     linkspan_dtype dtype;
-    // The order of the elements.
-    //
-    // A read array has `LINKSPAN_ROW` if both orders are equal in memory: it is empty, or at most one dimension is
-    // longer than 1.
+    // The order of the elements. `LINKSPAN_ROW` in a read array that is equal in both orders.
     linkspan_order order;
     // The number of used entries of `dims`; 0 for a single number.
     size_t rank;
@@ -220,28 +225,25 @@ typedef struct linkspan_array {
     uint64_t dims[LINKSPAN_MAX_RANK];
     // The elements, aligned for their type.
     const void *data;
-    // The size of the elements in bytes. Set in a read array, ignored in a put array.
+    // The size of the elements in bytes; ignored in a put array.
     size_t length;
 } linkspan_array;
 
-// The options of an endpoint. NULL and zero mean the default.
+// The options of an endpoint, which docs/options.md explains. NULL and zero mean the default.
 //
 // Only in `timeout` does zero mean no wait; its default is `LINKSPAN_DEFAULT`.
-//
-// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
 typedef struct linkspan_options {
     // `sizeof(linkspan_options)`.
     size_t size;
     // The encoding of sent messages: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     const char *encoding;
-    // The meaning of `LINKSPAN_DEFAULT` in calls of this object.
+    // The meaning of `LINKSPAN_DEFAULT` in calls of this object, except in loops (`_next`).
     //
-    // Nanoseconds, 0 for no wait, or `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops
-    // (`linkspan_server_next` and others) ignore it.
+    // Nanoseconds, 0 for no wait, or `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s.
     int64_t timeout;
     // A name of this program that survives restarts.
     const char *client_id;
-    // The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
+    // The capacity in bytes of a ring, a queue, or a spool's waiting messages.
     uint64_t buffer;
     // The largest message in bytes.
     uint64_t max_message_size;
@@ -253,7 +255,7 @@ typedef struct linkspan_options {
     const char *framing;
     // The access mode of created files and sockets, such as 0660.
     uint32_t mode;
-    // The group of created files and sockets: its name, or its number as text.
+    // Their group: its name, or its number as text.
     const char *group;
     // The `allow_uids_count` users that may connect; NULL for those that the mode admits.
     const uint32_t *allow_uids;
@@ -263,15 +265,13 @@ typedef struct linkspan_options {
     const uint32_t *allow_gids;
     // The number of groups.
     size_t allow_gids_count;
-    // The microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
+    // The microseconds to poll before parking; -1 for none.
     int32_t spin;
     // Reserved: true is `Unsupported` in this version.
     bool immutable;
     // Whether a send returns only after the message is on disk.
     bool durable;
     // The schema of the messages: the path of a schema file, or its text.
-    //
-    // Both sides compare their schemas when they connect.
     const char *schema;
     // Runs about every 100 ms in the thread of a waiting call; false ends the wait with `Cancelled`.
     bool (*on_wait)(void *context);
@@ -282,66 +282,60 @@ typedef struct linkspan_options {
     // The most bytes of unacknowledged messages; one message is always accepted.
     uint64_t replay_bytes;
     // The most disconnected clients for which a listener keeps messages, 0 for 256.
-    //
-    // Beyond it, the listener drops the oldest client's messages and records an event.
     uint64_t absent_clients;
     // The start of a new journal subscriber.
     //
-    // `"first"`, `"newest"`, the number of a message such as `"42"`, or an RFC 3339 time such as
-    // `"2026-11-20T12:00:00Z"`.
+    // `"first"`, `"newest"`, a message's number such as `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
     const char *from;
-    // The size of a journal's segment in bytes. Only whole segments are deleted.
+    // The size of a journal's segment in bytes.
     uint64_t segment_bytes;
     // The size of a journal in bytes. Beyond it, the oldest segments are deleted.
     uint64_t retain_bytes;
-    // A journal deletes segments whose newest message is older than this, in seconds.
+    // The age in seconds from which a journal deletes segments.
     double retain_seconds;
     // Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     bool retain_consumed;
     // Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     bool idempotent;
-    // Whether a `file:` is written in place under a lock of that file, for programs that use only fcntl.
+    // Whether a `file:` is written in place under an fcntl lock.
     bool locked;
-    // Whether several processes, each with this option, may serve the endpoint and share its requests.
+    // Whether several processes, each with this option, may share the endpoint's requests.
     bool shared;
     // The values to check against the schema: `"send"`, `"receive"` or `"both"`.
     const char *validate;
-    // The schema of the replies, for servers and their clients, given like `schema`.
+    // The schema of the replies, given like `schema`.
     const char *reply_schema;
-    // Whether a publisher takes over the endpoint from another publisher of this process.
-    //
-    // It keeps the subscribers.
+    // Whether a publisher takes over endpoint and subscribers of another publisher of this process.
     bool replace;
     // Whether long byte strings over `shm:` stay in the sender's memory until the message is released.
     //
-    // Arrays always do. A hostile sender can change them while they are read, so copy them before parsing.
+    // A hostile sender can change them while they are read, so copy them before parsing.
     bool view_bytes;
     // The seconds that an unclosed channel waits at its end until the peer has consumed all messages.
     //
-    // 0 for none. Unconsumed messages are reported on one line of stderr.
+    // One line on stderr reports unconsumed messages.
     double linger;
     // Gets the number of unconsumed messages at the end of an unclosed channel.
     //
-    // It runs in addition to the line on stderr, in the thread that frees the channel, or in `exit`. It does not run
-    // in a forked child. It may close the channel and use others.
+    // It runs in the thread that frees the channel, or in `exit`; never in a forked child. It may close the channel
+    // and use others.
     void (*on_unconsumed)(void *context, uint64_t missed);
-    // Passed to `on_unconsumed`.
+    // Passed to `on_unconsumed`; valid until each channel is freed, else until the process ends.
     //
-    // It must stay valid until each channel with these options is freed, else until the process ends. A local
-    // variable of `main` is invalid in `exit`; a static one is valid.
+    // A local variable of `main` is invalid in `exit`; a static one is valid.
     void *on_unconsumed_context;
 } linkspan_options;
 
 // The end of a channel.
 typedef int32_t linkspan_role;
 
-// The state of a channel. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
+// The state of a channel.
 typedef struct linkspan_channel_info {
     // `sizeof(linkspan_channel_info)`.
     size_t size;
     // Which end this is.
     linkspan_role role;
-    // Whether `linkspan_channel_send` would not wait. See `linkspan_channel_poll` for receiving.
+    // Whether `linkspan_channel_send` would not wait.
     bool writable;
     // The endpoint, not NUL-terminated. It lives as long as the channel.
     const char *endpoint;
@@ -356,8 +350,6 @@ typedef int32_t linkspan_encoding;
 typedef int32_t linkspan_state;
 
 // A command with all its options.
-//
-// Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
 typedef struct linkspan_command_request {
     // `sizeof(linkspan_command_request)`.
     size_t size;
@@ -367,11 +359,11 @@ typedef struct linkspan_command_request {
     const char *command;
     // The arguments, or NULL.
     const struct linkspan_message *arguments;
-    // The time-out of the command in nanoseconds; `LINKSPAN_DEFAULT` for 30 s.
+    // The time-out in nanoseconds, also for the service; `LINKSPAN_DEFAULT` for 30 s.
     int64_t within;
     // The id of 1 to 64 bytes; NULL for a random one.
     //
-    // The service carries out an id once, and repeats its answer for ten minutes.
+    // The service repeats the answer to an id for ten minutes.
     const char *id;
     // The incarnation of the service, from its record; 0 for any.
     uint64_t epoch;
@@ -379,9 +371,7 @@ typedef struct linkspan_command_request {
     bool until_done;
 } linkspan_command_request;
 
-// The description of a failed call. Texts live until the next failed call of this thread.
-//
-// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
+// The last failed call of this thread. Texts live until its next failed call.
 typedef struct linkspan_error {
     // `sizeof(linkspan_error)`.
     size_t size;
@@ -389,7 +379,7 @@ typedef struct linkspan_error {
     linkspan_status status;
     // Whether an equal call can succeed later without a change to the program.
     bool retryable;
-    // What failed, on what, and what to do, with endpoint, path and offset. Never NULL.
+    // What failed, on what, and what to do. Never NULL.
     const char *text;
     // The endpoint of the call, or NULL.
     const char *endpoint;
@@ -401,13 +391,13 @@ typedef struct linkspan_error {
     uint64_t missed;
     // The error number of the system, or 0.
     int32_t os_error;
-    // For `LINKSPAN_REMOTE`, the code of the peer's handler.
+    // The code of the peer's handler, for `LINKSPAN_REMOTE`.
     int64_t remote_code;
-    // The dotted type of the peer's handler, or NULL.
+    // The handler's dotted type, or NULL.
     const char *remote_type;
-    // The text of the peer's handler, or NULL.
+    // The handler's text, or NULL.
     const char *remote_text;
-    // The value of the peer's handler as CBOR, or NULL.
+    // The handler's value as CBOR, or NULL.
     const uint8_t *remote_data;
     // The length of `remote_data` in bytes.
     size_t remote_data_length;
@@ -415,7 +405,7 @@ typedef struct linkspan_error {
     uint64_t sent;
 } linkspan_error;
 
-// The origin of a message. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+// The origin of a message.
 typedef struct linkspan_message_info {
     // `sizeof(linkspan_message_info)`.
     size_t size;
@@ -433,7 +423,7 @@ typedef struct linkspan_message_info {
     const char *source;
     // The length of `source` in bytes.
     size_t source_length;
-    // The publisher's endpoint, for a subscriber to a pattern: a view, not NUL-terminated. NULL otherwise.
+    // The publisher's endpoint, for a subscriber to a pattern, else NULL: a view, not NUL-terminated.
     const char *name;
     // The length of `name` in bytes.
     size_t name_length;
@@ -445,37 +435,28 @@ typedef int32_t linkspan_type;
 // A program's functions for values whose layout a table cannot describe, as in C++ and Fortran.
 //
 // A type provides the functions that its kind needs; the others are NULL. `at` is the address of the value by its
-// table, and `which` is the number in the table. The functions must return normally.
+// table, and `which` is the number in the table. The functions must return normally; those that create return NULL or
+// false if memory runs out.
 typedef struct linkspan_record_access {
-    // Returns the address of an optional field's value or of a variant; NULL if missing.
-    //
-    // For any value: its `linkspan_message`, or NULL.
+    // Returns the address of an optional value, a variant or a `linkspan_message`; NULL if missing.
     const void *(*find)(const void *at, size_t which);
-    // Creates that value, with its parts at their defaults.
-    //
-    // Returns its address; NULL if memory runs out.
+    // Creates that value, with its parts at their defaults, and returns its address.
     void *(*make)(void *at, size_t which);
-    // Returns the address of the content, and its length in `count`.
-    //
-    // The content is a text, bytes, a decimal number, the items of a list, or the entries of a map.
+    // Returns the address of a text, bytes, decimal number, items or entries, and their number in `count`.
     const void *(*view)(const void *at, size_t which, size_t *count);
     // Replaces the items by `count` new ones, with their parts at their defaults.
     //
-    // Returns the address of the first item; NULL if memory runs out. For a map with `insert`, it removes all entries
-    // and returns any pointer except NULL.
+    // Returns the address of the first item. For a map with `insert`, it removes all entries and returns any pointer
+    // except NULL.
     void *(*resize)(void *at, size_t which, size_t count);
-    // Replaces the text, bytes or decimal number by a copy; false if memory runs out.
-    //
-    // NULL for a type with `resize`.
+    // Replaces the text, bytes or decimal number by a copy. NULL for a type with `resize`.
     bool (*assign)(void *at, size_t which, const void *bytes, size_t count);
     // Calls `visit` for each entry of a map, in order, until it returns false.
     void (*each)(const void *at, size_t which, bool (*visit)(void *context,
                                                              const void *key,
                                                              size_t length,
                                                              const void *value), void *context);
-    // Adds an entry to a map, with the parts of its value at their defaults.
-    //
-    // Returns the address of the value; NULL if memory runs out.
+    // Adds an entry to a map and returns the address of its value, whose parts have their defaults.
     void *(*insert)(void *at, size_t which, const void *key, size_t length);
     // Reads a boolean of a list whose items have no address.
     bool (*get_bool)(const void *at, size_t which, size_t position);
@@ -487,10 +468,9 @@ typedef struct linkspan_record_access {
     bool (*view_array)(const void *at, size_t which, struct linkspan_array *array);
     // Replaces the array by a new one with this `rank` and `dims`, and elements of `length` bytes.
     //
-    // The new array has `order`, or sets it to its own order. Returns the address of its elements; NULL if memory
-    // runs out.
+    // The new array has `order`, or sets it to its own order. Returns the address of its elements.
     void *(*resize_array)(void *at, size_t which, struct linkspan_array *array);
-    // Takes ownership of a message as any value; false if memory runs out.
+    // Takes ownership of a message as any value.
     bool (*take_message)(void *at, size_t which, struct linkspan_message *message);
 } linkspan_record_access;
 
@@ -504,9 +484,7 @@ typedef struct linkspan_record_field {
     size_t offset;
     // Whether the field may be missing.
     //
-    // `presence` is then the offset of a `bool` that is true if it is present.
-    //
-    // `presence` is unused with `access`.
+    // `presence` is then the offset of a `bool` that is true if it is present; unused with `access`.
     bool optional;
     // See `optional`.
     size_t presence;
@@ -516,9 +494,9 @@ typedef struct linkspan_record_field {
     const uint8_t *default_value;
     // The length of `default_value` in bytes.
     size_t default_length;
-    // `find` and `make` for an optional value or a variant that is not stored at `offset`.
+    // `find` and `make` for an optional value or a variant that is not stored at `offset`, or NULL.
     //
-    // Both get the address at `offset`. NULL if the value is at `offset`.
+    // Both get the address at `offset`.
     const struct linkspan_record_access *access;
     // A number that those functions get.
     size_t which;
@@ -550,34 +528,29 @@ typedef struct linkspan_record_type {
     int32_t rank;
     // The lengths of the dimensions; `UINT64_MAX` means any length. NULL for rank 0 and -1.
     const uint64_t *dims;
-    // The functions that read and create values whose layout a table cannot describe; NULL for other values.
+    // The functions that read and create values whose layout a table cannot describe, or NULL.
     const struct linkspan_record_access *access;
     // A number that those functions get.
     size_t which;
 } linkspan_record_type;
 
-// The memory layout of a struct. `linkspan schema generate` writes such tables.
+// The memory layout of a struct, as `linkspan schema generate` writes it.
 //
-// The table must stay unchanged at its address while the program runs. The library reads it at its first use and
-// keeps the result in `prepared`.
+// The table must stay unchanged at its address while the program runs.
 typedef struct linkspan_record {
     // `sizeof(linkspan_record)`.
     size_t size;
     // The type of the whole struct.
     const struct linkspan_record_type *of;
-    // NULL; used by the library.
+    // NULL; the library keeps the checked table here.
     void *prepared;
 } linkspan_record;
 
 // The options of a service. Zero and NULL mean the default.
-//
-// Begin with `linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;`.
 typedef struct linkspan_service_options {
     // `sizeof(linkspan_service_options)`.
     size_t size;
-    // The controller's endpoint on a stream transport.
-    //
-    // NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
+    // The controller's endpoint; NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
     const char *controller;
     // The period of the steps in nanoseconds: 1 for no pause, 0 for no steps.
     int64_t every;
@@ -596,9 +569,7 @@ typedef struct linkspan_service_options {
     size_t commands_count;
     // The options of the connection to the controller, or NULL.
     const struct linkspan_options *channel;
-    // Runs in a thread of the library when the current work is cancelled.
-    //
-    // NULL for a program that reads `is_cancelled` with `linkspan_service_get_info`, or has only short tasks.
+    // Runs in a thread of the library when the current work is cancelled; may be NULL.
     void (*on_cancel)(void *context);
     // Passed to `on_cancel`.
     void *on_cancel_context;
@@ -607,9 +578,7 @@ typedef struct linkspan_service_options {
 // The commands for a service.
 typedef int32_t linkspan_command;
 
-// A command for the program to carry out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
-//
-// Its texts and arguments are views, which live until the task is answered.
+// A command to carry out. Its texts and arguments are views, which live until the task is answered.
 typedef struct linkspan_task {
     // `sizeof(linkspan_task)`.
     size_t size;
@@ -617,7 +586,7 @@ typedef struct linkspan_task {
     linkspan_command command;
     // The state before the command: READY, RUNNING, PAUSED or FAILED.
     linkspan_state before;
-    // Identifies the task in `linkspan_service_task_done` and `linkspan_service_task_failed`.
+    // Identifies the task in its answer.
     uint64_t number;
     // The name of the command: `"STEP"`, `"PAUSE"`, or a name of the service. `""` at the end.
     const char *name;
@@ -625,11 +594,11 @@ typedef struct linkspan_task {
     const char *id;
     // The remaining nanoseconds when the task was taken, or `LINKSPAN_FOREVER`.
     int64_t remaining;
-    // The arguments: a message, with the value null for none. NULL at the end.
+    // A message, with the value null without arguments. NULL at the end.
     const struct linkspan_message *arguments;
 } linkspan_task;
 
-// The state of a service. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
+// The state of a service.
 typedef struct linkspan_service_info {
     // `sizeof(linkspan_service_info)`.
     size_t size;
@@ -643,15 +612,13 @@ typedef struct linkspan_service_info {
     uint64_t epoch;
 } linkspan_service_info;
 
-// One value of a walk. Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
-//
-// Members that its `type` does not use are zero or NULL; texts, bytes and arrays are views.
+// One value of a walk. Members that its `type` does not use are zero or NULL; the others are views.
 typedef struct linkspan_item {
     // `sizeof(linkspan_item)`.
     size_t size;
     // The type of the value.
     linkspan_type type;
-    // 0 for the start of the walk, 1 for the values inside it, and one more for each further level.
+    // 0 for the start of the walk, and one more for each further level.
     uint32_t depth;
     // The key in the enclosing map, not NUL-terminated; NULL in an array and at depth 0.
     const char *key;
@@ -659,9 +626,7 @@ typedef struct linkspan_item {
     size_t key_length;
     // The position in the enclosing array or map.
     size_t position;
-    // The count of `linkspan_message_count`.
-    //
-    // An array or map is followed by this many values, one level deeper.
+    // The count of `linkspan_message_count`; so many values, one level deeper, follow an array or map.
     size_t count;
     // For `LINKSPAN_TYPE_BOOL`; also whether a big integer is below zero.
     bool truth;
@@ -732,7 +697,7 @@ typedef struct linkspan_item {
 // The end that connected. It reconnects when the peer restarts.
 #define LINKSPAN_ROLE_CONNECTOR 1
 
-// The end: the service is STOPPED, and the program ends.
+// The service is STOPPED, and the program ends.
 #define LINKSPAN_COMMAND_END 0
 
 // Do the next step; sent by the service's clock.
@@ -744,19 +709,19 @@ typedef struct linkspan_item {
 // Checkpoint, close databases and files.
 #define LINKSPAN_COMMAND_PAUSE 3
 
-// Reopen everything that PAUSE closed; steps follow.
+// Reopen everything that PAUSE closed.
 #define LINKSPAN_COMMAND_RUN 4
 
 // Checkpoint; steps follow.
 #define LINKSPAN_COMMAND_CHECKPOINT 5
 
-// Checkpoint and close. If `before` is `LINKSPAN_STATE_PAUSED`, everything is already closed.
+// Checkpoint and close, unless `before` is `LINKSPAN_STATE_PAUSED`.
 #define LINKSPAN_COMMAND_SHUTDOWN 6
 
 // Return or change the settings.
 #define LINKSPAN_COMMAND_CONFIG 7
 
-// Write a backup copy of the service's data.
+// Write a backup copy.
 #define LINKSPAN_COMMAND_BACKUP 8
 
 // A command of the service, named in `name`.
@@ -849,98 +814,86 @@ typedef struct linkspan_item {
 // The call succeeded.
 #define LINKSPAN_OK 0
 
-// This system does not support that transport. Use another transport.
+// This system does not support that transport.
 #define LINKSPAN_TRANSPORT_UNAVAILABLE 100
 
-// The connection to the peer ended. Call again: the side that connected reconnects by itself.
+// The connection to the peer ended; the side that connected reconnects.
 //
 // A pending request may have been carried out.
 #define LINKSPAN_DISCONNECTED 102
 
-// No program listens at that name. Start the program, or correct the name or `LINKSPAN_DIR`.
+// No program listens at that name.
 #define LINKSPAN_NOT_FOUND 103
 
-// No value at that path. Correct the path; the text names the existing keys.
+// No value at that path; the text names the existing keys.
 #define LINKSPAN_MISSING 104
 
-// Another program listens at that name. Choose another name, or end the other program.
+// Another program listens at that name.
 #define LINKSPAN_ADDRESS_IN_USE 105
 
 // The object does not allow this call now (closed, wrong pattern, other side of a fork).
-//
-// Correct the program; the text has the reason.
 #define LINKSPAN_INVALID_STATE 106
 
-// The name or port is malformed. Correct it as the text describes.
+// The name or port is malformed.
 #define LINKSPAN_INVALID_ENDPOINT 107
 
 // Memory, descriptors or space in the memory file ran out.
 //
-// Release messages and arrays, or raise the limit, and call again.
+// Release messages and arrays, or raise the limit.
 #define LINKSPAN_OUT_OF_MEMORY 108
 
-// A value of another type was found; the text has both types. Ask for the type of the value.
+// A value of another type was found; the text has both types.
 #define LINKSPAN_WRONG_TYPE 109
 
-// The deadline passed; nothing was lost. Call again, or give the call more time.
+// The deadline passed; nothing was lost.
 #define LINKSPAN_TIMEOUT 110
 
 // The queue is full and the call does not wait.
-//
-// Call again after the reader has consumed messages, or use a call that waits.
 #define LINKSPAN_FULL 111
 
-// No message is available and the call does not wait. Call again later, or use a call that waits.
+// No message is available and the call does not wait.
 #define LINKSPAN_EMPTY 112
 
-// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text says.
+// The mode, the owner or the peer's credentials forbid it.
 #define LINKSPAN_PERMISSION_DENIED 113
 
-// Over a limit; the text has the limit, its value and the size. Send less, or raise that limit.
+// Over a limit; the text has the limit, its value and the size.
 #define LINKSPAN_TOO_LARGE 114
 
-// Bytes that are not a valid message; carries the offset. Correct the program that wrote them.
+// Bytes that are not a valid message; carries the offset.
 #define LINKSPAN_MALFORMED 115
 
 // The encoding has no form for the value; carries the path.
-//
-// Use another type, encoding or transport, as the text proposes.
 #define LINKSPAN_UNSUPPORTED 116
 
-// The schemas of the two sides differ; the text has the differences. Give both sides compatible schemas.
+// The schemas of the two sides differ; the text has the differences.
 #define LINKSPAN_SCHEMA_MISMATCH 117
 
-// The protocol versions do not overlap; the text has both. Update the older program.
+// The protocol versions do not overlap; the text has both.
 #define LINKSPAN_VERSION_MISMATCH 118
 
-// Cancelled by the caller. Call again if the outcome is still needed.
+// Cancelled by the caller.
 #define LINKSPAN_CANCELLED 119
 
-// A signal arrived and its handler raised. Handle its outcome, and call again to continue.
+// A signal arrived and its handler raised.
 #define LINKSPAN_INTERRUPTED 120
 
 // The peer is alive but holds a lock or does not answer.
-//
-// Call again; end the other program if it does not recover.
 #define LINKSPAN_STALLED 121
 
-// The peer's handler failed; carries its code, type, text, data. Handle it as that program's error.
+// The peer's handler failed; carries its code, type, text, data.
 #define LINKSPAN_REMOTE 122
 
-// A number does not fit the requested type. Ask for a larger type, or give a number within the range.
+// A number does not fit the requested type.
 #define LINKSPAN_OUT_OF_RANGE 123
 
-// The disk is full. Free space on the disk, and call again.
+// The disk is full.
 #define LINKSPAN_NO_SPACE 124
 
-// A subscriber was overtaken; carries the number of missed messages.
-//
-// Call again to continue; read faster, or give the publisher a larger buffer.
+// A subscriber was overtaken; carries the number of missed messages. Call again to continue.
 #define LINKSPAN_LAGGED 125
 
 // A stored file fails its check sum; the text has the file and the place.
-//
-// Restore the file from a copy, or remove it, as the text says.
 #define LINKSPAN_CORRUPT 126
 
 // A defect in Linkspan: please report it with the error's text.
@@ -950,36 +903,28 @@ typedef struct linkspan_item {
 extern "C" {
 #endif // __cplusplus
 
-// Gets the length of an array's elements in bytes, from `dtype`, `rank` and `dims`.
+// Gets the length in bytes of an array's elements from `dtype`, `rank` and `dims`.
 //
-// The member `length` is ignored. `WrongType` or `TooLarge` if the type or the dimensions are invalid. `InvalidState`
-// if there are elements and `data` is NULL.
+// `WrongType` or `TooLarge` if these are invalid. `InvalidState` if there are elements and `data` is NULL.
 //
 // The caller guarantees:
-// `array` points to an array whose `data` has the size of its dims, `length` may be written.
-linkspan_status linkspan_array_length(const struct linkspan_array *array,
-                                      size_t *length);
+// `array->data` has the elements.
+linkspan_status linkspan_array_length(const struct linkspan_array *array, size_t *length);
 
 // Copies an array's elements into the caller's memory; each keeps its indexes.
 //
-// `to` has the requested order and element type: the array's type, or a wider type that holds all its values. Integers
-// widen to integers and floats, `float` to `double`, complex numbers to wider ones, and real numbers to complex
-// numbers. Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is
-// then partly written.
-//
-// `to->rank` and `to->dims` must equal `from->rank` and `from->dims`, else `WrongType`.
+// `to` has the requested order and type, which must hold all values: integers widen to integers and floats, `float` to
+// `double`, complex numbers to wider ones, real numbers to complex ones. `WrongType` for other types, or if `rank` and
+// `dims` differ. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is then partly written.
 //
 // The caller guarantees:
-// Both point to arrays whose `data` has the size of their dims, `to->data` may be written; they do not overlap.
+// Both arrays have their elements and do not overlap.
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
 // Sends a request and waits for its reply, which the caller releases.
 //
-// `Remote` if the handler failed, `Disconnected` if the peer died. Several threads may call concurrently.
-//
-// The caller guarantees:
-// `channel` and `request` are live, `reply` may be written.
+// `Remote` if the handler failed, `Disconnected` if the peer died.
 linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
                                       const struct linkspan_message *request,
                                       int64_t timeout,
@@ -987,11 +932,7 @@ linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
 
 // Sends a request without waiting for its reply: the first step of a call.
 //
-// Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls and
-// receives. Replies are kept for the newest 1,024 pending requests, up to 256 MiB.
-//
-// The caller guarantees:
-// `channel` and `request` are live, `pending` may be written.
+// Replies arrive in any order. They are kept for the newest 1,024 pending requests, up to 256 MiB.
 linkspan_status linkspan_channel_start_call(const struct linkspan_channel *channel,
                                             const struct linkspan_message *request,
                                             int64_t timeout,
@@ -999,54 +940,29 @@ linkspan_status linkspan_channel_start_call(const struct linkspan_channel *chann
 
 // Waits for the reply to a request of `linkspan_channel_start_call`; the caller releases it.
 //
-// It fails as `linkspan_channel_call` does. With a time-out of 0, `Timeout` means that the reply has not arrived;
-// call again. After a longer time-out the request is given up. `InvalidState` if the request is no longer pending on
-// this channel.
-//
-// The caller guarantees:
-// `channel` and `pending` are live, `reply` may be written.
+// Fails as `linkspan_channel_call`. `Timeout` with a time-out of 0 means: call again later; a longer one gives the
+// request up. `InvalidState` if the request is no longer pending on this channel.
 linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *channel,
                                              const struct linkspan_pending_reply *pending,
                                              int64_t timeout,
                                              struct linkspan_message **reply);
 
-// Frees a request; an unfinished one is withdrawn. NULL is allowed.
-//
-// A peer that has not received it does not start on it, and a late reply is dropped. For a second call see
-// `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `pending` is NULL or a handle of this library, and no other call uses it.
+// Frees a request; an unfinished one is withdrawn, and a late reply is dropped.
 linkspan_status linkspan_pending_reply_free(struct linkspan_pending_reply *pending);
 
-// Replies to a request that `linkspan_channel_recv` returned.
-//
-// For a server's requests use `linkspan_request_reply`.
-//
-// The caller guarantees:
-// `channel`, `request` and `reply` are live.
+// Replies to a request from `linkspan_channel_recv`.
 linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
                                        const struct linkspan_message *request,
                                        const struct linkspan_message *reply,
                                        int64_t timeout);
 
 // Connects if a program listens at the endpoint; otherwise listens.
-//
-// If two programs start at the same time, exactly one listens. `options` may be NULL.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
 linkspan_status linkspan_channel_open(const char *endpoint,
                                       const struct linkspan_options *options,
                                       int64_t timeout,
                                       struct linkspan_channel **channel);
 
 // Waits until a program listens, and connects; reconnects when the peer restarts.
-//
-// `options` may be NULL.
-//
-// The caller guarantees:
-// As for `linkspan_channel_open`.
 linkspan_status linkspan_channel_connect(const char *endpoint,
                                          const struct linkspan_options *options,
                                          int64_t timeout,
@@ -1054,30 +970,20 @@ linkspan_status linkspan_channel_connect(const char *endpoint,
 
 // Sends a message; waits while the peer's queue is full.
 //
-// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
-//
-// The caller guarantees:
-// `channel` and `message` are live, `sequence` is NULL or may be written.
+// `sequence` gets its number. A failed send leaves the message unchanged.
 linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
                                       const struct linkspan_message *message,
                                       int64_t timeout,
                                       uint64_t *sequence);
 
 // Sends a message without waiting. `Full` without room or without a connected program.
-//
-// The caller guarantees:
-// As for `linkspan_channel_send`.
 linkspan_status linkspan_channel_try_send(const struct linkspan_channel *channel,
                                           const struct linkspan_message *message,
                                           uint64_t *sequence);
 
-// Sends several messages in order.
+// Sends several messages in order; up to 64 short ones share a wake-up.
 //
-// If the transport can, up to 64 short messages share one wake-up or system call. `sent`, which may be NULL, gets the
-// number of sent messages, also after an error. The error then concerns the first unsent message.
-//
-// The caller guarantees:
-// `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+// `sent`, which may be NULL, gets the number of sent messages, also after an error.
 linkspan_status linkspan_channel_send_many(const struct linkspan_channel *channel,
                                            const struct linkspan_message *const *messages,
                                            size_t count,
@@ -1085,27 +991,18 @@ linkspan_status linkspan_channel_send_many(const struct linkspan_channel *channe
                                            size_t *sent);
 
 // Waits for a message, which the caller releases.
-//
-// The caller guarantees:
-// `channel` is live, `message` may be written.
 linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       struct linkspan_message **message);
 
 // Receives a message without waiting; `Empty` without one.
-//
-// The caller guarantees:
-// As for `linkspan_channel_recv`.
 linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel,
                                           struct linkspan_message **message);
 
 // Waits for a message and takes up to `max` messages into `messages`.
 //
-// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
-// also returns an error after the first message.
-//
-// The caller guarantees:
-// `channel` is live, `messages` has room for `max` pointers, `count` may be written.
+// `count` gets their number; the caller releases each. They count as consumed at the next receiving call, which also
+// returns an error after the first message.
 linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channel,
                                            size_t max,
                                            int64_t timeout,
@@ -1113,106 +1010,58 @@ linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channe
                                            size_t *count);
 
 // Gets whether a message is available, without taking it.
-//
-// The caller guarantees:
-// `channel` is live, `there` may be written.
 linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bool *there);
 
 // Acknowledges all received messages, with the option `ack` `"manual"`.
-//
-// If this program ends, its next incarnation gets the unacknowledged messages.
-//
-// The caller guarantees:
-// `channel` is live.
 linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 
 // Gets the state of the channel.
-//
-// The caller guarantees:
-// `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
 linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel,
                                           struct linkspan_channel_info *info);
 
 // Gets a file descriptor for event loops, readable if a receive would not wait.
-//
-// The channel owns it: do not close it.
-//
-// The caller guarantees:
-// `channel` is live, `fd` may be written.
-linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
-                                        int *fd);
+linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel, int *fd);
 
 // Gets the events since the last call as an array of maps, which the caller releases.
 //
 // A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`,
 // `missed` and `text`.
-//
-// The caller guarantees:
-// `channel` is live, `events` may be written.
 linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
                                         struct linkspan_message **events);
 
-// Gets the counters of the channel as a map, which the caller releases.
-//
-// The caller guarantees:
-// `channel` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
                                        struct linkspan_message **stats);
 
 // Waits until the peer has consumed all sent messages.
 //
-// The peer consumes them by its next receive, an acknowledgement, or its close. `Timeout` and `Disconnected` have the
-// number of unconsumed messages (`linkspan_last_error`); the channel stays open. `InvalidState` if another thread
-// closes it.
-//
-// The caller guarantees:
-// `channel` is live.
+// `Timeout` and `Disconnected` have the number of unconsumed messages (`linkspan_last_error`); the channel stays open.
+// `InvalidState` if another thread closes it.
 linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
                                        int64_t timeout);
 
 // Closes the channel after the peer has consumed all sent messages, within the time-out.
-//
-// The close ends the waits of other threads. The channel must still be freed.
-//
-// The caller guarantees:
-// `channel` is live.
 linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
 // Closes the channel without waiting, except for the option `linger`, and frees it.
 //
-// NULL is allowed. `linger` and `on_unconsumed` also apply to a channel that is open when the program ends by `exit`
-// or by returning from `main`.
-//
-// A second call, and any other use of the freed channel, returns `InvalidState` until 1024 other objects have been
-// freed. After that the pointer is invalid like any freed pointer. These rules apply to the `_free` function of every
-// kind.
-//
-// The caller guarantees:
-// `channel` is NULL or a handle of this library, and no other call uses it.
+// `linger` and `on_unconsumed` also apply to a channel that is open when the program ends by `exit` or returns from
+// `main`.
 linkspan_status linkspan_channel_free(struct linkspan_channel *channel);
 
 // Encodes a message's value. Free the bytes with `linkspan_free`.
-//
-// The caller guarantees:
-// `message` is a live message, the results may be written.
 linkspan_status linkspan_encode(const struct linkspan_message *message,
                                 linkspan_encoding encoding,
                                 uint8_t **bytes,
                                 size_t *length);
 
 // Decodes bytes into a new message, which the caller releases. The bytes may be freed at once.
-//
-// The caller guarantees:
-// `bytes` points to `length` bytes, `message` may be written.
 linkspan_status linkspan_decode(const uint8_t *bytes,
                                 size_t length,
                                 linkspan_encoding encoding,
                                 struct linkspan_message **message);
 
 // Converts bytes of one encoding to another. Free the result with `linkspan_free`.
-//
-// The caller guarantees:
-// `bytes` points to `length` bytes, the results may be written.
 linkspan_status linkspan_transcode(const uint8_t *bytes,
                                    size_t length,
                                    linkspan_encoding from,
@@ -1220,45 +1069,31 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
                                    uint8_t **result,
                                    size_t *result_length);
 
-// Frees bytes or text of functions that name `linkspan_free`, such as `linkspan_encode`.
-//
-// NULL is allowed.
+// Frees bytes or text of functions that name `linkspan_free`. NULL is allowed.
 //
 // The caller guarantees:
 // `bytes` and `length` are as the function returned them, and were not freed before.
 void linkspan_free(void *bytes, size_t length);
 
-// Returns the name of a state, equal in every language: `"RUNNING"`.
+// Returns the name of a state: `"RUNNING"`; `"UNKNOWN"` for other numbers.
 //
-// `"UNKNOWN"` for other numbers. The name lives as long as the program.
+// It lives as long as the program.
 const char *linkspan_state_name(linkspan_state state);
 
 // Waits until a controller listens, and connects; reconnects after each restart.
 //
-// `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`. `options` may be NULL. Any number of threads
-// may use it and take turns; one may wait in `linkspan_controller_next`.
-//
-// The caller guarantees:
-// `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
+// `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`.
 linkspan_status linkspan_controller_connect(const char *endpoint,
                                             const struct linkspan_options *options,
                                             int64_t timeout,
                                             struct linkspan_controller **controller);
 
 // Gets the records of all services as an array, which the caller releases.
-//
-// The caller guarantees:
-// `controller` is live, `services` may be written.
 linkspan_status linkspan_controller_services(const struct linkspan_controller *controller,
                                              int64_t timeout,
                                              struct linkspan_message **services);
 
-// Gets the record of a service, which the caller releases.
-//
-// `NotFound` if no service has the name.
-//
-// The caller guarantees:
-// `controller` is live, `service` is NUL-terminated, `record` may be written.
+// Gets the record of a service, which the caller releases; `NotFound` for an unknown service.
 linkspan_status linkspan_controller_status(const struct linkspan_controller *controller,
                                            const char *service,
                                            int64_t timeout,
@@ -1266,13 +1101,8 @@ linkspan_status linkspan_controller_status(const struct linkspan_controller *con
 
 // Sends a command, `"PAUSE"` or one of the service, and waits until it is done.
 //
-// `value` gets the result, which the caller releases. The time-out is also sent to the service. `InvalidState` if the
-// state forbids the command, `NotFound` if the controller does not know the service. If the command failed, `Remote`
-// or the kind from the service. `Timeout` if the time-out passed first.
-//
-// The caller guarantees:
-// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value`
-// may be written.
+// `arguments` may be NULL. `value` gets the result, which the caller releases. `InvalidState` if the state forbids the
+// command, `NotFound` for an unknown service, `Timeout`; `Remote` or the service's kind if the command failed.
 linkspan_status linkspan_controller_command(const struct linkspan_controller *controller,
                                             const char *service,
                                             const char *command,
@@ -1282,21 +1112,14 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
 
 // Sends a command and waits until it is accepted or refused, or, with `until_done`, done.
 //
-// `answer`, which the caller releases, has the current outcome and the `id` for `linkspan_controller_answer`. If the
-// command fails or is refused, the call succeeds and the answer says so.
-//
-// The caller guarantees:
-// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are
-// NULL or valid, `answer` may be written.
+// `answer`, which the caller releases, has the outcome and the `id` for `linkspan_controller_answer`. A failed or
+// refused command is no error of the call.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
                                           const struct linkspan_command_request *request,
                                           int64_t timeout,
                                           struct linkspan_message **answer);
 
 // Gets the current answer to a command, which the caller releases.
-//
-// The caller guarantees:
-// `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
 linkspan_status linkspan_controller_answer(const struct linkspan_controller *controller,
                                            const char *service,
                                            const char *id,
@@ -1306,157 +1129,98 @@ linkspan_status linkspan_controller_answer(const struct linkspan_controller *con
 // Gets the newest log lines of a service, or of the controller for NULL.
 //
 // They are an array of maps with `at`, `service`, `level` and `text`, which the caller releases.
-//
-// The caller guarantees:
-// `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
 linkspan_status linkspan_controller_log(const struct linkspan_controller *controller,
                                         const char *service,
                                         size_t lines,
                                         int64_t timeout,
                                         struct linkspan_message **log);
 
-// Watches services: `linkspan_controller_next` then returns their states and changes.
+// Watches services: `linkspan_controller_next` returns their states, and then their changes.
 //
-// The first events are the state of each service. An event is a map whose `what` is `service` (with its record in
-// `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
+// An event is a map whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`,
+// `value`), `log` (`entry`) or `missed` (`count`).
 //
-// `data_every` is the interval in nanoseconds for reading data, 0 for never. `services` has `services_count` names;
-// none for all services. A further call replaces the previous one.
-//
-// The caller guarantees:
-// `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
+// `data_every` is the interval in nanoseconds for reading data, 0 for never. Without `services`, it watches all. A
+// further call replaces the previous one.
 linkspan_status linkspan_controller_watch(const struct linkspan_controller *controller,
                                           int64_t data_every,
                                           const char *const *services,
                                           size_t services_count);
 
 // Waits for the next event of the watched services, a map that the caller releases.
-//
-// `linkspan_controller_watch` describes the map. `LINKSPAN_DEFAULT` waits for ever here.
-//
-// The caller guarantees:
-// `controller` is live, `event` may be written.
 linkspan_status linkspan_controller_next(const struct linkspan_controller *controller,
                                          int64_t timeout,
                                          struct linkspan_message **event);
 
 // Removes a disconnected service from the controller. `InvalidState` while it is connected.
-//
-// The caller guarantees:
-// `controller` is live, `service` is NUL-terminated.
 linkspan_status linkspan_controller_forget(const struct linkspan_controller *controller,
                                            const char *service,
                                            int64_t timeout);
 
 // Gets a file descriptor for event loops, readable if `linkspan_controller_next` would not wait.
-//
-// The controller owns it: do not close it.
-//
-// The caller guarantees:
-// `controller` is live, `fd` may be written.
-linkspan_status linkspan_controller_fileno(const struct linkspan_controller *controller,
-                                           int *fd);
+linkspan_status linkspan_controller_fileno(const struct linkspan_controller *controller, int *fd);
 
-// Gets the counters of the controller as a map, which the caller releases.
-//
-// The caller guarantees:
-// `controller` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_controller_stats(const struct linkspan_controller *controller,
                                           struct linkspan_message **stats);
 
-// Closes the connection; waits of other threads end. It must still be freed.
-//
-// The caller guarantees:
-// `controller` is live.
+// Closes the connection.
 linkspan_status linkspan_controller_close(const struct linkspan_controller *controller);
 
-// Closes and frees the connection. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `controller` is NULL or a handle of this library, and no other call uses it.
+// Closes and frees the connection.
 linkspan_status linkspan_controller_free(struct linkspan_controller *controller);
 
 // Returns the name of an encoding, such as `"cbor"`; NULL for an unknown number.
 //
-// The name lives as long as the program.
+// It lives as long as the program.
 const char *linkspan_encoding_name(linkspan_encoding encoding);
 
 // Gets the encoding of a name; `Unsupported` for an unknown name.
-//
-// The caller guarantees:
-// `name` is NUL-terminated, `encoding` may be written.
 linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
 
 // Gets the newest value of a publisher, which the caller releases.
 //
 // With a time-out it waits for a publisher and its first value; with `LINKSPAN_DEFAULT` it does not wait. `Empty` if
 // nothing was published yet, `NotFound` if no program publishes.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
 linkspan_status linkspan_latest(const char *endpoint,
                                 const struct linkspan_options *options,
                                 int64_t timeout,
                                 struct linkspan_message **message);
 
-// Gets an array with a map for each open name on this machine; the caller releases it.
-//
-// The maps are those of `linkspan ls --json`.
-//
-// The caller guarantees:
-// `names` may be written.
+// Gets the open names of this machine as an array of maps, which the caller releases.
 linkspan_status linkspan_names(struct linkspan_message **names);
 
 // Gets the schema of the program that listens at the endpoint, or of its spool or journal.
 //
-// The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`; the
-// caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `message` may be written.
-linkspan_status linkspan_schema(const char *endpoint, struct linkspan_message **message);
+// The caller releases the value, the canonical form of docs/schema.md (`type/fields/0/name`). Waits at most 3 s.
+// `NotFound` if no program listens, `Missing` without a schema.
+linkspan_status linkspan_schema(const char *endpoint,
+                                struct linkspan_message **message);
 
 // Gets the schema of the replies, like [`linkspan_schema`].
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `message` may be written.
 linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
 
 // Gets the schema of a message of the endpoint, like [`linkspan_schema`].
 //
 // Each record of a journal names its schema. `InvalidState` for a message that was built here, `Corrupt` if the
 // journal has lost the schema.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
 linkspan_status linkspan_schema_of(const char *endpoint,
                                    const struct linkspan_message *written,
                                    struct linkspan_message **message);
 
-// Waits until at least one of several descriptors is ready.
+// Waits until at least one of several descriptors is ready; `ready` gets `count` flags.
 //
-// `ready` gets `count` flags, one for each descriptor. `descriptors` come from the `_fileno` functions, called again
-// before each wait, or from the program. Then query the ready objects without waiting
-// (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0). They may still find nothing; then
-// wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none is ready in time. `InvalidState` without descriptors, or
-// for a closed one.
-//
-// The caller guarantees:
-// `descriptors` points to `count` numbers, `ready` may be written as many times.
+// `descriptors` come from the `_fileno` functions, called again before each wait, or from the program. A ready object
+// may still have nothing: query it without waiting (`linkspan_subscriber_try_recv`, or a time-out of 0). `Timeout` if
+// none is ready in time, 30 s by default. `InvalidState` without descriptors, or for a closed one.
 linkspan_status linkspan_wait(const int *descriptors,
                               size_t count,
                               int64_t timeout,
                               bool *ready);
 
-// Gets the last failed call of this thread, and returns its status.
+// Gets the last failed call of this thread, and returns its status; `LINKSPAN_OK` if none has failed.
 //
-// A successful call changes nothing here. Returns `LINKSPAN_OK` if none has failed. `error` may be NULL.
-// `InvalidState` if the size in `error` is not set.
-//
-// The caller guarantees:
-// `error` is NULL or points to a `linkspan_error` whose `size` is set.
+// `error` may be NULL. `InvalidState` if its size is not set.
 linkspan_status linkspan_last_error(struct linkspan_error *error);
 
 // Returns the text of this thread's last failed call, or `""`. It lives until the next call fails.
@@ -1464,43 +1228,28 @@ const char *linkspan_last_error_text(void);
 
 // Sets this thread's last error and returns `status`, for bindings over this interface.
 //
-// `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
-//
-// The caller guarantees:
-// `text` is NULL or NUL-terminated.
-linkspan_status linkspan_set_last_error(linkspan_status status,
-                                        const char *text);
+// `text` may be NULL. `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
+linkspan_status linkspan_set_last_error(linkspan_status status, const char *text);
 
 // Gets the lengths of the N-d array at a path, or of nested lists.
 //
-// Languages without typed arrays send nested lists. `WrongType`, with the shape in its text, if the rank differs.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
+// `WrongType`, with the shape in its text, if the rank differs.
 linkspan_status linkspan_message_get_shape(const struct linkspan_message *message,
                                            const char *path,
                                            size_t rank,
                                            uint64_t *dims);
 
-// Copies the N-d array at a path into `to->data`; each element keeps its indexes.
+// Copies the N-d array or list at a path into `to->data`; each element keeps its indexes.
 //
-// `to` gives type, order and shape. Types are widened as by `linkspan_array_copy`. A list of numbers fills one
-// dimension, a list of equally long lists two, and a single number none. `OutOfRange` for a number that does not fit.
-// `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`; `to->data` has room for the elements.
+// `to` gives type, order and shape. Types are widened as by `linkspan_array_copy`. `OutOfRange` for a number that does
+// not fit. `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
 linkspan_status linkspan_message_get_array_into(const struct linkspan_message *message,
                                                 const char *path,
                                                 const struct linkspan_array *to);
 
 // Gets a view of the N-d array at a path, with exactly this type, order and rank.
 //
-// Otherwise `WrongType`; `linkspan_message_get_array_into` converts it. An array that is equal in both orders has
-// either.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
+// Otherwise `WrongType`; `linkspan_message_get_array_into` converts it.
 linkspan_status linkspan_message_get_array_view(const struct linkspan_message *message,
                                                 const char *path,
                                                 linkspan_dtype dtype,
@@ -1508,73 +1257,41 @@ linkspan_status linkspan_message_get_array_view(const struct linkspan_message *m
                                                 size_t rank,
                                                 struct linkspan_array *array);
 
-// Listens at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `options` NULL or valid, `listener` may be written.
+// Listens at an endpoint; `AddressInUse` if another program does.
 linkspan_status linkspan_listener_listen(const char *endpoint,
                                          const struct linkspan_options *options,
                                          struct linkspan_listener **listener);
 
-// Waits for the next peer and gives its channel.
-//
-// The caller guarantees:
-// `listener` is live, `channel` may be written.
+// Waits for the next peer and gives its channel, which the caller frees.
 linkspan_status linkspan_listener_accept(const struct linkspan_listener *listener,
                                          int64_t timeout,
                                          struct linkspan_channel **channel);
 
 // Gets a file descriptor for event loops, readable if `linkspan_listener_accept` would not wait.
-//
-// The listener owns it: do not close it.
-//
-// The caller guarantees:
-// `listener` is live, `fd` may be written.
-linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener,
-                                         int *fd);
+linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener, int *fd);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
-//
-// The caller guarantees:
-// `listener` is live, `events` may be written.
 linkspan_status linkspan_listener_events(const struct linkspan_listener *listener,
                                          struct linkspan_message **events);
 
-// Gets the counters of the listener as a map, which the caller releases.
-//
-// The caller guarantees:
-// `listener` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_listener_stats(const struct linkspan_listener *listener,
                                         struct linkspan_message **stats);
 
-// Closes the listener; waits of other threads end. Accepted channels stay open.
-//
-// The listener must still be freed.
-//
-// The caller guarantees:
-// `listener` is live.
+// Closes the listener. Accepted channels stay open.
 linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
 
-// Closes and frees the listener. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `listener` is NULL or a handle of this library, and no other call uses it.
+// Closes and frees the listener.
 linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 
-// Lends uninitialized memory for an array of `rank` dimensions.
+// Lends uninitialized memory for an array of `rank` dimensions; `TooLarge` or `OutOfMemory`.
 //
-// The program writes it through `array->data` (despite its const type) and puts it into a message with
-// `linkspan_message_put_loan`. Over `shm:` the peer views it without a copy. It is ordinary memory, copied when sent,
-// over other transports, below 64 KiB, before the channel is linked, or while all slots are in use.
+// The program writes it through `array->data` (despite its const type) and puts it with `linkspan_message_put_loan`.
+// Over `shm:` the peer views it without a copy. It is ordinary memory, copied when sent, over other transports, below
+// 64 KiB, before the channel is linked, or while all slots are in use.
 //
-// The order is `LINKSPAN_ROW`; a program that writes column by column sets `array->order` before the put. The loan
-// lives until it is put or freed by `linkspan_loan_free`, even if the channel closes. `TooLarge` above 15 dimensions
-// or the longest message; `OutOfMemory`.
-//
-// The caller guarantees:
-// `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
+// The order is `LINKSPAN_ROW`; set `array->order` before the put for another one. The loan lives until it is put or
+// freed by `linkspan_loan_free`, even if the channel closes.
 linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
                                       linkspan_dtype dtype,
                                       size_t rank,
@@ -1583,10 +1300,7 @@ linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
 
 // Lends memory for an array of the reply, like `linkspan_channel_loan`.
 //
-// The client views it in place. `InvalidState` if the message is not a server's request.
-//
-// The caller guarantees:
-// As for `linkspan_channel_loan`; `request` is a live message.
+// `InvalidState` if the message is not a server's request.
 linkspan_status linkspan_request_loan(const struct linkspan_message *request,
                                       linkspan_dtype dtype,
                                       size_t rank,
@@ -1594,11 +1308,6 @@ linkspan_status linkspan_request_loan(const struct linkspan_message *request,
                                       struct linkspan_array *array);
 
 // Lends memory for an array to publish, like `linkspan_channel_loan`.
-//
-// Over `shm:` all subscribers view it in place.
-//
-// The caller guarantees:
-// As for `linkspan_channel_loan`; `publisher` is live.
 linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publisher,
                                         linkspan_dtype dtype,
                                         size_t rank,
@@ -1607,44 +1316,31 @@ linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publish
 
 // Moves a loan into a message without a copy; `array->data` becomes NULL.
 //
-// The program must not write the memory any more. `array->data` identifies the loan, and `array->order` is its order;
-// type and shape are those of the loan. Any message can take it, but other channels than the lender's copy it.
-// `InvalidState` if the array is not a current loan. After an error the program still has the loan.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `array` points to an array, which may be written.
+// The program must not write the memory any more. `array->data` identifies the loan, whose type and shape remain;
+// `array->order` is its order. Channels other than the lender's copy it. `InvalidState` if the array is not a current
+// loan. After an error the program still has the loan.
 linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
                                           const char *key,
                                           struct linkspan_array *array);
 
 // Frees a loan that was not put into a message; `array->data` becomes NULL.
 //
-// NULL, and an array whose `data` is NULL, are allowed. `InvalidState` if the array is not a current loan.
-//
-// The caller guarantees:
-// `array` is NULL or points to an array, which may be written.
+// `array` or its `data` may be NULL. `InvalidState` if the array is not a current loan.
 linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
-// Frees the elements of an array that a struct of generated code owns, and empties it.
-//
-// The elements are a loan or came from `malloc`. `array` may be NULL.
+// Frees the elements (a loan, or from `malloc`) of an array in a generated struct, and empties it.
 //
 // The caller guarantees:
-// `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
+// No code uses the elements any more. `array` may be NULL.
 linkspan_status linkspan_array_free(struct linkspan_array *array);
 
-// Lends uninitialized memory for `length` bytes, such as a camera frame.
+// Lends uninitialized memory for `length` bytes, such as a camera frame; `TooLarge` or `OutOfMemory`.
 //
-// The program writes it through `*bytes` and puts it into a message with `linkspan_message_put_loan_bytes`. Over
-// `shm:`, with `cbor` or `raw`, sending copies nothing. A message sends one such loan in place, with at most 4 KiB of
-// other values before and after it. Otherwise it is ordinary memory, copied when sent: with other
-// transports or encodings, below 64 KiB, before the channel is linked, or while all slots are in use.
+// The program writes it through `*bytes` and puts it with `linkspan_message_put_loan_bytes`. Over `shm:`, with `cbor`
+// or `raw`, sending copies nothing if the message has one such loan and at most 4 KiB of other values before and after
+// it. Otherwise the memory is copied when sent, as for `linkspan_channel_loan`.
 //
-// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
-// the longest message; `OutOfMemory`.
-//
-// The caller guarantees:
-// `channel` is live, `bytes` may be written.
+// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes.
 linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *channel,
                                             size_t length,
                                             uint8_t **bytes);
@@ -1652,29 +1348,19 @@ linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *chann
 // Lends memory for bytes of the reply, like `linkspan_channel_loan_bytes`.
 //
 // `InvalidState` if the message is not a server's request.
-//
-// The caller guarantees:
-// As for `linkspan_channel_loan_bytes`; `request` is a live message.
 linkspan_status linkspan_request_loan_bytes(const struct linkspan_message *request,
                                             size_t length,
                                             uint8_t **bytes);
 
 // Lends memory for bytes to publish, like `linkspan_channel_loan_bytes`.
-//
-// The caller guarantees:
-// As for `linkspan_channel_loan_bytes`; `publisher` is live.
 linkspan_status linkspan_publisher_loan_bytes(const struct linkspan_publisher *publisher,
                                               size_t length,
                                               uint8_t **bytes);
 
 // Moves the first `length` bytes of a loan into a message without a copy; `*bytes` becomes NULL.
 //
-// The program must not write the memory any more. Any message can take it, but other channels than the lender's copy
-// it. `InvalidState` if this is not a current loan of bytes, or is shorter. After an error the program still has the
-// loan.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
+// The program must not write the memory any more. Channels other than the lender's copy it. `InvalidState` if this is
+// not a current loan of bytes, or is shorter. After an error the program still has the loan.
 linkspan_status linkspan_message_put_loan_bytes(struct linkspan_message *message,
                                                 const char *key,
                                                 uint8_t **bytes,
@@ -1682,308 +1368,184 @@ linkspan_status linkspan_message_put_loan_bytes(struct linkspan_message *message
 
 // Frees a loan of bytes that was not put into a message; `*bytes` becomes NULL.
 //
-// NULL, and a pointer to NULL, are allowed. `InvalidState` if this is not a current loan of bytes.
-//
-// The caller guarantees:
-// `bytes` is NULL or points to a pointer, which may be written.
+// `bytes` or `*bytes` may be NULL. `InvalidState` if this is not a current loan of bytes.
 linkspan_status linkspan_loan_bytes_free(uint8_t **bytes);
 
 // Creates an empty message with the value null. Release it with `linkspan_message_release`.
-//
-// The caller guarantees:
-// `message` may be written.
 linkspan_status linkspan_message_new(struct linkspan_message **message);
 
-// Adds a reference. It needs an additional `linkspan_message_release`.
-//
-// The caller guarantees:
-// `message` is a live message.
+// Adds a reference, for an additional `linkspan_message_release`.
 linkspan_status linkspan_message_retain(struct linkspan_message *message);
 
 // Removes a reference; the last one frees the message and ends all views. NULL is allowed.
 //
-// The last release of an unanswered request answers it with `Remote`.
-//
-// A release without a reference left, and any other use of such a message, returns `InvalidState` until 64 other
-// messages have been released. After that the pointer is invalid like any freed pointer.
+// The last release of an unanswered request answers it with `Remote`. A release without a reference left, and any
+// other use of such a message, is `InvalidState` until 64 other messages have been released.
 //
 // The caller guarantees:
-// `message` is NULL or a message of this library, one of whose references belongs to the caller.
+// One of the message's references belongs to the caller.
 linkspan_status linkspan_message_release(struct linkspan_message *message);
 
-// Clears the message, to build another value in it.
-//
-// A received message becomes an empty message of the program.
-//
-// The caller guarantees:
-// `message` is a live message.
+// Clears the message, to build another value in it; a received one becomes a message of the program.
 linkspan_status linkspan_message_clear(struct linkspan_message *message);
 
 // Gets the origin of a message. `InvalidState` for a message that was built or decoded here.
-//
-// The caller guarantees:
-// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
 
 // Checks that code generated from the schema with this fingerprint may decode a message.
 //
 // `NAME_decode` of generated code calls it. The fingerprint has 64 hexadecimal digits. `SchemaMismatch` if the sender
-// gave another schema, unless this side was opened with this one and so both were compared. A message that was built
-// or decoded here always passes.
-//
-// The caller guarantees:
-// `message` is a live message, `fingerprint` a NUL-terminated text.
+// gave another schema that was not compared with this one. A message that was built or decoded here always passes.
 linkspan_status linkspan_message_check_fingerprint(const struct linkspan_message *message,
                                                    const char *fingerprint);
 
 // Gets the encoded value as received: a view.
 //
 // `InvalidState` for a message that was built or decoded here. If long arrays lie in shared memory of the sender, the
-// first call copies the whole value into one block, which the message keeps.
-//
-// The caller guarantees:
-// `message` is a live message, the results may be written.
+// first call copies the whole value into one block.
 linkspan_status linkspan_message_get_body(const struct linkspan_message *message,
                                           const uint8_t **body,
                                           size_t *length);
 
-// Publishes at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `options` NULL or valid, `publisher` may be written.
+// Publishes at an endpoint; `AddressInUse` if another program does.
 linkspan_status linkspan_publisher_new(const char *endpoint,
                                        const struct linkspan_options *options,
                                        struct linkspan_publisher **publisher);
 
 // Waits until `count` subscribers are connected and will get the following messages.
 //
-// `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher. `Unsupported` for
-// a `file:` or a `journal:`, which store messages.
-//
-// The caller guarantees:
-// `publisher` is live.
+// `Timeout` if fewer are connected in time. `InvalidState` if another thread closes the publisher. `Unsupported` for a
+// `file:` or a `journal:`.
 linkspan_status linkspan_publisher_wait_for_subscribers(const struct linkspan_publisher *publisher,
                                                         size_t count,
                                                         int64_t timeout);
 
 // Publishes a message without waiting for subscribers.
 //
-// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
-//
-// The caller guarantees:
-// `publisher` and `message` are live, `sequence` is NULL or may be written.
+// `sequence` gets its number. A failed send leaves the message unchanged.
 linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publisher,
                                         const struct linkspan_message *message,
                                         uint64_t *sequence);
 
-// Publishes several messages in order.
-//
-// Up to 64 short messages share one wake-up or system call per subscriber. `sent` is as for
-// `linkspan_channel_send_many`.
-//
-// The caller guarantees:
-// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be
-// written.
+// Publishes several messages in order, like `linkspan_channel_send_many`.
 linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *publisher,
                                              const struct linkspan_message *const *messages,
                                              size_t count,
                                              size_t *sent);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
-//
-// The caller guarantees:
-// `publisher` is live, `events` may be written.
 linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publisher,
                                           struct linkspan_message **events);
 
-// Gets the counters as a map, which the caller releases.
-//
-// `subscribers` is their current number.
-//
-// The caller guarantees:
-// `publisher` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
                                          struct linkspan_message **stats);
 
 // Waits until every connected subscriber has been given all published messages.
 //
-// Over `shm:` the subscriber has read them; over `unix:` and `tcp:` the kernel has taken them. Over `journal:` and
-// `file:` the send already waits. `Timeout` has the number left for the slowest subscriber (`linkspan_last_error`),
-// and the publisher stays open. If another thread closes it, `InvalidState` has this number.
-//
-// The caller guarantees:
-// `publisher` is live.
+// `Timeout`, or `InvalidState` if another thread closes the publisher, has the number left for the slowest subscriber
+// (`linkspan_last_error`).
 linkspan_status linkspan_publisher_flush(const struct linkspan_publisher *publisher,
                                          int64_t timeout);
 
 // Closes the publisher after its subscribers have received all messages, within the time-out.
 //
-// The newest value is lost with it. The publisher must still be freed.
-//
-// The caller guarantees:
-// `publisher` is live.
+// The newest value is lost with it.
 linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher, int64_t timeout);
 
-// Closes and frees the publisher. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `publisher` is NULL or a handle of this library, and no other call uses it.
+// Closes and frees the publisher.
 linkspan_status linkspan_publisher_free(struct linkspan_publisher *publisher);
 
-// Puts null. Every `_put_` and `_begin_` function puts one value.
+// Puts null. Every `_put_` and `_begin_` function puts one value, at this place:
 //
-// In a map it goes under `key`, and replaces an existing value. In an array it goes to the end, with `key` NULL. In
-// an empty message it becomes the whole value, with `key` NULL. The first key in an empty message makes its value a
-// map.
-//
-// The caller guarantees:
-// `message` is a live message, `key` is NULL or NUL-terminated.
-linkspan_status linkspan_message_put_null(struct linkspan_message *message, const char *key);
+// In a map under `key`, replacing an existing value. In an array at the end, with `key` NULL. In an empty message as
+// the whole value, with `key` NULL; a key makes its value a map.
+linkspan_status linkspan_message_put_null(struct linkspan_message *message,
+                                          const char *key);
 
 // Puts a boolean.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_bool(struct linkspan_message *message, const char *key, bool value);
 
 // Puts an integer.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_i64(struct linkspan_message *message, const char *key, int64_t value);
 
 // Puts an unsigned integer.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_u64(struct linkspan_message *message, const char *key, uint64_t value);
 
-// Puts an integer of any size up to 1 KiB: its sign and its absolute value, most significant byte first.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `magnitude` points to `length` bytes.
+// Puts an integer of up to 1 KiB: sign and absolute value, most significant byte first.
 linkspan_status linkspan_message_put_big_int(struct linkspan_message *message,
                                              const char *key,
                                              bool negative,
                                              const uint8_t *magnitude,
                                              size_t length);
 
-// Puts a float. 7.0 stays a float: it never becomes the integer 7.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
+// Puts a float. 7.0 stays a float.
 linkspan_status linkspan_message_put_f64(struct linkspan_message *message, const char *key, double value);
 
 // Puts a copy of `length` bytes of text; `Malformed` if they are not UTF-8.
-//
-// `LINKSPAN_ZSTR(text)` gives pointer and length of a NUL-terminated text.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `text` points to `length` bytes.
 linkspan_status linkspan_message_put_text(struct linkspan_message *message,
                                           const char *key,
                                           const char *text,
                                           size_t length);
 
 // Puts a copy of bytes.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `bytes` points to `length` bytes.
 linkspan_status linkspan_message_put_bytes(struct linkspan_message *message,
                                            const char *key,
                                            const uint8_t *bytes,
                                            size_t length);
 
 // Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_timestamp(struct linkspan_message *message,
                                                const char *key,
                                                int64_t nanoseconds);
 
 // Puts a UUID: 16 bytes, most significant first.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `uuid` points to 16 bytes.
 linkspan_status linkspan_message_put_uuid(struct linkspan_message *message,
                                           const char *key,
                                           const uint8_t *uuid);
 
 // Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `text` points to `length` bytes.
 linkspan_status linkspan_message_put_decimal(struct linkspan_message *message,
                                              const char *key,
                                              const char *text,
                                              size_t length);
 
-// Puts a copy of an N-d array.
-//
-// `dtype`, `order`, `rank`, `dims` and `data` describe it; `length` is ignored.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
+// Puts a copy of an N-d array; `array->length` is ignored.
 linkspan_status linkspan_message_put_array(struct linkspan_message *message,
                                            const char *key,
                                            const struct linkspan_array *array);
 
 // Puts a copy of another message's whole value.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`; `value` is a live message.
 linkspan_status linkspan_message_put_message(struct linkspan_message *message,
                                              const char *key,
                                              const struct linkspan_message *value);
 
 // Begins a map for the following values, until `linkspan_message_end`.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_map(struct linkspan_message *message, const char *key);
 
 // Begins an array for the following values, put with `key` NULL, until `linkspan_message_end`.
-//
-// The caller guarantees:
-// As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_array(struct linkspan_message *message, const char *key);
 
 // Ends the innermost open map or array. The map that the first key created needs no end.
-//
-// The caller guarantees:
-// `message` is a live message.
 linkspan_status linkspan_message_end(struct linkspan_message *message);
 
-// Gets the type of the value at a path.
+// Gets the type of the value at a path: keys and zero-based positions joined by `/` (`rows/0/name`).
 //
-// A path has keys and zero-based positions, joined by `/` (`rows/0/name`). In a key `~1` means `/` and `~0` means
-// `~`. `""` is the whole value. Every `_get_` function returns `Missing` without a value and `WrongType` for another
-// type, and then leaves zero or NULL in its results.
-//
-// The caller guarantees:
-// `message` is a live message, `path` is NUL-terminated, the results may be written.
+// In a key `~1` means `/` and `~0` means `~`. `""` is the whole value. Every `_get_` function returns `Missing`
+// without a value and `WrongType` for another type, with zero or NULL in its results.
 linkspan_status linkspan_message_get_type(const struct linkspan_message *message,
                                           const char *path,
                                           linkspan_type *type);
 
-// Gets the count of the value at a path.
+// Gets the count of values in an array or map, elements in an N-d array, or bytes in text or bytes.
 //
-// It counts the values in an array or map, elements in an N-d array, and bytes in text or bytes; 1 for other values.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
+// It is 1 for other values.
 linkspan_status linkspan_message_count(const struct linkspan_message *message,
                                        const char *path,
                                        size_t *count);
 
 // Gets the key at a zero-based position of the map at a path: a view, not NUL-terminated.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_key(const struct linkspan_message *message,
                                          const char *path,
                                          size_t position,
@@ -1991,35 +1553,23 @@ linkspan_status linkspan_message_get_key(const struct linkspan_message *message,
                                          size_t *length);
 
 // Reads a boolean.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_bool(const struct linkspan_message *message,
                                           const char *path,
                                           bool *value);
 
 // Reads an integer; `OutOfRange` if it does not fit.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_i64(const struct linkspan_message *message,
                                          const char *path,
                                          int64_t *value);
 
 // Reads an unsigned integer; `OutOfRange` if it does not fit.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_u64(const struct linkspan_message *message,
                                          const char *path,
                                          uint64_t *value);
 
 // Reads an integer beyond 64 bits: sign and a view of the magnitude, most significant byte first.
 //
-// `WrongType` for smaller integers, which `_get_i64` and `_get_u64` read.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
+// `WrongType` for smaller integers.
 linkspan_status linkspan_message_get_big_int(const struct linkspan_message *message,
                                              const char *path,
                                              bool *negative,
@@ -2027,68 +1577,44 @@ linkspan_status linkspan_message_get_big_int(const struct linkspan_message *mess
                                              size_t *length);
 
 // Reads a float, or an integer that a `double` holds exactly, else `OutOfRange`.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_f64(const struct linkspan_message *message,
                                          const char *path,
                                          double *value);
 
 // Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_text(const struct linkspan_message *message,
                                           const char *path,
                                           const char **text,
                                           size_t *length);
 
 // Reads bytes: a view.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_bytes(const struct linkspan_message *message,
                                            const char *path,
                                            const uint8_t **bytes,
                                            size_t *length);
 
 // Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_timestamp(const struct linkspan_message *message,
                                                const char *path,
                                                int64_t *nanoseconds);
 
 // Reads a UUID into 16 bytes, most significant first.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`; `uuid` has room for 16 bytes.
 linkspan_status linkspan_message_get_uuid(const struct linkspan_message *message,
                                           const char *path,
                                           uint8_t *uuid);
 
 // Reads an exact decimal number: a view of its text, not NUL-terminated.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_decimal(const struct linkspan_message *message,
                                              const char *path,
                                              const char **text,
                                              size_t *length);
 
 // Reads an N-d array: a view.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_array(const struct linkspan_message *message,
                                            const char *path,
                                            struct linkspan_array *array);
 
 // Copies the value at a path into a new message, which the caller releases.
-//
-// The caller guarantees:
-// As for `linkspan_message_get_type`.
 linkspan_status linkspan_message_get_message(const struct linkspan_message *message,
                                              const char *path,
                                              struct linkspan_message **value);
@@ -2098,31 +1624,28 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
 // Only one thread runs `fill`. A table that was read before is not changed.
 //
 // The caller guarantees:
-// `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
-linkspan_status linkspan_record_prepare(struct linkspan_record *record,
-                                        void (*fill)(void));
+// `record` is a table once `fill` has returned, and `fill` calls nothing of this library.
+linkspan_status linkspan_record_prepare(struct linkspan_record *record, void (*fill)(void));
 
 // Sets every field of a struct to its default or zero, without freeing the old content.
 //
 // The caller guarantees:
-// `record` is a table, `to` may be written up to the size in the table.
+// `to` has the size in the table.
 linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 
-// Frees the memory that a struct owns and sets the struct to zero.
+// Frees the memory that a struct owns and sets the struct to zero. NULL is allowed.
 //
 // The caller guarantees:
-// `record` is a table, `to` is NULL or points to an initialized struct of this table.
+// `to` is an initialized struct of the table.
 linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
-// Makes a struct the value of `message`, and drops the previous value.
-//
-// The message is used like any other; it accepts no puts until `linkspan_message_clear`.
+// Makes a struct the value of `message`, which accepts no puts until `linkspan_message_clear`.
 //
 // Arrays that are loans are moved without a copy, as by `linkspan_message_put_loan`, and their `data` becomes NULL.
 // The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 //
 // The caller guarantees:
-// `record` is a table, `from` points to a struct of this table, `message` is live.
+// `from` is a struct of the table.
 linkspan_status linkspan_record_put(struct linkspan_record *record,
                                     const void *from,
                                     struct linkspan_message *message);
@@ -2130,7 +1653,7 @@ linkspan_status linkspan_record_put(struct linkspan_record *record,
 // Encodes a struct. Free the bytes with `linkspan_free`.
 //
 // The caller guarantees:
-// `record` is a table, `from` points to a struct of this table, the results may be written.
+// `from` is a struct of the table.
 linkspan_status linkspan_record_encode(struct linkspan_record *record,
                                        const void *from,
                                        linkspan_encoding encoding,
@@ -2140,55 +1663,42 @@ linkspan_status linkspan_record_encode(struct linkspan_record *record,
 // Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 //
 // The caller guarantees:
-// `record` is a table, `to` points to an initialized struct of this table, `bytes` points to `length` bytes.
+// `to` is an initialized struct of the table.
 linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        void *to,
                                        const uint8_t *bytes,
                                        size_t length,
                                        linkspan_encoding encoding);
 
-// Puts a copy of a struct as one value of a message, placed as by `linkspan_message_put_null`.
-//
-// Arrays that are loans are also copied.
+// Puts a copy of a struct, with its loans, as one value of a message.
 //
 // The caller guarantees:
-// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of this table.
+// `from` is a struct of the table.
 linkspan_status linkspan_message_put_record(struct linkspan_message *message,
                                             const char *key,
                                             struct linkspan_record *record,
                                             const void *from);
 
-// Reads the value at a path of a message into a struct; `""` is the whole value.
+// Reads the value at a path of a message into a struct, whose old content is freed.
 //
-// The old content of the struct is freed. After an error the struct has a part of the value.
+// After an error the struct has a part of the value.
 //
 // The caller guarantees:
-// `message` is live, `path` NUL-terminated, `record` a table, `to` points to an initialized struct of this table.
+// `to` is an initialized struct of the table.
 linkspan_status linkspan_message_get_record(const struct linkspan_message *message,
                                             const char *path,
                                             struct linkspan_record *record,
                                             void *to);
 
-// Opens shared memory by name.
+// Opens shared memory: `posix:/name`, `sysv:0x1234` (a key), `path:/dev/shm/x` or a path.
 //
-// Names are `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal),
-// and paths: `path:/dev/shm/x` or `/dev/shm/x`. `NotFound` if the memory does not exist, `PermissionDenied` if it is
-// not readable, `InvalidEndpoint` for other texts.
-//
-// The caller guarantees:
-// `source` is NUL-terminated, `region` may be written.
+// `NotFound`, `PermissionDenied`, or `InvalidEndpoint` for other texts.
 linkspan_status linkspan_region_open(const char *source, struct linkspan_region **region);
 
-// Gets the current length in bytes. A file may grow or shrink.
-//
-// The caller guarantees:
-// `region` is live, `length` may be written.
+// Gets the current length in bytes, which may change.
 linkspan_status linkspan_region_length(const struct linkspan_region *region, uint64_t *length);
 
 // Copies bytes at an offset. `OutOfRange`, without a copy, if the region does not have all of them.
-//
-// The caller guarantees:
-// `region` is live, `bytes` points to `length` bytes that may be written.
 linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
                                       uint64_t offset,
                                       void *bytes,
@@ -2196,10 +1706,7 @@ linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
 
 // Gets the text at an offset, up to the first NUL or the end; not NUL-terminated.
 //
-// Free it with `linkspan_free`. `Malformed` if it is not UTF-8; use `linkspan_region_bytes` then.
-//
-// The caller guarantees:
-// `region` is live, the results may be written.
+// Free it with `linkspan_free`. `Malformed` if it is not UTF-8.
 linkspan_status linkspan_region_text(const struct linkspan_region *region,
                                      uint64_t offset,
                                      char **text,
@@ -2210,39 +1717,25 @@ linkspan_status linkspan_region_text(const struct linkspan_region *region,
 // `layout` describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C. A prefix
 // `packed`, `big` or `little` changes that; `pad[12]` skips bytes.
 //
-// `counter` is NULL, or the name of an integer field that the owner makes odd before a write and even after it. All
+// `counter`, which may be NULL, names an integer field that the owner makes odd before a write and even after it. All
 // fields then belong to one write, or the call fails with `Stalled`.
-//
-// The caller guarantees:
-// `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
 linkspan_status linkspan_region_read(const struct linkspan_region *region,
                                      const char *layout,
                                      uint64_t offset,
                                      const char *counter,
                                      struct linkspan_message **value);
 
-// Detaches and frees the region. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `region` is NULL or a handle of this library, and no other call uses it.
+// Detaches and frees the region.
 linkspan_status linkspan_region_free(struct linkspan_region *region);
 
 // Replies to a request. A second answer is `InvalidState`.
-//
-// The caller guarantees:
-// `request` and `reply` are live messages.
 linkspan_status linkspan_request_reply(const struct linkspan_message *request,
                                        const struct linkspan_message *reply);
 
 // Answers a request with an error.
 //
-// `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `text` is for
-// people, `data` for the program.
-//
-// The caller guarantees:
-// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
+// `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `type`, `text`
+// and `data` may be NULL.
 linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       int64_t code,
                                       const char *type,
@@ -2252,92 +1745,53 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
 // Acknowledges a request and its sender's earlier ones, with the option `ack` `"manual"`.
 //
 // An answer also acknowledges it. `InvalidState` if the message is not a server's request, or without that option.
-//
-// The caller guarantees:
-// `request` is a live message.
 linkspan_status linkspan_request_ack(const struct linkspan_message *request);
 
-// Serves at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `options` NULL or valid, `server` may be written.
+// Serves at an endpoint; `AddressInUse` if another program does.
 linkspan_status linkspan_server_serve(const char *endpoint,
                                       const struct linkspan_options *options,
                                       struct linkspan_server **server);
 
 // Waits for the next request, which the caller releases.
 //
-// Answer it with `linkspan_request_reply` or `linkspan_request_fail`. `LINKSPAN_DEFAULT` waits for ever here. If
-// another thread closes the server, the call succeeds and `request` gets NULL.
+// Answer it with `linkspan_request_reply` or `linkspan_request_fail`. If another thread closes the server, the call
+// succeeds and `request` gets NULL.
 //
-// SIGINT and SIGTERM end a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) in the same way. From the
-// first such call until the server is closed or freed, the library handles these signals: the first ends the loop,
-// the second the program. To opt out, handle or ignore a signal before the loop. The last such object restores the
-// previous handlers. A call with a time-out sets no handler.
-//
-// The caller guarantees:
-// `server` is live, `request` may be written.
+// SIGINT and SIGTERM end a wait without a deadline in the same way. From the first such call until the server is
+// closed or freed, the library handles these signals: the first ends the loop, the second the program. To opt out,
+// handle or ignore a signal before the loop. The last such object restores the previous handlers.
 linkspan_status linkspan_server_next(const struct linkspan_server *server,
                                      int64_t timeout,
                                      struct linkspan_message **request);
 
 // Gets a file descriptor for event loops, readable if `linkspan_server_next` would not wait.
-//
-// The server owns it: do not close it.
-//
-// The caller guarantees:
-// `server` is live, `fd` may be written.
-linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
-                                       int *fd);
+linkspan_status linkspan_server_fileno(const struct linkspan_server *server, int *fd);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
-//
-// The caller guarantees:
-// `server` is live, `events` may be written.
 linkspan_status linkspan_server_events(const struct linkspan_server *server,
                                        struct linkspan_message **events);
 
-// Gets the counters of the server as a map, which the caller releases.
-//
-// The caller guarantees:
-// `server` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
 
 // Closes the server after its replies were consumed, within the time-out.
-//
-// The close ends the waits of other threads. The server must still be freed.
-//
-// The caller guarantees:
-// `server` is live.
 linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
 
-// Closes and frees the server. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `server` is NULL or a handle of this library, and no other call uses it.
+// Closes and frees the server.
 linkspan_status linkspan_server_free(struct linkspan_server *server);
 
-// Starts a service in the state STARTING. `options` may be NULL.
+// Starts a service in the state STARTING.
 //
 // It connects to its controller in the background and retries; no call waits for a controller.
-//
-// The caller guarantees:
-// `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
 linkspan_status linkspan_service_start(const char *name,
                                        const struct linkspan_service_options *options,
                                        struct linkspan_service **service);
 
 // Waits for the next task; answer each before the next call.
 //
-// The answers are `linkspan_service_task_done` and `linkspan_service_task_failed`. `LINKSPAN_DEFAULT` waits for ever
-// here. The first call makes the service READY, and then RUNNING unless `paused` is set. The last task has the
-// command `LINKSPAN_COMMAND_END`; the controller then knows about the end. A failed call leaves `task` unchanged:
-// `Timeout` without a task in time, `InvalidState` while a task is open.
-//
-// The caller guarantees:
-// `service` is live, `task` points to a `linkspan_task` whose `size` is set.
+// The answers are `linkspan_service_task_done` and `linkspan_service_task_failed`. The first call makes the service
+// READY, and then RUNNING unless `paused` is set. The last task has the command `LINKSPAN_COMMAND_END`. A failed call
+// leaves `task` unchanged: `Timeout` without a task in time, `InvalidState` while a task is open.
 linkspan_status linkspan_service_next(const struct linkspan_service *service,
                                       int64_t timeout,
                                       struct linkspan_task *task);
@@ -2345,9 +1799,6 @@ linkspan_status linkspan_service_next(const struct linkspan_service *service,
 // Completes a task; the sender of the command gets `value`, which may be NULL.
 //
 // `InvalidState` if the task has an answer.
-//
-// The caller guarantees:
-// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live message.
 linkspan_status linkspan_service_task_done(const struct linkspan_service *service,
                                            const struct linkspan_task *task,
                                            const struct linkspan_message *value);
@@ -2356,9 +1807,6 @@ linkspan_status linkspan_service_task_done(const struct linkspan_service *servic
 //
 // `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state returns to the state before the
 // command.
-//
-// The caller guarantees:
-// As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
 linkspan_status linkspan_service_task_failed(const struct linkspan_service *service,
                                              const struct linkspan_task *task,
                                              linkspan_status status,
@@ -2366,96 +1814,53 @@ linkspan_status linkspan_service_task_failed(const struct linkspan_service *serv
 
 // Makes the service FAILED until RUN tries again or SHUTDOWN ends it.
 //
-// Status and text give the reason, as for `linkspan_service_task_failed`. An open task still needs an answer.
-//
-// The caller guarantees:
-// `service` is live, `text` is NULL or NUL-terminated.
+// Status and text are as for `linkspan_service_task_failed`. An open task still needs an answer.
 linkspan_status linkspan_service_set_failed(const struct linkspan_service *service,
                                             linkspan_status status,
                                             const char *text);
 
-// Sets the reason in the record of a service with a problem; NULL or `""` removes it.
-//
-// The service continues.
-//
-// The caller guarantees:
-// `service` is live, `text` is NULL or NUL-terminated.
+// Sets the reason in the record of a service that continues with a problem; NULL or `""` removes it.
 linkspan_status linkspan_service_set_reason(const struct linkspan_service *service, const char *text);
 
 // Adds a line to the service's log. Any thread may call it.
 //
-// `level` is `"debug"`, `"info"`, `"warning"` or `"error"`; NULL means `"info"`. `OutOfRange` for other levels.
-//
-// The caller guarantees:
-// `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
+// `level` is `"debug"`, `"info"`, `"warning"` or `"error"`, else `OutOfRange`; NULL means `"info"`.
 linkspan_status linkspan_service_log(const struct linkspan_service *service,
                                      const char *text,
                                      const char *level);
 
 // Acts like a stop signal: the first call is SHUTDOWN, the second cancels the current work.
-//
-// Any thread may call it.
-//
-// The caller guarantees:
-// `service` is live.
 linkspan_status linkspan_service_shutdown(const struct linkspan_service *service);
 
-// Gets the state of the service. Any thread may call it.
-//
-// The caller guarantees:
-// `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
+// Gets the state of the service.
 linkspan_status linkspan_service_get_info(const struct linkspan_service *service,
                                           struct linkspan_service_info *info);
 
 // Gets a file descriptor for event loops, readable if `linkspan_service_next` may have a task.
-//
-// The service owns it: do not close it.
-//
-// The caller guarantees:
-// `service` is live, `fd` may be written.
-linkspan_status linkspan_service_fileno(const struct linkspan_service *service,
-                                        int *fd);
+linkspan_status linkspan_service_fileno(const struct linkspan_service *service, int *fd);
 
-// Gets the counters of the service as a map, which the caller releases.
-//
-// The caller guarantees:
-// `service` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_service_stats(const struct linkspan_service *service,
                                        struct linkspan_message **stats);
 
 // Disconnects from the controller with the current state, within the time-out.
-//
-// The close ends the waits of other threads. The service must still be freed.
-//
-// The caller guarantees:
-// `service` is live.
 linkspan_status linkspan_service_close(const struct linkspan_service *service, int64_t timeout);
 
-// Closes and frees the service. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `service` is NULL or a handle of this library, and no other call uses it.
+// Closes and frees the service.
 linkspan_status linkspan_service_free(struct linkspan_service *service);
 
 // Returns the version of the running library: `"0.1.0"`. It lives as long as the program.
 const char *linkspan_version(void);
 
-// Returns the name of a status, equal in every language: `"Timeout"`.
+// Returns the name of a status: `"Timeout"`; `"Unknown"` for other numbers.
 //
-// `"Ok"` for zero, `"Unknown"` for other numbers. The name lives as long as the program.
+// It lives as long as the program.
 const char *linkspan_status_name(linkspan_status status);
 
 // Returns the system clock: nanoseconds since 1970-01-01T00:00:00Z.
 int64_t linkspan_timestamp_now(void);
 
-// Subscribes at an endpoint without waiting for the publisher. `options` may be NULL.
-//
-// The publisher may start later, and restart.
-//
-// The caller guarantees:
-// `endpoint` is NUL-terminated, `options` NULL or valid, `subscriber` may be written.
+// Subscribes at an endpoint; the publisher may start later, and restart.
 linkspan_status linkspan_subscriber_new(const char *endpoint,
                                         const struct linkspan_options *options,
                                         struct linkspan_subscriber **subscriber);
@@ -2463,10 +1868,6 @@ linkspan_status linkspan_subscriber_new(const char *endpoint,
 // Subscribes to `count` names and patterns (`lab/*`), at least one.
 //
 // Names that appear later join. Messages, losses and errors have their names (`linkspan_message_info`).
-// `linkspan_subscriber_new` also accepts a single pattern.
-//
-// The caller guarantees:
-// `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
 linkspan_status linkspan_subscriber_of(const char *const *names,
                                        size_t count,
                                        const struct linkspan_options *options,
@@ -2476,27 +1877,15 @@ linkspan_status linkspan_subscriber_of(const char *const *names,
 //
 // `Lagged` once after missed messages; the next call continues. `NotFound` if no publisher was found within the
 // time-out.
-//
-// The caller guarantees:
-// `subscriber` is live, `message` may be written.
 linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subscriber,
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
 // Receives a message without waiting; `Empty` without one.
-//
-// The caller guarantees:
-// As for `linkspan_subscriber_recv`.
 linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
                                              struct linkspan_message **message);
 
-// Waits for a message and takes up to `max` messages into `messages`.
-//
-// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
-// also returns an error after the first message.
-//
-// The caller guarantees:
-// `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
+// Waits for a message and takes up to `max` messages, like `linkspan_channel_recv_many`.
 linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *subscriber,
                                               size_t max,
                                               int64_t timeout,
@@ -2504,92 +1893,45 @@ linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *
                                               size_t *count);
 
 // Gets whether a message is available, without taking it.
-//
-// The caller guarantees:
-// `subscriber` is live, `there` may be written.
 linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
 
 // Acknowledges all received messages, with the option `ack` `"manual"`.
-//
-// If this program ends, its next incarnation gets the unacknowledged messages.
-//
-// The caller guarantees:
-// `subscriber` is live.
 linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscriber);
 
 // Waits for the next message of a loop, which the caller releases.
 //
-// `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the subscriber, the call succeeds and `message`
-// gets NULL. Missed messages are no error; `missed` of `linkspan_message_get_info` counts those directly before this
-// message.
-//
-// Signals end a wait without a deadline as in `linkspan_server_next`.
-//
-// The caller guarantees:
-// `subscriber` is live, `message` may be written.
+// Missed messages are no error; `missed` of `linkspan_message_get_info` counts those directly before this message. The
+// loop ends as in `linkspan_server_next`: with NULL, also by a signal.
 linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subscriber,
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
 // Gets a file descriptor for event loops, readable if a receive would not wait.
-//
-// The subscriber owns it: do not close it.
-//
-// The caller guarantees:
-// `subscriber` is live, `fd` may be written.
-linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber,
-                                           int *fd);
+linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber, int *fd);
 
 // Gets the events since the last call, like `linkspan_channel_events`.
-//
-// The caller guarantees:
-// `subscriber` is live, `events` may be written.
 linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *subscriber,
                                            struct linkspan_message **events);
 
-// Gets the counters of the subscriber as a map, which the caller releases.
-//
-// The caller guarantees:
-// `subscriber` is live, `stats` may be written.
+// Gets the counters as a map.
 linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subscriber,
                                           struct linkspan_message **stats);
 
-// Closes the subscriber; waits of other threads end. It must still be freed.
-//
-// The caller guarantees:
-// `subscriber` is live.
+// Closes the subscriber.
 linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
 
-// Closes and frees the subscriber. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `subscriber` is NULL or a handle of this library, and no other call uses it.
+// Closes and frees the subscriber.
 linkspan_status linkspan_subscriber_free(struct linkspan_subscriber *subscriber);
 
-// Begins a walk at the value at a path, `""` for the whole.
-//
-// A map or array precedes the values inside it.
-//
-// The caller guarantees:
-// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
+// Begins a walk at the value at a path. A map or array precedes the values inside it.
 linkspan_status linkspan_walk_new(struct linkspan_message *message,
                                   const char *path,
                                   struct linkspan_walk **walk);
 
 // Gets the next value; `Empty` after the last.
-//
-// The caller guarantees:
-// `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
 
-// Ends and frees the walk, and releases its message. NULL is allowed.
-//
-// For a second call see `linkspan_channel_free`.
-//
-// The caller guarantees:
-// `walk` is NULL or a handle of this library, and no other call uses it.
+// Ends and frees the walk, and releases its message.
 linkspan_status linkspan_walk_free(struct linkspan_walk *walk);
 
 #ifdef __cplusplus

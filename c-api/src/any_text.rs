@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char};
 
-/// Stands for a Fortran text with a NUL inside, which C would cut there.
-///
-/// No valid UTF-8 begins with these bytes.
+/// Stands for a Fortran text with a NUL inside, which C would cut there. It is never valid UTF-8.
 pub(crate) const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
 
-/// Reads an optional NUL-terminated text for people. Invalid UTF-8 becomes the replacement character.
+/// Reads an optional text for people. Invalid UTF-8 becomes the replacement character.
 ///
 /// # Safety
 /// As for [`crate::argument::c_text`].
@@ -16,7 +14,7 @@ pub(crate) unsafe fn c_any_text_or_none<'a>(pointer: *const c_char) -> Option<Co
     if pointer.is_null() {
         return None;
     }
-    // SAFETY: not NULL, and the caller promises NUL-termination.
+    // SAFETY: not NULL, and by contract.
     let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
     Some(match bytes {
         NUL_INSIDE => Cow::Borrowed("a text with a NUL character inside, where C's texts end"),

@@ -1,4 +1,4 @@
-//! Arguments and results of the C functions. Pointers and lengths are checked here.
+//! Checked arguments and results of the C functions.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -17,44 +17,38 @@ pub(crate) use crate::place::{Place, place};
 use crate::status::linkspan_status;
 
 /// A time-out: that of the object's options, 30 s by default.
-///
-/// With it, `linkspan_server_next` and the other `_next` functions wait without a deadline, whatever the options say.
 pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: waits for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 
-/// Stands for a Fortran text that is not allocated; see [`crate::any_text::NUL_INSIDE`].
+/// A Fortran text that is not allocated; see [`crate::any_text::NUL_INSIDE`].
 const NOT_ALLOCATED: &[u8] = b"\xff\xfeNOT";
-/// Stands for a Fortran time-out that is negative or not a number.
+/// A Fortran time-out that is negative or not a number.
 const NO_TIMEOUT: i64 = i64::MIN;
-/// Stands for a Fortran time-out that does not fit 64-bit nanoseconds.
+/// A Fortran time-out that does not fit 64-bit nanoseconds.
 const LONG_TIMEOUT: i64 = i64::MIN + 1;
 
-/// Returns the handle or struct at a pointer of the caller.
-///
 /// # Safety
 /// `pointer` is NULL or points to a `T` that is live or recently released.
 pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { live(pointer, parameter_of::<T>) }
 }
 
-/// Like [`handle`], for a parameter whose name differs from its type.
+/// Like [`handle`]; errors name the parameter `what`.
 ///
 /// # Safety
 /// As for [`handle`].
 pub(crate) unsafe fn named<'a, T: Checked>(pointer: *const T, what: &str) -> Result<&'a T> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { live(pointer, || what) }
 }
 
-/// Returns the object at a pointer; errors name the parameter `what`.
-///
 /// # Safety
 /// As for [`handle`].
 #[inline]
 unsafe fn live<'a, 'n, T: Checked>(pointer: *const T, what: impl FnOnce() -> &'n str) -> Result<&'a T> {
-    // SAFETY: the caller promises NULL, a `T` or its shell. `check` reads only the shell.
+    // SAFETY: by contract NULL, a `T` or its shell. `check` reads only the shell.
     let object = unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what()))?;
     object.check()?;
     Ok(object)
@@ -62,7 +56,7 @@ unsafe fn live<'a, 'n, T: Checked>(pointer: *const T, what: impl FnOnce() -> &'n
 
 /// Returns the parameter name, which usually equals the type name.
 ///
-/// Called only for errors, because the search takes longer than sending a message.
+/// Only errors need it: the search takes longer than sending a message.
 #[cold]
 fn parameter_of<T>() -> &'static str {
     let name = std::any::type_name::<T>();
@@ -98,7 +92,7 @@ pub(crate) unsafe fn out<'a, T: Nothing>(place: Place<T>) -> Result<&'a mut T> {
     if pointer.is_null() {
         return Err(is_null(name.trim_start_matches("r#")));
     }
-    // SAFETY: not NULL, and the caller promises that it may be written. `write` drops no uninitialized value.
+    // SAFETY: not NULL, and writable by contract. `write` drops no uninitialized value.
     unsafe {
         pointer.write(T::NOTHING);
         Ok(&mut *pointer)
@@ -114,7 +108,7 @@ pub(crate) unsafe fn query<H: Checked, T: Nothing>(
     result: Place<T>,
     what: impl FnOnce(&H) -> Result<T>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let to = out(result)?;
         *to = what(handle(object)?)?;
@@ -122,12 +116,12 @@ pub(crate) unsafe fn query<H: Checked, T: Nothing>(
     })
 }
 
-/// Runs a call that creates an object or an independent message.
+/// Runs a call that creates an object.
 ///
 /// # Safety
 /// `result` is NULL or may be written.
 pub(crate) unsafe fn make<T: Nothing>(result: Place<T>, what: impl FnOnce() -> Result<T>) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let to = out(result)?;
         *to = what()?;
@@ -135,7 +129,7 @@ pub(crate) unsafe fn make<T: Nothing>(result: Place<T>, what: impl FnOnce() -> R
     })
 }
 
-/// Runs a call that returns bytes, to be freed with `linkspan_free`.
+/// Runs a call that returns bytes for `linkspan_free`.
 ///
 /// # Safety
 /// The results may be written.
@@ -144,7 +138,7 @@ pub(crate) unsafe fn give_bytes(
     length: Place<usize>,
     what: impl FnOnce() -> Result<Vec<u8>>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (bytes, length) = (out(bytes)?, out(length)?);
         let result = what()?;
@@ -162,8 +156,8 @@ const SCRATCH_MOST: usize = 64 << 10;
 
 /// Like [`give_bytes`], for a call that appends to a buffer.
 ///
-/// Short results go through a buffer of the thread and are copied to memory of their size. Shrinking a buffer of
-/// unknown length instead would make the allocator divide a block at each call.
+/// The buffer belongs to the thread and short results are copied: shrinking an allocation would make the allocator
+/// divide a block at each call.
 ///
 /// # Safety
 /// The results may be written.
@@ -184,7 +178,7 @@ pub(crate) unsafe fn give_encoded(
         SCRATCH.try_with(|scratch| scratch.set(buffer)).ok();
         result
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { give_bytes(bytes, length, give) }
 }
 
@@ -196,28 +190,24 @@ pub(crate) unsafe fn apply<H: Checked>(
     object: *const H,
     what: impl FnOnce(&H) -> Result<()>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| what(unsafe { handle(object) }?))
 }
 
-/// A NUL-terminated text.
-///
 /// # Safety
 /// `pointer` is NULL or a NUL-terminated string that outlives `'a`.
 pub(crate) unsafe fn c_text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str> {
-    // SAFETY: the caller promises a NUL-terminated string.
+    // SAFETY: by contract.
     unsafe { c_text_or_none(pointer, what) }?.ok_or_else(|| is_null(what))
 }
 
-/// A NUL-terminated text, or none.
-///
 /// # Safety
 /// As for [`c_text`].
 pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>> {
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: not NULL, and the caller promises NUL-termination.
+    // SAFETY: not NULL, and by contract.
     let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
     utf8(bytes, what).map(Some)
 }
@@ -227,12 +217,10 @@ pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> R
 /// # Safety
 /// As for [`c_text`].
 pub(crate) unsafe fn c_any_text<'a>(pointer: *const c_char, what: &str) -> Result<Cow<'a, str>> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { c_any_text_or_none(pointer) }.ok_or_else(|| is_null(what))
 }
 
-/// Several NUL-terminated texts.
-///
 /// # Safety
 /// `pointers` points to `count` strings as for [`c_text`], or `count` is zero.
 pub(crate) unsafe fn c_texts(
@@ -240,7 +228,7 @@ pub(crate) unsafe fn c_texts(
     count: usize,
     what: &str,
 ) -> Result<Vec<String>> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         items(pointers, count, what)?.iter().map(|text| c_text(*text, what).map(str::to_owned)).collect()
     }
@@ -283,19 +271,17 @@ fn checked_utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     })
 }
 
-/// Returns a block of memory. NULL is allowed if the length is zero.
-///
 /// # Safety
-/// `pointer` points to `length` bytes that outlive `'a`, or `length` is zero, or `pointer` is NULL.
+/// `pointer` points to `length` bytes that outlive `'a`, or is NULL, or `length` is zero.
 pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) -> Result<&'a [u8]> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { items(pointer, length, what) }
 }
 
 /// Returns `count` values. NULL is allowed only if the count is zero.
 ///
 /// # Safety
-/// `pointer` points to `count` aligned values that outlive `'a`, or `count` is zero, or `pointer` is NULL.
+/// `pointer` points to `count` aligned values that outlive `'a`, or is NULL, or `count` is zero.
 #[inline]
 pub(crate) unsafe fn items<'a, T>(pointer: *const T, count: usize, what: &str) -> Result<&'a [T]> {
     if count == 0 {
@@ -311,7 +297,7 @@ pub(crate) unsafe fn items<'a, T>(pointer: *const T, count: usize, what: &str) -
             format!("{what} has {length} bytes, more than memory can hold"),
         ));
     }
-    // SAFETY: not NULL, a possible length, and the caller promises the values.
+    // SAFETY: not NULL, a possible length, and by contract.
     Ok(unsafe { slice::from_raw_parts(pointer, count) })
 }
 
@@ -328,7 +314,7 @@ pub(crate) fn wait(nanoseconds: i64) -> Result<Wait<'static>> {
     timeout(nanoseconds).map(Wait::new)
 }
 
-/// Converts nanoseconds to a time-out. `OutOfRange` below zero, except for [`LINKSPAN_DEFAULT`].
+/// Converts nanoseconds; `OutOfRange` below zero, except for [`LINKSPAN_DEFAULT`].
 pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
     match nanoseconds {
         LINKSPAN_DEFAULT => Ok(Timeout::Default),
@@ -347,7 +333,6 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
     }
 }
 
-/// Gives a text as pointer and length, not NUL-terminated.
 pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) {
     *to = text.as_ptr().cast();
     *length = text.len();

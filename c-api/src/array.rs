@@ -49,16 +49,13 @@ pub const LINKSPAN_COLUMN: linkspan_order = 1;
 /// The largest number of dimensions of an array.
 pub const LINKSPAN_MAX_RANK: usize = 15;
 
-/// An N-d array of numbers without gaps, in memory that another object or the program owns.
+/// An N-d array of numbers without gaps. Another object or the program owns its memory.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_array {
     /// The type of the elements.
     pub dtype: linkspan_dtype,
-    /// The order of the elements.
-    ///
-    /// A read array has `LINKSPAN_ROW` if both orders are equal in memory: it is empty, or at most one dimension is
-    /// longer than 1.
+    /// The order of the elements. `LINKSPAN_ROW` in a read array that is equal in both orders.
     pub order: linkspan_order,
     /// The number of used entries of `dims`; 0 for a single number.
     pub rank: usize,
@@ -66,7 +63,7 @@ pub struct linkspan_array {
     pub dims: [u64; LINKSPAN_MAX_RANK],
     /// The elements, aligned for their type.
     pub data: *const std::ffi::c_void,
-    /// The size of the elements in bytes. Set in a read array, ignored in a put array.
+    /// The size of the elements in bytes; ignored in a put array.
     pub length: usize,
 }
 
@@ -109,15 +106,13 @@ impl linkspan_array {
         Ok((dtype, order, dims))
     }
 
-    /// Returns the described array.
-    ///
     /// # Safety
     /// `data` points to as many elements as `dims` require.
     pub(crate) unsafe fn lend(&self) -> Result<NdArrayRef<'_>> {
         let (dtype, order, dims) = self.layout()?;
         let length = NdArrayRef::byte_length(dtype, dims)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let data = unsafe { block(self.data.cast(), length, "array->data") }?;
         NdArrayRef::new(dtype, order, dims, data)
     }
@@ -129,12 +124,12 @@ impl linkspan_array {
     pub(crate) unsafe fn room<'a>(&self) -> Result<&'a mut [u8]> {
         let (dtype, _, dims) = self.layout()?;
         let bytes = usize::try_from(NdArrayRef::byte_length(dtype, dims)?).unwrap_or(usize::MAX);
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let bytes = unsafe { block(self.data.cast(), bytes, "to->data") }?.len();
         if bytes == 0 {
             return Ok(&mut []);
         }
-        // SAFETY: not NULL, a possible length, and the caller promises the room.
+        // SAFETY: not NULL, a possible length, and room by contract.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.data.cast_mut().cast::<u8>(), bytes) })
     }
 
@@ -158,16 +153,14 @@ impl linkspan_array {
         self.length = array.data.len();
     }
 
-    /// Describes an array for a C program; unaligned data is first copied into `aligned`.
-    ///
-    /// `self` must be empty.
+    /// Describes an array for C; unaligned data is first copied into `aligned`. `self` must be empty.
     pub(crate) fn view<A: DerefMut<Target = Aligned>>(
         &mut self,
         array: NdArrayRef<'_>,
         aligned: impl FnOnce() -> A,
     ) -> Result<()> {
         let data = if array.data.is_empty() {
-            // Not NULL, and aligned: C may form an empty array from it.
+            // C may form an empty array from an aligned pointer that is not NULL.
             std::ptr::without_provenance(8)
         } else if array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
             array.data.as_ptr()
@@ -180,7 +173,7 @@ impl linkspan_array {
     }
 }
 
-/// Returns the alignment of an element. A complex number has the alignment of its parts.
+/// A complex number has the alignment of its parts.
 fn alignment(dtype: DType) -> usize {
     match dtype {
         DType::C64 => 4,
@@ -188,15 +181,13 @@ fn alignment(dtype: DType) -> usize {
     }
 }
 
-/// Aligned copies of array data, because C programs may not read unaligned data in place.
+/// Aligned copies of array data, found by the original's address. They live as long as their message.
 ///
-/// Encodings other than the default produce such data. A copy lives as long as its message, and is found by the
-/// address of the original.
+/// Encodings other than the default produce unaligned data, which C cannot read in place.
 #[derive(Default)]
 pub(crate) struct Aligned(Vec<(usize, usize, Box<[u64]>)>);
 
 impl Aligned {
-    /// Returns the copy of this data, made at the first call.
     fn copy(&mut self, data: &[u8]) -> Result<*const u8> {
         let (place, length) = (data.as_ptr().addr(), data.len());
         let known = self.0.iter().position(|(p, l, _)| (*p, *l) == (place, length));
@@ -224,52 +215,48 @@ impl Aligned {
     }
 }
 
-/// Gets the length of an array's elements in bytes, from `dtype`, `rank` and `dims`.
+/// Gets the length in bytes of an array's elements from `dtype`, `rank` and `dims`.
 ///
-/// The member `length` is ignored. `WrongType` or `TooLarge` if the type or the dimensions are invalid. `InvalidState`
-/// if there are elements and `data` is NULL.
+/// `WrongType` or `TooLarge` if these are invalid. `InvalidState` if there are elements and `data` is NULL.
 ///
 /// # Safety
-/// `array` points to an array whose `data` has the size of its dims, `length` may be written.
+/// `array->data` has the elements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_array_length(
     array: *const linkspan_array,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(array, place!(length), |array| Ok(array.lend()?.data.len())) }
 }
 
 /// Copies an array's elements into the caller's memory; each keeps its indexes.
 ///
-/// `to` has the requested order and element type: the array's type, or a wider type that holds all its values. Integers
-/// widen to integers and floats, `float` to `double`, complex numbers to wider ones, and real numbers to complex
-/// numbers. Other types are `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is
-/// then partly written.
-///
-/// `to->rank` and `to->dims` must equal `from->rank` and `from->dims`, else `WrongType`.
+/// `to` has the requested order and type, which must hold all values: integers widen to integers and floats, `float` to
+/// `double`, complex numbers to wider ones, real numbers to complex ones. `WrongType` for other types, or if `rank` and
+/// `dims` differ. `OutOfRange` if a 64-bit integer is not exact as a `double`; `to->data` is then partly written.
 ///
 /// # Safety
-/// Both point to arrays whose `data` has the size of their dims, `to->data` may be written; they do not overlap.
+/// Both arrays have their elements and do not overlap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_array_copy(
     from: *const linkspan_array,
     to: *const linkspan_array,
 ) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let (from, to) = unsafe { (named(from, "from")?.lend()?, named(to, "to")?) };
         let (dtype, order, dims) = to.layout()?;
         if dims != from.shape {
             let text = format!("expected an array of shape {dims:?}, found one of {:?}", from.shape);
             return Err(Error::new(ErrorKind::WrongType, text));
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         copy_elements(from, dtype, order, unsafe { to.room() }?)
     })
 }
 
-/// Returns whether the elements of this shape lie equally in memory in both orders.
+/// Returns whether both orders are equal in memory.
 pub(crate) fn same_in_both_orders(shape: &[u64]) -> bool {
     shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() < 2
 }
@@ -288,7 +275,7 @@ pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to
         return Err(Error::new(ErrorKind::WrongType, text));
     };
     if to.is_empty() {
-        // The other dimensions of an empty array may have any length, so they are not iterated.
+        // The other dimensions of an empty array may have any length.
         return Ok(());
     }
     let (size_from, size_to) = (from.dtype.size(), dtype.size());
@@ -337,8 +324,6 @@ fn inexact(from: DType, to: DType, at: usize) -> Error {
 type Widen = fn(&[u8], &mut [u8]) -> bool;
 
 /// Returns the conversion to a wider little-endian element; `None` if not allowed.
-///
-/// 64-bit integers become `double` one by one, as single numbers do.
 fn widening(from: DType, to: DType) -> Option<Widen> {
     use DType::{C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
     fn same(from: &[u8], to: &mut [u8]) -> bool {
@@ -385,7 +370,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
             (i64::from_le_bytes(wide).unsigned_abs(), i64::from_le_bytes(wide) as f64)
         };
         match to.len() {
-            // Only integers of 8 and 16 bits arrive here; a `float` holds them exactly.
+            // Only integers of 8 and 16 bits arrive here.
             4 => to.copy_from_slice(&(value as f32).to_le_bytes()),
             _ => to.copy_from_slice(&value.to_le_bytes()),
         }
@@ -411,7 +396,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
     }
 }
 
-/// Checks type, order and shape of an array. `u64::MAX` in `lengths` means any length.
+/// Checks type, order and shape. `u64::MAX` in `lengths` means any length.
 pub(crate) fn array_fits(
     array: &NdArrayRef<'_>,
     dtype: DType,

@@ -10,10 +10,10 @@ use crate::status::linkspan_status;
 
 /// Sends a request and waits for its reply, which the caller releases.
 ///
-/// `Remote` if the handler failed, `Disconnected` if the peer died. Several threads may call concurrently.
+/// `Remote` if the handler failed, `Disconnected` if the peer died.
 ///
 /// # Safety
-/// `channel` and `request` are live, `reply` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_call(
     channel: *const linkspan_channel,
@@ -21,7 +21,7 @@ pub unsafe extern "C" fn linkspan_channel_call(
     timeout: i64,
     reply: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(channel, place!(reply), |channel| {
             let payload = channel.0.encode(named(request, "request")?)?;
@@ -32,19 +32,17 @@ pub unsafe extern "C" fn linkspan_channel_call(
 
 /// A request without a reply yet. Free it with `linkspan_pending_reply_free`.
 ///
-/// Any thread may pass it to `linkspan_channel_finish_call`, together with its channel. It does not keep the channel
-/// open.
+/// Any thread may finish it. It does not keep the channel open.
 pub struct linkspan_pending_reply(pub(crate) Tagged<PendingReply>);
 
 handle_kind!(linkspan_pending_reply of PendingReply: b"pending.");
 
 /// Sends a request without waiting for its reply: the first step of a call.
 ///
-/// Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls and
-/// receives. Replies are kept for the newest 1,024 pending requests, up to 256 MiB.
+/// Replies arrive in any order. They are kept for the newest 1,024 pending requests, up to 256 MiB.
 ///
 /// # Safety
-/// `channel` and `request` are live, `pending` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_start_call(
     channel: *const linkspan_channel,
@@ -52,7 +50,7 @@ pub unsafe extern "C" fn linkspan_channel_start_call(
     timeout: i64,
     pending: *mut *mut linkspan_pending_reply,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(channel, place!(pending), |channel| {
             let payload = channel.0.encode(named(request, "request")?)?;
@@ -63,12 +61,11 @@ pub unsafe extern "C" fn linkspan_channel_start_call(
 
 /// Waits for the reply to a request of `linkspan_channel_start_call`; the caller releases it.
 ///
-/// It fails as `linkspan_channel_call` does. With a time-out of 0, `Timeout` means that the reply has not arrived;
-/// call again. After a longer time-out the request is given up. `InvalidState` if the request is no longer pending on
-/// this channel.
+/// Fails as `linkspan_channel_call`. `Timeout` with a time-out of 0 means: call again later; a longer one gives the
+/// request up. `InvalidState` if the request is no longer pending on this channel.
 ///
 /// # Safety
-/// `channel` and `pending` are live, `reply` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_finish_call(
     channel: *const linkspan_channel,
@@ -76,7 +73,7 @@ pub unsafe extern "C" fn linkspan_channel_finish_call(
     timeout: i64,
     reply: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(channel, place!(reply), |channel| {
             let pending = named(pending, "pending")?;
@@ -85,27 +82,22 @@ pub unsafe extern "C" fn linkspan_channel_finish_call(
     }
 }
 
-/// Frees a request; an unfinished one is withdrawn. NULL is allowed.
-///
-/// A peer that has not received it does not start on it, and a late reply is dropped. For a second call see
-/// `linkspan_channel_free`.
+/// Frees a request; an unfinished one is withdrawn, and a late reply is dropped.
 ///
 /// # Safety
-/// `pending` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_pending_reply_free(
     pending: *mut linkspan_pending_reply,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { free(pending) }
 }
 
-/// Replies to a request that `linkspan_channel_recv` returned.
-///
-/// For a server's requests use `linkspan_request_reply`.
+/// Replies to a request from `linkspan_channel_recv`.
 ///
 /// # Safety
-/// `channel`, `request` and `reply` are live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_reply(
     channel: *const linkspan_channel,
@@ -113,7 +105,7 @@ pub unsafe extern "C" fn linkspan_channel_reply(
     reply: *const linkspan_message,
     timeout: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(channel, |channel| {
             let (reply, wait) = (named(reply, "reply")?, wait(timeout)?);

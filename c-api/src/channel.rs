@@ -18,9 +18,8 @@ use crate::status::{LINKSPAN_OK, linkspan_status};
 
 /// One end of a channel: messages in both directions, requests and replies.
 ///
-/// Free it with `linkspan_channel_free`. Any number of threads may send and call; senders take turns, and calls run
-/// concurrently. Only one thread at a time may receive; a second receive or call during it is `InvalidState`. Any
-/// thread may close the channel, which ends the waits of others.
+/// Free it with `linkspan_channel_free`. Any number of threads may send, call and close. Only one thread at a time may
+/// receive; another gets `InvalidState`.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
 handle_kind!(linkspan_channel of Channel: b"channel.");
@@ -32,9 +31,8 @@ pub(crate) fn give_channel(channel: Channel) -> *mut linkspan_channel {
     given
 }
 
-/// Lingers at exit as the release does.
 fn linger_at(address: usize) {
-    // SAFETY: `give_channel` made it. `exit::forget` precedes its release, and waits until the exit does not use it.
+    // SAFETY: `give_channel` made it. Its release calls `exit::forget` first, which waits for the exit's use.
     let channel = unsafe { &*ptr::with_exposed_provenance::<linkspan_channel>(address) };
     if channel.check().is_ok() {
         channel.0.linger();
@@ -48,14 +46,14 @@ pub const LINKSPAN_ROLE_LISTENER: linkspan_role = 0;
 /// The end that connected. It reconnects when the peer restarts.
 pub const LINKSPAN_ROLE_CONNECTOR: linkspan_role = 1;
 
-/// The state of a channel. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
+/// The state of a channel.
 #[repr(C)]
 pub struct linkspan_channel_info {
     /// `sizeof(linkspan_channel_info)`.
     pub size: usize,
     /// Which end this is.
     pub role: linkspan_role,
-    /// Whether `linkspan_channel_send` would not wait. See `linkspan_channel_poll` for receiving.
+    /// Whether `linkspan_channel_send` would not wait.
     pub writable: bool,
     /// The endpoint, not NUL-terminated. It lives as long as the channel.
     pub endpoint: *const c_char,
@@ -65,10 +63,8 @@ pub struct linkspan_channel_info {
 
 /// Connects if a program listens at the endpoint; otherwise listens.
 ///
-/// If two programs start at the same time, exactly one listens. `options` may be NULL.
-///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_open(
     endpoint: *const c_char,
@@ -76,7 +72,7 @@ pub unsafe extern "C" fn linkspan_channel_open(
     timeout: i64,
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(channel), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
@@ -87,10 +83,8 @@ pub unsafe extern "C" fn linkspan_channel_open(
 
 /// Waits until a program listens, and connects; reconnects when the peer restarts.
 ///
-/// `options` may be NULL.
-///
 /// # Safety
-/// As for `linkspan_channel_open`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_connect(
     endpoint: *const c_char,
@@ -98,7 +92,7 @@ pub unsafe extern "C" fn linkspan_channel_connect(
     timeout: i64,
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(channel), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
@@ -109,10 +103,10 @@ pub unsafe extern "C" fn linkspan_channel_connect(
 
 /// Sends a message; waits while the peer's queue is full.
 ///
-/// `sequence`, which may be NULL, gets the number of the message. A failed send leaves the message unchanged.
+/// `sequence` gets its number. A failed send leaves the message unchanged.
 ///
 /// # Safety
-/// `channel` and `message` are live, `sequence` is NULL or may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_send(
     channel: *const linkspan_channel,
@@ -120,7 +114,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
     timeout: i64,
     sequence: *mut u64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         exchange::send(channel, message, sequence, |channel, message| channel.0.send(message, wait(timeout)?))
     }
@@ -129,24 +123,23 @@ pub unsafe extern "C" fn linkspan_channel_send(
 /// Sends a message without waiting. `Full` without room or without a connected program.
 ///
 /// # Safety
-/// As for `linkspan_channel_send`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_try_send(
     channel: *const linkspan_channel,
     message: *const linkspan_message,
     sequence: *mut u64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { exchange::send(channel, message, sequence, |channel, message| channel.0.try_send(message)) }
 }
 
-/// Sends several messages in order.
+/// Sends several messages in order; up to 64 short ones share a wake-up.
 ///
-/// If the transport can, up to 64 short messages share one wake-up or system call. `sent`, which may be NULL, gets the
-/// number of sent messages, also after an error. The error then concerns the first unsent message.
+/// `sent`, which may be NULL, gets the number of sent messages, also after an error.
 ///
 /// # Safety
-/// `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_send_many(
     channel: *const linkspan_channel,
@@ -155,7 +148,7 @@ pub unsafe extern "C" fn linkspan_channel_send_many(
     timeout: i64,
     sent: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         exchange::send_many(channel, messages, count, sent, |channel, messages| {
             channel.0.send_many(messages, wait(timeout)?)
@@ -166,14 +159,14 @@ pub unsafe extern "C" fn linkspan_channel_send_many(
 /// Waits for a message, which the caller releases.
 ///
 /// # Safety
-/// `channel` is live, `message` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_recv(
     channel: *const linkspan_channel,
     timeout: i64,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(channel, place!(message), |channel| {
             Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))
@@ -184,23 +177,23 @@ pub unsafe extern "C" fn linkspan_channel_recv(
 /// Receives a message without waiting; `Empty` without one.
 ///
 /// # Safety
-/// As for `linkspan_channel_recv`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_try_recv(
     channel: *const linkspan_channel,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(channel, place!(message), |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
 /// Waits for a message and takes up to `max` messages into `messages`.
 ///
-/// `count` gets their number; the caller releases each. They count as consumed at the next receiving call. That call
-/// also returns an error after the first message.
+/// `count` gets their number; the caller releases each. They count as consumed at the next receiving call, which also
+/// returns an error after the first message.
 ///
 /// # Safety
-/// `channel` is live, `messages` has room for `max` pointers, `count` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_recv_many(
     channel: *const linkspan_channel,
@@ -209,7 +202,7 @@ pub unsafe extern "C" fn linkspan_channel_recv_many(
     messages: *mut *mut linkspan_message,
     count: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         exchange::recv_many(channel, messages, place!(count), |channel| {
             channel.0.recv_many(max, wait(timeout)?)
@@ -220,25 +213,23 @@ pub unsafe extern "C" fn linkspan_channel_recv_many(
 /// Gets whether a message is available, without taking it.
 ///
 /// # Safety
-/// `channel` is live, `there` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_poll(
     channel: *const linkspan_channel,
     there: *mut bool,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(channel, place!(there), |channel| channel.0.poll()) }
 }
 
 /// Acknowledges all received messages, with the option `ack` `"manual"`.
 ///
-/// If this program ends, its next incarnation gets the unacknowledged messages.
-///
 /// # Safety
-/// `channel` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(channel, |channel| channel.0.ack()) }
 }
 
@@ -247,13 +238,13 @@ grows!(linkspan_channel_info);
 /// Gets the state of the channel.
 ///
 /// # Safety
-/// `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_get_info(
     channel: *const linkspan_channel,
     info: *mut linkspan_channel_info,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(channel, |linkspan_channel(channel)| {
             give_sized(place!(info), || {
@@ -277,16 +268,14 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
 
 /// Gets a file descriptor for event loops, readable if a receive would not wait.
 ///
-/// The channel owns it: do not close it.
-///
 /// # Safety
-/// `channel` is live, `fd` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_fileno(
     channel: *const linkspan_channel,
     fd: *mut c_int,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(channel, place!(fd), |channel| channel.0.fileno()) }
 }
 
@@ -296,76 +285,69 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
 /// `missed` and `text`.
 ///
 /// # Safety
-/// `channel` is live, `events` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_events(
     channel: *const linkspan_channel,
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(channel, place!(events), |channel| Ok(linkspan_message::events(channel.0.events()))) }
 }
 
-/// Gets the counters of the channel as a map, which the caller releases.
+/// Gets the counters as a map.
 ///
 /// # Safety
-/// `channel` is live, `stats` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_stats(
     channel: *const linkspan_channel,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(channel, place!(stats), |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
 /// Waits until the peer has consumed all sent messages.
 ///
-/// The peer consumes them by its next receive, an acknowledgement, or its close. `Timeout` and `Disconnected` have the
-/// number of unconsumed messages (`linkspan_last_error`); the channel stays open. `InvalidState` if another thread
-/// closes it.
+/// `Timeout` and `Disconnected` have the number of unconsumed messages (`linkspan_last_error`); the channel stays open.
+/// `InvalidState` if another thread closes it.
 ///
 /// # Safety
-/// `channel` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_flush(
     channel: *const linkspan_channel,
     timeout: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(channel, |channel| channel.0.flush(wait(timeout)?)) }
 }
 
 /// Closes the channel after the peer has consumed all sent messages, within the time-out.
 ///
-/// The close ends the waits of other threads. The channel must still be freed.
-///
 /// # Safety
-/// `channel` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_close(
     channel: *const linkspan_channel,
     timeout: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(channel, |channel| channel.0.close(wait(timeout)?)) }
 }
 
 /// Closes the channel without waiting, except for the option `linger`, and frees it.
 ///
-/// NULL is allowed. `linger` and `on_unconsumed` also apply to a channel that is open when the program ends by `exit`
-/// or by returning from `main`.
-///
-/// A second call, and any other use of the freed channel, returns `InvalidState` until 1024 other objects have been
-/// freed. After that the pointer is invalid like any freed pointer. These rules apply to the `_free` function of every
-/// kind.
+/// `linger` and `on_unconsumed` also apply to a channel that is open when the program ends by `exit` or returns from
+/// `main`.
 ///
 /// # Safety
-/// `channel` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_free(channel: *mut linkspan_channel) -> linkspan_status {
     match guard(|| exit::forget(channel.addr())) {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         LINKSPAN_OK => unsafe { free(channel) },
         refused => refused,
     }

@@ -1,4 +1,4 @@
-//! The codecs without a channel: messages to bytes and back, and between encodings.
+//! The codecs without a channel.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -15,7 +15,7 @@ use crate::status::linkspan_status;
 /// Encodes a message's value. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
-/// `message` is a live message, the results may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_encode(
     message: *const linkspan_message,
@@ -23,7 +23,7 @@ pub unsafe extern "C" fn linkspan_encode(
     bytes: *mut *mut u8,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         give_encoded(place!(bytes), place!(length), |out| {
             let how = codec::EncodeOptions::default();
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn linkspan_encode(
 /// Decodes bytes into a new message, which the caller releases. The bytes may be freed at once.
 ///
 /// # Safety
-/// `bytes` points to `length` bytes, `message` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_decode(
     bytes: *const u8,
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn linkspan_decode(
     encoding: linkspan_encoding,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(message), || {
             let bytes = Bytes::from(linkspan::copy_bytes(block(bytes, length, "bytes")?)?);
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn linkspan_decode(
 /// Converts bytes of one encoding to another. Free the result with `linkspan_free`.
 ///
 /// # Safety
-/// `bytes` points to `length` bytes, the results may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_transcode(
     bytes: *const u8,
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn linkspan_transcode(
     result: *mut *mut u8,
     result_length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         give_bytes(place!(result), place!(result_length), || {
             codec::transcode(block(bytes, length, "bytes")?, encoding(from)?, encoding(to)?)
@@ -75,9 +75,7 @@ pub unsafe extern "C" fn linkspan_transcode(
     }
 }
 
-/// Frees bytes or text of functions that name `linkspan_free`, such as `linkspan_encode`.
-///
-/// NULL is allowed.
+/// Frees bytes or text of functions that name `linkspan_free`. NULL is allowed.
 ///
 /// # Safety
 /// `bytes` and `length` are as the function returned them, and were not freed before.

@@ -6,7 +6,7 @@ use linkspan::service::{Command, State};
 
 /// The commands for a service.
 pub type linkspan_command = i32;
-/// The end: the service is STOPPED, and the program ends.
+/// The service is STOPPED, and the program ends.
 pub const LINKSPAN_COMMAND_END: linkspan_command = 0;
 /// Do the next step; sent by the service's clock.
 pub const LINKSPAN_COMMAND_STEP: linkspan_command = 1;
@@ -14,15 +14,15 @@ pub const LINKSPAN_COMMAND_STEP: linkspan_command = 1;
 pub const LINKSPAN_COMMAND_GET_DATA: linkspan_command = 2;
 /// Checkpoint, close databases and files.
 pub const LINKSPAN_COMMAND_PAUSE: linkspan_command = 3;
-/// Reopen everything that PAUSE closed; steps follow.
+/// Reopen everything that PAUSE closed.
 pub const LINKSPAN_COMMAND_RUN: linkspan_command = 4;
 /// Checkpoint; steps follow.
 pub const LINKSPAN_COMMAND_CHECKPOINT: linkspan_command = 5;
-/// Checkpoint and close. If `before` is `LINKSPAN_STATE_PAUSED`, everything is already closed.
+/// Checkpoint and close, unless `before` is `LINKSPAN_STATE_PAUSED`.
 pub const LINKSPAN_COMMAND_SHUTDOWN: linkspan_command = 6;
 /// Return or change the settings.
 pub const LINKSPAN_COMMAND_CONFIG: linkspan_command = 7;
-/// Write a backup copy of the service's data.
+/// Write a backup copy.
 pub const LINKSPAN_COMMAND_BACKUP: linkspan_command = 8;
 /// A command of the service, named in `name`.
 pub const LINKSPAN_COMMAND_OWN: linkspan_command = 9;
@@ -48,7 +48,7 @@ pub const LINKSPAN_STATE_STOPPED: linkspan_state = 8;
 /// The service cannot continue.
 pub const LINKSPAN_STATE_FAILED: linkspan_state = 9;
 
-/// The names of the states; a test compares them with the core's table.
+/// A test compares them with the core's table.
 const STATES: &[(linkspan_state, State, &CStr)] = &[
     (LINKSPAN_STATE_STARTING, State::Starting, c"STARTING"),
     (LINKSPAN_STATE_READY, State::Ready, c"READY"),
@@ -65,7 +65,7 @@ pub(crate) fn number(state: State) -> linkspan_state {
     STATES.iter().find(|(_, known, _)| *known == state).map_or(0, |(number, ..)| *number)
 }
 
-/// Returns a command's number. The library answers commands without a number.
+/// The library answers commands without a number.
 pub(crate) fn command_number(command: &Command) -> linkspan_command {
     match command {
         Command::Step => LINKSPAN_COMMAND_STEP,
@@ -80,9 +80,9 @@ pub(crate) fn command_number(command: &Command) -> linkspan_command {
     }
 }
 
-/// Returns the name of a state, equal in every language: `"RUNNING"`.
+/// Returns the name of a state: `"RUNNING"`; `"UNKNOWN"` for other numbers.
 ///
-/// `"UNKNOWN"` for other numbers. The name lives as long as the program.
+/// It lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_state_name(state: linkspan_state) -> *const c_char {
     STATES.iter().find(|(number, ..)| *number == state).map_or(c"UNKNOWN", |(.., name)| name).as_ptr()

@@ -1,4 +1,4 @@
-//! Clients of `linkspan controller`: queries, commands and events.
+//! Queries, commands and events of services, through `linkspan controller`.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -18,21 +18,21 @@ use crate::status::linkspan_status;
 
 /// A connection to a controller. Free it with `linkspan_controller_free`.
 ///
-/// Its functions return maps. The record of a service has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`,
-/// `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`,
-/// `answered` and `allowed`. An answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and
-/// `value` or `error`.
+/// Any number of threads may use it; only one may wait in `linkspan_controller_next`. The functions return maps.
+///
+/// The record of a service has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `problem`,
+/// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`.
+/// An answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
 pub struct linkspan_controller(pub(crate) Tagged<Controller>);
 
 handle_kind!(linkspan_controller of Controller: b"controll");
 
 /// Waits until a controller listens, and connects; reconnects after each restart.
 ///
-/// `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`. `options` may be NULL. Any number of threads
-/// may use it and take turns; one may wait in `linkspan_controller_next`.
+/// `endpoint` NULL means `$LINKSPAN_CONTROLLER`, else `unix:controller`.
 ///
 /// # Safety
-/// `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_connect(
     endpoint: *const c_char,
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn linkspan_controller_connect(
     timeout: i64,
     controller: *mut *mut linkspan_controller,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(controller), || {
             let (options, wait) = (self::options(options)?, wait(timeout)?);
@@ -56,25 +56,23 @@ pub unsafe extern "C" fn linkspan_controller_connect(
 /// Gets the records of all services as an array, which the caller releases.
 ///
 /// # Safety
-/// `controller` is live, `services` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_services(
     controller: *const linkspan_controller,
     timeout: i64,
     services: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(services), |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?)))
     }
 }
 
-/// Gets the record of a service, which the caller releases.
-///
-/// `NotFound` if no service has the name.
+/// Gets the record of a service, which the caller releases; `NotFound` for an unknown service.
 ///
 /// # Safety
-/// `controller` is live, `service` is NUL-terminated, `record` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_status(
     controller: *const linkspan_controller,
@@ -82,7 +80,7 @@ pub unsafe extern "C" fn linkspan_controller_status(
     timeout: i64,
     record: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(record), |c| {
             Ok(linkspan_message::of(c.0.status(c_text(service, "service")?, wait(timeout)?)?))
@@ -92,13 +90,11 @@ pub unsafe extern "C" fn linkspan_controller_status(
 
 /// Sends a command, `"PAUSE"` or one of the service, and waits until it is done.
 ///
-/// `value` gets the result, which the caller releases. The time-out is also sent to the service. `InvalidState` if the
-/// state forbids the command, `NotFound` if the controller does not know the service. If the command failed, `Remote`
-/// or the kind from the service. `Timeout` if the time-out passed first.
+/// `arguments` may be NULL. `value` gets the result, which the caller releases. `InvalidState` if the state forbids the
+/// command, `NotFound` for an unknown service, `Timeout`; `Remote` or the service's kind if the command failed.
 ///
 /// # Safety
-/// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value`
-/// may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_command(
     controller: *const linkspan_controller,
@@ -108,7 +104,7 @@ pub unsafe extern "C" fn linkspan_controller_command(
     timeout: i64,
     value: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(value), |c| {
             let (service, command, arguments) = given(service, command, arguments)?;
@@ -118,8 +114,6 @@ pub unsafe extern "C" fn linkspan_controller_command(
 }
 
 /// A command with all its options.
-///
-/// Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_command_request {
@@ -131,11 +125,11 @@ pub struct linkspan_command_request {
     pub command: *const c_char,
     /// The arguments, or NULL.
     pub arguments: *const linkspan_message,
-    /// The time-out of the command in nanoseconds; `LINKSPAN_DEFAULT` for 30 s.
+    /// The time-out in nanoseconds, also for the service; `LINKSPAN_DEFAULT` for 30 s.
     pub within: i64,
     /// The id of 1 to 64 bytes; NULL for a random one.
     ///
-    /// The service carries out an id once, and repeats its answer for ten minutes.
+    /// The service repeats the answer to an id for ten minutes.
     pub id: *const c_char,
     /// The incarnation of the service, from its record; 0 for any.
     pub epoch: u64,
@@ -158,12 +152,11 @@ const DEFAULT: linkspan_command_request = linkspan_command_request {
 
 /// Sends a command and waits until it is accepted or refused, or, with `until_done`, done.
 ///
-/// `answer`, which the caller releases, has the current outcome and the `id` for `linkspan_controller_answer`. If the
-/// command fails or is refused, the call succeeds and the answer says so.
+/// `answer`, which the caller releases, has the outcome and the `id` for `linkspan_controller_answer`. A failed or
+/// refused command is no error of the call.
 ///
 /// # Safety
-/// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are
-/// NULL or valid, `answer` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_begin(
     controller: *const linkspan_controller,
@@ -171,7 +164,7 @@ pub unsafe extern "C" fn linkspan_controller_begin(
     timeout: i64,
     answer: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(answer), |c| {
             let (requested, wait) = (read_sized(request, DEFAULT)?, wait(timeout)?);
@@ -195,7 +188,7 @@ pub unsafe extern "C" fn linkspan_controller_begin(
 /// Gets the current answer to a command, which the caller releases.
 ///
 /// # Safety
-/// `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_answer(
     controller: *const linkspan_controller,
@@ -204,7 +197,7 @@ pub unsafe extern "C" fn linkspan_controller_answer(
     timeout: i64,
     answer: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(answer), |c| {
             let (service, id) = (c_text(service, "service")?, c_text(id, "id")?);
@@ -218,7 +211,7 @@ pub unsafe extern "C" fn linkspan_controller_answer(
 /// They are an array of maps with `at`, `service`, `level` and `text`, which the caller releases.
 ///
 /// # Safety
-/// `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_log(
     controller: *const linkspan_controller,
@@ -227,7 +220,7 @@ pub unsafe extern "C" fn linkspan_controller_log(
     timeout: i64,
     log: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(log), |c| {
             let service = c_text_or_none(service, "service")?;
@@ -236,16 +229,16 @@ pub unsafe extern "C" fn linkspan_controller_log(
     }
 }
 
-/// Watches services: `linkspan_controller_next` then returns their states and changes.
+/// Watches services: `linkspan_controller_next` returns their states, and then their changes.
 ///
-/// The first events are the state of each service. An event is a map whose `what` is `service` (with its record in
-/// `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
+/// An event is a map whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`,
+/// `value`), `log` (`entry`) or `missed` (`count`).
 ///
-/// `data_every` is the interval in nanoseconds for reading data, 0 for never. `services` has `services_count` names;
-/// none for all services. A further call replaces the previous one.
+/// `data_every` is the interval in nanoseconds for reading data, 0 for never. Without `services`, it watches all. A
+/// further call replaces the previous one.
 ///
 /// # Safety
-/// `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_watch(
     controller: *const linkspan_controller,
@@ -253,7 +246,7 @@ pub unsafe extern "C" fn linkspan_controller_watch(
     services: *const *const c_char,
     services_count: usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(controller, |c| {
             let data_every = if data_every == 0 { None } else { Some(duration(data_every)?) };
@@ -265,59 +258,55 @@ pub unsafe extern "C" fn linkspan_controller_watch(
 
 /// Waits for the next event of the watched services, a map that the caller releases.
 ///
-/// `linkspan_controller_watch` describes the map. `LINKSPAN_DEFAULT` waits for ever here.
-///
 /// # Safety
-/// `controller` is live, `event` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_next(
     controller: *const linkspan_controller,
     timeout: i64,
     event: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(controller, place!(event), |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
 }
 
 /// Removes a disconnected service from the controller. `InvalidState` while it is connected.
 ///
 /// # Safety
-/// `controller` is live, `service` is NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_forget(
     controller: *const linkspan_controller,
     service: *const c_char,
     timeout: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(controller, |c| c.0.forget(c_text(service, "service")?, wait(timeout)?)) }
 }
 
 /// Gets a file descriptor for event loops, readable if `linkspan_controller_next` would not wait.
 ///
-/// The controller owns it: do not close it.
-///
 /// # Safety
-/// `controller` is live, `fd` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_fileno(
     controller: *const linkspan_controller,
     fd: *mut c_int,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(controller, place!(fd), |controller| controller.0.fileno()) }
 }
 
-/// Gets the counters of the controller as a map, which the caller releases.
+/// Gets the counters as a map.
 ///
 /// # Safety
-/// `controller` is live, `stats` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_stats(
     controller: *const linkspan_controller,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(controller, place!(stats), |controller| {
             Ok(linkspan_message::of(controller.0.stats(Timeout::Default)?))
@@ -325,15 +314,15 @@ pub unsafe extern "C" fn linkspan_controller_stats(
     }
 }
 
-/// Closes the connection; waits of other threads end. It must still be freed.
+/// Closes the connection.
 ///
 /// # Safety
-/// `controller` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_close(
     controller: *const linkspan_controller,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(controller, |controller| {
             controller.0.close();
@@ -342,20 +331,16 @@ pub unsafe extern "C" fn linkspan_controller_close(
     }
 }
 
-/// Closes and frees the connection. NULL is allowed.
-///
-/// For a second call see `linkspan_channel_free`.
+/// Closes and frees the connection.
 ///
 /// # Safety
-/// `controller` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_free(controller: *mut linkspan_controller) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { free(controller) }
 }
 
-/// Reads a service, a command and its arguments.
-///
 /// # Safety
 /// As for `linkspan_controller_command`.
 unsafe fn given<'a>(
@@ -363,7 +348,7 @@ unsafe fn given<'a>(
     command: *const c_char,
     arguments: *const linkspan_message,
 ) -> Result<(&'a str, Command, Value)> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         let arguments = arguments.as_ref().map_or(Ok(Value::Null), linkspan_message::copy)?;
         Ok((c_text(service, "service")?, Command::from_name(c_text(command, "command")?)?, arguments))

@@ -35,7 +35,7 @@ pub(crate) fn encoding(number: linkspan_encoding) -> Result<Encoding> {
 
 /// Returns the name of an encoding, such as `"cbor"`; NULL for an unknown number.
 ///
-/// The name lives as long as the program.
+/// It lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_encoding_name(encoding: linkspan_encoding) -> *const c_char {
     let name = usize::try_from(encoding).ok().and_then(|n| NAMES.get(n));
@@ -45,13 +45,13 @@ pub extern "C" fn linkspan_encoding_name(encoding: linkspan_encoding) -> *const 
 /// Gets the encoding of a name; `Unsupported` for an unknown name.
 ///
 /// # Safety
-/// `name` is NUL-terminated, `encoding` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_encoding_from_name(
     name: *const c_char,
     encoding: *mut linkspan_encoding,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { make(place!(encoding), || Ok(Encoding::from_name(c_text(name, "name")?)? as linkspan_encoding)) }
 }
 

@@ -17,7 +17,7 @@ use crate::status::linkspan_status;
 /// nothing was published yet, `NotFound` if no program publishes.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_latest(
     endpoint: *const c_char,
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn linkspan_latest(
     timeout: i64,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(message), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
@@ -34,15 +34,13 @@ pub unsafe extern "C" fn linkspan_latest(
     }
 }
 
-/// Gets an array with a map for each open name on this machine; the caller releases it.
-///
-/// The maps are those of `linkspan ls --json`.
+/// Gets the open names of this machine as an array of maps, which the caller releases.
 ///
 /// # Safety
-/// `names` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_names(names: *mut *mut linkspan_message) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(names), || {
             let listed = linkspan::registry::list()?;
@@ -54,17 +52,17 @@ pub unsafe extern "C" fn linkspan_names(names: *mut *mut linkspan_message) -> li
 
 /// Gets the schema of the program that listens at the endpoint, or of its spool or journal.
 ///
-/// The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`; the
-/// caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` without a schema.
+/// The caller releases the value, the canonical form of docs/schema.md (`type/fields/0/name`). Waits at most 3 s.
+/// `NotFound` if no program listens, `Missing` without a schema.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `message` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_schema(
     endpoint: *const c_char,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(message), || {
             let form = linkspan::registry::schema(c_text(endpoint, "endpoint")?)?;
@@ -76,13 +74,13 @@ pub unsafe extern "C" fn linkspan_schema(
 /// Gets the schema of the replies, like [`linkspan_schema`].
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `message` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_reply_schema(
     endpoint: *const c_char,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(message), || {
             let form = linkspan::registry::reply_schema(c_text(endpoint, "endpoint")?)?;
@@ -97,14 +95,14 @@ pub unsafe extern "C" fn linkspan_reply_schema(
 /// journal has lost the schema.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_schema_of(
     endpoint: *const c_char,
     written: *const linkspan_message,
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(message), || {
             let endpoint = c_text(endpoint, "endpoint")?;
@@ -115,16 +113,14 @@ pub unsafe extern "C" fn linkspan_schema_of(
     }
 }
 
-/// Waits until at least one of several descriptors is ready.
+/// Waits until at least one of several descriptors is ready; `ready` gets `count` flags.
 ///
-/// `ready` gets `count` flags, one for each descriptor. `descriptors` come from the `_fileno` functions, called again
-/// before each wait, or from the program. Then query the ready objects without waiting
-/// (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0). They may still find nothing; then
-/// wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none is ready in time. `InvalidState` without descriptors, or
-/// for a closed one.
+/// `descriptors` come from the `_fileno` functions, called again before each wait, or from the program. A ready object
+/// may still have nothing: query it without waiting (`linkspan_subscriber_try_recv`, or a time-out of 0). `Timeout` if
+/// none is ready in time, 30 s by default. `InvalidState` without descriptors, or for a closed one.
 ///
 /// # Safety
-/// `descriptors` points to `count` numbers, `ready` may be written as many times.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_wait(
     descriptors: *const c_int,
@@ -132,7 +128,7 @@ pub unsafe extern "C" fn linkspan_wait(
     timeout: i64,
     ready: *mut bool,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         if ready.is_null() {
             return Err(is_null("ready"));

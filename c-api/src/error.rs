@@ -15,9 +15,7 @@ use crate::place::place;
 use crate::sized::{give_sized, grows};
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
-/// The description of a failed call. Texts live until the next failed call of this thread.
-///
-/// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
+/// The last failed call of this thread. Texts live until its next failed call.
 #[repr(C)]
 pub struct linkspan_error {
     /// `sizeof(linkspan_error)`.
@@ -26,7 +24,7 @@ pub struct linkspan_error {
     pub status: linkspan_status,
     /// Whether an equal call can succeed later without a change to the program.
     pub retryable: bool,
-    /// What failed, on what, and what to do, with endpoint, path and offset. Never NULL.
+    /// What failed, on what, and what to do. Never NULL.
     pub text: *const c_char,
     /// The endpoint of the call, or NULL.
     pub endpoint: *const c_char,
@@ -38,13 +36,13 @@ pub struct linkspan_error {
     pub missed: u64,
     /// The error number of the system, or 0.
     pub os_error: i32,
-    /// For `LINKSPAN_REMOTE`, the code of the peer's handler.
+    /// The code of the peer's handler, for `LINKSPAN_REMOTE`.
     pub remote_code: i64,
-    /// The dotted type of the peer's handler, or NULL.
+    /// The handler's dotted type, or NULL.
     pub remote_type: *const c_char,
-    /// The text of the peer's handler, or NULL.
+    /// The handler's text, or NULL.
     pub remote_text: *const c_char,
-    /// The value of the peer's handler as CBOR, or NULL.
+    /// The handler's value as CBOR, or NULL.
     pub remote_data: *const u8,
     /// The length of `remote_data` in bytes.
     pub remote_data_length: usize,
@@ -54,7 +52,6 @@ pub struct linkspan_error {
 
 grows!(linkspan_error, before offset);
 
-/// An error with its texts as C strings.
 struct Kept {
     error: Error,
     text: CString,
@@ -72,7 +69,7 @@ thread_local! {
 
 /// Runs the body of a call: stores its error, and turns a panic into `Internal`.
 ///
-/// A successful call uses no thread-local, because each look-up of one is a call in a shared library.
+/// A successful call uses no thread-local: each look-up is a call in a shared library.
 #[inline]
 pub(crate) fn guard<F: FnOnce() -> Result<()>>(body: F) -> linkspan_status {
     silence_panics();
@@ -85,7 +82,7 @@ pub(crate) fn guard<F: FnOnce() -> Result<()>>(body: F) -> linkspan_status {
 
 /// Names the C function in the error for a NULL pointer.
 ///
-/// `body` is the type name of the function's closure, or of a function with such closures as parameters.
+/// `body` is the type name of its closure, or of a function with such closures as parameters.
 #[cold]
 fn of_function(error: Error, body: &str) -> Error {
     if !is_of_null(&error) {
@@ -103,7 +100,6 @@ fn of_function(error: Error, body: &str) -> Error {
     }
 }
 
-/// Stores the panic that ended a call as the last error.
 #[cold]
 fn defect() -> linkspan_status {
     // The thread-local may be gone when the thread ends.
@@ -111,7 +107,7 @@ fn defect() -> linkspan_status {
     store(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
 }
 
-/// Runs a release function, which returns no error. A panic must not cross into C.
+/// Runs a release function without a result. A panic must not cross into C.
 pub(crate) fn guard_release(body: impl FnOnce()) {
     guard(|| {
         body();
@@ -146,10 +142,9 @@ fn set_hook() {
     }));
 }
 
-/// Returns whether a panic of this thread is inside a call.
+/// Threads of the library have a name in the standard library, threads of the program have none.
 ///
-/// Threads of the library have a name in the standard library, threads of the program have none. (Threads of unit
-/// tests have one, so their panics are printed.)
+/// (Threads of unit tests have one, so their panics are printed.)
 #[cold]
 fn is_inside_call() -> bool {
     std::thread::current().name().is_none() || CALLS_PROGRAM.get()
@@ -177,24 +172,22 @@ fn store(error: Error) -> linkspan_status {
     status
 }
 
-/// Returns the error for a value that the program refuses.
 pub(crate) fn refusal(status: linkspan_status, text: &str) -> Error {
     let kind = ErrorKind::ALL.iter().find(|kind| i32::from(kind.code()) == status);
     Error::new(*kind.unwrap_or(&ErrorKind::WrongType), text.to_owned())
 }
 
-/// Converts a text to a C string. Its NULs become a symbol, because a NUL would end it.
+/// NULs become a symbol, because a NUL would end the text.
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default()
 }
 
-/// Gets the last failed call of this thread, and returns its status.
+/// Gets the last failed call of this thread, and returns its status; `LINKSPAN_OK` if none has failed.
 ///
-/// A successful call changes nothing here. Returns `LINKSPAN_OK` if none has failed. `error` may be NULL.
-/// `InvalidState` if the size in `error` is not set.
+/// `error` may be NULL. `InvalidState` if its size is not set.
 ///
 /// # Safety
-/// `error` is NULL or points to a `linkspan_error` whose `size` is set.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> linkspan_status {
     let kept = LAST.try_with(|last| last.borrow().as_ref().map(Kept::view)).ok().flatten();
@@ -203,7 +196,7 @@ pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> link
     if error.is_null() {
         return status;
     }
-    // SAFETY: the caller promises a struct with its size set.
+    // SAFETY: a struct with its size set, by contract.
     match guard(|| unsafe { give_sized(place!(error), || Ok(copied)) }) {
         LINKSPAN_OK => status,
         refused => refused,
@@ -219,16 +212,16 @@ pub extern "C" fn linkspan_last_error_text() -> *const c_char {
 
 /// Sets this thread's last error and returns `status`, for bindings over this interface.
 ///
-/// `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
+/// `text` may be NULL. `LINKSPAN_OK` and unknown statuses become `LINKSPAN_WRONG_TYPE`.
 ///
 /// # Safety
-/// `text` is NULL or NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_set_last_error(
     status: linkspan_status,
     text: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let text = unsafe { c_any_text_or_none(text) };
     guard(|| Err(refusal(status, text.as_deref().unwrap_or_default())))
 }

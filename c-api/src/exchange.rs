@@ -8,8 +8,6 @@ use crate::life::Checked;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
-/// Runs a call that sends one message and writes its number to `sequence`.
-///
 /// # Safety
 /// `object` and `message` are NULL or live, `sequence` is NULL or may be written.
 pub(crate) unsafe fn send<H: Checked>(
@@ -18,7 +16,7 @@ pub(crate) unsafe fn send<H: Checked>(
     sequence: *mut u64,
     how: impl FnOnce(&H, &linkspan_message) -> Result<u64>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let number = how(handle(object)?, handle(message)?)?;
         if let Some(to) = sequence.as_mut() {
@@ -31,8 +29,8 @@ pub(crate) unsafe fn send<H: Checked>(
 /// Runs a call that sends several messages and writes to `sent` how many were sent, also if it fails.
 ///
 /// # Safety
-/// `object` is NULL or live, `messages` points to `count` messages that are NULL or live, or `count` is zero; `sent` is
-/// NULL or may be written.
+/// `object` is NULL or live, `messages` points to `count` messages, each NULL or live; `sent` is NULL or may be
+/// written.
 pub(crate) unsafe fn send_many<H: Checked>(
     object: *const H,
     messages: *const *const linkspan_message,
@@ -40,17 +38,17 @@ pub(crate) unsafe fn send_many<H: Checked>(
     sent: *mut usize,
     how: impl FnOnce(&H, Vec<&linkspan_message>) -> Result<u64>,
 ) -> linkspan_status {
-    // SAFETY: NULL or writable, as the caller promises.
+    // SAFETY: NULL or writable, by contract.
     let mut sent = unsafe { sent.as_mut() };
     if let Some(to) = &mut sent {
         **to = 0;
     }
     let send = || {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let messages = unsafe { items(messages, count, "messages") }?;
-        // SAFETY: each is NULL or live, as the caller promises.
+        // SAFETY: each is NULL or live, by contract.
         let messages: Vec<_> = messages.iter().map(|one| unsafe { handle(*one) }).collect::<Result<_>>()?;
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         how(unsafe { handle(object) }?, messages)
     };
     guard(|| {
@@ -63,8 +61,6 @@ pub(crate) unsafe fn send_many<H: Checked>(
     })
 }
 
-/// Runs a call that receives several messages into `messages` and writes to `count` how many.
-///
 /// # Safety
 /// `object` is NULL or live, `messages` is NULL or has space for all messages of `how`, `count` is NULL or may be
 /// written.
@@ -74,7 +70,7 @@ pub(crate) unsafe fn recv_many<H: Checked>(
     count: Place<usize>,
     how: impl FnOnce(&H) -> Result<Vec<Message>>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(object, count, |object| {
             if messages.is_null() {

@@ -1,6 +1,4 @@
-//! Work for objects that are open when the program ends.
-//!
-//! No destructor runs for them, so the exit does the work of their release.
+//! Work for objects that are open when the program ends: no destructor runs for them.
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -15,13 +13,14 @@ pub(crate) type AtExit = fn(usize);
 #[derive(Default)]
 struct Open {
     objects: BTreeMap<usize, AtExit>,
-    /// The object that the exit uses, and the thread of the exit. A release of the object waits for the exit.
+    /// The object that the exit uses, and the thread of the exit.
+    ///
+    /// A release of the object waits for the exit.
     in_use: Option<(usize, ThreadId)>,
 }
 
 /// A forked child starts empty, because a thread of the parent may hold the lock.
 static OPEN: Own<Mutex<Open>> = Own::new();
-/// Signalled when the exit has finished an object.
 static DONE: Own<Condvar> = Own::new();
 
 fn open() -> MutexGuard<'static, Open> {
@@ -42,7 +41,7 @@ pub(crate) fn remember(address: usize, what: AtExit) {
 /// Forgets an object before its release; waits while the exit uses it.
 ///
 /// # Errors
-/// `InvalidState` in a callback of the exit for this object, which the exit still uses.
+/// `InvalidState` in a callback of the exit for this object.
 pub(crate) fn forget(address: usize) -> Result<()> {
     let mut open = open();
     while let Some((_, thread)) = open.in_use.filter(|(used, _)| *used == address) {
@@ -64,7 +63,7 @@ extern "C" fn at_exit() {
     addresses.into_iter().for_each(use_at_exit);
 }
 
-/// Does the work for one object, without the lock, because it may call the program.
+/// Does the work without the lock, because it may call the program.
 fn use_at_exit(address: usize) {
     let mut open = self::open();
     let Some(what) = open.objects.remove(&address) else { return };

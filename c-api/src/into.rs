@@ -16,9 +16,9 @@ use crate::message::linkspan_message;
 use crate::read::array_in_place;
 use crate::status::linkspan_status;
 
-/// Passes the lengths of a value that fills an array of `rank` dimensions.
+/// Passes the lengths of an N-d array, or of a list from a language without typed arrays.
 ///
-/// The value is an N-d array, or a list from a language without typed arrays. Other values have no dimensions.
+/// Other values have no dimensions.
 fn with_shape<T>(value: &Value, rank: usize, then: impl FnOnce(&[u64]) -> T) -> T {
     match value {
         Value::NdArray(array) => then(&array.shape),
@@ -130,7 +130,7 @@ fn too_large(value: &dyn std::fmt::Display, dtype: DType) -> Error {
     Error::new(ErrorKind::OutOfRange, format!("the number {value} does not fit {}", dtype.name()))
 }
 
-/// Returns a complex number, which is an array without dimensions; real numbers get 0.
+/// A complex number is an array without dimensions; real numbers get 0.
 fn parts(value: &Value) -> Result<(f64, f64)> {
     let Value::NdArray(array) = value else { return Ok((value.as_f64()?, 0.0)) };
     let mut both = [0; 16];
@@ -139,7 +139,6 @@ fn parts(value: &Value) -> Result<(f64, f64)> {
     Ok((part(0), part(8)))
 }
 
-/// Copies a value into an array of the program.
 fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to: &mut [u8]) -> Result<()> {
     match value {
         // A complex number may become narrower, like a single real number.
@@ -164,7 +163,7 @@ fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to:
     }
 }
 
-/// Returns the distance in elements between neighbours along each dimension.
+/// The distance in elements between neighbours along each dimension.
 fn strides(order: Order, dims: &[u64]) -> Vec<usize> {
     let mut strides = vec![1; dims.len()];
     for at in 1..dims.len() {
@@ -177,7 +176,6 @@ fn strides(order: Order, dims: &[u64]) -> Vec<usize> {
     strides
 }
 
-/// Copies the numbers of a list, and of nested lists for each further stride.
 fn fill_from_list(
     items: &[Value],
     path: &str,
@@ -218,10 +216,10 @@ fn flat_number(value: FlatValue<'_>, dtype: DType, to: &mut [u8]) -> Option<()> 
 
 /// Gets the lengths of the N-d array at a path, or of nested lists.
 ///
-/// Languages without typed arrays send nested lists. `WrongType`, with the shape in its text, if the rank differs.
+/// `WrongType`, with the shape in its text, if the rank differs.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_shape(
     message: *const linkspan_message,
@@ -229,7 +227,7 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
     rank: usize,
     dims: *mut u64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (message, path) = (handle(message)?, c_text(path, "path")?);
         if rank > 0 && dims.is_null() {
@@ -251,21 +249,20 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
     })
 }
 
-/// Copies the N-d array at a path into `to->data`; each element keeps its indexes.
+/// Copies the N-d array or list at a path into `to->data`; each element keeps its indexes.
 ///
-/// `to` gives type, order and shape. Types are widened as by `linkspan_array_copy`. A list of numbers fills one
-/// dimension, a list of equally long lists two, and a single number none. `OutOfRange` for a number that does not fit.
-/// `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
+/// `to` gives type, order and shape. Types are widened as by `linkspan_array_copy`. `OutOfRange` for a number that does
+/// not fit. `WrongType`, with both shapes in its text, if they differ. After an error `to->data` is partly written.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`; `to->data` has room for the elements.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_array_into(
     message: *const linkspan_message,
     path: *const c_char,
     to: *const linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (message, path, to) = (handle(message)?, c_text(path, "path")?, named(to, "to")?);
         let (dtype, order, dims) = to.layout()?;
@@ -289,11 +286,10 @@ pub unsafe extern "C" fn linkspan_message_get_array_into(
 
 /// Gets a view of the N-d array at a path, with exactly this type, order and rank.
 ///
-/// Otherwise `WrongType`; `linkspan_message_get_array_into` converts it. An array that is equal in both orders has
-/// either.
+/// Otherwise `WrongType`; `linkspan_message_get_array_into` converts it.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_array_view(
     message: *const linkspan_message,
@@ -303,7 +299,7 @@ pub unsafe extern "C" fn linkspan_message_get_array_view(
     rank: usize,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let to = out(place!(array))?;
         let (message, path) = (handle(message)?, c_text(path, "path")?);

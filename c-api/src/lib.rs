@@ -1,24 +1,7 @@
 //! The C interface: an `extern "C"` edge over the crate `linkspan`.
 //!
-//! | content | modules |
-//! |---|---|
-//! | status codes, version | `status` |
-//! | the guard around calls, the last error | `error` |
-//! | arguments and results; structs that begin with their size | `argument`, `place`, `sized` |
-//! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
-//! | structs encoded and decoded directly, by a table | `record` |
-//! | N-d arrays, loans of memory, arrays into memory of the program | `array`, `loan`, `into` |
-//! | encodings by number and name, the codecs | `encoding`, `codec` |
-//! | options | `options` |
-//! | channels, calls, listeners, servers and requests | `channel`, `call`, `listener`, `server`, `request` |
-//! | publishers, subscribers, queries of a name | `publisher`, `subscriber`, `endpoint` |
-//! | handles, their kind and release; open channels at exit | `object`, `life`, `exit` |
-//! | shared sending and receiving | `exchange` |
-//! | annotations for ThreadSanitizer | `sanitizer` |
-//! | services, their controller, commands and states | `service`, `controller`, `command` |
-//! | shared memory of other programs | `region` |
-//!
-//! cbindgen generates `include/linkspan.h` from these modules.
+//! The header's rules, at the top of `include/linkspan.h`, hold for every exported function. cbindgen generates the
+//! header. "By contract" in a `SAFETY` comment means the `# Safety` section of the enclosing function.
 #![allow(non_camel_case_types)] // the names are C's
 
 mod any_text;

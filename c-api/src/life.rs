@@ -1,8 +1,6 @@
 //! The lifetime of handles: a released handle stays for a while as a marked shell.
 //!
-//! A program may by mistake use or release a handle again. On release the content is dropped and the shell is marked
-//! and kept. A call with a stale pointer finds the mark and returns `InvalidState`. Only the last shells are kept;
-//! older ones are freed.
+//! A call with a stale pointer finds the mark and returns `InvalidState`. Only the last shells are kept.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -35,7 +33,6 @@ struct Shell {
 // SAFETY: a shell has no content, and only one thread frees it.
 unsafe impl Send for Shell {}
 
-/// The last shells of one kind, oldest first.
 pub(crate) struct Shells {
     shells: Mutex<VecDeque<Shell>>,
     most: usize,
@@ -54,11 +51,11 @@ impl Shells {
         /// # Safety
         /// `shell` came from a box of a `T`.
         unsafe fn free<T>(shell: *mut c_void) {
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             drop(unsafe { Box::from_raw(shell.cast::<T>()) });
         }
         if let Some(Shell { at, free }) = self.exchange(Shell { at: shell.cast(), free: free::<T> }) {
-            // SAFETY: this function added it. Its caller promised a box that no other code frees.
+            // SAFETY: this function added it; by contract no other code frees it.
             unsafe { free(at) };
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn give_back(place: usize, lent: NdArray) {
     LOANS.insert(place, lent);
 }
 
-/// Frees the elements of an array that a struct owns: a loan, or memory of `malloc`.
+/// Frees the elements of an array that a struct owns.
 ///
 /// # Safety
 /// `data` is NULL, a loan, or came from `malloc`, and no code uses its memory any more.
@@ -59,14 +59,12 @@ pub(crate) unsafe fn free_elements(array: linkspan_array) {
     if LOANS.are_any() && (take(array.data.addr()).is_some() || LOANS.may_be_parents()) {
         return;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { libc::free(array.data.cast_mut()) };
 }
 
-/// Runs a call that lends memory from `lender`.
-///
 /// # Safety
-/// `dims` points to `rank` lengths or `rank` is zero, `array` is NULL or may be written.
+/// `dims` points to `rank` lengths, `array` is NULL or may be written.
 unsafe fn lend<H: Checked>(
     object: Result<&H>,
     element: linkspan_dtype,
@@ -75,7 +73,7 @@ unsafe fn lend<H: Checked>(
     array: *mut linkspan_array,
     lender: impl FnOnce(&H, DType, &[u64]) -> Result<LoanMemory>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let to = out(place!(array))?;
         let shape = items(dims, rank, "dims")?;
@@ -88,18 +86,17 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends uninitialized memory for an array of `rank` dimensions.
+/// Lends uninitialized memory for an array of `rank` dimensions; `TooLarge` or `OutOfMemory`.
 ///
-/// The program writes it through `array->data` (despite its const type) and puts it into a message with
-/// `linkspan_message_put_loan`. Over `shm:` the peer views it without a copy. It is ordinary memory, copied when sent,
-/// over other transports, below 64 KiB, before the channel is linked, or while all slots are in use.
+/// The program writes it through `array->data` (despite its const type) and puts it with `linkspan_message_put_loan`.
+/// Over `shm:` the peer views it without a copy. It is ordinary memory, copied when sent, over other transports, below
+/// 64 KiB, before the channel is linked, or while all slots are in use.
 ///
-/// The order is `LINKSPAN_ROW`; a program that writes column by column sets `array->order` before the put. The loan
-/// lives until it is put or freed by `linkspan_loan_free`, even if the channel closes. `TooLarge` above 15 dimensions
-/// or the longest message; `OutOfMemory`.
+/// The order is `LINKSPAN_ROW`; set `array->order` before the put for another one. The loan lives until it is put or
+/// freed by `linkspan_loan_free`, even if the channel closes.
 ///
 /// # Safety
-/// `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_loan(
     channel: *const linkspan_channel,
@@ -108,7 +105,7 @@ pub unsafe extern "C" fn linkspan_channel_loan(
     dims: *const u64,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         lend(handle(channel), dtype, rank, dims, array, |channel, dtype, dims| {
             channel.0.loan_memory(dtype, dims, Order::Row)
@@ -118,10 +115,10 @@ pub unsafe extern "C" fn linkspan_channel_loan(
 
 /// Lends memory for an array of the reply, like `linkspan_channel_loan`.
 ///
-/// The client views it in place. `InvalidState` if the message is not a server's request.
+/// `InvalidState` if the message is not a server's request.
 ///
 /// # Safety
-/// As for `linkspan_channel_loan`; `request` is a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_request_loan(
     request: *const linkspan_message,
@@ -130,7 +127,7 @@ pub unsafe extern "C" fn linkspan_request_loan(
     dims: *const u64,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         lend(named(request, "request"), dtype, rank, dims, array, |request, dtype, dims| {
             request.with_request(|request| request.loan_memory(dtype, dims, Order::Row))
@@ -140,10 +137,8 @@ pub unsafe extern "C" fn linkspan_request_loan(
 
 /// Lends memory for an array to publish, like `linkspan_channel_loan`.
 ///
-/// Over `shm:` all subscribers view it in place.
-///
 /// # Safety
-/// As for `linkspan_channel_loan`; `publisher` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_publisher_loan(
     publisher: *const linkspan_publisher,
@@ -152,7 +147,7 @@ pub unsafe extern "C" fn linkspan_publisher_loan(
     dims: *const u64,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         lend(handle(publisher), dtype, rank, dims, array, |publisher, dtype, dims| {
             publisher.0.loan_memory(dtype, dims, Order::Row)
@@ -162,12 +157,12 @@ pub unsafe extern "C" fn linkspan_publisher_loan(
 
 /// Moves a loan into a message without a copy; `array->data` becomes NULL.
 ///
-/// The program must not write the memory any more. `array->data` identifies the loan, and `array->order` is its order;
-/// type and shape are those of the loan. Any message can take it, but other channels than the lender's copy it.
-/// `InvalidState` if the array is not a current loan. After an error the program still has the loan.
+/// The program must not write the memory any more. `array->data` identifies the loan, whose type and shape remain;
+/// `array->order` is its order. Channels other than the lender's copy it. `InvalidState` if the array is not a current
+/// loan. After an error the program still has the loan.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `array` points to an array, which may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_loan(
     message: *mut linkspan_message,
@@ -175,7 +170,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
     array: *mut linkspan_array,
 ) -> linkspan_status {
     let put = |message: &linkspan_message, key: Option<&str>| {
-        // SAFETY: as the caller promises; it may be written.
+        // SAFETY: by contract; it may be written.
         let place = unsafe { handle(array) }.map_err(|e| under(e, key))?.data.addr();
         let lent = take(place).ok_or_else(|| under(no_loan(), key))?;
         let as_lent = lent.order;
@@ -195,20 +190,20 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
         }
         put
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { at_key(message, key, put) }
 }
 
 /// Frees a loan that was not put into a message; `array->data` becomes NULL.
 ///
-/// NULL, and an array whose `data` is NULL, are allowed. `InvalidState` if the array is not a current loan.
+/// `array` or its `data` may be NULL. `InvalidState` if the array is not a current loan.
 ///
 /// # Safety
-/// `array` is NULL or points to an array, which may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let Some(given) = (unsafe { array.as_ref() }).filter(|given| !given.data.is_null()) else {
             return Ok(());
         };
@@ -216,23 +211,21 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
         if lent.is_none() && !LOANS.may_be_parents() {
             return Err(no_loan());
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { (*array).data = ptr::null() };
         Ok(())
     })
 }
 
-/// Frees the elements of an array that a struct of generated code owns, and empties it.
-///
-/// The elements are a loan or came from `malloc`. `array` may be NULL.
+/// Frees the elements (a loan, or from `malloc`) of an array in a generated struct, and empties it.
 ///
 /// # Safety
-/// `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
+/// No code uses the elements any more. `array` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_array_free(array: *mut linkspan_array) -> linkspan_status {
     guard(|| {
         if !array.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             unsafe { free_elements(array.replace(linkspan_array::NOTHING)) };
         }
         Ok(())

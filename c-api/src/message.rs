@@ -1,4 +1,4 @@
-//! Messages: reference-counted, built with a cursor or received, read by path or with a walk.
+//! Messages: built with a cursor or received, read by path or with a walk.
 
 // First, because the header lists functions in this order.
 pub mod references;
@@ -31,12 +31,11 @@ use crate::tree::Tree;
 /// A message: one value, and for a received message its origin.
 ///
 /// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a reference,
-/// `_release` removes one. Texts, bytes and arrays read from a message are views. They are valid until the message
-/// changes or its last reference is released. Any number of threads may read a message; a thread that changes it must
-/// be the only user.
+/// `_release` removes one. Texts, bytes and arrays read from it are views, valid until it changes or its last reference
+/// is released. Any number of threads may read a message; a thread that changes it must be the only user.
 pub struct linkspan_message(Counted);
 
-/// A message. Its reference count is at the place where other handles have their kind; see `check`.
+/// Its reference count is at the place where other handles have their kind; see `check`.
 #[repr(C)]
 struct Counted {
     /// Zero in the shell of a released message.
@@ -46,7 +45,7 @@ struct Counted {
     aligned: OnceLock<Mutex<Aligned>>,
 }
 
-/// The most references. The kind of any other handle, eight letters, is a larger number.
+/// The kind of any other handle, eight letters, is a larger number.
 const MOST_REFERENCES: usize = u32::MAX as usize;
 
 const _: () = assert!(offset_of!(linkspan_message, 0) == 0 && offset_of!(Counted, references) == 0);
@@ -69,7 +68,7 @@ impl Reference {
     /// # Safety
     /// `message` is NULL or a message, live or recently released.
     pub(crate) unsafe fn to(message: *const linkspan_message) -> Result<Reference> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let there = unsafe { handle(message) }?;
         let mut count = there.0.references.load(Ordering::Relaxed);
         loop {
@@ -95,7 +94,7 @@ impl Reference {
     /// # Safety
     /// As for [`Reference::to`], and one of the message's references belongs to the caller.
     unsafe fn give_back(message: *const linkspan_message) -> Result<()> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let there = unsafe { handle(message) }?;
         let less = |count: usize| count.checked_sub(1);
         sanitizer::given_back();
@@ -106,7 +105,7 @@ impl Reference {
         }
         // After the last reference the content is dropped now, and the shell later. Stale uses read only the count.
         let message = message.cast_mut();
-        // SAFETY: no other thread has a reference, so none uses the content.
+        // SAFETY: no other thread has a reference.
         let (state, aligned) = unsafe { (&mut (*message).0.state, &mut (*message).0.aligned) };
         drop(aligned.take());
         // SAFETY: it is not NULL.
@@ -187,7 +186,7 @@ impl linkspan_message {
         }
     }
 
-    /// Removes stale keys of the previous value. Readers do this before they read, so none holds the lock.
+    /// Removes stale keys of the previous value. Readers do this first, so none holds the lock.
     #[cold]
     fn trim(&self) {
         if let State::Tree(tree) = &mut *self.0.state.change() {
@@ -209,7 +208,6 @@ impl linkspan_message {
         self.0.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frees the aligned copies, because their value changes.
     #[inline]
     fn forget_aligned(&self) {
         #[cold]

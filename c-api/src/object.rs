@@ -19,10 +19,10 @@ pub(crate) struct Tagged<T> {
     object: MaybeUninit<T>,
 }
 
-/// The kind of a released object; no live kind has these letters.
+/// No live kind has these letters.
 const RELEASED: u64 = u64::from_le_bytes(*b"released");
 
-/// The shells of released objects, enough to detect late uses in most programs.
+/// Enough to detect late uses in most programs.
 static SHELLS: Shells = Shells::new(1024);
 
 impl<T: Kind> Tagged<T> {
@@ -45,7 +45,7 @@ impl<T: Kind> Tagged<T> {
     /// No other thread uses the object now or later.
     pub(crate) unsafe fn release(&self) -> Result<()> {
         match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: the exchange turned a live number into a released one. The caller promises the rest.
+            // SAFETY: the exchange turned a live number into a released one; the rest by contract.
             Ok(_) => unsafe { self.object.as_ptr().cast_mut().drop_in_place() },
             Err(_) => return self.check(),
         }
@@ -76,7 +76,6 @@ pub(crate) trait Kind {
     const NAME: &str;
 }
 
-/// A handle of the C interface: only a [`Tagged`] object.
 pub(crate) trait Handle: Checked {
     /// Drops the object, once. `InvalidState` if it was dropped, or has another kind.
     ///
@@ -99,7 +98,7 @@ macro_rules! handle_kind {
         }
         impl $crate::object::Handle for $handle {
             unsafe fn release(&self) -> linkspan::Result<()> {
-                // SAFETY: as the caller promises.
+                // SAFETY: by contract.
                 unsafe { self.0.release() }
             }
         }
@@ -122,9 +121,9 @@ pub(crate) fn give<T>(object: T) -> *mut T {
 /// `object` is NULL or a handle, live or recently freed, and no other call uses it.
 pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let Some(handle) = (unsafe { object.as_ref() }) else { return Ok(()) };
-        // SAFETY: as the caller promises. It came from `give`, and a shell drops nothing.
+        // SAFETY: by contract. It came from `give`, and a shell drops nothing.
         unsafe {
             handle.release()?;
             SHELLS.keep(object);

@@ -1,4 +1,4 @@
-//! Converts the options struct, which begins with its size, to the core's options by name.
+//! Converts the options struct to the core's options by name.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -14,11 +14,9 @@ use crate::sized::{grows, read_sized};
 pub const LINKSPAN_MAX_SPIN: i32 = 100;
 const _: () = assert!(LINKSPAN_MAX_SPIN as u128 == Options::MAX_SPIN.as_micros());
 
-/// The options of an endpoint. NULL and zero mean the default.
+/// The options of an endpoint, which docs/options.md explains. NULL and zero mean the default.
 ///
 /// Only in `timeout` does zero mean no wait; its default is `LINKSPAN_DEFAULT`.
-///
-/// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_options {
@@ -26,14 +24,13 @@ pub struct linkspan_options {
     pub size: usize,
     /// The encoding of sent messages: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     pub encoding: *const c_char,
-    /// The meaning of `LINKSPAN_DEFAULT` in calls of this object.
+    /// The meaning of `LINKSPAN_DEFAULT` in calls of this object, except in loops (`_next`).
     ///
-    /// Nanoseconds, 0 for no wait, or `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops
-    /// (`linkspan_server_next` and others) ignore it.
+    /// Nanoseconds, 0 for no wait, or `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s.
     pub timeout: i64,
     /// A name of this program that survives restarts.
     pub client_id: *const c_char,
-    /// The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
+    /// The capacity in bytes of a ring, a queue, or a spool's waiting messages.
     pub buffer: u64,
     /// The largest message in bytes.
     pub max_message_size: u64,
@@ -45,7 +42,7 @@ pub struct linkspan_options {
     pub framing: *const c_char,
     /// The access mode of created files and sockets, such as 0660.
     pub mode: u32,
-    /// The group of created files and sockets: its name, or its number as text.
+    /// Their group: its name, or its number as text.
     pub group: *const c_char,
     /// The `allow_uids_count` users that may connect; NULL for those that the mode admits.
     pub allow_uids: *const u32,
@@ -55,15 +52,13 @@ pub struct linkspan_options {
     pub allow_gids: *const u32,
     /// The number of groups.
     pub allow_gids_count: usize,
-    /// The microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
+    /// The microseconds to poll before parking; -1 for none.
     pub spin: i32,
     /// Reserved: true is `Unsupported` in this version.
     pub immutable: bool,
     /// Whether a send returns only after the message is on disk.
     pub durable: bool,
     /// The schema of the messages: the path of a schema file, or its text.
-    ///
-    /// Both sides compare their schemas when they connect.
     pub schema: *const c_char,
     /// Runs about every 100 ms in the thread of a waiting call; false ends the wait with `Cancelled`.
     pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
@@ -74,53 +69,47 @@ pub struct linkspan_options {
     /// The most bytes of unacknowledged messages; one message is always accepted.
     pub replay_bytes: u64,
     /// The most disconnected clients for which a listener keeps messages, 0 for 256.
-    ///
-    /// Beyond it, the listener drops the oldest client's messages and records an event.
     pub absent_clients: u64,
     /// The start of a new journal subscriber.
     ///
-    /// `"first"`, `"newest"`, the number of a message such as `"42"`, or an RFC 3339 time such as
-    /// `"2026-11-20T12:00:00Z"`.
+    /// `"first"`, `"newest"`, a message's number such as `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
     pub from: *const c_char,
-    /// The size of a journal's segment in bytes. Only whole segments are deleted.
+    /// The size of a journal's segment in bytes.
     pub segment_bytes: u64,
     /// The size of a journal in bytes. Beyond it, the oldest segments are deleted.
     pub retain_bytes: u64,
-    /// A journal deletes segments whose newest message is older than this, in seconds.
+    /// The age in seconds from which a journal deletes segments.
     pub retain_seconds: f64,
     /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     pub retain_consumed: bool,
     /// Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     pub idempotent: bool,
-    /// Whether a `file:` is written in place under a lock of that file, for programs that use only fcntl.
+    /// Whether a `file:` is written in place under an fcntl lock.
     pub locked: bool,
-    /// Whether several processes, each with this option, may serve the endpoint and share its requests.
+    /// Whether several processes, each with this option, may share the endpoint's requests.
     pub shared: bool,
     /// The values to check against the schema: `"send"`, `"receive"` or `"both"`.
     pub validate: *const c_char,
-    /// The schema of the replies, for servers and their clients, given like `schema`.
+    /// The schema of the replies, given like `schema`.
     pub reply_schema: *const c_char,
-    /// Whether a publisher takes over the endpoint from another publisher of this process.
-    ///
-    /// It keeps the subscribers.
+    /// Whether a publisher takes over endpoint and subscribers of another publisher of this process.
     pub replace: bool,
     /// Whether long byte strings over `shm:` stay in the sender's memory until the message is released.
     ///
-    /// Arrays always do. A hostile sender can change them while they are read, so copy them before parsing.
+    /// A hostile sender can change them while they are read, so copy them before parsing.
     pub view_bytes: bool,
     /// The seconds that an unclosed channel waits at its end until the peer has consumed all messages.
     ///
-    /// 0 for none. Unconsumed messages are reported on one line of stderr.
+    /// One line on stderr reports unconsumed messages.
     pub linger: f64,
     /// Gets the number of unconsumed messages at the end of an unclosed channel.
     ///
-    /// It runs in addition to the line on stderr, in the thread that frees the channel, or in `exit`. It does not run
-    /// in a forked child. It may close the channel and use others.
+    /// It runs in the thread that frees the channel, or in `exit`; never in a forked child. It may close the channel
+    /// and use others.
     pub on_unconsumed: Option<unsafe extern "C" fn(context: *mut c_void, missed: u64)>,
-    /// Passed to `on_unconsumed`.
+    /// Passed to `on_unconsumed`; valid until each channel is freed, else until the process ends.
     ///
-    /// It must stay valid until each channel with these options is freed, else until the process ends. A local
-    /// variable of `main` is invalid in `exit`; a static one is valid.
+    /// A local variable of `main` is invalid in `exit`; a static one is valid.
     pub on_unconsumed_context: *mut c_void,
 }
 
@@ -168,11 +157,9 @@ const DEFAULT: linkspan_options = linkspan_options {
     on_unconsumed_context: ptr::null_mut(),
 };
 
-/// A callback of the program with its context.
 struct OnWait(unsafe extern "C" fn(context: *mut c_void) -> bool, *mut c_void);
 
-// SAFETY: the context only goes back to the program. Its callback runs in the waiting thread, as the documentation of
-// `on_wait` says.
+// SAFETY: the context only goes back to the program. Its callback runs in the waiting thread, as `on_wait` documents.
 unsafe impl Send for OnWait {}
 // SAFETY: as above.
 unsafe impl Sync for OnWait {}
@@ -184,11 +171,9 @@ impl OnWait {
     }
 }
 
-/// The callback for the end of a channel, with its context.
 struct OnUnconsumed(unsafe extern "C" fn(context: *mut c_void, missed: u64), *mut c_void);
 
-// SAFETY: the context only goes back to the program. Its callback runs in the thread that ends the channel, as the
-// documentation of `on_unconsumed` says.
+// SAFETY: the context only goes back to the program. Its callback runs in the thread that `on_unconsumed` documents.
 unsafe impl Send for OnUnconsumed {}
 // SAFETY: as above.
 unsafe impl Sync for OnUnconsumed {}
@@ -200,12 +185,10 @@ impl OnUnconsumed {
     }
 }
 
-/// Converts to the core's options.
-///
 /// # Safety
 /// `options` is NULL or points to options that begin with their size; every pointer in them is NULL or valid.
 pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let given = unsafe { read_sized(options, DEFAULT) }?;
     let mut core = Options::default();
     for (name, text) in [
@@ -219,7 +202,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("reply_schema", given.reply_schema),
         ("validate", given.validate),
     ] {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         if let Some(text) = unsafe { c_text_or_none(text, name) }? {
             // The core distinguishes a group's name and number by their type.
             let number = if name == "group" { text.parse::<u32>().ok() } else { None };
@@ -246,7 +229,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     ] {
         // A count without numbers is refused, because an unset list admits every user.
         if !ids.is_null() || count > 0 {
-            // SAFETY: the caller promises `count` readable numbers there.
+            // SAFETY: `count` readable numbers by contract.
             let ids = unsafe { items(ids, count, name) }?;
             core.set(name, &Value::Array(ids.iter().map(|id| Value::from(*id)).collect()))?;
         }
@@ -265,7 +248,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
             core.set(name, &Value::Bool(true))?;
         }
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     if let Some(from) = unsafe { c_text_or_none(given.from, "from") }? {
         // The core reads a number as a message's number, and a text as a position or time.
         let from = from.parse::<u64>().map_or_else(|_| Value::from(from), Value::from);

@@ -12,8 +12,6 @@ use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 use crate::tree::Tree;
 
-/// Builds under a key.
-///
 /// # Safety
 /// `message` is NULL or a live message, `key` NULL or NUL-terminated.
 pub(crate) unsafe fn at_key(
@@ -21,7 +19,7 @@ pub(crate) unsafe fn at_key(
     key: *const c_char,
     what: impl FnOnce(&linkspan_message, Option<&str>) -> Result<()>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(message, |message| what(message, c_text_or_none(key, "key")?)) }
 }
 
@@ -32,8 +30,6 @@ pub(crate) fn under(error: Error, key: Option<&str>) -> Error {
     }
 }
 
-/// Puts the result of `value` under `key`.
-///
 /// # Safety
 /// As for [`at_key`].
 pub(crate) unsafe fn put(
@@ -45,11 +41,11 @@ pub(crate) unsafe fn put(
         let value = value().map_err(|e| under(e, key))?;
         message.build(|tree| tree.put(key, value).map(|_| ()))
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { at_key(message, key, put) }
 }
 
-/// Puts a scalar under `key`, in place if the message is a short map of scalars.
+/// Puts a scalar, in place if the message is a short map of scalars.
 ///
 /// # Safety
 /// As for [`at_key`].
@@ -59,7 +55,7 @@ unsafe fn put_flat<'a>(
     key: *const c_char,
     value: impl FnOnce() -> FlatValue<'a>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { at_key(message, key, |message, key| put_scalar(message, key, value())) }
 }
 
@@ -83,69 +79,68 @@ fn put_scalar(message: &linkspan_message, key: Option<&str>, value: FlatValue<'_
     message.build(|tree| tree.put(key, value).map(|_| ()))
 }
 
-/// Puts null. Every `_put_` and `_begin_` function puts one value.
+/// Puts null. Every `_put_` and `_begin_` function puts one value, at this place:
 ///
-/// In a map it goes under `key`, and replaces an existing value. In an array it goes to the end, with `key` NULL. In
-/// an empty message it becomes the whole value, with `key` NULL. The first key in an empty message makes its value a
-/// map.
+/// In a map under `key`, replacing an existing value. In an array at the end, with `key` NULL. In an empty message as
+/// the whole value, with `key` NULL; a key makes its value a map.
 ///
 /// # Safety
-/// `message` is a live message, `key` is NULL or NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_null(
     message: *mut linkspan_message,
     key: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put_flat(message, key, || FlatValue::Null) }
 }
 
 /// Puts a boolean.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_bool(
     message: *mut linkspan_message,
     key: *const c_char,
     value: bool,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put_flat(message, key, || FlatValue::Bool(value)) }
 }
 
 /// Puts an integer.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_i64(
     message: *mut linkspan_message,
     key: *const c_char,
     value: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put_flat(message, key, || FlatValue::Int(value)) }
 }
 
 /// Puts an unsigned integer.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_u64(
     message: *mut linkspan_message,
     key: *const c_char,
     value: u64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put(message, key, || Ok(Value::from(value))) }
 }
 
-/// Puts an integer of any size up to 1 KiB: its sign and its absolute value, most significant byte first.
+/// Puts an integer of up to 1 KiB: sign and absolute value, most significant byte first.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `magnitude` points to `length` bytes.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_big_int(
     message: *mut linkspan_message,
@@ -154,30 +149,28 @@ pub unsafe extern "C" fn linkspan_message_put_big_int(
     magnitude: *const u8,
     length: usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put(message, key, || BigInt::from_parts(negative, block(magnitude, length, "magnitude")?)) }
 }
 
-/// Puts a float. 7.0 stays a float: it never becomes the integer 7.
+/// Puts a float. 7.0 stays a float.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_f64(
     message: *mut linkspan_message,
     key: *const c_char,
     value: f64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put_flat(message, key, || FlatValue::Float(value)) }
 }
 
 /// Puts a copy of `length` bytes of text; `Malformed` if they are not UTF-8.
 ///
-/// `LINKSPAN_ZSTR(text)` gives pointer and length of a NUL-terminated text.
-///
 /// # Safety
-/// As for `linkspan_message_put_null`; `text` points to `length` bytes.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_text(
     message: *mut linkspan_message,
@@ -185,7 +178,7 @@ pub unsafe extern "C" fn linkspan_message_put_text(
     text: *const c_char,
     length: usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         at_key(message, key, |message, key| {
             let text = block(text.cast(), length, "text").and_then(|text| utf8(text, "text"));
@@ -197,7 +190,7 @@ pub unsafe extern "C" fn linkspan_message_put_text(
 /// Puts a copy of bytes.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `bytes` points to `length` bytes.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_bytes(
     message: *mut linkspan_message,
@@ -205,7 +198,7 @@ pub unsafe extern "C" fn linkspan_message_put_bytes(
     bytes: *const u8,
     length: usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         put(message, key, || {
             linkspan::copy_bytes(block(bytes, length, "bytes")?).map(|copy| Value::Bytes(copy.into()))
@@ -216,35 +209,35 @@ pub unsafe extern "C" fn linkspan_message_put_bytes(
 /// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_timestamp(
     message: *mut linkspan_message,
     key: *const c_char,
     nanoseconds: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put(message, key, || Ok(Value::Timestamp(Timestamp(nanoseconds)))) }
 }
 
 /// Puts a UUID: 16 bytes, most significant first.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `uuid` points to 16 bytes.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_uuid(
     message: *mut linkspan_message,
     key: *const c_char,
     uuid: *const u8,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put(message, key, || Ok(Value::Uuid(*named(uuid.cast::<[u8; 16]>(), "uuid")?))) }
 }
 
 /// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `text` points to `length` bytes.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_decimal(
     message: *mut linkspan_message,
@@ -252,7 +245,7 @@ pub unsafe extern "C" fn linkspan_message_put_decimal(
     text: *const c_char,
     length: usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         put(message, key, || {
             let text = utf8(block(text.cast(), length, "text")?, "a decimal number")?;
@@ -261,46 +254,44 @@ pub unsafe extern "C" fn linkspan_message_put_decimal(
     }
 }
 
-/// Puts a copy of an N-d array.
-///
-/// `dtype`, `order`, `rank`, `dims` and `data` describe it; `length` is ignored.
+/// Puts a copy of an N-d array; `array->length` is ignored.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `array->data` points to as many elements as `array->dims` say.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_array(
     message: *mut linkspan_message,
     key: *const c_char,
     array: *const linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put(message, key, || handle(array)?.lend()?.try_to_owned().map(Value::NdArray)) }
 }
 
 /// Puts a copy of another message's whole value.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `value` is a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_message(
     message: *mut linkspan_message,
     key: *const c_char,
     value: *const linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { put(message, key, || named(value, "value")?.copy()) }
 }
 
 /// Begins a map for the following values, until `linkspan_message_end`.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_begin_map(
     message: *mut linkspan_message,
     key: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         at_key(message, key, |message, key| message.build(|tree| tree.begin(key, Value::Map(Map::new()))))
     }
@@ -309,13 +300,13 @@ pub unsafe extern "C" fn linkspan_message_begin_map(
 /// Begins an array for the following values, put with `key` NULL, until `linkspan_message_end`.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_begin_array(
     message: *mut linkspan_message,
     key: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         at_key(message, key, |message, key| message.build(|tree| tree.begin(key, Value::Array(Vec::new()))))
     }
@@ -324,9 +315,9 @@ pub unsafe extern "C" fn linkspan_message_begin_array(
 /// Ends the innermost open map or array. The map that the first key created needs no end.
 ///
 /// # Safety
-/// `message` is a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_end(message: *mut linkspan_message) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(message, |message| message.build(Tree::end)) }
 }

@@ -70,7 +70,7 @@ pub(crate) fn type_of(value: &Value) -> Result<linkspan_type> {
     })
 }
 
-/// Returns the count of a value, as `linkspan_message_count` describes it.
+/// Returns the count that `linkspan_message_count` describes.
 pub(crate) fn count_of(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.len(),
@@ -82,9 +82,7 @@ pub(crate) fn count_of(value: &Value) -> usize {
     }
 }
 
-/// Reads a bool of a flat map.
-///
-/// Like the next functions, returns `None` if the tree must convert or refuse it.
+/// Reads a bool. Returns `None`, like the next functions, if the tree must convert or refuse the value.
 fn flat_bool(value: FlatValue<'_>) -> Option<bool> {
     if let FlatValue::Bool(value) = value { Some(value) } else { None }
 }
@@ -116,8 +114,6 @@ fn wrong_type(value: &Value, requested: &str) -> Error {
     Error::new(ErrorKind::WrongType, format!("expected {requested}, found {}", value.type_name()))
 }
 
-/// Runs a call that reads one result at a path.
-///
 /// # Safety
 /// `message` is NULL or a live message, `path` NULL or NUL-terminated, `to` NULL or writable.
 unsafe fn read<T: Nothing>(
@@ -126,13 +122,13 @@ unsafe fn read<T: Nothing>(
     to: Place<T>,
     what: impl FnOnce(&linkspan_message, &Value) -> Result<T>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(message, to, |message| message.look_at(c_text(path, "path")?, |value| what(message, value)))
     }
 }
 
-/// Runs a call that reads a scalar at a path, without a tree for a flat map.
+/// Reads a scalar, without a tree for a flat map.
 ///
 /// # Safety
 /// As for [`read`].
@@ -144,7 +140,7 @@ unsafe fn scalar<T: Nothing>(
     flat: impl FnOnce(FlatValue<'_>) -> Option<T>,
     what: impl FnOnce(&Value) -> Result<T>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(message, to, |message| {
             let path = c_text(path, "path")?;
@@ -166,8 +162,6 @@ fn flat_kind(value: FlatValue<'_>) -> (linkspan_type, usize) {
     }
 }
 
-/// Runs a call that reads a view at a path.
-///
 /// # Safety
 /// As for [`read`].
 unsafe fn view<T>(
@@ -177,7 +171,7 @@ unsafe fn view<T>(
     length: Place<usize>,
     what: impl FnOnce(&Value) -> Result<&[u8]>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (to, length) = (out(to)?, out(length)?);
         handle(message)?.look_at(c_text(path, "path")?, |value| {
@@ -188,37 +182,36 @@ unsafe fn view<T>(
     })
 }
 
-/// Gets the type of the value at a path.
+/// Gets the type of the value at a path: keys and zero-based positions joined by `/` (`rows/0/name`).
 ///
-/// A path has keys and zero-based positions, joined by `/` (`rows/0/name`). In a key `~1` means `/` and `~0` means
-/// `~`. `""` is the whole value. Every `_get_` function returns `Missing` without a value and `WrongType` for another
-/// type, and then leaves zero or NULL in its results.
+/// In a key `~1` means `/` and `~0` means `~`. `""` is the whole value. Every `_get_` function returns `Missing`
+/// without a value and `WrongType` for another type, with zero or NULL in its results.
 ///
 /// # Safety
-/// `message` is a live message, `path` is NUL-terminated, the results may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_type(
     message: *const linkspan_message,
     path: *const c_char,
     r#type: *mut linkspan_type,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { scalar(message, path, place!(r#type), |flat| Some(flat_kind(flat).0), type_of) }
 }
 
-/// Gets the count of the value at a path.
+/// Gets the count of values in an array or map, elements in an N-d array, or bytes in text or bytes.
 ///
-/// It counts the values in an array or map, elements in an N-d array, and bytes in text or bytes; 1 for other values.
+/// It is 1 for other values.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_count(
     message: *const linkspan_message,
     path: *const c_char,
     count: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         scalar(message, path, place!(count), |flat| Some(flat_kind(flat).1), |value| Ok(count_of(value)))
     }
@@ -227,7 +220,7 @@ pub unsafe extern "C" fn linkspan_message_count(
 /// Gets the key at a zero-based position of the map at a path: a view, not NUL-terminated.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_key(
     message: *const linkspan_message,
@@ -236,7 +229,7 @@ pub unsafe extern "C" fn linkspan_message_get_key(
     key: *mut *const c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         view(message, path, place!(key), place!(length), |value| match value.as_map()?.get_index(position) {
             Some((name, _)) => Ok(name.as_bytes()),
@@ -251,51 +244,51 @@ pub unsafe extern "C" fn linkspan_message_get_key(
 /// Reads a boolean.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_bool(
     message: *const linkspan_message,
     path: *const c_char,
     value: *mut bool,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { scalar(message, path, place!(value), flat_bool, |value| value.as_bool()) }
 }
 
 /// Reads an integer; `OutOfRange` if it does not fit.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_i64(
     message: *const linkspan_message,
     path: *const c_char,
     value: *mut i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { scalar(message, path, place!(value), flat_i64, |value| value.as_i64()) }
 }
 
 /// Reads an unsigned integer; `OutOfRange` if it does not fit.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_u64(
     message: *const linkspan_message,
     path: *const c_char,
     value: *mut u64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { scalar(message, path, place!(value), flat_u64, |value| value.as_u64()) }
 }
 
 /// Reads an integer beyond 64 bits: sign and a view of the magnitude, most significant byte first.
 ///
-/// `WrongType` for smaller integers, which `_get_i64` and `_get_u64` read.
+/// `WrongType` for smaller integers.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_big_int(
     message: *const linkspan_message,
@@ -304,7 +297,7 @@ pub unsafe extern "C" fn linkspan_message_get_big_int(
     magnitude: *mut *const u8,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         let sign = read(message, path, place!(negative), |_, value| Ok(big_int(value)?.is_negative()));
         let digits =
@@ -316,21 +309,21 @@ pub unsafe extern "C" fn linkspan_message_get_big_int(
 /// Reads a float, or an integer that a `double` holds exactly, else `OutOfRange`.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_f64(
     message: *const linkspan_message,
     path: *const c_char,
     value: *mut f64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { scalar(message, path, place!(value), flat_f64, |value| value.as_f64()) }
 }
 
 /// Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_text(
     message: *const linkspan_message,
@@ -338,7 +331,7 @@ pub unsafe extern "C" fn linkspan_message_get_text(
     text: *mut *const c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (to, length) = (out(place!(text))?, out(place!(length))?);
         let (message, path) = (handle(message)?, c_text(path, "path")?);
@@ -360,7 +353,7 @@ pub unsafe extern "C" fn linkspan_message_get_text(
 /// Reads bytes: a view.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_bytes(
     message: *const linkspan_message,
@@ -368,35 +361,35 @@ pub unsafe extern "C" fn linkspan_message_get_bytes(
     bytes: *mut *const u8,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { view(message, path, place!(bytes), place!(length), |value| Ok(value.as_bytes()?)) }
 }
 
 /// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_timestamp(
     message: *const linkspan_message,
     path: *const c_char,
     nanoseconds: *mut i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { read(message, path, place!(nanoseconds), |_, value| Ok(value.as_timestamp()?.nanoseconds())) }
 }
 
 /// Reads a UUID into 16 bytes, most significant first.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`; `uuid` has room for 16 bytes.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_uuid(
     message: *const linkspan_message,
     path: *const c_char,
     uuid: *mut u8,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         read(message, path, place!(uuid).cast::<[u8; 16]>(), |_, value| match value {
             Value::Uuid(uuid) => Ok(*uuid),
@@ -408,7 +401,7 @@ pub unsafe extern "C" fn linkspan_message_get_uuid(
 /// Reads an exact decimal number: a view of its text, not NUL-terminated.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_decimal(
     message: *const linkspan_message,
@@ -416,7 +409,7 @@ pub unsafe extern "C" fn linkspan_message_get_decimal(
     text: *mut *const c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         view(message, path, place!(text), place!(length), |value| match value {
             Value::Decimal(decimal) => Ok(decimal.as_str().as_bytes()),
@@ -428,21 +421,21 @@ pub unsafe extern "C" fn linkspan_message_get_decimal(
 /// Reads an N-d array: a view.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_array(
     message: *const linkspan_message,
     path: *const c_char,
     array: *mut linkspan_array,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let to = out(place!(array))?;
         array_in_place(handle(message)?, c_text(path, "path")?, to, |_| Ok(()))
     })
 }
 
-/// Describes the N-d array at a path if `check` accepts it. `to` must be empty.
+/// Calls `check` first. `to` must be empty.
 pub(crate) fn array_in_place(
     message: &linkspan_message,
     path: &str,
@@ -462,13 +455,13 @@ pub(crate) fn array_in_place(
 /// Copies the value at a path into a new message, which the caller releases.
 ///
 /// # Safety
-/// As for `linkspan_message_get_type`.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_message(
     message: *const linkspan_message,
     path: *const c_char,
     value: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { read(message, path, place!(value), |_, value| Ok(linkspan_message::of(value.clone()))) }
 }

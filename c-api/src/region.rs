@@ -17,20 +17,18 @@ pub struct linkspan_region(pub(crate) Tagged<Region>);
 
 handle_kind!(linkspan_region of Region: b"region..");
 
-/// Opens shared memory by name.
+/// Opens shared memory: `posix:/name`, `sysv:0x1234` (a key), `path:/dev/shm/x` or a path.
 ///
-/// Names are `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal),
-/// and paths: `path:/dev/shm/x` or `/dev/shm/x`. `NotFound` if the memory does not exist, `PermissionDenied` if it is
-/// not readable, `InvalidEndpoint` for other texts.
+/// `NotFound`, `PermissionDenied`, or `InvalidEndpoint` for other texts.
 ///
 /// # Safety
-/// `source` is NUL-terminated, `region` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_open(
     source: *const c_char,
     region: *mut *mut linkspan_region,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(region), || {
             Ok(give(linkspan_region(Tagged::new(Region::open(c_text(source, "source")?)?))))
@@ -38,23 +36,23 @@ pub unsafe extern "C" fn linkspan_region_open(
     }
 }
 
-/// Gets the current length in bytes. A file may grow or shrink.
+/// Gets the current length in bytes, which may change.
 ///
 /// # Safety
-/// `region` is live, `length` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_length(
     region: *const linkspan_region,
     length: *mut u64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(region, place!(length), |region| region.0.len()) }
 }
 
 /// Copies bytes at an offset. `OutOfRange`, without a copy, if the region does not have all of them.
 ///
 /// # Safety
-/// `region` is live, `bytes` points to `length` bytes that may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_bytes(
     region: *const linkspan_region,
@@ -62,7 +60,7 @@ pub unsafe extern "C" fn linkspan_region_bytes(
     bytes: *mut c_void,
     length: usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(region, |region| {
             let to = block_to_fill(bytes.cast(), length, "bytes")?;
@@ -77,10 +75,10 @@ pub unsafe extern "C" fn linkspan_region_bytes(
 
 /// Gets the text at an offset, up to the first NUL or the end; not NUL-terminated.
 ///
-/// Free it with `linkspan_free`. `Malformed` if it is not UTF-8; use `linkspan_region_bytes` then.
+/// Free it with `linkspan_free`. `Malformed` if it is not UTF-8.
 ///
 /// # Safety
-/// `region` is live, the results may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_text(
     region: *const linkspan_region,
@@ -88,7 +86,7 @@ pub unsafe extern "C" fn linkspan_region_text(
     text: *mut *mut c_char,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (text, length) = (out(place!(text))?, out(place!(length))?);
         let found = handle(region)?.0.text(offset)?;
@@ -103,11 +101,11 @@ pub unsafe extern "C" fn linkspan_region_text(
 /// `layout` describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C. A prefix
 /// `packed`, `big` or `little` changes that; `pad[12]` skips bytes.
 ///
-/// `counter` is NULL, or the name of an integer field that the owner makes odd before a write and even after it. All
+/// `counter`, which may be NULL, names an integer field that the owner makes odd before a write and even after it. All
 /// fields then belong to one write, or the call fails with `Stalled`.
 ///
 /// # Safety
-/// `region` is live, `layout` NUL-terminated, `counter` NULL or NUL-terminated, `value` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_read(
     region: *const linkspan_region,
@@ -116,7 +114,7 @@ pub unsafe extern "C" fn linkspan_region_read(
     counter: *const c_char,
     value: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(region, place!(value), |region| {
             let layout: Layout = c_text(layout, "layout")?.parse()?;
@@ -128,14 +126,12 @@ pub unsafe extern "C" fn linkspan_region_read(
     }
 }
 
-/// Detaches and frees the region. NULL is allowed.
-///
-/// For a second call see `linkspan_channel_free`.
+/// Detaches and frees the region.
 ///
 /// # Safety
-/// `region` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_free(region: *mut linkspan_region) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { free(region) }
 }

@@ -9,28 +9,26 @@ use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
-/// Runs a call that answers a request.
-///
 /// # Safety
 /// `request` is NULL or live.
 unsafe fn answer(
     request: *const linkspan_message,
     what: impl FnOnce(&linkspan_message) -> Result<()>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| what(unsafe { named(request, "request") }?))
 }
 
 /// Replies to a request. A second answer is `InvalidState`.
 ///
 /// # Safety
-/// `request` and `reply` are live messages.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_request_reply(
     request: *const linkspan_message,
     reply: *const linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         answer(request, |request| {
             let reply = named(reply, "reply")?;
@@ -41,11 +39,11 @@ pub unsafe extern "C" fn linkspan_request_reply(
 
 /// Answers a request with an error.
 ///
-/// `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `text` is for
-/// people, `data` for the program.
+/// `code` is of the handler or of JSON-RPC 2.0, `type` a dotted name such as `spectrum.window_too_long`. `type`, `text`
+/// and `data` may be NULL.
 ///
 /// # Safety
-/// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_request_fail(
     request: *const linkspan_message,
@@ -54,7 +52,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
     text: *const c_char,
     data: *const linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         answer(request, |request| {
             let failure = RemoteFailure {
@@ -76,9 +74,9 @@ pub unsafe extern "C" fn linkspan_request_fail(
 /// An answer also acknowledges it. `InvalidState` if the message is not a server's request, or without that option.
 ///
 /// # Safety
-/// `request` is a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { answer(request, |request| request.with_request(linkspan::Request::ack)) }
 }

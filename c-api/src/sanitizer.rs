@@ -1,8 +1,8 @@
 //! Annotations for ThreadSanitizer, which does not see the order that this library creates.
 //!
-//! The memory of a loan belonged earlier to another loan or to a message that the program has read. Its next writer
-//! comes after them. So memory is released when it leaves the program, and acquired when it is lent. All memory counts
-//! as one object: slots of different lengths share addresses, and one mutex orders their table.
+//! A loan's memory belonged earlier to another loan or message of the program. So memory is released when it leaves the
+//! program, and acquired when it is lent. All memory counts as one object: slots of different lengths share addresses,
+//! and one mutex orders their table.
 
 use std::ffi::{CStr, c_void};
 use std::mem::transmute;
@@ -26,7 +26,7 @@ fn functions() -> Option<[Order; 2]> {
     *FUNCTIONS.get_or_init(|| Some([find(c"__tsan_acquire")?, find(c"__tsan_release")?]))
 }
 
-/// Memory was lent: earlier uses precede the program's next use.
+/// Earlier uses of lent memory precede the program's next use.
 pub(crate) fn lent() {
     if let Some([acquire, _]) = functions() {
         // SAFETY: the sanitizer accepts any address.
@@ -34,7 +34,7 @@ pub(crate) fn lent() {
     }
 }
 
-/// The program returned memory, put it into a message, or released a message. It may be lent next.
+/// The program returned memory, put it into a message, or released a message.
 pub(crate) fn given_back() {
     if let Some([_, release]) = functions() {
         // SAFETY: the sanitizer accepts any address.

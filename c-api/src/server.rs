@@ -13,23 +13,22 @@ use crate::status::linkspan_status;
 
 /// Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 ///
-/// Only one thread at a time may take requests; another gets `InvalidState`. Any thread may answer a request and close
-/// the server.
+/// Only one thread at a time may take requests; another gets `InvalidState`. Any thread may answer and close.
 pub struct linkspan_server(pub(crate) Tagged<Server>);
 
 handle_kind!(linkspan_server of Server: b"server..");
 
-/// Serves at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
+/// Serves at an endpoint; `AddressInUse` if another program does.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or valid, `server` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_serve(
     endpoint: *const c_char,
     options: *const linkspan_options,
     server: *mut *mut linkspan_server,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(server), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
@@ -40,23 +39,22 @@ pub unsafe extern "C" fn linkspan_server_serve(
 
 /// Waits for the next request, which the caller releases.
 ///
-/// Answer it with `linkspan_request_reply` or `linkspan_request_fail`. `LINKSPAN_DEFAULT` waits for ever here. If
-/// another thread closes the server, the call succeeds and `request` gets NULL.
+/// Answer it with `linkspan_request_reply` or `linkspan_request_fail`. If another thread closes the server, the call
+/// succeeds and `request` gets NULL.
 ///
-/// SIGINT and SIGTERM end a wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) in the same way. From the
-/// first such call until the server is closed or freed, the library handles these signals: the first ends the loop,
-/// the second the program. To opt out, handle or ignore a signal before the loop. The last such object restores the
-/// previous handlers. A call with a time-out sets no handler.
+/// SIGINT and SIGTERM end a wait without a deadline in the same way. From the first such call until the server is
+/// closed or freed, the library handles these signals: the first ends the loop, the second the program. To opt out,
+/// handle or ignore a signal before the loop. The last such object restores the previous handlers.
 ///
 /// # Safety
-/// `server` is live, `request` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_next(
     server: *const linkspan_server,
     timeout: i64,
     request: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         query(server, place!(request), |server| {
             let next = server.0.next(wait(timeout)?)?;
@@ -67,68 +65,62 @@ pub unsafe extern "C" fn linkspan_server_next(
 
 /// Gets a file descriptor for event loops, readable if `linkspan_server_next` would not wait.
 ///
-/// The server owns it: do not close it.
-///
 /// # Safety
-/// `server` is live, `fd` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_fileno(
     server: *const linkspan_server,
     fd: *mut c_int,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(server, place!(fd), |server| server.0.fileno()) }
 }
 
 /// Gets the events since the last call, like `linkspan_channel_events`.
 ///
 /// # Safety
-/// `server` is live, `events` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_events(
     server: *const linkspan_server,
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(server, place!(events), |server| Ok(linkspan_message::events(server.0.events()))) }
 }
 
-/// Gets the counters of the server as a map, which the caller releases.
+/// Gets the counters as a map.
 ///
 /// # Safety
-/// `server` is live, `stats` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_stats(
     server: *const linkspan_server,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(server, place!(stats), |server| Ok(linkspan_message::of(server.0.stats()))) }
 }
 
 /// Closes the server after its replies were consumed, within the time-out.
 ///
-/// The close ends the waits of other threads. The server must still be freed.
-///
 /// # Safety
-/// `server` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_close(
     server: *const linkspan_server,
     timeout: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(server, |server| server.0.close(wait(timeout)?)) }
 }
 
-/// Closes and frees the server. NULL is allowed.
-///
-/// For a second call see `linkspan_channel_free`.
+/// Closes and frees the server.
 ///
 /// # Safety
-/// `server` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_free(server: *mut linkspan_server) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { free(server) }
 }

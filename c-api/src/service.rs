@@ -23,13 +23,12 @@ use crate::status::linkspan_status;
 
 /// A program that a controller can query and command. Free it with `linkspan_service_free`.
 ///
-/// Two threads of the library answer the controller at any time; the program takes its commands with
-/// `linkspan_service_next`. One thread takes commands; any thread may log, request the shutdown and get the state.
+/// Two threads of the library answer the controller at any time. One thread takes commands with
+/// `linkspan_service_next`; any thread may log, request the shutdown and get the state.
 pub struct linkspan_service(pub(crate) Tagged<Serving>);
 
 handle_kind!(linkspan_service of Serving: b"service.");
 
-/// A service with the current command of its program.
 pub(crate) struct Serving {
     // Dropped before the service, so that failures of unanswered commands precede the disconnect.
     open: Mutex<Open>,
@@ -50,7 +49,6 @@ struct HeldTask {
     arguments: Arguments,
 }
 
-/// The service's reference to a command's arguments.
 struct Arguments(*mut linkspan_message);
 
 // SAFETY: a message may be read and released by any thread.
@@ -64,16 +62,12 @@ impl Drop for Arguments {
 }
 
 /// The options of a service. Zero and NULL mean the default.
-///
-/// Begin with `linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_service_options {
     /// `sizeof(linkspan_service_options)`.
     pub size: usize,
-    /// The controller's endpoint on a stream transport.
-    ///
-    /// NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
+    /// The controller's endpoint; NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
     pub controller: *const c_char,
     /// The period of the steps in nanoseconds: 1 for no pause, 0 for no steps.
     pub every: i64,
@@ -92,9 +86,7 @@ pub struct linkspan_service_options {
     pub commands_count: usize,
     /// The options of the connection to the controller, or NULL.
     pub channel: *const linkspan_options,
-    /// Runs in a thread of the library when the current work is cancelled.
-    ///
-    /// NULL for a program that reads `is_cancelled` with `linkspan_service_get_info`, or has only short tasks.
+    /// Runs in a thread of the library when the current work is cancelled; may be NULL.
     pub on_cancel: Option<unsafe extern "C" fn(context: *mut c_void)>,
     /// Passed to `on_cancel`.
     pub on_cancel_context: *mut c_void,
@@ -118,11 +110,9 @@ const DEFAULT: linkspan_service_options = linkspan_service_options {
     on_cancel_context: ptr::null_mut(),
 };
 
-/// A callback of the program with its context.
 struct OnCancel(unsafe extern "C" fn(context: *mut c_void), *mut c_void);
 
-// SAFETY: the context only goes back to the program's callback. It runs in a thread of the library, as the
-// documentation of `on_cancel` says.
+// SAFETY: the context only goes back to the program's callback, in the thread that `on_cancel` documents.
 unsafe impl Send for OnCancel {}
 // SAFETY: as above.
 unsafe impl Sync for OnCancel {}
@@ -134,12 +124,10 @@ impl OnCancel {
     }
 }
 
-/// Converts to the core's options.
-///
 /// # Safety
 /// As for `linkspan_service_start`.
 unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOptions> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         let given = read_sized(given, DEFAULT)?;
         let mut core = ServiceOptions::default();
@@ -171,9 +159,7 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
     }
 }
 
-/// A command for the program to carry out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
-///
-/// Its texts and arguments are views, which live until the task is answered.
+/// A command to carry out. Its texts and arguments are views, which live until the task is answered.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_task {
@@ -183,7 +169,7 @@ pub struct linkspan_task {
     pub command: linkspan_command,
     /// The state before the command: READY, RUNNING, PAUSED or FAILED.
     pub before: linkspan_state,
-    /// Identifies the task in `linkspan_service_task_done` and `linkspan_service_task_failed`.
+    /// Identifies the task in its answer.
     pub number: u64,
     /// The name of the command: `"STEP"`, `"PAUSE"`, or a name of the service. `""` at the end.
     pub name: *const c_char,
@@ -191,11 +177,11 @@ pub struct linkspan_task {
     pub id: *const c_char,
     /// The remaining nanoseconds when the task was taken, or `LINKSPAN_FOREVER`.
     pub remaining: i64,
-    /// The arguments: a message, with the value null for none. NULL at the end.
+    /// A message, with the value null without arguments. NULL at the end.
     pub arguments: *const linkspan_message,
 }
 
-/// The state of a service. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
+/// The state of a service.
 #[repr(C)]
 pub struct linkspan_service_info {
     /// `sizeof(linkspan_service_info)`.
@@ -210,19 +196,19 @@ pub struct linkspan_service_info {
     pub epoch: u64,
 }
 
-/// Starts a service in the state STARTING. `options` may be NULL.
+/// Starts a service in the state STARTING.
 ///
 /// It connects to its controller in the background and retries; no call waits for a controller.
 ///
 /// # Safety
-/// `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_start(
     name: *const c_char,
     options: *const linkspan_service_options,
     service: *mut *mut linkspan_service,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(service), || {
             let service = ServiceLoop::start(c_text(name, "name")?, &set_up(options)?)?;
@@ -233,20 +219,19 @@ pub unsafe extern "C" fn linkspan_service_start(
 
 /// Waits for the next task; answer each before the next call.
 ///
-/// The answers are `linkspan_service_task_done` and `linkspan_service_task_failed`. `LINKSPAN_DEFAULT` waits for ever
-/// here. The first call makes the service READY, and then RUNNING unless `paused` is set. The last task has the
-/// command `LINKSPAN_COMMAND_END`; the controller then knows about the end. A failed call leaves `task` unchanged:
-/// `Timeout` without a task in time, `InvalidState` while a task is open.
+/// The answers are `linkspan_service_task_done` and `linkspan_service_task_failed`. The first call makes the service
+/// READY, and then RUNNING unless `paused` is set. The last task has the command `LINKSPAN_COMMAND_END`. A failed call
+/// leaves `task` unchanged: `Timeout` without a task in time, `InvalidState` while a task is open.
 ///
 /// # Safety
-/// `service` is live, `task` points to a `linkspan_task` whose `size` is set.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_next(
     service: *const linkspan_service,
     timeout: i64,
     task: *mut linkspan_task,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             give_sized(place!(task), || {
@@ -262,14 +247,14 @@ pub unsafe extern "C" fn linkspan_service_next(
 /// `InvalidState` if the task has an answer.
 ///
 /// # Safety
-/// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_task_done(
     service: *const linkspan_service,
     task: *const linkspan_task,
     value: *const linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             let value = value.as_ref().map_or(Ok(Value::Null), linkspan_message::copy)?;
@@ -284,7 +269,7 @@ pub unsafe extern "C" fn linkspan_service_task_done(
 /// command.
 ///
 /// # Safety
-/// As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_task_failed(
     service: *const linkspan_service,
@@ -292,7 +277,7 @@ pub unsafe extern "C" fn linkspan_service_task_failed(
     status: linkspan_status,
     text: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             let why = why(status, text)?;
@@ -303,17 +288,17 @@ pub unsafe extern "C" fn linkspan_service_task_failed(
 
 /// Makes the service FAILED until RUN tries again or SHUTDOWN ends it.
 ///
-/// Status and text give the reason, as for `linkspan_service_task_failed`. An open task still needs an answer.
+/// Status and text are as for `linkspan_service_task_failed`. An open task still needs an answer.
 ///
 /// # Safety
-/// `service` is live, `text` is NULL or NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_set_failed(
     service: *const linkspan_service,
     status: linkspan_status,
     text: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             serving.service.fail(&why(status, text)?);
@@ -322,18 +307,16 @@ pub unsafe extern "C" fn linkspan_service_set_failed(
     }
 }
 
-/// Sets the reason in the record of a service with a problem; NULL or `""` removes it.
-///
-/// The service continues.
+/// Sets the reason in the record of a service that continues with a problem; NULL or `""` removes it.
 ///
 /// # Safety
-/// `service` is live, `text` is NULL or NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_set_reason(
     service: *const linkspan_service,
     text: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             serving.service.set_reason(&c_any_text_or_none(text).unwrap_or_default());
@@ -344,17 +327,17 @@ pub unsafe extern "C" fn linkspan_service_set_reason(
 
 /// Adds a line to the service's log. Any thread may call it.
 ///
-/// `level` is `"debug"`, `"info"`, `"warning"` or `"error"`; NULL means `"info"`. `OutOfRange` for other levels.
+/// `level` is `"debug"`, `"info"`, `"warning"` or `"error"`, else `OutOfRange`; NULL means `"info"`.
 ///
 /// # Safety
-/// `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_log(
     service: *const linkspan_service,
     text: *const c_char,
     level: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             let level: LogLevel = c_text_or_none(level, "level")?.unwrap_or("info").parse()?;
@@ -366,13 +349,11 @@ pub unsafe extern "C" fn linkspan_service_log(
 
 /// Acts like a stop signal: the first call is SHUTDOWN, the second cancels the current work.
 ///
-/// Any thread may call it.
-///
 /// # Safety
-/// `service` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_shutdown(service: *const linkspan_service) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             serving.service.shutdown();
@@ -381,16 +362,16 @@ pub unsafe extern "C" fn linkspan_service_shutdown(service: *const linkspan_serv
     }
 }
 
-/// Gets the state of the service. Any thread may call it.
+/// Gets the state of the service.
 ///
 /// # Safety
-/// `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_get_info(
     service: *const linkspan_service,
     info: *mut linkspan_service_info,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         apply(service, |linkspan_service(serving)| {
             let service = &serving.service;
@@ -409,56 +390,50 @@ pub unsafe extern "C" fn linkspan_service_get_info(
 
 /// Gets a file descriptor for event loops, readable if `linkspan_service_next` may have a task.
 ///
-/// The service owns it: do not close it.
-///
 /// # Safety
-/// `service` is live, `fd` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_fileno(
     service: *const linkspan_service,
     fd: *mut c_int,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(service, place!(fd), |service| service.0.service.fileno()) }
 }
 
-/// Gets the counters of the service as a map, which the caller releases.
+/// Gets the counters as a map.
 ///
 /// # Safety
-/// `service` is live, `stats` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_stats(
     service: *const linkspan_service,
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { query(service, place!(stats), |service| Ok(linkspan_message::of(service.0.service.stats()))) }
 }
 
 /// Disconnects from the controller with the current state, within the time-out.
 ///
-/// The close ends the waits of other threads. The service must still be freed.
-///
 /// # Safety
-/// `service` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_close(
     service: *const linkspan_service,
     timeout: i64,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { apply(service, |service| service.0.service.close(wait(timeout)?)) }
 }
 
-/// Closes and frees the service. NULL is allowed.
-///
-/// For a second call see `linkspan_channel_free`.
+/// Closes and frees the service.
 ///
 /// # Safety
-/// `service` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_free(service: *mut linkspan_service) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { free(service) }
 }
 
@@ -467,7 +442,6 @@ impl Serving {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task until its answer, and returns it for C.
     fn hold(&self, task: Task) -> linkspan_task {
         let text = |text: &str| CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default();
         let mut open = self.open();
@@ -503,7 +477,7 @@ impl Serving {
         if task.is_null() {
             return Err(is_null("task"));
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let number = unsafe { read_sized(task, linkspan_task::nothing()) }?.number;
         let mut open = self.open();
         match open.held.take() {
@@ -532,13 +506,11 @@ impl linkspan_task {
     }
 }
 
-/// The error for a status and a text.
-///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
 unsafe fn why(status: linkspan_status, text: *const c_char) -> Result<Error> {
     let text = if text.is_null() { linkspan_last_error_text() } else { text };
-    // SAFETY: as the caller promises; the last error's text lives until the next one.
+    // SAFETY: by contract; the last error's text lives until the next one.
     let text = unsafe { c_any_text(text, "text") }?.into_owned();
     match u16::try_from(status).ok().and_then(ErrorKind::from_code) {
         Some(ErrorKind::Remote) => {

@@ -11,7 +11,7 @@ pub(crate) trait Grows {
     const FIRST: usize;
 }
 
-/// Declares that a struct begins with its size, and the first field that the first version lacked.
+/// Declares the first field that the first version of a struct lacked.
 macro_rules! grows {
     ($name:ident) => {
         $crate::sized::grows!($name, size_of::<$name>());
@@ -27,12 +27,10 @@ macro_rules! grows {
 }
 pub(crate) use grows;
 
-/// Reads the size at the start of a struct.
-///
 /// # Safety
 /// `pointer` points to a struct that begins with a `usize`.
 unsafe fn given_size<T: Grows>(pointer: *const T) -> Result<usize> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let size = unsafe { pointer.cast::<usize>().read() };
     if size < T::FIRST || size > (1 << 16) {
         return Err(not_initialized::<T>(size));
@@ -50,7 +48,7 @@ fn not_initialized<T>(size: usize) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// Reads a struct that begins with its size. Fields that an older program lacks come from `default`.
+/// Fields that an older program lacks come from `default`.
 ///
 /// # Safety
 /// `pointer` is NULL or points to as many bytes as the `usize` at its beginning gives. Every field of `T` is valid for
@@ -59,7 +57,7 @@ pub(crate) unsafe fn read_sized<T: Copy + Grows>(pointer: *const T, default: T) 
     if pointer.is_null() {
         return Ok(default);
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let size = unsafe { given_size(pointer) }?;
     let mut here = default;
     // SAFETY: `size` bytes can be read there, and at most size_of::<T>() are written here.
@@ -79,11 +77,10 @@ pub(crate) unsafe fn give_sized<T: Grows>(place: Place<T>, make: impl FnOnce() -
     if pointer.is_null() {
         return Err(is_null(name));
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let size = unsafe { given_size(pointer) }?.min(size_of::<T>());
     let full = make()?;
-    // SAFETY: the program has `size` bytes, as the caller promises, and T has at least as many. The size field stays
-    // unchanged.
+    // SAFETY: `size` bytes may be written by contract, and T has at least as many. The size field stays unchanged.
     unsafe {
         let from = (&raw const full).cast::<u8>().add(SIZE);
         from.copy_to_nonoverlapping(pointer.cast::<u8>().add(SIZE), size - SIZE);

@@ -7,78 +7,66 @@ pub type linkspan_status = i32;
 
 /// The call succeeded.
 pub const LINKSPAN_OK: linkspan_status = 0;
-/// This system does not support that transport. Use another transport.
+/// This system does not support that transport.
 pub const LINKSPAN_TRANSPORT_UNAVAILABLE: linkspan_status = 100;
-/// The connection to the peer ended. Call again: the side that connected reconnects by itself.
+/// The connection to the peer ended; the side that connected reconnects.
 ///
 /// A pending request may have been carried out.
 pub const LINKSPAN_DISCONNECTED: linkspan_status = 102;
-/// No program listens at that name. Start the program, or correct the name or `LINKSPAN_DIR`.
+/// No program listens at that name.
 pub const LINKSPAN_NOT_FOUND: linkspan_status = 103;
-/// No value at that path. Correct the path; the text names the existing keys.
+/// No value at that path; the text names the existing keys.
 pub const LINKSPAN_MISSING: linkspan_status = 104;
-/// Another program listens at that name. Choose another name, or end the other program.
+/// Another program listens at that name.
 pub const LINKSPAN_ADDRESS_IN_USE: linkspan_status = 105;
 /// The object does not allow this call now (closed, wrong pattern, other side of a fork).
-///
-/// Correct the program; the text has the reason.
 pub const LINKSPAN_INVALID_STATE: linkspan_status = 106;
-/// The name or port is malformed. Correct it as the text describes.
+/// The name or port is malformed.
 pub const LINKSPAN_INVALID_ENDPOINT: linkspan_status = 107;
 /// Memory, descriptors or space in the memory file ran out.
 ///
-/// Release messages and arrays, or raise the limit, and call again.
+/// Release messages and arrays, or raise the limit.
 pub const LINKSPAN_OUT_OF_MEMORY: linkspan_status = 108;
-/// A value of another type was found; the text has both types. Ask for the type of the value.
+/// A value of another type was found; the text has both types.
 pub const LINKSPAN_WRONG_TYPE: linkspan_status = 109;
-/// The deadline passed; nothing was lost. Call again, or give the call more time.
+/// The deadline passed; nothing was lost.
 pub const LINKSPAN_TIMEOUT: linkspan_status = 110;
 /// The queue is full and the call does not wait.
-///
-/// Call again after the reader has consumed messages, or use a call that waits.
 pub const LINKSPAN_FULL: linkspan_status = 111;
-/// No message is available and the call does not wait. Call again later, or use a call that waits.
+/// No message is available and the call does not wait.
 pub const LINKSPAN_EMPTY: linkspan_status = 112;
-/// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text says.
+/// The mode, the owner or the peer's credentials forbid it.
 pub const LINKSPAN_PERMISSION_DENIED: linkspan_status = 113;
-/// Over a limit; the text has the limit, its value and the size. Send less, or raise that limit.
+/// Over a limit; the text has the limit, its value and the size.
 pub const LINKSPAN_TOO_LARGE: linkspan_status = 114;
-/// Bytes that are not a valid message; carries the offset. Correct the program that wrote them.
+/// Bytes that are not a valid message; carries the offset.
 pub const LINKSPAN_MALFORMED: linkspan_status = 115;
 /// The encoding has no form for the value; carries the path.
-///
-/// Use another type, encoding or transport, as the text proposes.
 pub const LINKSPAN_UNSUPPORTED: linkspan_status = 116;
-/// The schemas of the two sides differ; the text has the differences. Give both sides compatible schemas.
+/// The schemas of the two sides differ; the text has the differences.
 pub const LINKSPAN_SCHEMA_MISMATCH: linkspan_status = 117;
-/// The protocol versions do not overlap; the text has both. Update the older program.
+/// The protocol versions do not overlap; the text has both.
 pub const LINKSPAN_VERSION_MISMATCH: linkspan_status = 118;
-/// Cancelled by the caller. Call again if the outcome is still needed.
+/// Cancelled by the caller.
 pub const LINKSPAN_CANCELLED: linkspan_status = 119;
-/// A signal arrived and its handler raised. Handle its outcome, and call again to continue.
+/// A signal arrived and its handler raised.
 pub const LINKSPAN_INTERRUPTED: linkspan_status = 120;
 /// The peer is alive but holds a lock or does not answer.
-///
-/// Call again; end the other program if it does not recover.
 pub const LINKSPAN_STALLED: linkspan_status = 121;
-/// The peer's handler failed; carries its code, type, text, data. Handle it as that program's error.
+/// The peer's handler failed; carries its code, type, text, data.
 pub const LINKSPAN_REMOTE: linkspan_status = 122;
-/// A number does not fit the requested type. Ask for a larger type, or give a number within the range.
+/// A number does not fit the requested type.
 pub const LINKSPAN_OUT_OF_RANGE: linkspan_status = 123;
-/// The disk is full. Free space on the disk, and call again.
+/// The disk is full.
 pub const LINKSPAN_NO_SPACE: linkspan_status = 124;
-/// A subscriber was overtaken; carries the number of missed messages.
-///
-/// Call again to continue; read faster, or give the publisher a larger buffer.
+/// A subscriber was overtaken; carries the number of missed messages. Call again to continue.
 pub const LINKSPAN_LAGGED: linkspan_status = 125;
 /// A stored file fails its check sum; the text has the file and the place.
-///
-/// Restore the file from a copy, or remove it, as the text says.
 pub const LINKSPAN_CORRUPT: linkspan_status = 126;
 /// A defect in Linkspan: please report it with the error's text.
 pub const LINKSPAN_INTERNAL: linkspan_status = 127;
 
-/// The names of the codes; a test compares them with the core's table.
+/// A test compares them with the core's table.
 const NAMES: &[(linkspan_status, &CStr)] = &[
     (LINKSPAN_OK, c"Ok"),
     (LINKSPAN_TRANSPORT_UNAVAILABLE, c"TransportUnavailable"),
@@ -117,9 +105,9 @@ pub extern "C" fn linkspan_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Returns the name of a status, equal in every language: `"Timeout"`.
+/// Returns the name of a status: `"Timeout"`; `"Unknown"` for other numbers.
 ///
-/// `"Ok"` for zero, `"Unknown"` for other numbers. The name lives as long as the program.
+/// It lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_status_name(status: linkspan_status) -> *const c_char {
     NAMES.iter().find(|(code, _)| *code == status).map_or(c"Unknown", |(_, name)| name).as_ptr()

@@ -1,14 +1,14 @@
 //! A value under construction: a tree with a cursor.
 //!
-//! A program often fills a message repeatedly with equal keys in equal order. A cleared tree therefore keeps its map,
-//! and a repeated key at its position reuses memory.
+//! Programs often fill a message repeatedly with equal keys in equal order. A cleared tree therefore keeps its map, and
+//! a repeated key at its position reuses memory.
 
 use std::mem;
 
 use linkspan::value::Map;
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
-/// A value under construction. The open arrays and maps form one path from the root.
+/// The open arrays and maps form one path from the root.
 #[derive(Default)]
 pub(crate) struct Tree {
     root: Option<Value>,
@@ -16,9 +16,7 @@ pub(crate) struct Tree {
     open: Option<Vec<usize>>,
     /// Whether the first key opened the root, so that it needs no end.
     implied: bool,
-    /// The number of root entries that belong to this value. The others are keys of the previous value.
-    ///
-    /// `None` for all.
+    /// The number of root entries of this value, the others are keys of the previous one; `None` for all.
     reused: Option<usize>,
 }
 
@@ -65,7 +63,7 @@ impl Tree {
         self.root = None;
     }
 
-    /// Returns whether keys of the previous value remain. [`trim`](Self::trim) removes them before reads.
+    /// Whether keys of the previous value remain. [`trim`](Self::trim) removes them before reads.
     pub fn has_stale(&self) -> bool {
         match (self.reused, &self.root) {
             (Some(fresh), Some(Value::Map(entries))) => fresh < entries.len(),
@@ -73,7 +71,6 @@ impl Tree {
         }
     }
 
-    /// Removes the keys of the previous value.
     pub fn trim(&mut self) {
         let Some(fresh) = self.reused.take() else { return };
         if fresh == 0 && self.open.is_none() {

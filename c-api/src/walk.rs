@@ -27,16 +27,14 @@ pub(crate) struct Walk {
     next: Option<Vec<usize>>,
 }
 
-/// One value of a walk. Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
-///
-/// Members that its `type` does not use are zero or NULL; texts, bytes and arrays are views.
+/// One value of a walk. Members that its `type` does not use are zero or NULL; the others are views.
 #[repr(C)]
 pub struct linkspan_item {
     /// `sizeof(linkspan_item)`.
     pub size: usize,
     /// The type of the value.
     pub r#type: linkspan_type,
-    /// 0 for the start of the walk, 1 for the values inside it, and one more for each further level.
+    /// 0 for the start of the walk, and one more for each further level.
     pub depth: u32,
     /// The key in the enclosing map, not NUL-terminated; NULL in an array and at depth 0.
     pub key: *const c_char,
@@ -44,9 +42,7 @@ pub struct linkspan_item {
     pub key_length: usize,
     /// The position in the enclosing array or map.
     pub position: usize,
-    /// The count of `linkspan_message_count`.
-    ///
-    /// An array or map is followed by this many values, one level deeper.
+    /// The count of `linkspan_message_count`; so many values, one level deeper, follow an array or map.
     pub count: usize,
     /// For `LINKSPAN_TYPE_BOOL`; also whether a big integer is below zero.
     pub truth: bool,
@@ -68,19 +64,17 @@ pub struct linkspan_item {
 
 grows!(linkspan_item);
 
-/// Begins a walk at the value at a path, `""` for the whole.
-///
-/// A map or array precedes the values inside it.
+/// Begins a walk at the value at a path. A map or array precedes the values inside it.
 ///
 /// # Safety
-/// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_walk_new(
     message: *mut linkspan_message,
     path: *const c_char,
     walk: *mut *mut linkspan_walk,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         make(place!(walk), || {
             let path = c_text(path, "path")?;
@@ -95,25 +89,24 @@ pub unsafe extern "C" fn linkspan_walk_new(
 /// Gets the next value; `Empty` after the last.
 ///
 /// # Safety
-/// `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_walk_next(
     walk: *mut linkspan_walk,
     item: *mut linkspan_item,
 ) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises; only one thread uses a walk, and it was checked first.
+        // SAFETY: by contract; only one thread uses a walk, and it was checked first.
         let walk = unsafe {
             handle(walk)?;
             (*walk).0.deref_mut()
         };
-        // SAFETY: the caller passes NULL or a struct with its size set.
+        // SAFETY: NULL or a struct with its size set, by contract.
         unsafe { give_sized(place!(item), || walk.step()) }
     })
 }
 
 impl Walk {
-    /// Returns the current value and moves to the next one.
     fn step(&mut self) -> linkspan::Result<linkspan_item> {
         let Some(positions) = self.next.take() else {
             return Err(Error::new(ErrorKind::Empty, "the walk has reached its end"));
@@ -216,14 +209,12 @@ impl linkspan_item {
     }
 }
 
-/// Ends and frees the walk, and releases its message. NULL is allowed.
-///
-/// For a second call see `linkspan_channel_free`.
+/// Ends and frees the walk, and releases its message.
 ///
 /// # Safety
-/// `walk` is NULL or a handle of this library, and no other call uses it.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_walk_free(walk: *mut linkspan_walk) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { free(walk) }
 }

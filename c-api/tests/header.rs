@@ -15,7 +15,7 @@ use std::path::Path;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Compares a committed file with the generated one, or writes it if `LINKSPAN_WRITE` is set.
+/// Writes the file instead if `LINKSPAN_WRITE` is set.
 fn committed(name: &str, made: &str) {
     let path = Path::new(HERE).join(name);
     if std::env::var_os("LINKSPAN_WRITE").is_some() {
@@ -31,11 +31,13 @@ fn committed(name: &str, made: &str) {
 fn header() -> String {
     let mut header = Vec::new();
     cbindgen::generate(HERE).expect("cbindgen reads the sources").write(&mut header);
-    // Replaces Rust's heading for the caller's obligations by words for a C header.
-    String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller guarantees:")
+    // The top of the header has the rules for all functions. C headers have no headings.
+    String::from_utf8(header)
+        .expect("a header is text")
+        .replace("//\n// # Safety\n// The header's rules.\n", "")
+        .replace("# Safety", "The caller guarantees:")
 }
 
-/// The functions that a header declares.
 fn declared(header: &str) -> BTreeSet<String> {
     let is_of_header =
         |line: &&str| ["//", "#define", "static inline"].iter().all(|word| !line.starts_with(word));
@@ -63,7 +65,7 @@ fn symbol_list_is_what_the_header_declares() {
     committed("symbols.txt", &names.into_iter().map(|name| name + "\n").collect::<String>());
 }
 
-/// The functions of a header with an untyped pointer, each with the name of the parameter.
+/// The functions with an untyped pointer, each with the name of the parameter.
 fn untyped(header: &str) -> BTreeSet<(String, String)> {
     let code: String =
         header.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
@@ -103,13 +105,11 @@ fn functions_take_no_untyped_pointer_but_bytes_and_records() {
     ];
     let allowed = allowed.map(|(name, parameter)| (name.to_owned(), parameter.to_owned()));
     assert_eq!(untyped(&header()), BTreeSet::from(allowed));
-    // Declarations that the search must find.
     let handle = "linkspan_status linkspan_stats(const void *object,\n    struct linkspan_message **stats);\nvoid *made(void);\n";
     let expected = [("linkspan_stats", "object"), ("made", "the result")];
     assert_eq!(untyped(handle), expected.map(|(name, which)| (name.to_owned(), which.to_owned())).into());
 }
 
-/// The structs of a header that begin with their size.
 fn sized(header: &str) -> BTreeSet<&str> {
     let bodies = header.split("typedef struct ").skip(1);
     let begins =

@@ -51,7 +51,7 @@ enum class order : linkspan_order {
 
 namespace detail {
 
-/// The dtype of a C++ type; -1 for other types.
+/// -1 for types that are no elements.
 template <class T> constexpr linkspan_dtype dtype_of() {
     using U = std::remove_cv_t<T>;
     if constexpr (std::is_same_v<U, bool>) return LINKSPAN_BOOL;
@@ -78,12 +78,9 @@ inline const char *dtype_name(linkspan_dtype d) {
 
 } // namespace detail
 
-/// Whether `T` can be an element of an N-d array.
 template <class T> inline constexpr bool is_element = detail::dtype_of<T>() >= 0;
 
-/// A view of an N-d array without gaps.
-///
-/// A view of a message is valid until the message changes or its last reference is released.
+/// A view of an N-d array without gaps, valid until its message changes or is released.
 template <class T> class array_view {
     static_assert(is_element<T>, "an array's elements are bool, integers, float, double or std::complex of those");
 
@@ -125,7 +122,6 @@ public:
     }
 #endif
 
-    /// Wraps the C struct.
     explicit array_view(const linkspan_array &c) : c_(c) {
         size_ = 1;
         for (std::size_t i = 0; i < c.rank; ++i) size_ *= static_cast<std::size_t>(c.dims[i]);
@@ -137,12 +133,8 @@ public:
     std::size_t rank() const noexcept { return c_.rank; }
     /// The length of a dimension; throws std::out_of_range for others.
     std::size_t dim(std::size_t i) const { return i < c_.rank ? static_cast<std::size_t>(c_.dims[i]) : bad_rank(); }
-    /// The lengths of all dimensions.
     std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
-    /// The order in memory.
-    ///
-    /// A read array has `row` if both orders are equal in memory: it is empty, or at most one dimension is longer than
-    /// 1.
+    /// The order in memory; a read array has `row` if both orders are equal in memory.
     linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
 
     iterator begin() const noexcept { return data(); }
@@ -150,7 +142,7 @@ public:
     /// The element at this position in memory.
     const T &operator[](std::size_t i) const noexcept { return data()[i]; }
 
-    /// The element at these indexes, in either order. Throws std::out_of_range for a wrong rank or index.
+    /// The element at these indexes, in either order; throws std::out_of_range for a wrong rank or index.
     template <class... I> const T &operator()(I... indices) const {
         const std::size_t at[sizeof...(I) + 1] = {static_cast<std::size_t>(indices)..., 0};
         if (sizeof...(I) != c_.rank) bad_rank();
@@ -200,10 +192,9 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Memory for an array, lent by a channel, a request or a publisher.
+/// Memory for an array, lent by a channel, a request or a publisher, to write and move into a message.
 ///
-/// The program writes it and moves it into a message. The destructor releases an unmoved loan. It stays valid if the
-/// channel is closed.
+/// The destructor releases an unmoved loan. It stays valid if the channel is closed.
 template <class T> class loan {
     static_assert(is_element<T> && !std::is_const_v<T>, "a loan's elements are numbers, which are written");
 
@@ -230,7 +221,6 @@ public:
     /// The number of elements; 0 after a move.
     std::size_t size() const noexcept { return c_.length / sizeof(T); }
     bool empty() const noexcept { return size() == 0; }
-    /// The lengths of all dimensions.
     std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
     linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
 
@@ -238,7 +228,6 @@ public:
     iterator end() noexcept { return data() + size(); }
     const_iterator begin() const noexcept { return data(); }
     const_iterator end() const noexcept { return data() + size(); }
-    /// The element at this position in memory.
     T &operator[](std::size_t i) noexcept { return data()[i]; }
     const T &operator[](std::size_t i) const noexcept { return data()[i]; }
     /// The element at these indexes; throws std::out_of_range for a wrong rank or index.
@@ -251,16 +240,13 @@ public:
     /// A view, valid as long as the loan.
     array_view<T> view() const { return array_view<T>(c_); }
 
-    /// The C struct.
     linkspan_array *c() noexcept { return &c_; }
 
 private:
     linkspan_array c_;
 };
 
-/// Memory for bytes, such as a camera frame, lent by a channel, a request or a publisher.
-///
-/// The program writes it and moves it into a message. The destructor releases an unmoved loan.
+/// Memory for bytes, such as a camera frame, to write and move into a message; see `loan`.
 class bytes_loan {
 public:
     using value_type = std::uint8_t;
@@ -296,7 +282,6 @@ public:
         size_ = count;
     }
 
-    /// The pointer of C.
     std::uint8_t **c() noexcept { return &bytes_; }
 
 private:

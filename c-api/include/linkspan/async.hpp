@@ -33,8 +33,8 @@ namespace linkspan {
 /// Resumes coroutines from the program's event loop.
 ///
 /// `on_readable(fd, callback)` makes the loop call the callback once, later, when the descriptor is readable. Two
-/// callbacks never run at once. Several calls may name one descriptor. The result, if any, is kept until the callback
-/// ran or the wait ended otherwise, so its destructor can stop watching. A later call of the callback does nothing.
+/// callbacks never run at once. Several calls may name one descriptor. The result is kept until the callback ran or the
+/// wait ended, so its destructor can stop watching. A later call of the callback does nothing.
 template <class E>
 concept executor = requires(E &loop, int fd, std::function<void()> callback) { loop.on_readable(fd, std::move(callback)); };
 
@@ -70,8 +70,8 @@ private:
 
 /// The coroutines that wait on channels.
 ///
-/// An attempt may receive the answer to another call, or the end of the connection. The descriptor may then not wake
-/// the other coroutines, so they look again.
+/// An attempt may receive the answer to another call, or the end of the connection, and so silence the descriptor. The
+/// other coroutines therefore look again.
 class channel_waits {
 public:
     void add(const channel &of, timer &woken) {
@@ -113,7 +113,6 @@ private:
 };
 inline channel_waits all_channel_waits;
 
-/// Returns whether a non-waiting call found nothing to do yet.
 inline bool is_nothing(linkspan_status status) noexcept {
     return status == LINKSPAN_EMPTY || status == LINKSPAN_FULL || status == LINKSPAN_TIMEOUT || status == LINKSPAN_STALLED ||
            status == LINKSPAN_NOT_FOUND;
@@ -145,7 +144,7 @@ public:
 
     waiting(E &loop, Call call, timeout_value t) : loop_(loop), call_(std::move(call)) {
         const auto ns = t.nanoseconds();
-        // Without a time-out it waits for ever, as loops do. The longest times exceed the clock.
+        // Without a time-out it waits for ever. The longest times exceed the clock.
         if (ns >= 0 && clock::now() < clock::time_point::max() - std::chrono::nanoseconds(ns)) deadline_ = clock::now() + std::chrono::nanoseconds(ns);
     }
 
@@ -169,9 +168,7 @@ public:
         return found_.has_value();
     }
 
-    /// Suspends the coroutine, unless the wait is over.
-    ///
-    /// Looks again for arrivals before the descriptor was armed.
+    /// Suspends unless the wait is over. Looks again for arrivals before the descriptor was armed.
     bool suspend(std::coroutine_handle<> waiter) {
         const int fd = call_.object.fileno();
         if (is_of_channel || deadline_ || call_.pauses()) {
@@ -254,9 +251,9 @@ private:
 
 } // namespace detail
 
-/// An awaited call: `co_await linkspan::recv_async(readings, loop)`.
+/// An awaited call: `co_await linkspan::recv_async(readings, loop)`, once and in this expression.
 ///
-/// Await it once, in the expression that makes it. A coroutine that is destroyed while it waits takes no message.
+/// A coroutine that is destroyed while it waits takes no message.
 template <class E, class Call> class [[nodiscard]] awaitable {
 public:
     awaitable(E &loop, Call call, timeout_value t) : waiting_(std::make_shared<detail::waiting<E, Call>>(loop, std::move(call), t)) {}
@@ -271,13 +268,12 @@ private:
 
 namespace detail {
 
-/// The error of an awaited call after its time-out: what did not happen, and what to do.
+/// The error of an awaited call after its time-out.
 struct late {
     const char *what;
     const char *advice = "try again, or give a longer one";
     bool retryable = true;
 
-    /// Throws the error, with the endpoint if known.
     [[noreturn]] void refuse(const std::string &endpoint) const {
         const std::string text = (endpoint.empty() ? endpoint : endpoint + ": ") + what + " within the time-out of the awaited call; " + advice;
         linkspan_error e = LINKSPAN_ERROR_INIT;
@@ -289,9 +285,7 @@ struct late {
     }
 };
 
-/// Returns the result of a non-waiting call, or nothing if it found nothing yet.
-///
-/// The last call of a wait throws instead: no program, or the time-out.
+/// Returns the result of a non-waiting call, or nothing if it found nothing yet; the last call throws.
 template <class F> auto given(bool is_last, const late &over, F call) -> std::optional<decltype(call())> {
     try {
         return call();
@@ -372,10 +366,9 @@ template <executor E> auto recv_async(const subscriber &object, E &loop, timeout
         return detail::given(status, is_last, detail::late{"no message has arrived"}, [&] { return message(m); });
     });
 }
-/// Awaits the next message of a subscriber, or the next request of a server.
+/// Awaits the next message or request; nothing after close or a stop signal.
 ///
-/// It is nothing after close or a stop signal: `while (auto request = co_await linkspan::next_async(server, loop))
-/// server.reply(*request, …);`
+/// `while (auto request = co_await linkspan::next_async(server, loop)) server.reply(*request, …);`
 template <executor E> auto next_async(const subscriber &object, E &loop, timeout_value t = {}) {
     return detail::until(loop, object, t, false, [&object](bool is_last) {
         linkspan_message *m = nullptr;

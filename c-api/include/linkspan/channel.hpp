@@ -1,4 +1,4 @@
-// Channels, listeners and servers.
+// Channels, listeners and servers. Descriptors of `fileno` belong to their object.
 #ifndef LINKSPAN_CHANNEL_HPP
 #define LINKSPAN_CHANNEL_HPP
 
@@ -43,8 +43,7 @@ inline message_info info(const message &m) {
 
 /// Returns the encoded value as received: a view.
 ///
-/// Throws `invalid_state` if the message was built or decoded here. If long arrays lie in shared memory of the sender,
-/// the first call copies the whole value into one block, which the message keeps.
+/// Throws `invalid_state` if the message was built or decoded here.
 inline bytes_view body(const message &m) {
     const std::uint8_t *bytes;
     std::size_t length;
@@ -54,7 +53,6 @@ inline bytes_view body(const message &m) {
 
 namespace detail {
 
-/// Sends each message of a range with `call`, a C function; returns their number.
 template <class Messages, class F> std::size_t send_many(const Messages &range, F &&call) {
     std::vector<const linkspan_message *> messages;
     for (auto it = std::begin(range); it != std::end(range); ++it) messages.push_back(it->c());
@@ -64,7 +62,7 @@ template <class Messages, class F> std::size_t send_many(const Messages &range, 
 }
 
 template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
-    // The most messages of one call. A larger `max` means all available messages.
+    // A larger `max` means all available messages.
     constexpr std::size_t most = 1024;
     std::vector<linkspan_message *> room(max < most ? max : most);
     std::vector<message> messages;
@@ -81,9 +79,9 @@ template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
 /// The end of a channel.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
-/// A request of `channel::start_call`, for `channel::finish_call` of that channel.
+/// A request of `channel::start_call`, for `channel::finish_call`.
 ///
-/// It does not keep the channel open. Its destructor withdraws an unfinished request.
+/// Its destructor withdraws an unfinished one.
 class pending_reply : public detail::handle<linkspan_pending_reply> {
 private:
     friend class channel;
@@ -92,8 +90,7 @@ private:
 
 /// One end of a channel: messages in both directions, requests and replies.
 ///
-/// Any number of threads may send and call; senders take turns, and calls run concurrently. Only one thread at a time
-/// may receive; a second receive or call during it throws `invalid_state`.
+/// Any number of threads may send and call. Only one at a time may receive; another gets `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
     /// Connects if a program listens at the endpoint; otherwise listens.
@@ -114,17 +111,13 @@ public:
 
     /// Lends memory for an array to fill and send: `auto wave = channel.loan<double>({3, 4096});`.
     ///
-    /// Over `shm:` the peer views it without a copy. `linkspan_channel_loan` lists the cases in which it is ordinary
-    /// memory.
+    /// Over `shm:` the peer views it without a copy; see `linkspan_channel_loan`.
     template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_channel_loan(c(), d, rank, dims, to);
         });
     }
-    /// Lends memory for `size` bytes, such as a camera frame.
-    ///
-    /// The program writes it, shortens it with `truncate` and moves it into a message. Over `shm:` sending copies
-    /// nothing. See `linkspan_channel_loan_bytes`.
+    /// Lends memory for `size` bytes, such as a camera frame; see `linkspan_channel_loan_bytes`.
     linkspan::bytes_loan loan_bytes(std::size_t size) const {
         return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_channel_loan_bytes(c(), length, to); });
     }
@@ -142,8 +135,7 @@ public:
     }
     /// Sends each message of a range in order; returns their number.
     ///
-    /// If the transport can, up to 64 short messages share one wake-up or system call. `error::sent` is the number of
-    /// messages sent before an error.
+    /// `error::sent` is the number of messages sent before an error.
     template <class Messages> std::size_t send_many(const Messages &messages, timeout_value t = {}) const {
         return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
             return linkspan_channel_send_many(c(), all, count, t.nanoseconds(), sent);
@@ -168,22 +160,18 @@ public:
         check(linkspan_channel_try_recv(c(), &m));
         return message(m);
     }
-    /// Whether a message is available.
     bool poll() const {
         bool there;
         check(linkspan_channel_poll(c(), &there));
         return there;
     }
-    /// Sends a request and waits for its reply.
+    /// Sends a request and waits for its reply; throws `remote` if the handler failed.
     message call(const message &request, timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_channel_call(c(), request.c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Sends a request without waiting for its reply: the first step of a call.
-    ///
-    /// Any number of requests may be pending, from any threads. Replies arrive in any order, also while this end calls
-    /// and receives. Replies are kept for the newest 1,024 pending requests.
+    /// Sends a request without waiting for its reply; see `linkspan_channel_start_call`.
     pending_reply start_call(const message &request, timeout_value t = {}) const {
         linkspan_pending_reply *pending;
         check(linkspan_channel_start_call(c(), request.c(), t.nanoseconds(), &pending));
@@ -191,14 +179,13 @@ public:
     }
     /// Waits for the reply to a request of `start_call`; throws as `call` does.
     ///
-    /// With a time-out of 0, `timeout` means that the reply has not arrived; call again. After a longer time-out the
-    /// request is given up.
+    /// With a time-out of 0, `timeout` means: call again. A longer one gives the request up.
     message finish_call(const pending_reply &pending, timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_channel_finish_call(c(), pending.c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Replies to a request that `recv` returned.
+    /// Replies to a request from `recv`.
     void reply(const message &request, const message &answer, timeout_value t = {}) const {
         check(linkspan_channel_reply(c(), request.c(), answer.c(), t.nanoseconds()));
     }
@@ -221,7 +208,7 @@ public:
         const auto now = info();
         return {now.endpoint, now.endpoint_length};
     }
-    /// Returns a file descriptor that is readable if `recv` would not wait. The channel owns it.
+    /// Readable if `recv` would not wait.
     int fileno() const {
         int fd;
         check(linkspan_channel_fileno(c(), &fd));
@@ -229,8 +216,8 @@ public:
     }
     /// Waits until the peer has consumed all sent messages.
     ///
-    /// The `missed` of its error is the number of unconsumed messages. `invalid_state` means that another thread has
-    /// closed the channel.
+    /// The `missed` of its error is the number of unconsumed messages. `invalid_state`: another thread closed the
+    /// channel.
     void flush(timeout_value t = {}) const { check(linkspan_channel_flush(c(), t.nanoseconds())); }
     /// Closes the channel after the peer has consumed all sent messages.
     void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
@@ -260,9 +247,7 @@ public:
         check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
         return channel({ch, callbacks_});
     }
-    /// Returns the events since the last call; see `linkspan_listener_events`.
-    ///
-    /// A channel reports the events of its peer.
+    /// Returns the events since the last call. A channel reports the events of its peer.
     message events() const {
         linkspan_message *m;
         check(linkspan_listener_events(c(), &m));
@@ -273,7 +258,7 @@ public:
         check(linkspan_listener_stats(c(), &m));
         return message(m);
     }
-    /// Returns a file descriptor that is readable if `accept` would not wait. The listener owns it.
+    /// Readable if `accept` would not wait.
     int fileno() const {
         int fd;
         check(linkspan_listener_fileno(c(), &fd));
@@ -288,7 +273,7 @@ private:
 
 namespace detail {
 
-/// The end of a loop. It has no message, because messages cannot be copied.
+/// The end of a loop. Messages cannot be copied into an iterator.
 struct end_of_loop {};
 
 /// A loop over the results of `Owner::next()`, until it returns nothing.
@@ -340,12 +325,10 @@ public:
     workers &operator=(const workers &) = delete;
     ~workers() { end(); }
 
-    /// Waits until a thread is free.
     void wait_for_free() {
         std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait(lock, [this] { return free_ > 0; });
     }
-    /// Gives a message to a free thread.
     void take(message &&taken) {
         const std::lock_guard<std::mutex> lock(mutex_);
         --free_;
@@ -403,10 +386,9 @@ public:
     template <class... A> static void serve(A &&...) {
         static_assert(detail::never<A...>, "write linkspan::server(endpoint, options)");
     }
-    /// Waits for the next request; returns nothing after close or a stop signal.
+    /// Waits for the next request; returns nothing after close or a stop signal (`linkspan_server_next`).
     ///
-    /// See `linkspan_server_next`. Without a time-out it waits for ever, whatever the options say. Dropping an
-    /// unanswered request answers it with `remote`.
+    /// Without a time-out it waits for ever. Dropping an unanswered request answers it with `remote`.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_server_next(c(), t.nanoseconds(), &m));
@@ -419,7 +401,7 @@ public:
             return linkspan_request_loan(request.c(), d, rank, dims, to);
         });
     }
-    /// Lends memory for bytes of the reply, like `channel::loan_bytes`.
+    /// Lends memory for bytes of the reply.
     linkspan::bytes_loan loan_bytes(const message &request, std::size_t size) const {
         return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_request_loan_bytes(request.c(), length, to); });
     }
@@ -435,14 +417,11 @@ public:
     void ack(const message &request) const { check(linkspan_request_ack(request.c())); }
     /// Replies to every request with the result of `handler`, until close or a stop signal.
     ///
-    /// An exception of the handler is sent as an error. The handler also gets messages that were sent instead of
-    /// called; they need no reply.
+    /// An exception of the handler is sent as an error. The handler also gets messages that need no reply.
     template <class F> void run(F &&handler) const {
         for (message &request : *this) answer(handler, request);
     }
     /// Like `run`, with `workers` threads that run the handler. Throws `out_of_range` for 0.
-    ///
-    /// Taken requests are answered before it returns.
     template <class F> void run(F &&handler, std::size_t workers) const {
         if (workers == 0) {
             detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, "workers is 0: give the number of threads that run the handler, 1 or more");
@@ -467,7 +446,7 @@ public:
         check(linkspan_server_stats(c(), &m));
         return message(m);
     }
-    /// Returns a file descriptor that is readable if `next` would not wait. The server owns it.
+    /// Readable if `next` would not wait.
     int fileno() const {
         int fd;
         check(linkspan_server_fileno(c(), &fd));
@@ -476,7 +455,7 @@ public:
     void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
 
 private:
-    /// Replies to one request. It does not matter if the sender is gone.
+    /// It does not matter if the sender is gone.
     template <class F> void answer(F &handler, const message &request) const {
         const bool is_awaited = info(request).is_request;
         const auto failed = [&](std::int64_t code, const char *type, const char *text) {

@@ -1,4 +1,4 @@
-// The codecs without a channel: messages to bytes and back, and between encodings.
+// The codecs without a channel.
 #ifndef LINKSPAN_CODEC_HPP
 #define LINKSPAN_CODEC_HPP
 
@@ -80,7 +80,7 @@ inline message from_json_text(std::string_view text) {
 /// Values without a form in JSON become escapes of Linkspan's JSON (`{"$bytes": …}`).
 inline nlohmann::json to_nlohmann(const message &m) { return nlohmann::json::parse(json_text(m)); }
 
-/// Converts nlohmann's JSON to a message; Linkspan's escapes are decoded.
+/// Decodes Linkspan's escapes.
 inline message from_nlohmann(const nlohmann::json &json) { return from_json_text(json.dump()); }
 #endif
 

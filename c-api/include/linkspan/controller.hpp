@@ -1,4 +1,4 @@
-// Clients of `linkspan controller`: queries and commands of services.
+// Queries and commands of services, through `linkspan controller`.
 #ifndef LINKSPAN_CONTROLLER_HPP
 #define LINKSPAN_CONTROLLER_HPP
 
@@ -8,7 +8,6 @@ namespace linkspan {
 
 /// A command with all its options.
 struct command_request {
-    /// The name of the service.
     std::string service;
     /// The command: `"PAUSE"`, or a command of the service.
     std::string command;
@@ -34,11 +33,11 @@ public:
     explicit controller(zstring endpoint, const options &o = {}, timeout_value t = {})
         : controller(opened(endpoint.c_str(), o, t)) {}
 
-    /// Returns the records of all services.
+    /// The records of all services.
     message services(timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_services(c(), t.nanoseconds(), to); });
     }
-    /// Returns the record of a service; throws `not_found` if no service has the name.
+    /// The record of a service; throws `not_found` for an unknown one.
     message status(zstring service, timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_status(c(), service.c_str(), t.nanoseconds(), to); });
     }
@@ -70,41 +69,35 @@ public:
         o.command = command.c_str();
         return begin(o, t);
     }
-    /// Returns the current answer to a command.
     message answer(zstring service, zstring id, timeout_value t = {}) const {
         return given([&](auto **to) {
             return linkspan_controller_answer(c(), service.c_str(), id.c_str(), t.nanoseconds(), to);
         });
     }
-    /// Returns the newest lines of the controller's log.
     message log(std::size_t lines = 100, timeout_value t = {}) const { return logged(nullptr, lines, t); }
-    /// Returns the newest lines of a service's log.
     message log(zstring service, std::size_t lines = 100, timeout_value t = {}) const {
         return logged(service.c_str(), lines, t);
     }
-    /// Watches these services, or all: `next` then returns their states and changes.
+    /// Watches these services, or all: `next` returns their states, and then their changes.
     ///
-    /// The first events are the state of each service. `data_every` is the interval for reading data, zero for never.
+    /// `data_every` is the interval for reading data, zero for never.
     void watch(std::chrono::nanoseconds data_every = {}, const std::vector<std::string> &services = {}) const {
         std::vector<const char *> names;
         for (const std::string &name : services) names.push_back(name.c_str());
         check(linkspan_controller_watch(c(), data_every.count(), names.data(), names.size()));
     }
-    /// Waits for the next event; without a time-out it waits for ever.
-    ///
-    /// An event is a map whose `what` is `service`, `gone`, `data`, `log` or `missed`.
+    /// Waits for the next event; without a time-out for ever. See `linkspan_controller_watch`.
     message next(timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_next(c(), t.nanoseconds(), to); });
     }
-    /// Removes a disconnected service from the controller.
+    /// Removes a disconnected service.
     void forget(zstring service, timeout_value t = {}) const {
         check(linkspan_controller_forget(c(), service.c_str(), t.nanoseconds()));
     }
-    /// Returns the counters of the controller.
     message stats() const {
         return given([&](auto **to) { return linkspan_controller_stats(c(), to); });
     }
-    /// Returns a file descriptor that is readable if `next` would not wait. The controller owns it.
+    /// Readable if `next` would not wait.
     int fileno() const {
         int fd;
         check(linkspan_controller_fileno(c(), &fd));

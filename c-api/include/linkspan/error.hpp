@@ -1,4 +1,4 @@
-// Errors: one exception class per kind, all derived from linkspan::error.
+// Errors: one exception class per kind, all derived from linkspan::error. linkspan.h describes the kinds.
 #ifndef LINKSPAN_ERROR_HPP
 #define LINKSPAN_ERROR_HPP
 
@@ -34,7 +34,6 @@ struct remote_failure {
     std::int64_t code = 0;
     /// A dotted type such as `spectrum.window_too_long`.
     std::string type;
-    /// A text for people.
     std::string text;
     /// One value in CBOR, or empty.
     std::vector<std::uint8_t> data;
@@ -76,7 +75,7 @@ public:
     const remote_failure &failure() const noexcept { return remote_; }
 
 private:
-    /// Returns the text. For a NULL handle it uses the words of C++.
+    /// Returns the text; for a NULL handle in the words of C++.
     static std::string worded(const linkspan_error &e) {
         const std::string t(text(e.text));
         const auto colon = t.find(": "), end = t.find(" is NULL");
@@ -106,66 +105,37 @@ private:
     remote_failure remote_;
 };
 
-/// This system does not support that transport.
 class transport_unavailable : public error { using error::error; };
-/// The connection to the peer ended.
 class disconnected : public error { using error::error; };
-/// No program listens at that name.
 class not_found : public error { using error::error; };
-/// No value at that path.
 class missing : public error { using error::error; };
-/// Another program listens at that name.
 class address_in_use : public error { using error::error; };
-/// The object does not allow this call now (closed, wrong pattern, other side of a fork).
 class invalid_state : public error { using error::error; };
-/// The name or port is malformed.
 class invalid_endpoint : public error { using error::error; };
-/// Memory, descriptors or space in the memory file ran out.
-///
 /// A copy for the program, as by `get<std::string>`, throws `std::bad_alloc` instead.
 class out_of_memory : public error { using error::error; };
-/// A value of another type was found; the text has both types.
 class wrong_type : public error { using error::error; };
-/// The deadline passed; nothing was lost.
 class timeout : public error { using error::error; };
-/// The queue is full and the call does not wait.
 class full : public error { using error::error; };
-/// No message is available and the call does not wait.
 class empty : public error { using error::error; };
-/// The mode, the owner or the peer's credentials forbid it.
 class permission_denied : public error { using error::error; };
-/// Over a limit; the text has the limit, its value and the size.
 class too_large : public error { using error::error; };
-/// Bytes that are not a valid message; carries the offset.
 class malformed : public error { using error::error; };
-/// The encoding has no form for the value; carries the path.
 class unsupported : public error { using error::error; };
-/// The schemas of the two sides differ; the text has the differences.
 class schema_mismatch : public error { using error::error; };
-/// The protocol versions do not overlap; the text has both.
 class version_mismatch : public error { using error::error; };
-/// Cancelled by the caller.
 class cancelled : public error { using error::error; };
-/// A signal arrived and its handler raised.
 class interrupted : public error { using error::error; };
-/// The peer is alive but holds a lock or does not answer.
 class stalled : public error { using error::error; };
-/// The peer's handler failed; carries its code, type, text, data.
 class remote : public error { using error::error; };
-/// A number does not fit the requested type.
 class out_of_range : public error { using error::error; };
-/// The disk is full.
 class no_space : public error { using error::error; };
-/// A subscriber was overtaken; carries the number of missed messages.
 class lagged : public error { using error::error; };
-/// A stored file fails its check sum; the text has the file and the place.
 class corrupt : public error { using error::error; };
-/// A defect in Linkspan: please report it.
 class internal : public error { using error::error; };
 
 namespace detail {
 
-/// Throws an error as the class of its kind.
 [[noreturn]] inline void throw_as_kind(const linkspan_error &detail) {
     switch (detail.status) {
     case LINKSPAN_TRANSPORT_UNAVAILABLE: throw transport_unavailable(detail);
@@ -201,7 +171,6 @@ namespace detail {
 
 } // namespace detail
 
-/// Throws the last error of this thread as the class of its kind.
 [[noreturn]] inline void throw_last_error() {
     linkspan_error last = LINKSPAN_ERROR_INIT;
     linkspan_last_error(&last);
@@ -214,10 +183,9 @@ inline void check(linkspan_status status) {
 }
 
 #ifdef __cpp_lib_expected
-/// Returns the result of a call, or its error instead of an exception.
+/// Returns the result of a call, or its error instead of an exception; other exceptions pass.
 ///
 /// `linkspan::attempt([&] { return channel.recv(1s); })` is a `std::expected<linkspan::message, linkspan::error>`.
-/// `error().code()` gives the kind. Other exceptions pass.
 template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward<F>(call)()), error> {
     try {
         if constexpr (std::is_void_v<decltype(std::forward<F>(call)())>) {
@@ -234,8 +202,6 @@ template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward
 
 namespace detail {
 
-/// Throws an error of the C++ side as the class of its kind.
-///
 /// `path` is NULL or empty for the whole value.
 template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path = nullptr) {
     const bool is_whole = path == nullptr || *path == '\0';

@@ -24,7 +24,6 @@ namespace linkspan {
 /// Nanoseconds since 1970-01-01T00:00:00Z.
 using timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
-/// The system clock's time.
 inline timestamp now() {
     return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
 }
@@ -87,7 +86,7 @@ enum class type : linkspan_type {
 
 /// A key, path or endpoint: NUL-terminated, valid for the call.
 ///
-/// A std::string_view is copied. Throws `malformed` for a text with a NUL inside, where C would cut it.
+/// A std::string_view is copied. Throws `malformed` for a text with a NUL inside.
 class zstring {
 public:
     zstring(const char *text) : text_(text) {}
@@ -95,7 +94,7 @@ public:
     zstring(std::string_view text) : copy_(std::in_place, text) { check(text); }
     /// NULL for a null pointer, which the called function refuses.
     const char *c_str() const noexcept { return copy_ ? copy_->c_str() : text_; }
-    /// The key; throws `invalid_state` for a null pointer, because NULL would mean no key.
+    /// Throws `invalid_state` for a null pointer, because NULL would mean no key.
     const char *key() const {
         if (!copy_ && text_ == nullptr) detail::refuse<invalid_state>(LINKSPAN_INVALID_STATE, "the key is a null pointer");
         return c_str();
@@ -120,7 +119,7 @@ class item {
 public:
     explicit item(const linkspan_item &c) : c_(c) {}
     linkspan::type type() const noexcept { return static_cast<linkspan::type>(c_.type); }
-    /// 0 for the start of the walk, 1 for the values inside it, and one more for each further level.
+    /// 0 for the start of the walk, and one more for each further level.
     std::size_t depth() const noexcept { return c_.depth; }
     /// The key in the enclosing map; empty in an array.
     std::string_view key() const noexcept { return {c_.key == nullptr ? "" : c_.key, c_.key_length}; }
@@ -134,7 +133,6 @@ public:
     linkspan::timestamp timestamp() const { return linkspan::timestamp(std::chrono::nanoseconds(c_.integer)); }
     std::string_view text() const noexcept { return {c_.text == nullptr ? "" : c_.text, c_.length}; }
     bytes_view bytes() const noexcept { return {c_.bytes, c_.length}; }
-    /// The C struct.
     const linkspan_item &c() const noexcept { return c_; }
 
 private:
@@ -199,7 +197,7 @@ private:
 
 namespace detail {
 
-/// Whether a `T` points into the message from which it was read.
+/// Whether a `T` points into its message.
 template <class T> inline constexpr bool is_view = false;
 template <> inline constexpr bool is_view<std::string_view> = true;
 template <> inline constexpr bool is_view<bytes_view> = true;
@@ -213,12 +211,11 @@ inline constexpr bool is_view<std::unordered_map<K, V, H, E, A>> = is_view<K> ||
 #ifdef __cpp_lib_span
 template <class E> inline constexpr bool is_view<std::span<E>> = true;
 #endif
-/// Whether a `T` is a std::span.
 template <class T> inline constexpr bool is_span = false;
 #ifdef __cpp_lib_span
 template <class E> inline constexpr bool is_span<std::span<E>> = true;
 #endif
-/// Whether a `T` is a std::span of std::byte: bytes, not an array of numbers.
+/// A std::span of std::byte is bytes, not an array of numbers.
 template <class T> inline constexpr bool is_byte_span = false;
 #ifdef __cpp_lib_span
 template <> inline constexpr bool is_byte_span<std::span<std::byte>> = true;
@@ -227,12 +224,10 @@ template <> inline constexpr bool is_byte_span<std::span<const std::byte>> = tru
 
 } // namespace detail
 
-/// A message: one value, and for a received message its origin.
-///
-/// It can be moved but not copied; `share()` returns another reference.
+/// A message: one value, and for a received message its origin. `share()` returns another reference.
 class message {
 public:
-    /// Creates an empty message with the value null.
+    /// An empty message with the value null.
     message() { check(linkspan_message_new(&c_)); }
     /// Takes ownership of a reference from C.
     explicit message(linkspan_message *c) noexcept : c_(c) {}
@@ -246,7 +241,6 @@ public:
     message &operator=(const message &) = delete;
     ~message() { linkspan_message_release(c_); }
 
-    /// Returns another reference to this message.
     message share() const {
         check(linkspan_message_retain(c_));
         return message(c_);
@@ -271,7 +265,7 @@ public:
     template <class E> message &&put(zstring key, loan<E> &&value) && { return std::move(put(key, std::move(value))); }
     template <class E> message &put(loan<E> &&value) & { return done(linkspan_message_put_loan(c_, nullptr, value.c())); }
     template <class E> message &&put(loan<E> &&value) && { return std::move(put(std::move(value))); }
-    /// Moves a loan of bytes into the message without a copy. After an error the caller still has it.
+    /// Moves a loan of bytes, like a loan of an array.
     message &put(zstring key, bytes_loan &&value) & {
         return done(linkspan_message_put_loan_bytes(c_, key.key(), value.c(), value.size()));
     }
@@ -300,15 +294,13 @@ public:
     /// Scalars: bool, integers, floating point, std::complex, timestamp, uuid, decimal, big_int, std::string,
     /// std::string_view, bytes_view. Arrays: array_view<E>, std::span<const E>, std::vector<E>, std::array<E, N>. With
     /// std::byte, a span or vector is bytes; 16 bytes in an array are a uuid. Also std::map and std::unordered_map of
-    /// these by key, message, structs generated from a schema, and std::optional of these, empty for a missing or null
-    /// value.
+    /// these by key, message, structs generated from a schema, and std::optional, empty for a missing or null value.
     ///
-    /// Throws `missing` without a value at the path, `wrong_type` for another type, `out_of_range` for a number that
-    /// does not fit. A generated struct of the whole message is checked as by its `decode`: `schema_mismatch` if the
-    /// sender gave another schema.
+    /// Throws `missing`, `wrong_type`, or `out_of_range` for a number that does not fit; `schema_mismatch` for a
+    /// generated struct of the whole message.
     ///
     /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not
-    /// return them. Keep the message, or read a std::string or std::vector.
+    /// return them.
     template <class T> T get(zstring path = "") const & { return read<T>(path); }
     template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get(zstring path = "") const && {
         return read<T>(path);
@@ -346,7 +338,7 @@ public:
     std::vector<std::string_view> keys(zstring path = "") const & {
         const char *key;
         std::size_t length;
-        // Refuses values without keys, such as an empty text or list, although their count is zero.
+        // Refuses values without keys, although their count is zero.
         if (type_at(path) != type::map) check(linkspan_message_get_key(c_, path.c_str(), 0, &key, &length));
         std::vector<std::string_view> all(count(path));
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -361,7 +353,6 @@ public:
         return linkspan::walk(w);
     }
 
-    /// The C handle; this message owns it.
     linkspan_message *c() const noexcept { return c_; }
 
 private:
@@ -386,14 +377,12 @@ private:
         check(linkspan_message_get_array_into(c_, path, &to));
         return result;
     }
-    /// The path of a key in the map at a path.
     static std::string below(const char *path, std::string_view key) {
         std::string full(path);
         if (!full.empty()) full += '/';
         for (const char letter : key) letter == '~' ? full += "~0" : letter == '/' ? full += "~1" : full += letter;
         return full;
     }
-    /// The values of an array, one by one.
     template <class E> std::vector<E> get_items(const char *path) const {
         std::vector<E> result;
         const std::string prefix = *path == '\0' ? std::string() : std::string(path) + "/";
@@ -406,7 +395,6 @@ private:
 
 namespace detail {
 
-/// Whether a `T` is a struct that was generated from a schema.
 template <class T, class = void> inline constexpr bool is_generated = false;
 template <class T>
 inline constexpr bool is_generated<T, std::void_t<decltype(std::declval<const T &>().put_(std::declval<message &>(), nullptr))>> = true;
@@ -425,19 +413,15 @@ template <class K, class V, class C, class A> struct is_map<std::map<K, V, C, A>
 template <class K, class V, class H, class E, class A> struct is_map<std::unordered_map<K, V, H, E, A>> : std::true_type {};
 template <class T> struct is_optional : std::false_type {};
 template <class E> struct is_optional<std::optional<E>> : std::true_type {};
-/// Whether a `T` is an array of values.
-///
-/// `has_elements` means that they are contiguous elements of an N-d array.
+/// `has_elements` means contiguous elements of an N-d array.
 template <class T> inline constexpr bool is_sequence = is_vector<T>::value || is_std_array<T>::value;
 template <class T, bool = is_sequence<T>> inline constexpr bool has_elements = false;
 template <class T>
 inline constexpr bool has_elements<T, true> =
     is_element<typename T::value_type> && !(std::is_same_v<typename T::value_type, bool> && is_vector<T>::value);
-/// Whether a `T` is one complex number.
 template <class T> inline constexpr bool is_complex = false;
 template <> inline constexpr bool is_complex<std::complex<float>> = true;
 template <> inline constexpr bool is_complex<std::complex<double>> = true;
-/// Whether a `T` is a byte vector.
 template <class T> inline constexpr bool is_byte_vector = false;
 template <class A> inline constexpr bool is_byte_vector<std::vector<std::byte, A>> = true;
 /// Whether a `T` is put value by value.
@@ -515,7 +499,7 @@ template <class T> message &message::put_at(const char *key, const T &value) {
     }
 }
 
-/// Puts a value, and a map or array value by value. An error leaves the container open.
+/// An error leaves the container open.
 template <class T> void message::put_parts(const char *key, const T &value) {
     if constexpr (detail::is_optional<T>::value) {
         value ? put_parts(key, *value) : put_parts(key, nullptr);
@@ -639,7 +623,7 @@ template <class T> T message::read(const zstring &path) const {
     } else if constexpr (detail::is_vector<T>::value) {
         using E = typename T::value_type;
         if constexpr (std::is_arithmetic_v<E> && !std::is_same_v<E, bool>) {
-            // Accepts a list of numbers, as languages without typed arrays send.
+            // A list of numbers is what languages without typed arrays send.
             return type_at(path) == type::array ? get_items<E>(p) : get_elements<E>(p);
         } else if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
             return get_elements<E>(p);
@@ -690,10 +674,7 @@ template <class T> T message::read(const zstring &path) const {
     }
 }
 
-/// Checks that code generated from the schema with this fingerprint may decode a message.
-///
-/// `decode` of generated code calls it. Throws `schema_mismatch` if the sender gave another schema, unless this side
-/// was opened with this one.
+/// Generated code calls this in `decode`; see `linkspan_message_check_fingerprint`.
 inline void check_fingerprint(const message &m, const char *fingerprint) {
     check(linkspan_message_check_fingerprint(m.c(), fingerprint));
 }

@@ -11,14 +11,13 @@
 namespace linkspan {
 
 struct forever_t {};
-/// Waits for ever. Must be given explicitly, except in loops.
+/// Waits for ever.
 inline constexpr forever_t forever{};
 
 /// The time-out of a call: any std::chrono duration, zero for no wait, or `forever`.
 ///
 /// By default it is the time-out in the options, or 30 s without one; loops (`next` and range-for) wait for ever.
-/// Throws `out_of_range` for a duration that is negative, not a number, or longer than the 292 years of 64-bit
-/// nanoseconds.
+/// Throws `out_of_range` for a duration that is negative, not a number, or longer than 292 years.
 class timeout_value {
 public:
     constexpr timeout_value() = default;
@@ -44,14 +43,16 @@ private:
     std::int64_t ns_ = LINKSPAN_DEFAULT;
 };
 
-/// The options of an endpoint. Unset members have their defaults.
+/// The options of an endpoint, as in `linkspan_options` and docs/options.md.
+///
+/// Unset members have their defaults.
 struct options {
     std::optional<linkspan::encoding> encoding;
-    /// The default time-out of calls; zero for no wait.
+    /// The default time-out of calls.
     timeout_value timeout;
     /// A name of this program that survives restarts.
     std::string client_id;
-    /// The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
+    /// The capacity in bytes of a ring, queue or spool.
     std::uint64_t buffer = 0;
     /// The largest message in bytes.
     std::uint64_t max_message_size = 0;
@@ -71,58 +72,43 @@ struct options {
     bool immutable = false;
     bool durable = false;
     /// The schema of the messages: the path of a schema file, or its text.
-    ///
-    /// Both sides compare their schemas when they connect.
     std::string schema;
-    /// Runs about every 100 ms while a call waits.
+    /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`.
     ///
-    /// False ends the wait with `cancelled`. An exception leaves the waiting call.
+    /// An exception leaves the waiting call.
     std::function<bool()> on_wait;
-    /// The most unacknowledged messages kept for replay. Beyond it, `send` waits.
     std::uint64_t replay_count = 0;
     /// The most bytes of unacknowledged messages.
     std::uint64_t replay_bytes = 0;
-    /// The most disconnected clients for which a listener keeps messages.
-    ///
-    /// Beyond it, the listener drops the oldest client's messages, and `events` reports that.
     std::uint64_t absent_clients = 0;
     /// The start of a new journal subscriber.
     ///
-    /// `"first"`, `"newest"`, the number of a message as `std::to_string` writes it, or a time such as
-    /// `"2026-11-20T12:00:00Z"`.
+    /// `"first"`, `"newest"`, a message's number as text, or a time such as `"2026-11-20T12:00:00Z"`.
     std::string from;
-    /// The size of a journal's segment in bytes. Only whole segments are deleted.
+    /// The size of a journal's segment in bytes.
     std::uint64_t segment_bytes = 0;
-    /// The size of a journal in bytes. Beyond it, the oldest segments are deleted.
+    /// The size of a journal in bytes.
     std::uint64_t retain_bytes = 0;
-    /// A journal deletes segments whose newest message is older than this, in seconds.
+    /// The greatest age of a segment in seconds.
     double retain_seconds = 0;
-    /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     bool retain_consumed = false;
-    /// Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
     bool idempotent = false;
-    /// Whether a `file:` is written in place under a lock of that file, for programs that use only fcntl.
     bool locked = false;
-    /// Whether several processes, each with this option, may serve the endpoint and share its requests.
     bool shared = false;
     /// The values to check against the schema: `"send"`, `"receive"` or `"both"`.
     std::string validate;
-    /// The schema of the replies, for servers and their clients, given like `schema`.
     std::string reply_schema;
-    /// Whether a publisher takes over the endpoint from another one of this process. It keeps subscribers.
     bool replace = false;
-    /// Whether long byte strings over `shm:` stay in the sender's memory until the message is released.
+    /// Keeps long byte strings over `shm:` in the sender's memory until the message is released.
     ///
-    /// Arrays always do. A hostile sender can change them while they are read, so copy them before parsing.
+    /// A hostile sender can change them while they are read, so copy them before parsing.
     bool view_bytes = false;
     /// The seconds that an unclosed channel waits at its end until the peer has consumed all messages.
-    ///
-    /// Unconsumed messages are reported on one line of stderr.
     double linger = 0;
     /// Gets the number of unconsumed messages at the end of an unclosed channel.
     ///
-    /// It runs in addition to the line on stderr, in the destructor, or in `std::exit` if no destructor runs. It does
-    /// not run in a forked child. Its exceptions only cause a line on stderr.
+    /// It runs in the destructor, or in `std::exit`; never in a forked child. Its exceptions only cause a line on
+    /// stderr.
     std::function<void(std::uint64_t missed)> on_unconsumed;
 };
 
@@ -155,7 +141,7 @@ struct callbacks {
         }
     }
 
-    /// Throws unless the status is LINKSPAN_OK: the callback's exception, else the last error.
+    /// Throws the callback's exception, else the last error.
     static void check(linkspan_status status, const std::shared_ptr<callbacks> &self) {
         if (status == LINKSPAN_OK) return;
         if (self && self->thrown) std::rethrow_exception(std::exchange(self->thrown, nullptr));
@@ -220,7 +206,7 @@ private:
     linkspan_options c_ = LINKSPAN_OPTIONS_INIT;
 };
 
-/// Frees an object of each kind. NULL is allowed.
+/// Frees an object of each kind; NULL is allowed.
 inline void free(linkspan_channel *c) noexcept { static_cast<void>(linkspan_channel_free(c)); }
 inline void free(linkspan_pending_reply *c) noexcept { static_cast<void>(linkspan_pending_reply_free(c)); }
 inline void free(linkspan_listener *c) noexcept { static_cast<void>(linkspan_listener_free(c)); }
@@ -247,7 +233,6 @@ public:
     handle &operator=(const handle &) = delete;
     ~handle() { free(c_); }
 
-    /// The C handle; this object owns it.
     C *c() const noexcept { return c_; }
 
 protected:
@@ -260,7 +245,6 @@ private:
     C *c_;
 };
 
-/// Opens an object with `call`, the C function that creates it.
 template <class C, class F> std::pair<C *, std::shared_ptr<callbacks>> opened(const options &o, F &&call) {
     c_options given(o);
     C *c = nullptr;

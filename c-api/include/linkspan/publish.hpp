@@ -6,16 +6,14 @@
 
 namespace linkspan {
 
-/// Sends to any number of subscribers and never waits for a slow one.
-///
-/// Any number of threads may send; they take turns.
+/// Sends to any number of subscribers and never waits for a slow one. Any number of threads may send.
 class publisher : public detail::handle<linkspan_publisher> {
 public:
     explicit publisher(zstring endpoint, const options &o = {})
         : publisher(detail::opened<linkspan_publisher>(
               o, [&](auto *c, auto **to) { return linkspan_publisher_new(endpoint.c_str(), c, to); })) {}
 
-    /// Lends memory for an array to publish, like `channel::loan`. Over `shm:` all subscribers view it.
+    /// Lends memory for an array to publish, like `channel::loan`.
     template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_publisher_loan(c(), d, rank, dims, to);
@@ -31,16 +29,12 @@ public:
         check(linkspan_publisher_send(c(), m.c(), &sequence));
         return sequence;
     }
-    /// Publishes each message of a range in order; returns their number.
-    ///
-    /// Up to 64 short messages share one wake-up or system call per subscriber. `error::sent` is the number of
-    /// messages published before an error.
+    /// Publishes each message of a range in order, like `channel::send_many`.
     template <class Messages> std::size_t send_many(const Messages &messages) const {
         return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
             return linkspan_publisher_send_many(c(), all, count, sent);
         });
     }
-    /// Returns the current number of subscribers.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
     /// Waits until `count` subscribers are connected and will get the following messages.
     ///
@@ -60,9 +54,8 @@ public:
     }
     /// Waits until every connected subscriber has been given all published messages.
     ///
-    /// Over `shm:` the subscriber has read them; over other transports the kernel has taken them. The `missed` of
-    /// `timeout` is the number left for the slowest subscriber. If another thread closes the publisher,
-    /// `invalid_state` has this number.
+    /// The `missed` of `timeout`, or of `invalid_state` if another thread closes the publisher, is the number left for
+    /// the slowest subscriber.
     void flush(timeout_value t = {}) const { check(linkspan_publisher_flush(c(), t.nanoseconds())); }
     /// Closes the publisher after its subscribers have received all messages, within the time-out.
     void close(timeout_value t = {}) const { check(linkspan_publisher_close(c(), t.nanoseconds())); }
@@ -79,14 +72,12 @@ class subscriber : public detail::handle<linkspan_subscriber> {
 public:
     using iterator = detail::next_iterator<subscriber>;
 
-    /// Subscribes without waiting: the publisher may start later, and restart.
+    /// The publisher may start later, and restart.
     explicit subscriber(zstring endpoint, const options &o = {})
         : subscriber(detail::opened<linkspan_subscriber>(
               o, [&](auto *c, auto **to) { return linkspan_subscriber_new(endpoint.c_str(), c, to); })) {}
 
     /// Subscribes to several names and patterns: `linkspan::subscriber({"lab/a", "sim/*"})`.
-    ///
-    /// Messages have their names (`message_info::name`).
     explicit subscriber(std::initializer_list<const char *> names, const options &o = {})
         : subscriber(detail::opened<linkspan_subscriber>(o, [&](auto *c, auto **to) {
               return linkspan_subscriber_of(names.begin(), names.size(), c, to);
@@ -104,7 +95,7 @@ public:
         check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message and returns it with those that arrived after it, at most `max`.
+    /// Waits for messages, like `channel::recv_many`.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
             return linkspan_subscriber_recv_many(c(), most, t.nanoseconds(), room, count);
@@ -118,8 +109,8 @@ public:
     }
     /// Waits for the next message; returns nothing after close or a stop signal.
     ///
-    /// See `linkspan_subscriber_next`. Without a time-out it waits for ever, whatever the options say. Missed messages
-    /// are no error; `info(m).missed` counts those directly before this message.
+    /// See `linkspan_subscriber_next`. Without a time-out it waits for ever. Missed messages are no error;
+    /// `info(m).missed` counts those directly before this message.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_subscriber_next(c(), t.nanoseconds(), &m));
@@ -127,7 +118,6 @@ public:
     }
     iterator begin() const { return iterator(this); }
     detail::end_of_loop end() const { return {}; }
-    /// Whether a message is available.
     bool poll() const {
         bool there;
         check(linkspan_subscriber_poll(c(), &there));
@@ -145,7 +135,7 @@ public:
         check(linkspan_subscriber_stats(c(), &m));
         return message(m);
     }
-    /// Returns a file descriptor that is readable if `recv` would not wait. The subscriber owns it.
+    /// Readable if `recv` would not wait. The subscriber owns it.
     int fileno() const {
         int fd;
         check(linkspan_subscriber_fileno(c(), &fd));
@@ -162,10 +152,9 @@ template <class... A> void subscribe(A &&...) {
     static_assert(detail::never<A...>, "write linkspan::subscriber(endpoint, options)");
 }
 
-/// Returns the newest value of a publisher.
+/// Returns the newest value of a publisher; with a time-out it waits for one.
 ///
-/// With a time-out it waits for a publisher and its first value; without one it does not wait. Throws `empty` if
-/// nothing was published yet, `not_found` if no program publishes.
+/// Throws `empty` if nothing was published yet, `not_found` if no program publishes.
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;
@@ -173,7 +162,7 @@ inline message latest(zstring endpoint, const options &o = {}, timeout_value t =
     return message(m);
 }
 
-/// Returns an array with a map for each open name on this machine, as in `linkspan ls --json`.
+/// Returns the open names of this machine as maps, like `linkspan ls --json`.
 inline message names() {
     linkspan_message *m;
     check(linkspan_names(&m));
@@ -182,17 +171,14 @@ inline message names() {
 
 /// Returns the schema of the program that listens at the endpoint, or of its spool or journal.
 ///
-/// The value is the canonical form of docs/schema.md, such as `type/fields/0/name` and `type/fields/0/type/unit`.
-/// Waits at most 3 s. Throws `not_found` if no program listens, `missing` without a schema.
+/// The value is the canonical form of docs/schema.md. Waits at most 3 s. Throws `not_found` or `missing`.
 inline message schema(zstring endpoint) {
     linkspan_message *m;
     check(linkspan_schema(endpoint.c_str(), &m));
     return message(m);
 }
 
-/// Returns the schema of a message of the endpoint; each record of a journal names its schema.
-///
-/// Throws `corrupt` if the journal has lost it.
+/// Returns the schema of a message of the endpoint; throws `corrupt` if the journal has lost it.
 inline message schema(zstring endpoint, const message &written) {
     linkspan_message *m;
     check(linkspan_schema_of(endpoint.c_str(), written.c(), &m));

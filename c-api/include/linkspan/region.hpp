@@ -10,9 +10,7 @@ namespace linkspan {
 /// Read-only shared memory of another program. Every call copies the current contents.
 class region : public detail::handle<linkspan_region> {
 public:
-    /// Opens `posix:/name` (as of `shm_open`), `sysv:0x1234` (a key of `shmget`) or a path.
-    ///
-    /// Throws `not_found` if the memory does not exist.
+    /// Opens `posix:/name`, `sysv:0x1234` (a key) or a path; throws `not_found`.
     explicit region(zstring source) : handle(opened(source), nullptr) {}
 
     /// The current length in bytes.
@@ -42,9 +40,9 @@ public:
     }
     /// The fields of the struct at an offset, as a map: `read("u32 count; f64 celsius; char name[16]")`.
     message read(zstring layout, std::uint64_t offset = 0) const { return fields(layout, offset, nullptr); }
-    /// Like `read`, for a struct whose owner makes `counter` odd while it writes.
+    /// Reads a struct whose owner makes `counter` odd while it writes.
     ///
-    /// All fields belong to one write. Throws `stalled` if the owner writes too often.
+    /// Throws `stalled` if the owner writes too often.
     message read_stable(zstring layout, zstring counter, std::uint64_t offset = 0) const {
         return fields(layout, offset, counter.c_str());
     }

@@ -36,9 +36,7 @@ enum class command : linkspan_command {
 
 /// The options of a service. Unset members have their defaults.
 struct service_options {
-    /// The controller's endpoint, on a stream transport.
-    ///
-    /// `""` for `$LINKSPAN_CONTROLLER`, else `unix:controller`.
+    /// The controller's endpoint; `""` for `$LINKSPAN_CONTROLLER`, else `unix:controller`.
     std::string controller;
     /// The period of the steps: zero for no pause, nothing for no steps.
     std::optional<std::chrono::nanoseconds> every;
@@ -81,17 +79,14 @@ public:
         }
     }
 
-    /// The command.
     linkspan::command command() const noexcept { return static_cast<linkspan::command>(c_.command); }
-    /// The name of the command: `"PAUSE"`, or a name of the service.
-    ///
-    /// Like `id`, a view that is valid until the task is answered.
+    /// `"PAUSE"`, or a name of the service. Like `id`, a view until the task is answered.
     std::string_view name() const noexcept { return c_.name; }
     /// The id from its sender; `""` for a step, and for a shutdown by a signal.
     std::string_view id() const noexcept { return c_.id; }
     /// The state before the command. For SHUTDOWN, `paused` means that everything is already closed.
     state before() const noexcept { return static_cast<state>(c_.before); }
-    /// The remaining time when the task was taken; the maximum for no limit.
+    /// When the task was taken; the maximum for no limit.
     std::chrono::nanoseconds remaining() const noexcept { return std::chrono::nanoseconds(c_.remaining); }
     /// The arguments; null for none.
     message arguments() const {
@@ -100,7 +95,6 @@ public:
         return message(arguments);
     }
 
-    /// Completes the command without a value.
     void done() { answer(linkspan_service_task_done(service_, &c_, nullptr)); }
     /// Completes the command; its sender receives this value.
     void done(const message &value) { answer(linkspan_service_task_done(service_, &c_, value.c())); }
@@ -113,7 +107,6 @@ public:
     void failed(const error &why) { failed(why.code(), why.what()); }
     void failed(const std::exception &why) { failed(LINKSPAN_REMOTE, why.what()); }
 
-    /// The C struct; this task owns it.
     const linkspan_task &c() const noexcept { return c_; }
 
 private:
@@ -165,7 +158,7 @@ public:
     void fail(linkspan_status status, zstring text) const { check(linkspan_service_set_failed(c(), status, text.c_str())); }
     void fail(const error &why) const { fail(why.code(), why.what()); }
     void fail(const std::exception &why) const { fail(LINKSPAN_REMOTE, why.what()); }
-    /// Sets the reason in the record of a service with a problem that continues; `""` removes it.
+    /// Sets the reason in the record of a service that continues with a problem; `""` removes it.
     void set_reason(zstring text) const { check(linkspan_service_set_reason(c(), text.c_str())); }
     /// Adds a line to the log. `level` is `debug`, `info`, `warning` or `error`, else `out_of_range`.
     void log(zstring text, zstring level = "info") const {
@@ -174,9 +167,7 @@ public:
     /// Acts like a stop signal; the second call cancels the current work.
     void shutdown() const { check(linkspan_service_shutdown(c())); }
     linkspan::state state() const { return static_cast<linkspan::state>(info().state); }
-    /// Whether the current work is cancelled.
     bool is_cancelled() const { return info().is_cancelled; }
-    /// Whether the service is connected to a controller.
     bool is_connected() const { return info().is_connected; }
     /// The random number of this incarnation.
     std::uint64_t epoch() const { return info().epoch; }
@@ -185,7 +176,7 @@ public:
         check(linkspan_service_stats(c(), &m));
         return message(m);
     }
-    /// Returns a file descriptor that is readable if `next` may have a task. The service owns it.
+    /// Readable if `next` may have a task. The service owns it.
     int fileno() const {
         int fd;
         check(linkspan_service_fileno(c(), &fd));
@@ -235,15 +226,14 @@ private:
 
 /// The work of a service and its reactions to commands: derive from this, and `run` it.
 ///
-/// All hooks run in the thread of `run`. The sender of a command gets an exception of its hook, and the state stays.
-/// An exception of a start, a step or a stop makes the service FAILED and ends `run`.
+/// All hooks run in the thread of `run`. The sender of a command gets an exception of its hook, and the state stays. An
+/// exception of a start, a step or a stop makes the service FAILED and ends `run`.
 class service_hooks {
 public:
     virtual ~service_hooks() = default;
 
     /// Opens the resources of the service.
     virtual void on_start() {}
-    /// Does one step of the work.
     virtual void step() = 0;
     /// Checkpoints and closes the written files, so that they can be copied.
     virtual void on_pause() {}
@@ -257,7 +247,7 @@ public:
     virtual message data() { return message(); }
     /// Changes settings, and returns all. For `"CONFIG"` among the commands of the options.
     virtual message on_config(const message &settings) { return command("CONFIG", settings); }
-    /// Writes a backup copy of the data. For `"BACKUP"` among the commands of the options.
+    /// Writes a backup copy of the data. For `"BACKUP"`.
     virtual message on_backup(const message &arguments) { return command("BACKUP", arguments); }
     /// Carries out another command of the options.
     virtual message command(std::string_view name, const message &) {
@@ -269,9 +259,8 @@ public:
     }
 
 protected:
-    /// The running service, for log and state; only within hooks.
+    /// The running service; only hooks may call this.
     const linkspan::service &running() const { return *service_; }
-    /// The remaining time of the current command.
     std::chrono::nanoseconds remaining() const {
         if (deadline_ == clock::time_point::max()) return std::chrono::nanoseconds::max();
         return std::max<std::chrono::nanoseconds>(deadline_ - clock::now(), std::chrono::nanoseconds(0));

@@ -11,8 +11,7 @@ namespace linkspan {
 
 /// Moves the write-ahead log into the database file and empties it; returns its number of frames.
 ///
-/// The .db file is then complete without its log. Throws `stalled` if other connections block it for longer
-/// than `timeout`, and the other errors in sqlite.h.
+/// Throws `stalled` if other connections block it for longer than `timeout`, and the other errors in sqlite.h.
 inline int sqlite_checkpoint(sqlite3 *db, std::chrono::nanoseconds timeout = std::chrono::seconds(5)) {
     linkspan_sqlite_outcome outcome;
     const std::int64_t ns = timeout.count() < 0 ? LINKSPAN_DEFAULT - 1 : timeout.count();

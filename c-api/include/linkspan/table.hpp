@@ -14,9 +14,7 @@
 
 namespace linkspan {
 
-/// An N-d array that a struct owns, with as many elements as `shape` requires.
-///
-/// Elements of bool are bytes, 0 or 1.
+/// An N-d array that a struct owns. Elements of bool are bytes, 0 or 1.
 template <class T> struct ndarray {
     std::vector<std::uint64_t> shape;
     std::vector<T> elements;
@@ -29,11 +27,10 @@ template <class T> struct ndarray {
 
 /// The parts of the tables: each has its C++ type as `value`, and describes it with `type()`.
 ///
-/// Functions reach values whose layout C does not know. They run inside a call of the library, so they do not throw;
-/// the library reports missing memory.
+/// Functions reach values whose layout C does not know. They run inside a call of the library, so they do not throw.
 namespace record {
 
-/// A type of this kind. Unneeded members are zero.
+/// A type of this kind, with zero in the other members.
 inline linkspan_record_type of_kind(std::int32_t kind, std::size_t size, const linkspan_record_access *access = nullptr) {
     linkspan_record_type type{};
     type.kind = kind;
@@ -42,7 +39,7 @@ inline linkspan_record_type of_kind(std::int32_t kind, std::size_t size, const l
     return type;
 }
 
-/// Returns the result of a function, or an empty one if memory runs out.
+/// Returns an empty result if memory runs out.
 template <class F> auto attempt(F &&function) noexcept -> decltype(function()) {
     try {
         return function();
@@ -75,7 +72,7 @@ using f64 = plain<double, LINKSPAN_RECORD_F64>;
 using instant = plain<timestamp, LINKSPAN_RECORD_TIMESTAMP>;
 using id = plain<uuid, LINKSPAN_RECORD_UUID>;
 
-/// The `Count` values of an enum, from 0 on; `name_of` returns their names.
+/// The values of an enum; `name_of` returns their names.
 template <class E, std::size_t Count> struct enumeration {
     using value = E;
     static const linkspan_record_type *type() {
@@ -130,7 +127,6 @@ using text = characters<std::string, LINKSPAN_RECORD_TEXT>;
 using bytes = characters<std::vector<std::uint8_t>, LINKSPAN_RECORD_BYTES>;
 using number = characters<decimal, LINKSPAN_RECORD_DECIMAL>;
 
-/// Any value.
 struct any {
     using value = std::shared_ptr<message>;
     static const linkspan_record_type *type() {
@@ -154,7 +150,6 @@ struct any {
     }
 };
 
-/// A list.
 template <class Of> struct list {
     using item = typename Of::value;
     using value = std::vector<item>;
@@ -204,7 +199,6 @@ template <class Of> struct list {
     }
 };
 
-/// Values by key.
 template <class Of> struct map {
     using value = std::map<std::string, typename Of::value>;
     static const linkspan_record_type *type() {
@@ -298,13 +292,11 @@ template <class T, linkspan_dtype Dtype, std::uint64_t... Dims> struct elements 
     }
 };
 
-/// A generated struct.
 template <class T> struct structure {
     using value = T;
     static const linkspan_record_type *type() { return T::layout_(); }
 };
 
-/// The type of a struct or a union of these fields.
 template <class T, std::size_t Count>
 linkspan_record_type of_fields(std::int32_t kind, const linkspan_record_field (&fields)[Count]) {
     linkspan_record_type type = of_kind(kind, sizeof(T));
@@ -313,14 +305,13 @@ linkspan_record_type of_fields(std::int32_t kind, const linkspan_record_field (&
     return type;
 }
 
-/// The optional parts of a field.
 struct more {
     const char *const *aliases = nullptr;
     const char *fallback = nullptr;
     std::size_t length = 0;
 };
 
-/// A field: `part` of `whole`. Older keys end with a null; a default is in CBOR.
+/// `part` of `whole`. Older keys end with a null; a default is in CBOR.
 template <class Of, class T> linkspan_record_field field(const char *key, const void *whole, const T &part, more with = {}) {
     linkspan_record_field field{};
     field.key = key;
@@ -332,13 +323,11 @@ template <class Of, class T> linkspan_record_field field(const char *key, const 
     return field;
 }
 
-/// A field that is always present.
 template <class Of, class T> linkspan_record_field required(const char *key, const void *whole, const T &part, more with = {}) {
     static_assert(std::is_same_v<T, typename Of::value>, "the field is what its type says");
     return field<Of>(key, whole, part, with);
 }
 
-/// A field that may be missing.
 template <class Of>
 linkspan_record_field optional(const char *key, const void *whole, const std::optional<typename Of::value> &part, more with = {}) {
     using value = std::optional<typename Of::value>;
@@ -357,7 +346,6 @@ linkspan_record_field optional(const char *key, const void *whole, const std::op
     return made;
 }
 
-/// A variant of a union.
 template <class Of, std::size_t At, class T>
 linkspan_record_field variant(const char *key, const void *whole, const T &part) {
     static_assert(std::is_same_v<std::variant_alternative_t<At, T>, typename Of::value>, "the variant is what its type says");
@@ -372,27 +360,21 @@ linkspan_record_field variant(const char *key, const void *whole, const T &part)
     return made;
 }
 
-/// The table of a message of this type.
 inline linkspan_record table(const linkspan_record_type *of) { return {sizeof(linkspan_record), of, nullptr}; }
 
-/// Makes `from` the value of `to`.
 inline void put(linkspan_record *table, const void *from, message &to) { check(linkspan_record_put(table, from, to.c())); }
-/// Puts `from` as one value of `to`.
 inline void put(linkspan_record *table, const void *from, message &to, const char *key) {
     check(linkspan_message_put_record(to.c(), key, table, from));
 }
-/// Reads the value at a path of `from` into `to`.
 inline void get(linkspan_record *table, void *to, const message &from, const char *path) {
     check(linkspan_message_get_record(from.c(), path, table, to));
 }
-/// Encodes `from`.
 inline std::vector<std::uint8_t> encode(linkspan_record *table, const void *from, encoding e) {
     std::uint8_t *made;
     std::size_t length;
     check(linkspan_record_encode(table, from, static_cast<linkspan_encoding>(e), &made, &length));
     return detail::taken(made, length);
 }
-/// Reads encoded bytes into `to`.
 inline void decode(linkspan_record *table, void *to, bytes_view from, encoding e) {
     check(linkspan_record_decode(table, to, from.data(), from.size(), static_cast<linkspan_encoding>(e)));
 }

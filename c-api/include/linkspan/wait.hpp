@@ -11,8 +11,6 @@
 namespace linkspan {
 
 /// An object with `fileno()`, or a descriptor of the program.
-///
-/// Channels, listeners, servers, subscribers, services and controllers have `fileno()`.
 class waitable {
 public:
     waitable(int descriptor) : descriptor_(descriptor) {}
@@ -26,9 +24,8 @@ private:
 
 /// Waits until one or more objects are ready, and returns the positions of the ready objects.
 ///
-/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then query the ready objects without waiting
-/// (`try_recv`, `next` with a time-out of 0). They may still find nothing; then wait again. Throws `timeout` if none is
-/// ready in time, by default 30 s.
+/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. A ready object may still have nothing: query it without
+/// waiting (`try_recv`, a time-out of 0). Throws `timeout` if none is ready in time, by default 30 s.
 inline std::vector<std::size_t> wait(const std::vector<waitable> &objects, timeout_value t = {}) {
     std::vector<int> descriptors;
     for (const waitable &object : objects) descriptors.push_back(object.descriptor());

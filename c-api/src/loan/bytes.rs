@@ -28,8 +28,6 @@ fn take(place: usize) -> Option<BytesLoan> {
     LOANS.remove(place)
 }
 
-/// Runs a call that lends memory from `lender`.
-///
 /// # Safety
 /// `bytes` is NULL or may be written.
 unsafe fn lend<H: Checked>(
@@ -38,7 +36,7 @@ unsafe fn lend<H: Checked>(
     lender: impl FnOnce(&H) -> Result<BytesLoan>,
 ) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let to = unsafe { out(place!(bytes)) }?;
         let mut lent = lender(object?)?;
         let place = lent.as_mut_ptr();
@@ -49,25 +47,23 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends uninitialized memory for `length` bytes, such as a camera frame.
+/// Lends uninitialized memory for `length` bytes, such as a camera frame; `TooLarge` or `OutOfMemory`.
 ///
-/// The program writes it through `*bytes` and puts it into a message with `linkspan_message_put_loan_bytes`. Over
-/// `shm:`, with `cbor` or `raw`, sending copies nothing. A message sends one such loan in place, with at most 4 KiB of
-/// other values before and after it. Otherwise it is ordinary memory, copied when sent: with other
-/// transports or encodings, below 64 KiB, before the channel is linked, or while all slots are in use.
+/// The program writes it through `*bytes` and puts it with `linkspan_message_put_loan_bytes`. Over `shm:`, with `cbor`
+/// or `raw`, sending copies nothing if the message has one such loan and at most 4 KiB of other values before and after
+/// it. Otherwise the memory is copied when sent, as for `linkspan_channel_loan`.
 ///
-/// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes. `TooLarge` above
-/// the longest message; `OutOfMemory`.
+/// The loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel closes.
 ///
 /// # Safety
-/// `channel` is live, `bytes` may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_loan_bytes(
     channel: *const linkspan_channel,
     length: usize,
     bytes: *mut *mut u8,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { lend(handle(channel), bytes, |channel| channel.0.loan_bytes(length)) }
 }
 
@@ -76,14 +72,14 @@ pub unsafe extern "C" fn linkspan_channel_loan_bytes(
 /// `InvalidState` if the message is not a server's request.
 ///
 /// # Safety
-/// As for `linkspan_channel_loan_bytes`; `request` is a live message.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_request_loan_bytes(
     request: *const linkspan_message,
     length: usize,
     bytes: *mut *mut u8,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         lend(named(request, "request"), bytes, |request| {
             request.with_request(|request| request.loan_bytes(length))
@@ -94,25 +90,24 @@ pub unsafe extern "C" fn linkspan_request_loan_bytes(
 /// Lends memory for bytes to publish, like `linkspan_channel_loan_bytes`.
 ///
 /// # Safety
-/// As for `linkspan_channel_loan_bytes`; `publisher` is live.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_publisher_loan_bytes(
     publisher: *const linkspan_publisher,
     length: usize,
     bytes: *mut *mut u8,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { lend(handle(publisher), bytes, |publisher| publisher.0.loan_bytes(length)) }
 }
 
 /// Moves the first `length` bytes of a loan into a message without a copy; `*bytes` becomes NULL.
 ///
-/// The program must not write the memory any more. Any message can take it, but other channels than the lender's copy
-/// it. `InvalidState` if this is not a current loan of bytes, or is shorter. After an error the program still has the
-/// loan.
+/// The program must not write the memory any more. Channels other than the lender's copy it. `InvalidState` if this is
+/// not a current loan of bytes, or is shorter. After an error the program still has the loan.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_loan_bytes(
     message: *mut linkspan_message,
@@ -121,7 +116,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan_bytes(
     length: usize,
 ) -> linkspan_status {
     let put = |message: &linkspan_message, key: Option<&str>| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let given = unsafe { bytes.as_mut() }.ok_or_else(|| under(crate::null::is_null("bytes"), key))?;
         let lent = take(given.addr()).ok_or_else(|| under(no_loan(), key))?;
         let mut lent = Some(lent);
@@ -140,20 +135,20 @@ pub unsafe extern "C" fn linkspan_message_put_loan_bytes(
         }
         put
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { at_key(message, key, put) }
 }
 
 /// Frees a loan of bytes that was not put into a message; `*bytes` becomes NULL.
 ///
-/// NULL, and a pointer to NULL, are allowed. `InvalidState` if this is not a current loan of bytes.
+/// `bytes` or `*bytes` may be NULL. `InvalidState` if this is not a current loan of bytes.
 ///
 /// # Safety
-/// `bytes` is NULL or points to a pointer, which may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_loan_bytes_free(bytes: *mut *mut u8) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let Some(given) = (unsafe { bytes.as_mut() }).filter(|given| !given.is_null()) else {
             return Ok(());
         };

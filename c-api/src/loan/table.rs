@@ -1,7 +1,7 @@
 //! The loans of the program, by address, because a C array is not a handle.
 //!
-//! Most programs have one loan at a time, so the last loan is outside the table. Putting and taking it needs one
-//! atomic exchange each. A lock would need two, and the table an allocation.
+//! Most programs have one loan at a time, so the last loan is outside the table: one atomic exchange each puts and
+//! takes it. A lock would need two, and the table an allocation.
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl<T: Send + 'static> Loans<T> {
         true
     }
 
-    /// Returns whether there are loans, at least those that this thread has added.
+    /// Returns whether there are loans, at least those of this thread.
     #[inline]
     pub(super) fn are_any(&self) -> bool {
         self.last.load(Ordering::Relaxed) != EMPTY
@@ -100,9 +100,7 @@ impl<T: Send + 'static> Loans<T> {
         })
     }
 
-    /// Returns whether this may be a loan of the parent.
-    ///
-    /// A forked child cannot know if a thread of the parent changed the table at the fork.
+    /// Returns whether this may be a loan of the parent, whose thread may have changed it at the fork.
     pub(super) fn may_be_parents(&self) -> bool {
         matches!(self.others.find_inherited(|_| None::<()>), Inherited::Unknown)
     }

@@ -24,8 +24,6 @@ impl linkspan_message {
         Err(Error::new(ErrorKind::InvalidState, text))
     }
 
-    /// Puts a value under a key of a flat map.
-    ///
     /// Returns false if the message is not flat, or would not stay flat.
     #[inline]
     pub(crate) fn put_flat(&self, key: &str, flat: FlatValue<'_>) -> Result<bool> {

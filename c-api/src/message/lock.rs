@@ -6,9 +6,9 @@
 //! A reader counts itself, then looks at the first word. A changing thread takes the first word, then looks at the
 //! count. All four steps are sequentially consistent, so at least one of the two sees the other.
 //!
-//! The store that returns the first word may be weaker (C++20, [atomics.order], which Rust follows). If a reader's
-//! look finds a value older than the change, its look, and so its count, precede the change. Miri also tries an older
-//! memory model, which allows stale looks, so there the store is sequentially consistent.
+//! The store that returns the first word may be weaker (C++20, [atomics.order], which Rust follows). If a reader's look
+//! finds a value older than the change, its look, and so its count, precede the change. Miri also tries an older memory
+//! model, so there the store is sequentially consistent.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -47,18 +47,15 @@ impl<T> Lock<T> {
         Lock { first: AtomicU8::new(FREE), readers: AtomicUsize::new(0), value: UnsafeCell::new(value) }
     }
 
-    /// Returns the value, which needs no lock here.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
-    /// Takes the first word; false if it is taken.
     #[inline(always)]
     fn take(&self, by: u8) -> bool {
         self.first.compare_exchange(FREE, by, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Locks the value for reading.
     #[inline]
     pub fn read(&self) -> Reading<'_, T> {
         let is_first = self.take(READ);
@@ -68,9 +65,7 @@ impl<T> Lock<T> {
         Reading { lock: self, is_first }
     }
 
-    /// Counts a reader as soon as no thread changes the value.
-    ///
-    /// Calls that change a message never wait, so this is short.
+    /// Counts a reader as soon as no thread changes the value, which takes no waiting call.
     #[cold]
     fn read_beside(&self) {
         let mut pause = Pause::default();
@@ -84,7 +79,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Locks the value for a change; `None` while another call uses it.
+    /// Returns `None` while another call uses the value.
     #[inline]
     pub fn try_change(&self) -> Option<Changing<'_, T>> {
         if !self.take(CHANGED) {
@@ -94,7 +89,6 @@ impl<T> Lock<T> {
         (self.readers.load(Ordering::SeqCst) == 0).then_some(changing)
     }
 
-    /// Locks the value for a change; waits while another call uses it.
     pub fn change(&self) -> Changing<'_, T> {
         let mut pause = Pause::default();
         loop {

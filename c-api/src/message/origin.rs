@@ -10,7 +10,7 @@ use linkspan::Message;
 use std::ffi::c_char;
 use std::ptr;
 
-/// The origin of a message. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+/// The origin of a message.
 #[repr(C)]
 pub struct linkspan_message_info {
     /// `sizeof(linkspan_message_info)`.
@@ -29,7 +29,7 @@ pub struct linkspan_message_info {
     pub source: *const c_char,
     /// The length of `source` in bytes.
     pub source_length: usize,
-    /// The publisher's endpoint, for a subscriber to a pattern: a view, not NUL-terminated. NULL otherwise.
+    /// The publisher's endpoint, for a subscriber to a pattern, else NULL: a view, not NUL-terminated.
     pub name: *const c_char,
     /// The length of `name` in bytes.
     pub name_length: usize,
@@ -40,7 +40,7 @@ grows!(linkspan_message_info);
 /// Gets the origin of a message. `InvalidState` for a message that was built or decoded here.
 ///
 /// # Safety
-/// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_info(
     message: *const linkspan_message,
@@ -65,24 +65,23 @@ pub unsafe extern "C" fn linkspan_message_get_info(
         }
         Ok(full)
     };
-    // SAFETY: as the caller promises; the struct is NULL or has its size set.
+    // SAFETY: by contract; the struct is NULL or has its size set.
     unsafe { apply(message, |message| give_sized(place!(info), || message.with_arrived(look))) }
 }
 
 /// Checks that code generated from the schema with this fingerprint may decode a message.
 ///
 /// `NAME_decode` of generated code calls it. The fingerprint has 64 hexadecimal digits. `SchemaMismatch` if the sender
-/// gave another schema, unless this side was opened with this one and so both were compared. A message that was built
-/// or decoded here always passes.
+/// gave another schema that was not compared with this one. A message that was built or decoded here always passes.
 ///
 /// # Safety
-/// `message` is a live message, `fingerprint` a NUL-terminated text.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_check_fingerprint(
     message: *const linkspan_message,
     fingerprint: *const c_char,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let fingerprint = c_text(fingerprint, "fingerprint")?;
         handle(message)?.check_fingerprint(fingerprint)
@@ -92,17 +91,17 @@ pub unsafe extern "C" fn linkspan_message_check_fingerprint(
 /// Gets the encoded value as received: a view.
 ///
 /// `InvalidState` for a message that was built or decoded here. If long arrays lie in shared memory of the sender, the
-/// first call copies the whole value into one block, which the message keeps.
+/// first call copies the whole value into one block.
 ///
 /// # Safety
-/// `message` is a live message, the results may be written.
+/// The header's rules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_body(
     message: *const linkspan_message,
     body: *mut *const u8,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (to, length) = (out(place!(body))?, out(place!(length))?);
         handle(message)?.with_arrived(|arrived| {

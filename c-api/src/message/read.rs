@@ -15,7 +15,7 @@ fn at_path(error: Error, path: &str) -> Error {
 }
 
 impl linkspan_message {
-    /// Sends the value to a sink without a tree. Checks a received message as its channel requires.
+    /// Checks a received message as its channel requires.
     pub(crate) fn send_into<S: Sink>(&self, mut sink: S) -> Result<S> {
         let state = self.read_state();
         match (&*state, state.arrived()) {
@@ -36,9 +36,7 @@ impl linkspan_message {
         self.look(|root| what(root.at(path)?).map_err(|e| at_path(e, path)))
     }
 
-    /// Reads the scalar at a path without a tree.
-    ///
-    /// Returns `None` if the message is not a short map of scalars and long arrays, or if `what` rejects the value.
+    /// Returns `None` outside a short map of scalars and long arrays, or if `what` rejects the value.
     #[inline]
     pub(crate) fn look_flat<T>(
         &self,
@@ -49,8 +47,6 @@ impl linkspan_message {
         state.scalar(path, what)
     }
 
-    /// Reads the array at a path without a tree.
-    ///
     /// Returns `None` if the message is not a short map whose long arrays lie in slots.
     pub(crate) fn look_array<T>(
         &self,
@@ -69,7 +65,7 @@ impl linkspan_message {
         self.read_state().whole().cloned()
     }
 
-    /// Reads the received message. `InvalidState` for a message that was built here.
+    /// Reads the received message; `InvalidState` for a message that was built here.
     pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
         match self.read_state().arrived() {
             Some(message) => what(message),
@@ -80,12 +76,12 @@ impl linkspan_message {
         }
     }
 
-    /// Like [`Message::check_fingerprint`]. A message that was built here always passes.
+    /// Always accepts a message that was built here.
     pub(crate) fn check_fingerprint(&self, fingerprint: &str) -> Result<()> {
         self.read_state().arrived().map_or(Ok(()), |message| message.check_fingerprint(fingerprint))
     }
 
-    /// Reads the server's request. `InvalidState` for other messages.
+    /// Reads the server's request; `InvalidState` for other messages.
     pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
         match &*self.read_state() {
             State::Request(request) => what(request),

@@ -1,7 +1,7 @@
 //! Kept parts of released messages: shells, which detect late uses, and memory for the next message.
 //!
-//! Messages are short-lived, so each thread keeps its shells without a lock. An ending thread leaves its shells to the
-//! next thread that starts releasing. Each shell therefore stays for a full list of later releases.
+//! Each thread keeps its shells without a lock. An ending thread leaves them to the next thread that starts releasing.
+//! Each shell therefore stays for a full list of later releases.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -13,7 +13,7 @@ use linkspan::fork::Own;
 
 use super::state::State;
 
-/// The length of a list. A late use is detected until this many messages minus one are released.
+/// A late use is detected until this many messages minus one are released.
 const SHELLS: usize = 65;
 
 /// The address of a message without content.
@@ -50,7 +50,6 @@ impl Left {
         self.0.lock()
     }
 
-    /// Returns a list that a thread left, or a new one.
     #[cold]
     fn take(&'static self) -> Box<Shells> {
         let there = self.lists().pop();
@@ -99,7 +98,6 @@ thread_local! {
     static KEPT: RefCell<Kept> = const { RefCell::new(Kept::new(&LEFT)) };
 }
 
-/// Returns the memory of the last message that this thread released.
 pub(super) fn state() -> State {
     KEPT.try_with(|kept| mem::replace(&mut kept.borrow_mut().state, State::empty()))
         .unwrap_or_else(|_| State::empty())
@@ -111,9 +109,7 @@ pub(super) fn shell() -> Option<Shell> {
     KEPT.try_with(|kept| kept.borrow_mut().shell()).ok().flatten()
 }
 
-/// Keeps the shell of a message, drops its content and keeps the memory.
-///
-/// Returns an old enough shell to free.
+/// Keeps the shell and the memory of a message; returns an old enough shell to free.
 pub(super) fn keep(shell: Shell, state: &mut State) -> Option<Shell> {
     let is_spare = matches!(state, State::Flat(..) | State::Tree(_));
     if is_spare {

@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    /// Returns the tree to build in; converts a flat map. `None` for a received or encoded message.
+    /// Converts a flat map; `None` for a received or encoded message.
     pub(super) fn tree(&mut self) -> Result<Option<&mut Tree>> {
         if let State::Flat(map, value) = self {
             let tree = match value.take() {
@@ -63,9 +63,7 @@ impl State {
         }
     }
 
-    /// Reads the scalar at a path of a short map, without a tree.
-    ///
-    /// `None` for other values, or if `what` refuses the scalar.
+    /// Returns `None` for values outside a short map, or if `what` refuses the scalar.
     #[inline]
     pub(super) fn scalar<T>(&self, path: &str, what: impl FnOnce(FlatValue<'_>) -> Option<T>) -> Option<T> {
         if let State::Flat(map, _) = self {

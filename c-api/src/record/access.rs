@@ -13,30 +13,23 @@ use crate::message::linkspan_message;
 /// A program's functions for values whose layout a table cannot describe, as in C++ and Fortran.
 ///
 /// A type provides the functions that its kind needs; the others are NULL. `at` is the address of the value by its
-/// table, and `which` is the number in the table. The functions must return normally.
+/// table, and `which` is the number in the table. The functions must return normally; those that create return NULL or
+/// false if memory runs out.
 #[repr(C)]
 pub struct linkspan_record_access {
-    /// Returns the address of an optional field's value or of a variant; NULL if missing.
-    ///
-    /// For any value: its `linkspan_message`, or NULL.
+    /// Returns the address of an optional value, a variant or a `linkspan_message`; NULL if missing.
     pub find: Option<unsafe extern "C" fn(at: *const c_void, which: usize) -> *const c_void>,
-    /// Creates that value, with its parts at their defaults.
-    ///
-    /// Returns its address; NULL if memory runs out.
+    /// Creates that value, with its parts at their defaults, and returns its address.
     pub make: Option<unsafe extern "C" fn(at: *mut c_void, which: usize) -> *mut c_void>,
-    /// Returns the address of the content, and its length in `count`.
-    ///
-    /// The content is a text, bytes, a decimal number, the items of a list, or the entries of a map.
+    /// Returns the address of a text, bytes, decimal number, items or entries, and their number in `count`.
     pub view:
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, count: *mut usize) -> *const c_void>,
     /// Replaces the items by `count` new ones, with their parts at their defaults.
     ///
-    /// Returns the address of the first item; NULL if memory runs out. For a map with `insert`, it removes all entries
-    /// and returns any pointer except NULL.
+    /// Returns the address of the first item. For a map with `insert`, it removes all entries and returns any pointer
+    /// except NULL.
     pub resize: Option<unsafe extern "C" fn(at: *mut c_void, which: usize, count: usize) -> *mut c_void>,
-    /// Replaces the text, bytes or decimal number by a copy; false if memory runs out.
-    ///
-    /// NULL for a type with `resize`.
+    /// Replaces the text, bytes or decimal number by a copy. NULL for a type with `resize`.
     pub assign: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, bytes: *const c_void, count: usize) -> bool,
     >,
@@ -54,9 +47,7 @@ pub struct linkspan_record_access {
             context: *mut c_void,
         ),
     >,
-    /// Adds an entry to a map, with the parts of its value at their defaults.
-    ///
-    /// Returns the address of the value; NULL if memory runs out.
+    /// Adds an entry to a map and returns the address of its value, whose parts have their defaults.
     pub insert: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, key: *const c_void, length: usize) -> *mut c_void,
     >,
@@ -71,17 +62,15 @@ pub struct linkspan_record_access {
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, array: *mut linkspan_array) -> bool>,
     /// Replaces the array by a new one with this `rank` and `dims`, and elements of `length` bytes.
     ///
-    /// The new array has `order`, or sets it to its own order. Returns the address of its elements; NULL if memory
-    /// runs out.
+    /// The new array has `order`, or sets it to its own order. Returns the address of its elements.
     pub resize_array: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, array: *mut linkspan_array) -> *mut c_void,
     >,
-    /// Takes ownership of a message as any value; false if memory runs out.
+    /// Takes ownership of a message as any value.
     pub take_message:
         Option<unsafe extern "C" fn(at: *mut c_void, which: usize, message: *mut linkspan_message) -> bool>,
 }
 
-/// The functions of a type or field, with their number.
 #[derive(Clone, Copy)]
 pub(crate) struct Through {
     access: &'static linkspan_record_access,
@@ -105,7 +94,7 @@ impl Through {
     /// `access` is NULL or points to functions as [`linkspan_record_access`] describes them, valid while the program
     /// runs.
     pub unsafe fn of(access: *const linkspan_record_access, which: usize) -> Option<Through> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { access.as_ref() }.map(|access| Through { access, which })
     }
 
@@ -113,7 +102,7 @@ impl Through {
     /// For all methods here: the value of these functions is at `at`, and no other code uses the written memory.
     #[inline]
     pub unsafe fn find(self, at: *const u8) -> Result<*const u8> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         Ok(unsafe { function!(self.find)?(at.cast(), self.which) }.cast())
     }
 
@@ -121,7 +110,7 @@ impl Through {
     /// As for [`Through::find`].
     #[inline]
     pub unsafe fn make(self, at: *mut u8) -> Result<*mut u8> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let made = unsafe { function!(self.make)?(at.cast(), self.which) };
         if made.is_null() { Err(no_memory()) } else { Ok(made.cast()) }
     }
@@ -133,7 +122,7 @@ impl Through {
     #[inline]
     pub unsafe fn view(self, at: *const u8) -> Result<(*const u8, usize)> {
         let mut count = 0;
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let first = unsafe { function!(self.view)?(at.cast(), self.which, &raw mut count) };
         Ok((first.cast(), count))
     }
@@ -142,7 +131,7 @@ impl Through {
     /// As for [`Through::find`]; the bytes are valid until the value changes.
     #[inline]
     pub unsafe fn bytes<'a>(self, at: *const u8, what: &str) -> Result<&'a [u8]> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe {
             let (first, count) = self.view(at)?;
             block(first, count, what)
@@ -153,7 +142,7 @@ impl Through {
     /// As for [`Through::find`].
     #[inline]
     pub unsafe fn resize(self, at: *mut u8, count: usize) -> Result<*mut u8> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let first = unsafe { function!(self.resize)?(at.cast(), self.which, count) };
         if first.is_null() && count > 0 { Err(no_memory()) } else { Ok(first.cast()) }
     }
@@ -163,7 +152,7 @@ impl Through {
     #[inline]
     pub unsafe fn assign(self, at: *mut u8, bytes: &[u8]) -> Result<()> {
         let Some(assign) = self.access.assign else {
-            // SAFETY: as the caller promises; there is room for the bytes. Nothing is written for none.
+            // SAFETY: by contract; there is room for the bytes. Nothing is written for none.
             unsafe {
                 let room = self.resize(at, bytes.len())?;
                 if !bytes.is_empty() {
@@ -172,13 +161,11 @@ impl Through {
             }
             return Ok(());
         };
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let done = unsafe { assign(at.cast(), self.which, bytes.as_ptr().cast(), bytes.len()) };
         if done { Ok(()) } else { Err(no_memory()) }
     }
 
-    /// Calls `visit` with the bytes of each key and the address of its value.
-    ///
     /// # Safety
     /// As for [`Through::find`].
     pub unsafe fn each(
@@ -188,12 +175,12 @@ impl Through {
     ) -> Result<()> {
         let each = function!(self.each)?;
         let mut walk = Walk { visit, outcome: Ok(Ok(())) };
-        // SAFETY: as the caller promises; the context lives until the call returns.
+        // SAFETY: by contract; the context lives until the call returns.
         unsafe { each(at.cast(), self.which, entry, (&raw mut walk).cast()) };
         walk.outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Returns whether map entries are inserted one by one.
+    /// Whether map entries are inserted one by one.
     pub fn inserts(self) -> bool {
         self.access.insert.is_some()
     }
@@ -201,7 +188,7 @@ impl Through {
     /// # Safety
     /// As for [`Through::find`].
     pub unsafe fn insert(self, at: *mut u8, key: &str) -> Result<*mut u8> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let value = unsafe { function!(self.insert)?(at.cast(), self.which, key.as_ptr().cast(), key.len()) };
         if value.is_null() { Err(no_memory()) } else { Ok(value.cast()) }
     }
@@ -210,7 +197,7 @@ impl Through {
     /// As for [`Through::find`]; `position` is below the number of booleans.
     #[inline]
     pub unsafe fn get_bool(self, at: *const u8, position: usize) -> Result<bool> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         Ok(unsafe { function!(self.get_bool)?(at.cast(), self.which, position) })
     }
 
@@ -218,24 +205,24 @@ impl Through {
     /// As for [`Through::find`]; `position` is below the number of booleans.
     #[inline]
     pub unsafe fn put_bool(self, at: *mut u8, position: usize, value: bool) -> Result<()> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { function!(self.put_bool)?(at.cast(), self.which, position, value) };
         Ok(())
     }
 
-    /// Describes the array at `at`; false if there is none.
+    /// Returns false if there is no array.
     ///
     /// # Safety
     /// As for [`Through::find`].
     pub unsafe fn view_array(self, at: *const u8, array: &mut linkspan_array) -> Result<bool> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         Ok(unsafe { function!(self.view_array)?(at.cast(), self.which, &raw mut *array) })
     }
 
     /// # Safety
     /// As for [`Through::find`].
     pub unsafe fn resize_array(self, at: *mut u8, like: &mut linkspan_array) -> Result<*mut u8> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let data = unsafe { function!(self.resize_array)?(at.cast(), self.which, &raw mut *like) };
         if data.is_null() && like.length > 0 { Err(no_memory()) } else { Ok(data.cast()) }
     }
@@ -243,7 +230,7 @@ impl Through {
     /// # Safety
     /// As for [`Through::find`]; no other code uses the message.
     pub unsafe fn take_message(self, at: *mut u8, message: *mut linkspan_message) -> Result<()> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let done = unsafe { function!(self.take_message)?(at.cast(), self.which, message) };
         if done { Ok(()) } else { Err(no_memory()) }
     }
@@ -264,10 +251,10 @@ unsafe extern "C" fn entry(
     length: usize,
     value: *const c_void,
 ) -> bool {
-    // SAFETY: as the caller promises; no other code uses it during the walk.
+    // SAFETY: by contract; no other code uses it during the walk.
     let walk = unsafe { &mut *context.cast::<Walk<'_>>() };
     walk.outcome = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let key = unsafe { block(key.cast(), length, "a key") }?;
         (walk.visit)(key, value.cast())
     }));

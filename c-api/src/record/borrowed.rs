@@ -49,12 +49,10 @@ fn no_value() -> Error {
     Error::new(ErrorKind::OutOfRange, "the number is none of this enum's values")
 }
 
-/// Sends the value at `at`.
-///
 /// # Safety
 /// A value of this layout is at `at`, with all its pointees.
 unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Result<()> {
-    // SAFETY (of all blocks below): as the caller promises; the layout was checked to be within the struct.
+    // SAFETY (of all blocks below): by contract; the layout was checked to be within the struct.
     macro_rules! read {
         ($kind:ty) => {
             // SAFETY: as above.
@@ -100,7 +98,7 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
                 Some(through) => unsafe { through.find(at) }?.cast(),
                 None => read!(*const linkspan_message),
             };
-            // SAFETY: the caller promises NULL or a live message.
+            // SAFETY: NULL or a live message, by contract.
             if message.is_null() { sink.null() } else { unsafe { handle(message) }?.walk(sink) }
         }
         Kind::Enum(names) => {
@@ -113,7 +111,7 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
             let (first, count) = unsafe { items_at(of, at, items.size) }?;
             sink.begin_array(count)?;
             for position in 0..count {
-                // SAFETY: the caller promises this many items.
+                // SAFETY: this many items, by contract.
                 unsafe { send(items, first.add(position * items.size), sink) }
                     .map_err(|error| error.under_index(position))?;
             }
@@ -154,7 +152,7 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
             send_array(array, order.unwrap_or(array.order), sink)
         }
         Kind::Array { .. } => {
-            // SAFETY: the caller promises an array with its elements, which need not be aligned.
+            // SAFETY: by contract an array with its elements, which need not be aligned.
             sink.ndarray(unsafe { (*at.cast::<linkspan_array>()).lend() }?)
         }
         Kind::Elements { dtype, order, lengths } => {
@@ -174,7 +172,6 @@ fn send_array<S: Sink + ?Sized>(array: NdArrayRef<'_>, order: Order, sink: &mut 
     sink.ndarray(NdArrayRef::new(array.dtype, order, array.shape, &turned)?)
 }
 
-/// Checks that element type and number of elements match the expected type and the shape.
 fn fits(array: &linkspan_array, expected: DType, bytes: usize) -> Result<&linkspan_array> {
     let (dtype, dims) = array.shape()?;
     if dtype != expected {
@@ -197,7 +194,7 @@ unsafe fn send_entries<S: Sink + ?Sized>(
     sink: &mut S,
 ) -> Result<()> {
     let values = &entries.value;
-    // SAFETY: as the caller promises: this many entries, each a key and a value.
+    // SAFETY: by contract: this many entries, each a key and a value.
     unsafe {
         if let Some(through) = of.through.filter(|through| through.inserts()) {
             sink.begin_map(through.view(at)?.1)?;
@@ -222,22 +219,20 @@ unsafe fn send_entries<S: Sink + ?Sized>(
 /// As for [`send`].
 unsafe fn send_entry<S: Sink + ?Sized>(key: &[u8], of: &Layout, at: *const u8, sink: &mut S) -> Result<()> {
     let key = utf8(key, "a key")?;
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let sent = sink.key(key).and_then(|()| unsafe { send(of, at, sink) });
     sent.map_err(|error| error.under_key(key))
 }
 
-/// Returns the present variant.
-///
 /// # Safety
 /// As for [`send`].
 unsafe fn variant(size: usize, fields: &Fields, at: *const u8) -> Result<&Field> {
     if size > 0 {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         return fields.all.get(unsafe { number(at, size) }).ok_or_else(no_value);
     }
     for field in &fields.all {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         if unsafe { place(field, at) }?.is_some() {
             return Ok(field);
         }
@@ -246,12 +241,10 @@ unsafe fn variant(size: usize, fields: &Fields, at: *const u8) -> Result<&Field>
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 
-/// Returns the items of a list or the entries of a map, with their number.
-///
 /// # Safety
 /// As for [`send`].
 unsafe fn items_at(of: &Layout, at: *const u8, size: usize) -> Result<(*const u8, usize)> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         if let Some(through) = of.through {
             return through.view(at);
@@ -269,26 +262,24 @@ unsafe fn items_at(of: &Layout, at: *const u8, size: usize) -> Result<(*const u8
 unsafe fn send_fields<S: Sink + ?Sized>(fields: &Fields, at: *const u8, sink: &mut S) -> Result<()> {
     let mut count = 0;
     for field in &fields.all {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         count += usize::from(unsafe { place(field, at) }?.is_some());
     }
     sink.begin_map(count)?;
     for field in &fields.all {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { send_field(field, at, sink) }?;
     }
     sink.end_map()
 }
 
-/// Sends the key and the value of a field, if it is present.
-///
 /// # Safety
 /// As for [`send`]; the struct is at `at`.
 #[inline]
 unsafe fn send_field<S: Sink + ?Sized>(field: &Field, at: *const u8, sink: &mut S) -> Result<()> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let Some(value) = unsafe { place(field, at) }? else { return Ok(()) };
-    // SAFETY: as the caller promises; the value is there.
+    // SAFETY: by contract; the value is there.
     let sent = sink.key(field.key).and_then(|()| unsafe { send(&field.of, value, sink) });
     sent.map_err(|error| error.under_key(field.key))
 }

@@ -9,12 +9,10 @@ use crate::loan::free_elements;
 use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;
 
-/// Frees the memory of the pointer at `at`.
-///
 /// # Safety
 /// A pointer is at `at` that is NULL or came from `malloc`, and no code uses its memory any more.
 unsafe fn free(at: *mut u8) {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { libc::free(at.cast::<*mut c_void>().read_unaligned()) };
 }
 
@@ -23,7 +21,7 @@ unsafe fn free(at: *mut u8) {
 /// # Safety
 /// A value of this layout, not reached by functions, is at `at` and owns its pointees.
 pub(super) unsafe fn clear(of: &Layout, at: *mut u8) {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         give_back(of, at);
         at.write_bytes(0, of.size);
@@ -36,7 +34,7 @@ unsafe fn give_back(of: &Layout, at: *mut u8) {
     if !of.owns {
         return;
     }
-    // SAFETY: as the caller promises; the layout was checked to lie within the struct.
+    // SAFETY: by contract; the layout was checked to lie within the struct.
     unsafe {
         match &of.kind {
             Kind::Text | Kind::Bytes | Kind::Decimal => free(at),
@@ -79,7 +77,7 @@ pub(super) unsafe fn arrays(of: &Layout, at: *mut u8, what: &mut dyn FnMut(*mut 
     if !of.has_arrays {
         return;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         match &of.kind {
             Kind::Array { .. } => what(at.cast()),
@@ -106,15 +104,13 @@ pub(super) unsafe fn arrays(of: &Layout, at: *mut u8, what: &mut dyn FnMut(*mut 
     }
 }
 
-/// Calls `what` for each item of the list or map at `at`.
-///
 /// # Safety
 /// As for [`clear`].
 unsafe fn each(at: *mut u8, size: usize, mut what: impl FnMut(*mut u8), needed: bool) {
     if !needed {
         return;
     }
-    // SAFETY: as the caller promises: the items are there.
+    // SAFETY: by contract: the items are there.
     unsafe {
         let first = at.cast::<*mut u8>().read_unaligned();
         let count = at.add(size_of::<*mut u8>()).cast::<usize>().read_unaligned();

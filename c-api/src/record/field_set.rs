@@ -1,6 +1,6 @@
 //! The set of fields that a map had, by position.
 
-/// A set of positions. The first 64 need no allocation.
+/// The first 64 positions need no allocation.
 #[derive(Default)]
 pub(crate) struct FieldSet {
     first: u64,
@@ -8,7 +8,7 @@ pub(crate) struct FieldSet {
 }
 
 impl FieldSet {
-    /// Adds a position; false if it was present.
+    /// Returns false if the position was present.
     #[inline]
     pub fn insert(&mut self, position: usize) -> bool {
         let bit = 1 << (position % 64);

@@ -13,7 +13,6 @@ use super::memory;
 use super::put::{put, put_bytes, put_number, put_pair, take};
 use crate::message::linkspan_message;
 
-/// Fills a struct from the events of its value.
 pub(crate) struct Filler<'a> {
     top: Frame<'a>,
     outer: Vec<Frame<'a>>,
@@ -37,7 +36,7 @@ enum Frame<'a> {
     Fields(Open<'a>),
     /// The items of a list.
     Items(&'a Layout, Room),
-    /// The booleans of a list without addresses: the address of the list, the next position, their number.
+    /// Booleans without addresses: the address of the list, the next position, their number.
     Bools(Through, *mut u8, usize, usize),
     /// The entries of a map, with their keys.
     Entries(&'a Entries, Room),
@@ -61,12 +60,12 @@ impl Room {
     /// A pointer and a length may be written at `at`, or a value of these functions is there.
     unsafe fn make(through: Option<Through>, at: *mut u8, count: usize, size: usize) -> Result<Room> {
         if let Some(through) = through {
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             let next = unsafe { through.resize(at, count) }?;
             return Ok(Room { next, size, left: count });
         }
         let next = memory::items(count, size)?;
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { put_pair(at, next, count) };
         Ok(Room { next, size, left: count })
     }
@@ -109,7 +108,6 @@ fn twice(key: &str) -> Error {
 }
 
 impl Open<'_> {
-    /// Finds the field with this key.
     #[inline]
     fn named(&self, key: &[u8]) -> Option<usize> {
         match self.fields.all.get(self.next) {
@@ -123,7 +121,7 @@ impl Open<'_> {
         (self.current, self.next) = (self.fields.all.get(position), position + 1);
     }
 
-    /// Handles a key; a repeated one is an error.
+    /// A repeated key is an error.
     fn key(&mut self, key: &str) -> Result<()> {
         if let Some(size) = self.union {
             let position = self.fields.position(key.as_bytes()).ok_or_else(|| {
@@ -131,7 +129,7 @@ impl Open<'_> {
                 Error::new(ErrorKind::WrongType, text)
             })?;
             if size > 0 {
-                // SAFETY: the number is at the start of the union's struct, as the caller of `new` promised.
+                // SAFETY: the number is at the start of the union's struct, by the contract of `new`.
                 unsafe { put_number(self.at, size, position) };
             }
             self.enter(position);
@@ -169,7 +167,7 @@ impl Open<'_> {
         format!("a map with one key of {}", self.fields.list())
     }
 
-    /// Completes the map: sets defaults, or returns `Missing`.
+    /// Sets defaults, or returns `Missing`.
     fn end(&self) -> Result<()> {
         if self.union.is_some() {
             return Ok(());
@@ -182,8 +180,7 @@ impl Open<'_> {
                 let text = format!("the field {} is missing", field.key);
                 return Err(Error::new(ErrorKind::Missing, text));
             }
-            // SAFETY: as the caller of `new` promised. The field was not read, so it is zero, or as the program
-            // created it.
+            // SAFETY: by the contract of `new`. The field was not read, so it is zero, or as the program created it.
             unsafe { default(field, self.at) }?;
         }
         Ok(())
@@ -197,7 +194,6 @@ impl<'a> Filler<'a> {
         Filler { top: Frame::Whole(layout, to), outer: Vec::new(), any: None, lives: PhantomData }
     }
 
-    /// Checks that the whole value was read.
     pub fn finish(self) -> Result<()> {
         match self.top {
             Frame::Done => Ok(()),
@@ -213,8 +209,7 @@ impl<'a> Filler<'a> {
         Ok(match &mut self.top {
             Frame::Fields(open) => {
                 let Some(field) = open.current else { return Ok(None) };
-                // SAFETY: as the caller of `new` promised; the field and its presence flag are within the
-                // struct.
+                // SAFETY: by the contract of `new`; the field and its presence flag are within the struct.
                 unsafe {
                     if field.optional && matches!(event, Event::Null) {
                         return default(field, open.at).map(|()| None);
@@ -251,14 +246,13 @@ impl<'a> Filler<'a> {
             Frame::Fields(Open { current: Some(field), at, .. })
                 if self.any.is_none() && matches!(field.reach, Reach::There) =>
             {
-                // SAFETY: as the caller of `new` promised; the field is within the struct.
+                // SAFETY: by the contract of `new`; the field is within the struct.
                 Some((&field.of, unsafe { at.add(field.offset) }))
             }
             _ => None,
         }
     }
 
-    /// Stores a value that is one event.
     fn scalar(&mut self, event: Event<'_>) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
@@ -269,14 +263,14 @@ impl<'a> Filler<'a> {
                 return Err(too_many());
             }
             *next += 1;
-            // SAFETY: as the caller of `new` promised; the list has this position.
+            // SAFETY: by the contract of `new`; the list has this position.
             return unsafe { through.put_bool(*list, position, take::<bool>(event)?) };
         }
         let Some((of, unknown, at)) = self.place(&event)? else { return Ok(()) };
         if let Kind::Any = of.kind {
             return self.begin_any(of, at, event);
         }
-        // SAFETY: as the caller of `new` promised; each address is written once.
+        // SAFETY: by the contract of `new`; each address is written once.
         unsafe { put(of, unknown, at, event) }
     }
 
@@ -293,7 +287,7 @@ impl<'a> Filler<'a> {
             && let Some(any) = self.any.take()
         {
             let message = linkspan_message::of(any.builder.finish()?);
-            // SAFETY: as the caller of `new` promised; there was no message, or functions replace it.
+            // SAFETY: by the contract of `new`; there was no message, or functions replace it.
             unsafe {
                 match any.through {
                     Some(through) => through.take_message(any.to, message)?,
@@ -378,7 +372,7 @@ impl<'a> Filler<'a> {
         match &mut self.top {
             Frame::Fields(open) => open.key(key),
             Frame::Inserted(_, through, map, value) => {
-                // SAFETY: as the caller of `new` promised.
+                // SAFETY: by the contract of `new`.
                 *value = Some(unsafe { through.insert(*map, key) }?);
                 Ok(())
             }
@@ -400,14 +394,12 @@ impl<'a> Filler<'a> {
     }
 }
 
-/// Sets the fields of a zeroed value to their defaults.
-///
 /// # Safety
 /// A zeroed value of this layout is at `at`.
 pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
     if let (true, Kind::Struct(fields)) = (of.has_defaults, &of.kind) {
         for field in &fields.all {
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             unsafe { default(field, at) }?;
         }
     }
@@ -419,21 +411,21 @@ pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
 /// # Safety
 /// The struct is at `at`, and the field in it is zero.
 unsafe fn default(field: &Field, at: *mut u8) -> Result<()> {
-    // SAFETY: the caller promises the struct, and the field is within it.
+    // SAFETY: by contract, and the field is within the struct.
     let mut at = unsafe { at.add(field.offset) };
     let Some(value) = &field.default else {
         return match field.reach {
             // A missing field has no parts.
             Reach::Through(_) => Ok(()),
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             _ => unsafe { defaults(&field.of, at) },
         };
     };
     if let Reach::Through(through) = field.reach {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         at = unsafe { through.make(at) }?;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let mut filler = unsafe { Filler::new(&field.of, at) };
     value.walk(&mut filler)?;
     filler.finish()
@@ -466,7 +458,7 @@ impl Sink for Filler<'_> {
         end_array() => end(Event::EndArray),
         end_map() => end(Event::EndMap),
     }
-    // The most frequent types are stored directly. Other types and values take the general path.
+    // The most frequent types are stored directly.
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         match self.plain() {

@@ -1,7 +1,7 @@
 //! Encodes structs of scalars as CBOR without a walk, with keys encoded once per table.
 //!
-//! A struct that does not fit a flat record is walked, and the walk makes all errors. Such a struct has too many
-//! fields, invalid UTF-8, or an enum number without a name.
+//! Other structs are walked, so that errors come from one place: with too many fields, invalid UTF-8, or an enum number
+//! without a name.
 
 use linkspan::codec::FlatRecord;
 
@@ -9,14 +9,14 @@ use super::layout::{Field, Fields, Kind};
 use super::part::{bytes, number, place};
 use crate::argument::utf8;
 
-/// Appends a struct as CBOR. Returns false, and appends nothing, if it needs a walk.
+/// Returns false, and appends nothing, if the struct needs a walk.
 ///
 /// # Safety
 /// A struct with these fields is at `at`, with all its pointees.
 pub(super) unsafe fn append(fields: &Fields, at: *const u8, out: &mut Vec<u8>) -> bool {
     fields.is_flat
         && FlatRecord::append(out, |record| {
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             fields.all.iter().try_for_each(|field| unsafe { append_field(record, field, at) })
         })
 }
@@ -27,12 +27,12 @@ pub(super) unsafe fn append(fields: &Fields, at: *const u8, out: &mut Vec<u8>) -
 /// As for [`append`].
 #[inline]
 unsafe fn append_field(record: &mut FlatRecord<'_>, field: &Field, at: *const u8) -> Option<()> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let Some(at) = unsafe { place(field, at) }.ok()? else { return Some(()) };
     let (key, of) = (field.flat_key.as_ref()?, &field.of);
     macro_rules! read {
         ($kind:ty) => {
-            // SAFETY: as the caller promises; the layout was checked to be within the struct.
+            // SAFETY: by contract; the layout was checked to be within the struct.
             unsafe { at.cast::<$kind>().read_unaligned() }
         };
     }

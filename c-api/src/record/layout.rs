@@ -16,7 +16,7 @@ use crate::message::linkspan_message;
 /// The size of a `linkspan_text`, `linkspan_bytes`, list or map: a pointer and a length.
 pub(crate) const PAIR: usize = size_of::<*mut u8>() + size_of::<usize>();
 
-/// The greatest depth of nested types, more than any schema has.
+/// More than any schema has.
 const MAX_DEPTH: usize = 64;
 
 pub(crate) struct Layout {
@@ -86,7 +86,6 @@ pub(crate) struct Entries {
     pub size: usize,
     /// The offset and layout of the key in an entry; `None` for a `linkspan_text` at the beginning.
     pub key: Option<(usize, Layout)>,
-    /// The offset of the value.
     pub offset: usize,
     pub value: Layout,
 }
@@ -126,20 +125,17 @@ impl Fields {
         self.all.iter().position(|field| field.key.as_bytes() == key)
     }
 
-    /// Lists the keys, for an error.
     pub fn list(&self) -> String {
         self.all.iter().map(|field| field.key).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl Layout {
-    /// Returns how keys are checked, because a map in a struct can repeat a key.
+    /// How keys are checked, because a map in a struct can repeat a key.
     pub fn keys(&self) -> Keys {
         if self.has_maps { Keys::Check } else { Keys::Trust }
     }
 
-    /// Reads a table.
-    ///
     /// # Safety
     /// The table and all its pointees are valid and unchanged while the program runs.
     pub unsafe fn read(record: &linkspan_record) -> Result<Layout> {
@@ -147,25 +143,25 @@ impl Layout {
             let text = format!("has {} bytes, {} are expected", record.size, size_of::<linkspan_record>());
             return Err(wrong_table(text));
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { Layout::of(record.of, 0) }
     }
 
     /// # Safety
     /// As for [`Layout::read`].
     unsafe fn of(of: *const linkspan_record_type, depth: usize) -> Result<Layout> {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let Some(of) = (unsafe { of.as_ref() }) else { return Err(wrong_table("names no type".into())) };
         if depth > MAX_DEPTH {
             return Err(wrong_table(format!("has types inside each other, more than {MAX_DEPTH}")));
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let inner = || unsafe { Layout::of(of.of, depth + 1) };
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let fields = || unsafe { read_fields(of, depth) };
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let lengths = || unsafe { read_lengths(of) };
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let through = unsafe { Through::of(of.access, of.which) };
         let kind = match of.kind {
             LINKSPAN_RECORD_BOOL => Kind::Bool,
@@ -188,7 +184,7 @@ impl Layout {
             LINKSPAN_RECORD_UUID => Kind::Uuid,
             LINKSPAN_RECORD_DECIMAL => Kind::Decimal,
             LINKSPAN_RECORD_ANY => Kind::Any,
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             LINKSPAN_RECORD_ENUM => Kind::Enum(unsafe { read_names(of.names, Some(of.count)) }?),
             LINKSPAN_RECORD_BOOLS => Kind::Bools,
             LINKSPAN_RECORD_LOGICAL => Kind::Logical(of.count),
@@ -203,7 +199,7 @@ impl Layout {
                 Kind::List(Box::new(items))
             }
             LINKSPAN_RECORD_MAP => {
-                // SAFETY: as the caller promises.
+                // SAFETY: by contract.
                 Kind::Map(Box::new(unsafe { read_entries(of, depth) }?))
             }
             LINKSPAN_RECORD_STRUCT => Kind::Struct(fields()?),
@@ -312,7 +308,6 @@ impl Kind {
     }
 }
 
-/// Checks that a part lies inside the whole.
 fn holds(whole: usize, at: usize, size: usize, what: &str) -> Result<()> {
     match at.checked_add(size) {
         Some(end) if end <= whole => Ok(()),
@@ -332,7 +327,7 @@ unsafe fn read_lengths(of: &linkspan_record_type) -> Result<Option<Vec<u64>>> {
     if rank > NdArrayRef::MAX_RANK {
         return Err(wrong_table(format!("has an array of {rank} dimensions")));
     }
-    // SAFETY: the caller promises this many.
+    // SAFETY: this many, by contract.
     Ok(Some(unsafe { items(of.dims, rank, "the lengths of an array") }?.to_vec()))
 }
 
@@ -342,19 +337,17 @@ unsafe fn read_lengths(of: &linkspan_record_type) -> Result<Option<Vec<u64>>> {
 /// As for [`Layout::read`].
 unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Result<Vec<&'static str>> {
     let mut before_null = 0;
-    // SAFETY: as the caller promises, a NULL follows the last name of a list without a count.
+    // SAFETY: by contract, a NULL follows the last name of a list without a count.
     while count.is_none() && !names.is_null() && unsafe { !(*names.add(before_null)).is_null() } {
         before_null += 1;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         let names = items(names, count.unwrap_or(before_null), "the names in the table of a record")?;
         names.iter().map(|name| c_text(*name, "a name in the table of a record")).collect()
     }
 }
 
-/// Reads the entries of a map.
-///
 /// An entry is a `linkspan_text` and a value, or two fields, the first a text that functions reach.
 ///
 /// # Safety
@@ -362,7 +355,7 @@ unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Resul
 unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entries> {
     let size = of.item_size;
     if of.fields.is_null() {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let value = unsafe { Layout::of(of.of, depth + 1) }?;
         // Inserted entries have addresses of the program.
         if of.access.is_null() {
@@ -371,7 +364,7 @@ unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entrie
         return Ok(Entries { size, key: None, offset: PAIR, value });
     }
     let entry = linkspan_record_type { size, ..*of };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let fields = unsafe { read_fields(&entry, depth) }?.all;
     match <[Field; 2]>::try_from(fields) {
         Ok([key, value]) if matches!(key.of.kind, Kind::Text) && key.of.through.is_some() => {
@@ -381,7 +374,6 @@ unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entrie
     }
 }
 
-/// Returns the key of a field with a flat form.
 fn flat_key(key: &str, kind: &Kind) -> Option<FlatKey> {
     let has_form = matches!(
         kind,
@@ -412,14 +404,14 @@ fn flat_key(key: &str, kind: &Kind) -> Option<FlatKey> {
 /// As for [`Layout::read`].
 unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields> {
     let mut fields = Fields { all: Vec::new(), is_flat: false, aliases: Vec::new() };
-    // SAFETY: the caller promises this many fields.
+    // SAFETY: this many fields, by contract.
     let given = unsafe { items(of.fields, of.count, "the fields of a record") }?;
     for (position, field) in given.iter().enumerate() {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let layout = unsafe { Layout::of(field.of, depth + 1) }?;
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let key = unsafe { c_text(field.key, "a key in the table of a record") }?;
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let reach = match unsafe { Through::of(field.access, field.which) } {
             Some(through) => Reach::Through(through),
             None if field.optional => Reach::Flag(field.presence),
@@ -431,7 +423,7 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
         if let Reach::Flag(presence) = reach {
             holds(of.size, presence, 1, &format!("what says whether {key} is there"))?;
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let default = match unsafe { block(field.default_value, field.default_length, "a default") }? {
             [] => None,
             bytes => Some(codec::decode(bytes, Encoding::Cbor)?),
@@ -440,7 +432,7 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
             (Kind::Enum(names), Some(Value::Text(name))) => names.iter().position(|known| known == name),
             _ => None,
         };
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         let aliases = unsafe { read_names(field.aliases, None) }?;
         fields.aliases.extend(aliases.into_iter().map(|alias| (alias, position)));
         let (offset, optional) = (field.offset, field.optional);

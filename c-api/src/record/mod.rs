@@ -1,21 +1,7 @@
 //! Records: structs of a program, encoded and decoded directly by a table with field offsets.
 //!
-//! | content | module |
-//! |---|---|
-//! | the functions | here |
-//! | the table in C | `table` |
-//! | the checked layout, read once from the table | `layout` |
-//! | the program's functions for values without a layout | `access` |
-//! | encoding: a struct as a Source | `borrowed` |
-//! | encoding structs of scalars without a walk | `flat` |
-//! | decoding: a Sink that fills a struct | `fill` |
-//! | reading one part of a struct | `part` |
-//! | writing one value in place | `put` |
-//! | memory from `malloc` | `memory` |
-//! | freeing the memory of a struct | `clear` |
-//! | moving loans out of a struct | `moved` |
-//! | the fields that a map had | `field_set` |
-//! | errors in tables and structs | `error` |
+//! The C `table` becomes a checked `layout` once. `borrowed` encodes a struct as a Source, `flat` encodes scalars
+//! without a walk. `fill` decodes as a Sink.
 
 mod access;
 mod borrowed;
@@ -52,7 +38,7 @@ use borrowed::BorrowedRecord;
 use fill::Filler;
 use layout::Layout;
 
-/// Returns the layout of a table, read by the first call.
+/// The first call reads the layout.
 ///
 /// # Safety
 /// `record` is NULL or a table as [`linkspan_record`] describes it.
@@ -60,14 +46,14 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
     if record.is_null() {
         return Err(is_null("record"));
     }
-    // SAFETY: the caller promises a table. Only this library uses `prepared`, atomically.
+    // SAFETY: a table by contract. Only this library uses `prepared`, atomically.
     let prepared = unsafe { AtomicPtr::from_ptr((&raw mut (*record).prepared).cast::<*mut Layout>()) };
     let there = prepared.load(Ordering::Acquire);
     if !there.is_null() {
         // SAFETY: it was stored below, and is never freed.
         return Ok(unsafe { &*there });
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let made = Box::into_raw(Box::new(unsafe { Layout::read(&*record) }?));
     match prepared.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: the table keeps it now, and it is never freed.
@@ -90,13 +76,13 @@ static FILLING: Own<Mutex<()>> = Own::new();
 /// Only one thread runs `fill`. A table that was read before is not changed.
 ///
 /// # Safety
-/// `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
+/// `record` is a table once `fill` has returned, and `fill` calls nothing of this library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_prepare(
     record: *mut linkspan_record,
     fill: Option<unsafe extern "C" fn()>,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         if record.is_null() {
             return Err(is_null("record"));
@@ -111,21 +97,17 @@ pub unsafe extern "C" fn linkspan_record_prepare(
     })
 }
 
-/// Returns the struct that a call reads.
-///
 /// # Safety
 /// `from` is NULL or points to a struct of this layout, which no thread changes during the loan.
 unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRecord<'a>> {
     if from.is_null() {
         return Err(is_null("from"));
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     Ok(unsafe { BorrowedRecord::new(layout, from.cast()) })
 }
 
-/// Fills an existing struct.
-///
-/// Its old content is freed first, except parts that the program's functions reach.
+/// Frees the old content first, except parts that the program's functions reach.
 ///
 /// # Safety
 /// `to` is NULL or points to a struct of this layout that `linkspan_record_init`, an earlier call or the program has
@@ -138,7 +120,7 @@ unsafe fn fill<'a>(
     if to.is_null() {
         return Err(is_null("to"));
     }
-    // SAFETY: as the caller promises. `clear` zeroes the struct, which the filler requires of structs with a layout.
+    // SAFETY: by contract. `clear` zeroes the struct, as the filler requires of one with a layout.
     unsafe {
         if !layout.is_reached {
             clear::clear(layout, to.cast());
@@ -160,13 +142,13 @@ fn own(layout: &Layout) -> Result<&Layout> {
 /// Sets every field of a struct to its default or zero, without freeing the old content.
 ///
 /// # Safety
-/// `record` is a table, `to` may be written up to the size in the table.
+/// `to` has the size in the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_init(
     record: *mut linkspan_record,
     to: *mut c_void,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let layout = layout(record)?;
         if to.is_null() {
@@ -178,16 +160,16 @@ pub unsafe extern "C" fn linkspan_record_init(
     })
 }
 
-/// Frees the memory that a struct owns and sets the struct to zero.
+/// Frees the memory that a struct owns and sets the struct to zero. NULL is allowed.
 ///
 /// # Safety
-/// `record` is a table, `to` is NULL or points to an initialized struct of this table.
+/// `to` is an initialized struct of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_free(
     record: *mut linkspan_record,
     to: *mut c_void,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         if !to.is_null() {
             clear::clear(own(layout(record)?)?, to.cast());
@@ -196,22 +178,20 @@ pub unsafe extern "C" fn linkspan_record_free(
     })
 }
 
-/// Makes a struct the value of `message`, and drops the previous value.
-///
-/// The message is used like any other; it accepts no puts until `linkspan_message_clear`.
+/// Makes a struct the value of `message`, which accepts no puts until `linkspan_message_clear`.
 ///
 /// Arrays that are loans are moved without a copy, as by `linkspan_message_put_loan`, and their `data` becomes NULL.
 /// The struct cannot be put again (`InvalidState`) until each has a loan or memory.
 ///
 /// # Safety
-/// `record` is a table, `from` points to a struct of this table, `message` is live.
+/// `from` is a struct of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_put(
     record: *mut linkspan_record,
     from: *const c_void,
     message: *mut linkspan_message,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (layout, to) = (layout(record)?, handle(message)?);
         if from.is_null() {
@@ -227,7 +207,7 @@ pub unsafe extern "C" fn linkspan_record_put(
 /// Encodes a struct. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
-/// `record` is a table, `from` points to a struct of this table, the results may be written.
+/// `from` is a struct of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_encode(
     record: *mut linkspan_record,
@@ -236,7 +216,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
     bytes: *mut *mut u8,
     length: *mut usize,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         give_encoded(place!(bytes), place!(length), |out| {
             let layout = layout(record)?;
@@ -249,7 +229,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
 /// Decodes bytes into a struct, like `linkspan_message_get_record`. The bytes may be freed at once.
 ///
 /// # Safety
-/// `record` is a table, `to` points to an initialized struct of this table, `bytes` points to `length` bytes.
+/// `to` is an initialized struct of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_decode(
     record: *mut linkspan_record,
@@ -258,19 +238,17 @@ pub unsafe extern "C" fn linkspan_record_decode(
     length: usize,
     encoding: linkspan_encoding,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (bytes, encoding) = (block(bytes, length, "bytes")?, crate::encoding::encoding(encoding)?);
         fill(layout(record)?, to, |filler| codec::decode_into(bytes, encoding, &Limits::default(), filler))
     })
 }
 
-/// Puts a copy of a struct as one value of a message, placed as by `linkspan_message_put_null`.
-///
-/// Arrays that are loans are also copied.
+/// Puts a copy of a struct, with its loans, as one value of a message.
 ///
 /// # Safety
-/// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of this table.
+/// `from` is a struct of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_put_record(
     message: *mut linkspan_message,
@@ -278,22 +256,22 @@ pub unsafe extern "C" fn linkspan_message_put_record(
     record: *mut linkspan_record,
     from: *const c_void,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let value = || unsafe {
         let mut builder = ValueBuilder::new();
         lend(layout(record)?, from)?.walk(&mut builder)?;
         builder.finish()
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { crate::put::put(message, key, value) }
 }
 
-/// Reads the value at a path of a message into a struct; `""` is the whole value.
+/// Reads the value at a path of a message into a struct, whose old content is freed.
 ///
-/// The old content of the struct is freed. After an error the struct has a part of the value.
+/// After an error the struct has a part of the value.
 ///
 /// # Safety
-/// `message` is live, `path` NUL-terminated, `record` a table, `to` points to an initialized struct of this table.
+/// `to` is an initialized struct of the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_get_record(
     message: *const linkspan_message,
@@ -301,7 +279,7 @@ pub unsafe extern "C" fn linkspan_message_get_record(
     record: *mut linkspan_record,
     to: *mut c_void,
 ) -> linkspan_status {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     guard(|| unsafe {
         let (message, path) = (handle(message)?, c_text(path, "path")?);
         fill(layout(record)?, to, |filler| match path {
@@ -315,7 +293,6 @@ pub unsafe extern "C" fn linkspan_message_get_record(
     })
 }
 
-/// Prepends a path to the path of an error.
 fn below(error: Error, path: &str) -> Error {
     path.rsplit('/').fold(error, |error, part| error.under_key(&part.replace("~1", "/").replace("~0", "~")))
 }

@@ -21,18 +21,18 @@ pub(super) unsafe fn value_with_loans(of: &Layout, at: *mut u8) -> Option<Result
         return None;
     }
     let mut any = false;
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe { arrays(of, at, &mut |array| any |= loan::is_one((*array).data.addr())) };
     if !any {
         return None;
     }
     let mut sink = Mover { builder: ValueBuilder::new(), taken: Vec::new() };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let walked = unsafe { BorrowedRecord::new(of, at) }.walk(&mut sink);
     match walked.and_then(|()| sink.builder.finish()) {
         Ok(value) => {
             let is_taken = |place: usize| sink.taken.iter().any(|(taken, _)| *taken == place);
-            // SAFETY: as the caller promises.
+            // SAFETY: by contract.
             unsafe {
                 arrays(of, at, &mut |array| {
                     if is_taken((*array).data.addr()) {

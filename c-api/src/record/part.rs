@@ -5,13 +5,13 @@ use linkspan::Result;
 use super::layout::{Field, Layout, Reach};
 use crate::argument::block;
 
-/// Returns the number of an enum value with this size. A negative number becomes an unused one.
+/// Returns the number of an enum value. A negative number becomes an unused one.
 ///
 /// # Safety
 /// `size` bytes, 1, 2, 4 or 8, can be read at `at`.
 #[inline]
 pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         match size {
             1 => usize::from(at.read()),
@@ -29,20 +29,18 @@ pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
 #[inline]
 pub(super) unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result<&'a [u8]> {
     match of.through {
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         Some(through) => unsafe { through.bytes(at, what) },
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         None => unsafe { pair(at, what) },
     }
 }
 
-/// Returns the bytes of a pointer and a length.
-///
 /// # Safety
 /// A pointer and a length are at `at`, and that many bytes at the pointer.
 #[inline]
 pub(super) unsafe fn pair<'a>(at: *const u8, what: &str) -> Result<&'a [u8]> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         let data = at.cast::<*const u8>().read_unaligned();
         let length = at.add(size_of::<*const u8>()).cast::<usize>().read_unaligned();
@@ -56,7 +54,7 @@ pub(super) unsafe fn pair<'a>(at: *const u8, what: &str) -> Result<&'a [u8]> {
 /// A struct with this field is at `at`.
 #[inline]
 pub(super) unsafe fn place(field: &Field, at: *const u8) -> Result<Option<*const u8>> {
-    // SAFETY: as the caller promises; the field is within the struct. A boolean is read as a byte with any value.
+    // SAFETY: by contract; the field is within the struct. A boolean is read as a byte with any value.
     unsafe {
         let here = at.add(field.offset);
         Ok(match field.reach {

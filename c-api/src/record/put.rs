@@ -19,12 +19,10 @@ where
     slot.finish()
 }
 
-/// Writes the number of an enum value of this size.
-///
 /// # Safety
 /// `size` bytes, 1, 2, 4 or 8, may be written at `at`.
 pub(super) unsafe fn put_number(at: *mut u8, size: usize, number: usize) {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         match size {
             1 => at.write(number as u8),
@@ -35,13 +33,13 @@ pub(super) unsafe fn put_number(at: *mut u8, size: usize, number: usize) {
     }
 }
 
-/// Sets the text, the bytes or the decimal number at `at` to a copy of bytes.
+/// Sets the text, the bytes or the decimal number at `at` to a copy.
 ///
 /// # Safety
 /// As for [`put`].
 #[inline]
 pub(super) unsafe fn put_bytes(of: &Layout, at: *mut u8, bytes: &[u8]) -> Result<()> {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         match of.through {
             Some(through) => through.assign(at, bytes)?,
@@ -51,20 +49,18 @@ pub(super) unsafe fn put_bytes(of: &Layout, at: *mut u8, bytes: &[u8]) -> Result
     Ok(())
 }
 
-/// Sets the array at `at` to a copy of an array.
-///
 /// # Safety
 /// As for [`put`].
 unsafe fn put_array(of: &Layout, at: *mut u8, array: NdArrayRef<'_>) -> Result<()> {
     let Some(through) = of.through else {
         let data = memory::copy(array.data)?;
         let owned = linkspan_array { data: data.cast(), ..linkspan_array::unaligned(array) };
-        // SAFETY: as the caller promises.
+        // SAFETY: by contract.
         unsafe { at.cast::<linkspan_array>().write_unaligned(owned) };
         return Ok(());
     };
     let mut like = linkspan_array { data: std::ptr::null(), ..linkspan_array::unaligned(array) };
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     let data = unsafe { through.resize_array(at, &mut like) }?;
     if array.data.is_empty() {
         return Ok(());
@@ -75,13 +71,11 @@ unsafe fn put_array(of: &Layout, at: *mut u8, array: NdArrayRef<'_>) -> Result<(
     copy_elements(array, array.dtype, order, room)
 }
 
-/// Writes a pointer and a length.
-///
 /// # Safety
 /// A struct of both may be written at `at`.
 #[inline]
 pub(super) unsafe fn put_pair(at: *mut u8, data: *mut u8, length: usize) {
-    // SAFETY: as the caller promises.
+    // SAFETY: by contract.
     unsafe {
         at.cast::<*mut u8>().write_unaligned(data);
         at.add(size_of::<*mut u8>()).cast::<usize>().write_unaligned(length);
@@ -96,7 +90,7 @@ pub(super) unsafe fn put_pair(at: *mut u8, data: *mut u8, length: usize) {
 pub(super) unsafe fn put(of: &Layout, unknown: Option<usize>, at: *mut u8, event: Event<'_>) -> Result<()> {
     macro_rules! write {
         ($kind:ty) => {
-            // SAFETY: as the caller promises; the layout was checked to be within the struct.
+            // SAFETY: by contract; the layout was checked to be within the struct.
             unsafe { at.cast::<$kind>().write_unaligned(take::<$kind>(event)?) }
         };
     }

@@ -86,7 +86,7 @@ pub struct linkspan_record_type {
     pub rank: i32,
     /// The lengths of the dimensions; `UINT64_MAX` means any length. NULL for rank 0 and -1.
     pub dims: *const u64,
-    /// The functions that read and create values whose layout a table cannot describe; NULL for other values.
+    /// The functions that read and create values whose layout a table cannot describe, or NULL.
     pub access: *const linkspan_record_access,
     /// A number that those functions get.
     pub which: usize,
@@ -103,9 +103,7 @@ pub struct linkspan_record_field {
     pub offset: usize,
     /// Whether the field may be missing.
     ///
-    /// `presence` is then the offset of a `bool` that is true if it is present.
-    ///
-    /// `presence` is unused with `access`.
+    /// `presence` is then the offset of a `bool` that is true if it is present; unused with `access`.
     pub optional: bool,
     /// See `optional`.
     pub presence: usize,
@@ -115,25 +113,24 @@ pub struct linkspan_record_field {
     pub default_value: *const u8,
     /// The length of `default_value` in bytes.
     pub default_length: usize,
-    /// `find` and `make` for an optional value or a variant that is not stored at `offset`.
+    /// `find` and `make` for an optional value or a variant that is not stored at `offset`, or NULL.
     ///
-    /// Both get the address at `offset`. NULL if the value is at `offset`.
+    /// Both get the address at `offset`.
     pub access: *const linkspan_record_access,
     /// A number that those functions get.
     pub which: usize,
 }
 
-/// The memory layout of a struct. `linkspan schema generate` writes such tables.
+/// The memory layout of a struct, as `linkspan schema generate` writes it.
 ///
-/// The table must stay unchanged at its address while the program runs. The library reads it at its first use and
-/// keeps the result in `prepared`.
+/// The table must stay unchanged at its address while the program runs.
 #[repr(C)]
 pub struct linkspan_record {
     /// `sizeof(linkspan_record)`.
     pub size: usize,
     /// The type of the whole struct.
     pub of: *const linkspan_record_type,
-    /// NULL; used by the library.
+    /// NULL; the library keeps the checked table here.
     pub prepared: *mut c_void,
 }
 

@@ -1,5 +1,4 @@
-! Arrays in Fortran: `get_into`, explicit shapes, sections, character(n), lower bounds, both complex kinds, loans of
-! any rank, and errors.
+! Arrays in Fortran.
 program arrays_test
    use linkspan
    implicit none
@@ -31,7 +30,7 @@ contains
       says = index(errmsg, words) > 0
    end function
 
-   ! A matrix of JSON and PHP: the first index counts the lists.
+   ! The first index counts the lists.
    subroutine lists_of_lists()
       type(linkspan_message) :: message, whole
       real(real64), allocatable :: matrix(:, :), row(:), cube(:, :, :)

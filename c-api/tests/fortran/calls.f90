@@ -1,4 +1,4 @@
-! Calls in two steps: several pending requests, answered in reverse order between other messages.
+! Calls in two steps, answered in reverse order between other messages.
 program calls_test
    use linkspan
    implicit none
@@ -28,7 +28,6 @@ contains
       do i = 1, 3
          call far%recv(requests(i))
       end do
-      ! The request stays pending.
       call near%finish_call(pending(1), message, timeout=0.0_real64, stat=stat)
       if (stat /= linkspan_timeout) error stop "nothing has arrived"
       call answer(far, requests(3))

@@ -3,7 +3,6 @@ module impatience
    use, intrinsic :: iso_c_binding
    implicit none
 contains
-   ! Ends the wait at its second call.
    function only_once(context) bind(C) result(go_on)
       type(c_ptr), value :: context
       logical(c_bool) :: go_on
@@ -220,7 +219,7 @@ contains
       end do
       call done%send(reading)
       call readings%close()
-      ! The peer reads the last value with `latest`, so this publisher must stay.
+      ! The peer reads the last value with `latest`.
       do while (done%subscribers() > 0)
       end do
       call done%close()

@@ -1,5 +1,4 @@
-! Forks: in a child, each call of an inherited object fails at once with linkspan_invalid_state. The call ends nothing
-! of the parent, and new objects work. A thread of the library serves the names during the fork.
+! Forks: in a child, each call of an inherited object fails with linkspan_invalid_state and ends nothing of the parent.
 program forks
    use, intrinsic :: iso_fortran_env, only: error_unit
    use, intrinsic :: iso_c_binding, only: c_int
@@ -77,7 +76,7 @@ program forks
    call several%close()
    call in%close()
    call out%close()
-   ! The last receiver first, because its close consumes the message.
+   ! Its close consumes the message.
    call far%close(timeout=soon)
    call near%close(timeout=soon)
    call listener%close()

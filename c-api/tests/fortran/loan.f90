@@ -15,7 +15,6 @@ program loan_test
 
 contains
 
-   ! Connects both ends in one process, and sends one message.
    subroutine pair(name, one, two)
       character(*), intent(in) :: name
       type(linkspan_channel), intent(inout) :: one, two
@@ -37,7 +36,7 @@ contains
       type(linkspan_message) :: message, got(4), stats
       real(real64), pointer :: wave(:, :), view(:, :), put(:, :)
       integer :: seed, count, stat
-      ! gfortran reads the address of a pointer argument of assumed rank, and valgrind reports an undefined address.
+      ! gfortran reads a pointer's address when it passes it with assumed rank, and valgrind reports undefined ones.
       nullify (wave)
       call pair(name, one, two)
       do seed = 1, 4
@@ -189,7 +188,7 @@ contains
       nullify (wave)
       call publisher%open(name)
       call subscriber%subscribe(name)
-      ! Under valgrind the publisher may miss the first attempt; each call of the subscriber makes another.
+      ! Under valgrind the publisher may miss the first attempt.
       do attempt = 1, 20
          there = subscriber%poll()
          call publisher%wait_for_subscribers(1, timeout=1.0_real64, stat=stat)

@@ -81,7 +81,7 @@ contains
       if (setrlimit(limited, before) /= 0) error stop "setrlimit"
    end subroutine
 
-   ! Ends the limit, and checks that the call failed without memory, with a text that says so.
+   ! Ends the limit, and checks the text of the error.
    subroutine refused(what, stat, why)
       character(*), intent(in) :: what
       integer, intent(in) :: stat
@@ -127,7 +127,6 @@ contains
       call short(data_of_process)
       call m%put("c", flags, stat=stat, errmsg=why)
       call refused("put logicals", stat, why)
-      ! An error leaves the message unchanged.
       call check("what was put before an error", m%count("") == 1 .and. .not. m%has("c"))
       call m%put_bytes("bytes", bytes)
       call m%put("text", text)
@@ -171,7 +170,7 @@ contains
       call check("text", copy == text)
       call m%get("flags", truths)
       call check("logicals", size(truths) == length .and. all(truths))
-      ! One long text among the texts of an array: all are padded to its length.
+      ! One long text: all texts of the array are padded to its length.
       call m%clear()
       call m%begin_array()
       call m%add(text(:length/4))
@@ -221,7 +220,6 @@ contains
       if (setrlimit(data_of_process, now) /= 0) error stop "setrlimit"
    end subroutine
 
-   ! Connects both ends in one process, and sends one message.
    subroutine pair(name, one, two)
       character(*), intent(in) :: name
       type(linkspan_channel), intent(inout) :: one, two
@@ -327,7 +325,6 @@ contains
          call short(data_of_process)
          call two%try_recv(got, stat=stat, errmsg=why)
          call refused("try_recv of "//names(kind), stat, why)
-         ! The message stays the next one.
          call two%recv(got, timeout=forever)
          call whole(got, kind)
          call two%recv(got, timeout=forever)
@@ -376,7 +373,7 @@ contains
             call enough()
             call whole(got, kind)
          else
-            ! The publisher does not wait, so the message is missed, and reported as such.
+            ! The publisher does not wait, so the message counts as missed.
             call refused("recv by a subscriber of "//names(kind), stat, why)
             call subscriber%recv(got, timeout=forever, stat=stat)
             call check("Lagged behind a message without memory", stat == linkspan_lagged)

@@ -1,4 +1,4 @@
-! Messages in Fortran: put and get of every kind, ranks 0 to 7, pointers, assignment, errors, the codecs.
+! Messages in Fortran.
 program message_test
    use linkspan
    implicit none
@@ -200,7 +200,6 @@ contains
       call linkspan_encode(m, linkspan_cbor, bytes)
    end function
 
-   ! Data of other languages: row-major, unsigned.
    subroutine row_major_data()
       type(linkspan_message) :: m
       real(real64), allocatable :: grid(:, :), line(:)
@@ -264,7 +263,6 @@ contains
       call check(n == 2, "messages in messages")
    end subroutine
 
-   ! Trailing blanks of names, keys, paths and texts are ignored, whatever their source.
    subroutine trailing_blanks()
       type(linkspan_message) :: m
       character(12) :: key, name
@@ -319,7 +317,6 @@ contains
       call refused(stat, why, "path here")
       call m%get_into("here", mask, stat=stat, errmsg=why)
       call refused(stat, why, "path here")
-      ! Empty arrays are sent.
       allocate (wave(0), grid(0, 3), mask(0), bytes(0))
       call m%put("wave", wave)
       call m%put("grid", grid)

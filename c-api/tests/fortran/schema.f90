@@ -1,5 +1,4 @@
 ! Schemas in Fortran: a peer with another unit gets the differences, a newer version reads, values are checked.
-! Replies and journal records also have schemas.
 program schema_test
    use, intrinsic :: iso_fortran_env, only: real64
    use linkspan

@@ -1,5 +1,4 @@
-! The schema vectors in Fortran: valid and invalid texts, compatible and different schemas, accepted and refused
-! values.
+! The schema vectors in Fortran.
 !
 ! usage: schema_vectors DIRECTORY
 program schema_vectors
@@ -52,7 +51,6 @@ contains
       call linkspan_decode(bytes, linkspan_json, law)
    end subroutine
 
-   ! Returns a text of this row, empty without one.
    function text(column)
       character(*), intent(in) :: column
       character(:), allocatable :: text

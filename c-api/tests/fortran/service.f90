@@ -3,7 +3,7 @@ module patience
    use, intrinsic :: iso_c_binding
    implicit none
 contains
-   ! The library calls this when the current work is cancelled.
+   ! Runs when the current work is cancelled.
    subroutine give_up(context) bind(C)
       type(c_ptr), value :: context
       integer(c_int), pointer, volatile :: calls
@@ -113,7 +113,6 @@ contains
       call service%close()
    end subroutine
 
-   ! Counts steps. Its commands double, hold until cancelled, break, and return an odd value.
    subroutine serve(name)
       character(*), intent(in) :: name
       type(linkspan_service) :: service

@@ -1,12 +1,10 @@
 ! A Fortran program at each end of every transport: `transports receive|send|serve|call|publish|subscribe ENDPOINT`.
-!
-! A table of mixed types goes by message, call and publication, as records and as columns.
 program transports_test
    use linkspan
    implicit none
    integer, parameter :: rows = 1000
    real(real64), parameter :: soon = 60
-   ! The endpoint where a subscriber confirms all messages, so that the publisher does not end earlier.
+   ! A subscriber confirms all messages here, so that the publisher does not end earlier.
    character(*), parameter :: done = "unix:test/done"
    character(256) :: role, endpoint
    character(16) :: transport
@@ -48,7 +46,6 @@ contains
       name = "röw "//trim(number)
    end function
 
-   ! The number is absent if the remainder is 4.
    pure real(real64) function number_of(row)
       integer, intent(in) :: row
       number_of = row/8.0_real64 - 3
@@ -246,7 +243,6 @@ contains
       call control%close(timeout=soon)
    end subroutine
 
-   ! Transports without a feature refuse it with a reason.
    subroutine refused(name)
       character(*), intent(in) :: name
       type(linkspan_channel) :: channel

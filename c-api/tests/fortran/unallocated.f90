@@ -1,5 +1,4 @@
-! Unallocated arguments: errors of the module. The test turns off gfortran's pointer check, which would end the
-! program.
+! Unallocated arguments, without gfortran's pointer check, which would end the program.
 program unallocated_test
    use linkspan
    implicit none
@@ -159,7 +158,6 @@ contains
       call refused(stat, why, "path here")
    end subroutine
 
-   ! Objects, lengths, shapes and numbers of other calls.
    subroutine what_else_a_call_takes()
       type(linkspan_channel) :: channel
       type(linkspan_channel), allocatable :: accepted

@@ -1,5 +1,4 @@
-! Limits of values: reals that do not fit, widened and empty arrays, logicals, ranks 8 to 15, UUIDs, keys with a NUL,
-! invalid texts, time-outs, a slow subscription. Also compiled with -fdefault-integer-8.
+! Limits of values. Also compiled with -fdefault-integer-8.
 program values_test
    use linkspan
    implicit none

@@ -47,7 +47,6 @@ contains
       print '(3a)', name, ": ", what
    end subroutine
 
-   ! One form of a value: the text for JSON, hex digits for the others.
    subroutine form(row, encoding, bytes)
       integer, intent(in) :: row, encoding
       integer(int8), allocatable, intent(out) :: bytes(:)

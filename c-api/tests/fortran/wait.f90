@@ -62,7 +62,7 @@ contains
       call check(stat == linkspan_wrong_type .and. index(why, "1 elements for 2 descriptors") > 0, "one truth for two")
    end subroutine
 
-   ! Receiving calls release their argument first, even if they fail. The name has trailing blanks.
+   ! Receiving calls release their argument first, even if they fail.
    subroutine nothing_is_left(name)
       character(*), intent(in) :: name
       type(linkspan_publisher) :: out
@@ -106,7 +106,6 @@ contains
       call message%put("n", 1)
       call several(1)%put("n", 1)
       call several(1)%get_message("none", message, stat=stat, errmsg=why)
-      ! The text of the error, with a fixed length.
       call linkspan_last_error(told)
       call check(stat == linkspan_missing .and. len(why) > 0 .and. told == why(:min(len(why), 40)), "the text of the last error")
       call check(holds_nothing(message), "get_message")
