@@ -105,7 +105,7 @@ class Watched(Generic[S]):
     def _tried(self, attempt: Callable[[], T]) -> T:
         """Makes an attempt, then wakes the tasks whose messages it received.
 
-        An attempt may receive the answer to another call, or the end of the connection, and so silence the descriptor.
+        The descriptor may no longer wake them.
         """
         try:
             return attempt()
@@ -176,8 +176,7 @@ class Watched(Generic[S]):
     async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
         """Repeats the attempt until it returns; after the time-out returns the result of `last`.
 
-        `last` gets the time-out of the finished wait for the core's error. Only one receiving task at a time makes
-        attempts.
+        `last` gets the time-out for the core's error. Only one receiving task at a time makes attempts.
         """
         seconds = self._timeout if timeout is LEFT_OUT else seconds_of(timeout)
         try:
@@ -200,7 +199,7 @@ class Watched(Generic[S]):
     def fileno(self) -> int:
         """Returns a file descriptor for `wait`, readable when a call would receive something.
 
-        `InvalidState` after close, and in a forked child, which does not own the descriptor.
+        `InvalidState` after close, and in a forked child.
         """
         return self._descriptor if self._descriptor < 0 else self._inner.fileno()
 

@@ -7,18 +7,13 @@
         print(reading["celsius"])
 
 No other program can block the loop: `latest` and `names`, which query programs, use threads. In one event loop only one
-task at a time receives on an object; any number of calls on a channel may run. An object may be used in several event
-loops.
+task at a time receives on an object; any number of calls on a channel may run.
 
 The time-out is the call's `timeout=`, else the option of the object, else 30 seconds. It raises `linkspan.Timeout`, or
-`linkspan.Stalled` if a program does not answer. None waits for ever, as loops do (`async for`, `run`). Errors are those
-of the synchronous calls.
+`linkspan.Stalled` if a program does not answer. None waits for ever, as loops do (`async for`, `run`).
 
-The first SIGTERM ends the loops over requests and published messages that wait for ever: `async for` ends, `run`
-returns. A second SIGTERM ends the program. This does not apply if the program handles the signal
-(`loop.add_signal_handler`). asyncio handles Ctrl-C: it cancels the main task.
-
-Coroutines may call `encode`, `decode` and `schema`, which do not wait for peers.
+The first SIGTERM ends the loops over requests and published messages that wait for ever, the second the program, unless
+the program handles it (`loop.add_signal_handler`). asyncio handles Ctrl-C: it cancels the main task.
 """
 
 from __future__ import annotations

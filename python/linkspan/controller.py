@@ -23,8 +23,8 @@ class Waits(TypedDict, total=False):
 class Controller(_native.Controller):
     """Queries a controller about its services, and sends them commands.
 
-    `Controller()` connects to this machine's controller: `$LINKSPAN_CONTROLLER`, else `unix:controller`. It waits until
-    the controller listens, and reconnects. Options are those of a channel; `timeout` applies to each call.
+    `Controller()` connects to `$LINKSPAN_CONTROLLER`, else `unix:controller`: it waits until the controller listens,
+    and reconnects. Options are those of a channel; `timeout` applies to each call.
     """
 
     def service(self, name: str) -> ServiceHandle:
@@ -58,12 +58,10 @@ class Controller(_native.Controller):
 class ServiceHandle:
     """A service behind its controller: `controller.service("power").pause()`.
 
-    A command waits until it is done and returns its value. Its time-out is its deadline. After the deadline a waiting
-    command is withdrawn (`Timeout`), and a running one continues.
-
-    While the service is away, the controller waits for it until the deadline, then `Disconnected`. `NotFound` for an
-    unknown service. `InvalidState` if the state does not allow the command, `Unsupported` if the service does not know
-    it. `Remote`, with `remote_type` and `remote_text`, if its method raised.
+    A command waits until it is done and returns its value. Its time-out is its deadline: then a waiting command is
+    withdrawn (`Timeout`), and a running one continues. `Disconnected` if the service is away until the deadline,
+    `NotFound` if it is unknown, `InvalidState` if its state does not allow the command, `Unsupported` if it does not
+    know it. `Remote`, with `remote_type` and `remote_text`, if its method raised.
 
     With `wait=False` a command returns its `Answer` when the service has accepted it; `answer(id)` returns its outcome.
     """
@@ -151,8 +149,8 @@ class ServiceHandle:
         """Sends a command with an id and returns its final answer, of any kind.
 
         `id` (1 to 64 bytes): the service carries out an id once, and repeats the answer for ten minutes. `epoch`: the
-        incarnation of the service, as in `status()["epoch"]`; other incarnations refuse the command. `within`: the
-        deadline in seconds; None for no deadline.
+        incarnation of the service, as in `status()["epoch"]`; others refuse the command. `within`: the deadline in
+        seconds; None for none.
         """
         return self._controller.order(self.name, command, arguments, id=id, epoch=epoch, within=within, **how)
 

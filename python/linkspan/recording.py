@@ -76,9 +76,9 @@ class RecordedName:
 class Recording:
     """A recording: an MCAP file of `linkspan record` or another program, with its further parts.
 
-    Iteration yields every message. `name in recording` tells whether a name has messages, and `recording[name]` is
-    their table. With `follow=True` iteration continues until the recorder ends the recording. A damaged file is read as
-    far as possible; `problems` says where it is damaged. Messages above 64 MiB need `max_message_size`, in bytes.
+    Iteration yields every message; `recording[name]` is the table of a name. With `follow=True` iteration continues
+    until the recorder ends the recording. A damaged file is read as far as possible; see `problems`. Messages above 64
+    MiB need `max_message_size`, in bytes.
     """
 
     __slots__ = ("_closed", "_found", "_outlined", "follow", "max_message_size", "path")
@@ -233,7 +233,7 @@ class Recording:
     ) -> Iterator[Table]:
         """Yields tables with `rows` rows, or fewer if those exceed 16 MiB of messages.
 
-        All tables have the same columns, and the memory in use does not grow with the recording.
+        All tables have the same columns. The memory in use does not grow with the recording.
         """
         try:
             number = operator.index(rows)
@@ -284,8 +284,8 @@ class Recording:
         """Writes the messages of a name as a Parquet file, in batches.
 
         Options are those of `pyarrow.parquet.ParquetWriter`; by default only numbers have statistics. The file gets its
-        name when it is complete. An existing file is an error, except a regular file with `replace`. `mode` is its
-        mode; by default, that of new files in its folder.
+        name when it is complete. Only a regular file with `replace` is replaced. `mode` is the file's mode; by default,
+        that of new files in its folder.
         """
         self._write("parquet", name, self.batches(name, begin=begin, end=end), path, (replace, mode), options)
 
@@ -334,8 +334,8 @@ class Recording:
         """Writes an HDF5 file: a group per name, an extendable data set per column; `~` replaces `/`.
 
         Instants are nanoseconds since 1970 as 64-bit integers. Units of the schema are the attribute `unit`. The data
-        set with the suffix `.valid` is `False` for nulls, the one with `.shape` has the shapes of arrays with different
-        shapes. `replace` and `mode` are as for `write_parquet`.
+        set with the suffix `.valid` is `False` for nulls, the one with `.shape` has the shapes of different arrays.
+        `replace` and `mode` are as for `write_parquet`.
         """
         chosen = self._matching(names)
         found = self._tables_of(chosen, self._times(begin, end))

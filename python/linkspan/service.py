@@ -18,7 +18,7 @@ from .words import Command, State
 class Service:
     """The work of a service, with one method per task.
 
-    `linkspan.run` calls the methods one at a time on its thread. Methods named `do_NAME` are commands of the service:
+    `linkspan.run` calls the methods one at a time. Methods named `do_NAME` are commands of the service:
     `service.command("calibrate", {"gain": 2})` calls `do_calibrate(self, arguments)` and returns its result. The caller
     gets type and text of an exception. An exception of `on_start` or `step` makes the service FAILED and ends the
     program.
@@ -134,15 +134,15 @@ def run(
 
     `controller`: the endpoint of the controller; by default `$LINKSPAN_CONTROLLER`, else `unix:controller`. The service
     connects in the background and works without one. `every`: seconds between the starts of two steps; missed steps are
-    not repeated. 0 means no pause, None no steps. `paused`: whether the service waits in READY for RUN, after
-    `on_start`. `options` are those of the connection to the controller.
+    not repeated. 0 means no pause, None no steps. `paused`: whether the service waits in READY for RUN. `options` are
+    those of the connection to the controller.
 
     An exception of `on_start`, `step` or `on_stop` is raised here, after the controller has received FAILED.
 
     On the main thread the first SIGTERM or SIGINT means SHUTDOWN: the current method finishes, then `on_stop` is
-    called. The second signal raises `linkspan.Cancelled` in that method, also out of a system call such as
-    `time.sleep`. A second SHUTDOWN, or a CANCEL, from the controller does the same, by SIGURG. The third signal has its
-    usual effect. The previous handlers are restored at the end. On any other thread the methods must check `cancelled`.
+    called. The second signal raises `linkspan.Cancelled` in that method, also out of a system call. A second SHUTDOWN,
+    or a CANCEL, from the controller does so by SIGURG. The third signal has its usual effect. On any other thread the
+    methods must check `cancelled`.
     """
     if not isinstance(service, Service):
         instead = f"{service.__qualname__}(), an object of it" if isinstance(service, type) else "an object of a class made from linkspan.Service"

@@ -18,13 +18,11 @@ SHOWN = 8
 class Table:
     """The messages of a name: one row per message.
 
-    The columns are `received`, `sent`, `sequence`, `source`, and one per field. A table of several names begins with
-    the column `name`. Fields of nested maps are joined by `/`. Columns with integers and floats are floats if no digit
-    is lost. Values of several types are JSON text. Arrays of different shapes have their shapes in the column
-    `NAME~shape`.
+    The columns are `received`, `sent`, `sequence`, `source`, and one per field; a table of several names begins with
+    `name`. Fields of nested maps are joined by `/`. Columns with integers and floats are floats if no digit is lost.
+    Values of several types are JSON text. `NAME~shape` has the shapes of different arrays.
 
-    Libraries with Arrow's C stream interface read it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`. `column
-    in t`, `t[column]` and iteration use columns; `len(t)` is the number of rows.
+    Libraries with Arrow's C stream interface read it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
     """
 
     __slots__ = ("_held",)
@@ -83,9 +81,8 @@ class Table:
     def __getitem__(self, column: str) -> Any:
         """Returns a column: numbers as an array without a copy, other types as a list.
 
-        Instants are `datetime64[ns]` with NumPy. Arrays of one shape are one array with an additional dimension. Texts,
-        bytes, other arrays, and integers with nulls become lists with `None` for nulls. Null floats are NaN and null
-        instants NaT; without NumPy a list with `None`.
+        Instants are `datetime64[ns]` with NumPy. Arrays of one shape are one array with an additional dimension. Null
+        floats are NaN and null instants NaT; without NumPy, and in columns of other types, nulls are `None` in a list.
         """
         return self._values(column)
 

@@ -384,7 +384,6 @@ impl<'py> BorrowedArray<'py> {
         unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
     }
 
-    /// Borrows an argument; errors name it.
     pub fn of_argument(name: &str, object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
         if !BorrowedArray::possible(object) {
             const GIVE: &str = "bytes, or an object with the buffer protocol, such as a numpy.ndarray";

@@ -32,7 +32,6 @@ pub enum Open<'py> {
     List {
         from: usize,
     },
-    /// The instance, and the slot of its next value.
     Instance {
         instance: Bound<'py, PyAny>,
         slot: Option<Place>,

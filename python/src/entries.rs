@@ -22,7 +22,6 @@ enum Insertion {
     First,
     /// The dict is a copy of a template and already has the keys.
     Like(Like),
-    /// Each key is inserted with its value.
     Each(Map, Option<Number>),
 }
 
@@ -91,7 +90,6 @@ impl<'py> Entries<'py> {
         if let Insertion::Each(map, _) = self.insertion { map } else { Map::OTHER }
     }
 
-    /// The template has another key here.
     #[cold]
     fn leave_template(&mut self) -> Outcome<()> {
         if let Insertion::Like(like) = &self.insertion {

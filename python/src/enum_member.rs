@@ -54,7 +54,6 @@ fn is_plain(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyBytes>()
 }
 
-/// Returns whether members take `value` from `Enum` itself.
 fn is_constant(class: &Bound<'_, PyType>) -> PyResult<bool> {
     let py = class.py();
     let base = imported_once!(py, "enum", "Enum")?;

@@ -28,7 +28,6 @@ const WALKED_FOR_INNER: u8 = 7;
 
 const MAX_DEPTH: u8 = 2;
 
-/// The shapes whose first key's address hashes to this set.
 #[derive(Default)]
 struct Set {
     ways: [Option<Rc<Shape>>; WAYS],

@@ -199,7 +199,6 @@ fn instants<S: Sink + ?Sized>(
     sink.end_array()
 }
 
-/// Sends the replacement that the package defines for the object's type.
 fn stand_in<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S, walker: &W) -> Result<()> {
     let other = numpy::stand_in(object).map_err(|error| walker.hold(error))?;
     if other.is(object.py().NotImplemented()) {

@@ -28,7 +28,6 @@ pub fn is_main_thread() -> bool {
     })
 }
 
-/// The forking thread becomes the main one of the child.
 extern "C" fn becomes_main() {
     MAIN.set(Some(true));
     INSIDE.store(0, Ordering::SeqCst);
@@ -39,7 +38,6 @@ static INSIDE: AtomicUsize = AtomicUsize::new(0);
 /// Whether the interpreter ends. No further thread may begin a callback then.
 static ENDS: AtomicBool = AtomicBool::new(false);
 
-/// Counts a thread while it lives.
 struct Inside;
 
 impl Drop for Inside {

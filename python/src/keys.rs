@@ -27,7 +27,6 @@ struct Kept {
     length: usize,
     bytes: [u8; LONGEST],
     text: Py<PyString>,
-    /// The last map with this key.
     map: Map,
 }
 

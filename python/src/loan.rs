@@ -46,7 +46,6 @@ static OUTSTANDING: Mutex<Vec<Outstanding>> = Mutex::new(Vec::new());
 /// The length of `OUTSTANDING`, for a fast check.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// A loan whose elements are being encoded.
 enum Met {
     /// The unchanged array that `loan` returned.
     Whole(Py<PyAny>),
@@ -55,7 +54,6 @@ enum Met {
 }
 
 thread_local! {
-    /// The loans in the current encoding of this thread.
     static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
 }
 /// The total length of `MET` in all threads, for a fast check.

@@ -10,7 +10,6 @@ use pyo3::types::PyBytes;
 
 use crate::made;
 
-/// The memory of a `bytes` object, shared with a message.
 struct Shared {
     _object: Py<PyBytes>,
     /// The bytes never move or change.
@@ -40,7 +39,6 @@ pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Result<(Vec<Py<PyBytes>>
     Ok((objects, copies))
 }
 
-/// Makes an object of this length, filled by `fill`.
 fn filled(
     py: Python<'_>,
     length: usize,

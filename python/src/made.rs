@@ -63,7 +63,6 @@ pub fn reserve<T>(items: &mut Vec<T>, more: usize) -> Made<()> {
     items.try_reserve(more).map_err(|_| NoMemory(more.saturating_mul(size_of::<T>())))
 }
 
-/// The exception `OutOfMemory` of the package.
 #[cold]
 pub fn raised(lacking: NoMemory) -> PyErr {
     Failure::from(lacking).into()
@@ -136,7 +135,6 @@ pub fn list<'py>(
     Ok(list)
 }
 
-/// Copies bytes into a block of the core, for an array.
 pub fn block(data: &[u8]) -> Made<Bytes> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(data.len()).map_err(|_| NoMemory(data.len()))?;

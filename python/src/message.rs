@@ -101,7 +101,6 @@ impl Message {
         self.shown(py, &format!("{class} {} from {}", self.sequence(), linkspan::one_line(self.source())))
     }
 
-    /// Returns a `repr` that begins with these words.
     pub fn shown(&self, py: Python<'_>, head: &str) -> Outcome<String> {
         let value = self.decoded(py)?.repr()?.to_string();
         let shown: String =

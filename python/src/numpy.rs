@@ -7,7 +7,6 @@ use pyo3::sync::PyOnceLock;
 use crate::array::BorrowedArray;
 use crate::errors::{Failure, Outcome, imported};
 
-/// The form in which an object with the buffer protocol is sent.
 pub enum Form<'py> {
     Array(BorrowedArray<'py>),
     /// Nanoseconds since 1970 as 64-bit integers; the least integer means null.

@@ -33,7 +33,6 @@ enum Member {
     Field(FieldPosition, Parts),
 }
 
-/// The additional data of a field's kind.
 enum Parts {
     Nothing,
     /// The members of an enum, in order.
@@ -49,7 +48,6 @@ enum Item<'py> {
     Field(String, usize, usize, Vec<Bound<'py, PyAny>>),
 }
 
-/// Why an instance or bytes cannot follow the plan.
 enum Unfit {
     Other,
     Raised(PyErr),
@@ -185,7 +183,6 @@ fn field(
 }
 
 impl Record {
-    /// Writes an instance into zeroed bytes.
     fn put(&self, instance: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
         let py = instance.py();
         // Other classes and subclasses may define attributes freely.
