@@ -29,13 +29,8 @@ pub struct Builder<'py> {
 }
 
 pub enum Open<'py> {
-    List {
-        from: usize,
-    },
-    Instance {
-        instance: Bound<'py, PyAny>,
-        slot: Option<Place>,
-    },
+    List { from: usize },
+    Instance { instance: Bound<'py, PyAny>, slot: Option<Place> },
     Dict(Entries<'py>),
 }
 
