@@ -15,7 +15,7 @@ use super::{Identity, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 use crate::planted::{self, Bug};
 
-/// Near one of these limits, the requests that the peer has taken are removed.
+/// With this many kept requests, the caller first removes the requests that the peer has taken.
 const MANY: ReplayLimits = ReplayLimits { count: 64, bytes: 64 << 10 };
 
 /// The sending side of a session. `M` is the stored part of a message, for replays.
@@ -29,23 +29,30 @@ pub struct Outbox<M> {
     ///
     /// Another thread may receive its acknowledgement before this thread calls [`Outbox::sent_to_place`].
     numbered: u64,
+    /// Data, idempotent requests and their answers, in the order of their numbers.
     kept: Places<KeptMessage<M>>,
+    /// Bytes of `kept`.
     bytes: usize,
+    /// Bytes kept since the caller last read the peer's acknowledgements.
     unlooked: usize,
     /// Requests to carry out once that no peer has taken, in the order of their numbers.
     ///
     /// They have a separate window, because a sender of data does not wait for them.
     requests: Places<KeptMessage<M>>,
+    /// Bytes of `requests`.
     request_bytes: usize,
+    /// Peers have taken all requests up to this number.
     taken: u64,
+    /// The kept requests that an earlier link sent, or should have sent. Ascending, for a binary search.
     resent: Vec<u64>,
     acknowledged: u64,
     peer: Option<(Identity, u64)>,
-    /// Kept messages up to this number were sent over this link, or need not be.
+    /// This link sends no kept message up to this number again: it sent the message, or the peer has received it.
     replayed_to: u64,
-    /// Unkept data sent over this link: an upper bound of the messages, and the number of the last.
+    /// Data that this link sent and the outbox did not keep: an upper bound of their count, and the last number.
     unkept: (u64, u64),
     replayed: u64,
+    /// Messages of `kept` that were dropped for a peer that cannot return.
     dropped: u64,
 }
 
@@ -76,7 +83,7 @@ pub enum Incarnation {
     First,
     /// The same incarnation, which still has its received messages.
     Same,
-    /// The same peer after a restart: it gets all unacknowledged messages.
+    /// The same peer after a restart: it gets all kept messages, except answers to its old idempotent requests.
     Next,
     /// Another peer: messages kept for the last one are dropped.
     Another,
@@ -87,7 +94,7 @@ pub enum Incarnation {
 pub struct Resumed {
     /// The peer, compared with the last link's.
     pub incarnation: Incarnation,
-    /// Kept messages that no peer will receive.
+    /// Kept messages that no peer will receive, without the requests that may be carried out only once.
     pub dropped: usize,
     /// The dropped data messages, whose delivery was promised.
     pub lost: usize,
@@ -98,7 +105,7 @@ pub struct Resumed {
 pub struct Unacknowledged {
     /// Messages; an upper bound if some are not kept.
     pub count: u64,
-    /// Bytes of the kept messages.
+    /// Bytes of the kept data, and also of kept idempotent requests and their answers, which `count` leaves out.
     pub bytes: usize,
     /// The number of the last message; 0 without one. Its acknowledgement covers all.
     pub last: u64,
@@ -113,7 +120,7 @@ pub struct OutboxStats {
     pub acknowledged: u64,
     /// Replayed messages.
     pub replayed: u64,
-    /// Messages kept for a peer that cannot return.
+    /// Kept messages that were dropped, because their peer cannot return.
     pub dropped: u64,
 }
 
@@ -175,7 +182,10 @@ impl<M: Reuse> Outbox<M> {
         self.last
     }
 
-    /// Skips the numbers up to this one, which are in use elsewhere. No message may be kept.
+    /// Skips the numbers up to this one, which are in use elsewhere.
+    ///
+    /// For publishers, which have best effort: no message may be kept. Nothing is acknowledged there, so the
+    /// acknowledged and taken numbers need no change.
     pub fn continue_behind(&mut self, last: u64) {
         (self.last, self.numbered, self.replayed_to) = (last, last, last);
     }
@@ -227,15 +237,16 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns whether a message may be sent now.
     ///
-    /// Answers never wait, because both sides could wait for each other: an answer without room is sent but not kept.
+    /// Data and idempotent requests wait for room. Answers never wait, because both sides could wait for each other. A
+    /// request that may be carried out only once does not wait either. Without room both are sent and not kept.
     #[inline]
     pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
 
-    /// Returns the number whose acknowledgement frees a quarter of the kept messages, at most 64.
+    /// Returns the number of a kept message that a thread without room waits for; 0 if none is kept.
     ///
-    /// A waiting thread then does not wake for each message.
+    /// Its acknowledgement frees a quarter of the kept messages, at most 64. The thread does not wake for each message.
     pub fn wanted(&self) -> u64 {
         let some = self.kept.len().div_ceil(4).clamp(1, 64);
         self.kept.get(some - 1).map_or(0, |kept| kept.number)
@@ -294,7 +305,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns whether the peer has already received the next message.
     ///
-    /// A message over an older link may be in the hello of a newer link.
+    /// The frame goes over an older link, and the peer's hello for a newer link already reports its number.
     pub fn is_next_reported(&self) -> bool {
         self.replayed_to > self.last
     }
@@ -309,7 +320,7 @@ impl<M: Reuse> Outbox<M> {
         self.limits.is_some() && self.fits(bytes)
     }
 
-    /// Records that the last message, of this number, was kept but has not gone over this link.
+    /// Records that this link has not sent the last message, whose number this is: the link replays it.
     pub fn unsent(&mut self, number: u64) {
         self.replayed_to = self.replayed_to.min(number - 1);
         if self.keeps_once(number) {
@@ -329,7 +340,8 @@ impl<M: Reuse> Outbox<M> {
     /// place, because it may have been used before.
     #[inline(always)]
     pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
-        // Replays precede new messages. If some remain, this message went over the old link, and is replayed with them.
+        // This link sends its replays before new messages. If replays remain, an older link took this message, and this
+        // link replays it after them.
         let all_sent = self.replayed_to >= self.last || self.to_replay().is_none();
         self.last += 1;
         if all_sent {
@@ -432,7 +444,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Records that this request is answered, and was therefore taken.
     ///
-    /// A request that is not the oldest stays until its peer's page is read.
+    /// Only the oldest request is removed here. Later ones stay until [`Outbox::taken`] reports them.
     #[inline]
     pub fn answered(&mut self, request: u64) {
         if self.requests.front().is_some_and(|front| front.number == request) {
@@ -500,7 +512,10 @@ impl<M: Reuse> Outbox<M> {
         Ok(Resumed { incarnation, dropped, lost })
     }
 
-    /// Drops all kept messages, because the peer cannot return. Returns their number.
+    /// Drops all kept messages, because the peer cannot return.
+    ///
+    /// Returns their number, without the dropped requests that may be carried out only once: no delivery was promised
+    /// for these.
     pub fn drop_kept(&mut self) -> usize {
         self.drop_requests();
         let dropped = self.retain(|_| false);

@@ -32,13 +32,17 @@ pub struct Server {
     options: Options,
     /// `None` after the close. The serving thread holds the lock during its wait.
     serving: OfProcess<Mutex<Option<Serving>>>,
+    /// Ends the wait of the serving thread.
     wake: OfProcess<Arc<EventFd>>,
+    /// Counters and events. Other threads read it without the lock of `serving`.
     event_log: OfProcess<Arc<EventLog>>,
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     closed: AtomicBool,
     /// The thread that serves or closes, to recognise a close in a callback of its wait.
     serving_thread: HolderMark,
+    /// Tells the interrupted call of the serving thread to complete the close.
     closed_in_callback: AtomicBool,
+    /// The process that made the server: calls in a forked child fail, and a close there does nothing.
     fork_generation: u64,
 }
 
@@ -78,8 +82,8 @@ impl Server {
 
     /// Waits for the next request. Returns `None` after the server is closed.
     ///
-    /// [`Timeout::Default`] means no limit here, as in every loop, and ignores the option. A call without a limit also
-    /// returns `None` after SIGINT or SIGTERM has asked the program to stop.
+    /// [`Timeout::Default`] means no limit here, as in every loop: the option `timeout` does not apply. A call without
+    /// a limit also returns `None` after SIGINT or SIGTERM has asked the program to stop.
     ///
     /// # Errors
     /// `Timeout` if the given timeout passes; `InvalidState` if another thread receives requests.
@@ -90,7 +94,7 @@ impl Server {
     fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
         fork::check(self.fork_generation)?;
         let mut serving = match lock_exclusive(&self.serving, Operation::TakeRequests) {
-            // The other thread closes the server.
+            // Another thread completes the close, or still leaves its wait: this server has no further requests.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             serving => serving?,
         };
@@ -99,12 +103,13 @@ impl Server {
         // This thread closed the server in a callback or a signal handler, so it must complete the close.
         if !matches!(next, Ok(Some(_))) && self.closed_in_callback.load(Ordering::Acquire) {
             let mut closing = drive::begin(Wait::default(), self.options.timeout);
+            // The error of the wait precedes the error of the close.
             return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
         }
         next
     }
 
-    /// Makes a step, which is enough on a busy server. Otherwise waits for the next steps.
+    /// Takes one step, and waits only if that step finds no request. On a busy server one step suffices.
     fn next_of(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
         let Some(serving) = serving else { return Ok(None) };
         // Only calls without a time limit react to signals: others return to their program anyway.
@@ -121,12 +126,14 @@ impl Server {
             return Ok(None);
         }
         let next = serving.clients.step(&serving.acceptor);
-        // Busy servers of a shared name leave new clients to idle ones.
+        // The acceptor of a shared name reads this: it lets idle servers accept new clients first.
         self.event_log.busy.store(matches!(next, Ok(Some(_))), Ordering::Relaxed);
         next
     }
 
-    /// Prepares and makes steps until one finds a request, the server is closed, or the program is asked to stop.
+    /// Repeats [`Clients::clear`], which admits clients and sleeps, and a step.
+    ///
+    /// Ends when a step finds a request, the server is closed, or the program is asked to stop.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Serving, wait: Wait<'_>) -> Result<Option<Request>> {
         let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
@@ -144,6 +151,11 @@ impl Server {
     /// Answers every request with the handler's result, until a close or a stop signal.
     ///
     /// If the handler fails, the client's call fails with `Remote` and with the kind and text of the handler's error.
+    /// An answer that cannot be sent becomes such a failure. A message without an answer has no way back for an error,
+    /// so an error of its handler is dropped. During the handler another thread may receive.
+    ///
+    /// # Errors
+    /// Errors of [`Server::next`]; the error of sending a failure to a client.
     pub fn run(&self, mut handler: impl FnMut(&Request) -> Result<Value>) -> Result<()> {
         while let Some(request) = self.next(None)? {
             let answered = match handler(&request) {
@@ -171,6 +183,9 @@ impl Server {
     }
 
     /// Returns a descriptor that is readable while [`Server::next`] without waiting has work.
+    ///
+    /// # Errors
+    /// `InvalidState` while another thread receives requests.
     pub fn fileno(&self) -> Result<RawFd> {
         let watched = fork::check(self.fork_generation).and_then(|()| {
             if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut()
@@ -200,7 +215,8 @@ impl Server {
     /// Stops receiving, removes the name, and waits until the clients have received their answers.
     ///
     /// In a callback of this thread's own `next` or `close`, or in a signal handler that interrupts one, it returns at
-    /// once, and the interrupted call completes the close.
+    /// once, and the interrupted call completes the close. From another thread it first wakes the serving thread and
+    /// waits until that thread has left its wait, whatever the deadline.
     ///
     /// # Errors
     /// `Timeout` if clients have not received their answers by the deadline; the server is still closed.
@@ -248,8 +264,8 @@ impl Drop for Server {
 
 /// The descriptor of [`Server::fileno`].
 ///
-/// If `fileno` fails because another thread receives requests, the descriptor does not become readable on its own, and
-/// the next call reports the reason.
+/// If another thread receives requests, `fileno` fails, and this descriptor may stay unreadable. The program's next
+/// [`Server::next`] returns the error.
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();

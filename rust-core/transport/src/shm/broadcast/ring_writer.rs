@@ -1,10 +1,11 @@
 //! The writing end of a broadcast ring: it overwrites the oldest records, and announces that before.
 //!
-//! The reading end relies on this order of stores:
+//! `ring.rs` defines positions and laps. `record.rs` defines pads and the granule of 16 bytes. The reading end relies
+//! on this order of stores:
 //!
 //! 1. `reserved`: the end of the bytes that may be changing. A release fence follows, so a reader that sees a byte of a
-//!    later record also sees the new `reserved`. One store covers several records: readers load this line, and a store
-//!    to it would delay the tail.
+//!    later record also sees the new `reserved`. One store announces several records in advance. Readers load this
+//!    cache line, so a store for each record would wait for the line and delay the tail.
 //! 2. A zero as the next record's word, then the record without its first word. Word by word in relaxed order, because
 //!    readers may be copying there.
 //! 3. At [`RingWriter::commit`], the record's first word with release order. A reader that loads it with acquire order
@@ -25,7 +26,7 @@ use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
 use crate::frame::{HEADER, Outgoing};
 
-/// The part of the ring that a record of the fast path takes at most, as that of a channel and a batch.
+/// An eighth of the ring is the most for a record of the fast path and for a batch.
 const FAST_PART: u64 = 8;
 
 /// A frame's record; the extension has references to slots.
@@ -51,7 +52,7 @@ pub(in crate::shm) struct RingWriter<M> {
     tail: u64,
     /// The position up to which readers find records.
     committed: u64,
-    /// The first word of the record at that position, while there is one.
+    /// The first word of the record at `committed`, until the commit stores it.
     first: u64,
     /// The announced end of changing bytes.
     reserved: u64,
@@ -60,9 +61,9 @@ pub(in crate::shm) struct RingWriter<M> {
     latest: u64,
     /// The oldest record that an overtaken reader has time to read, a quarter of the ring ahead.
     restart: u64,
-    /// Up to this end of a record that position stays.
+    /// A new record that ends after this position moves `restart`.
     restart_until: u64,
-    /// Records written so far, without pads.
+    /// Records written to this ring, without pads. Of a smaller ring only the copied records count.
     count: u64,
 }
 
@@ -77,7 +78,8 @@ impl<M: OwnMemory> RingWriter<M> {
             committed: 0,
             first: 0,
             reserved: 0,
-            // Readers lose that much of the oldest records; the restart position leaves a quarter of the ring.
+            // Readers lose these bytes of the oldest records early. A 64th is little, because the restart position
+            // already gives up a quarter of the ring.
             ahead: (ring.length / 64) & !(GRANULE - 1),
             latest: 0,
             restart: 0,
@@ -148,6 +150,9 @@ impl<M: OwnMemory> RingWriter<M> {
     }
 
     /// Writes a frame without commit. False, without a change, above half of the ring.
+    ///
+    /// The caller first asks [`RingWriter::fits_batch`], and commits if the record does not fit. The restart position
+    /// relies on the bound of a batch.
     pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.prefetch_next(size);
@@ -155,13 +160,16 @@ impl<M: OwnMemory> RingWriter<M> {
     }
 
     /// Takes over a smaller ring's records, into a ring that no process reads yet.
+    ///
+    /// All records of the smaller ring must be committed. The first word of an uncommitted batch is not in memory, so
+    /// the copy would end there without an error.
     pub fn copy_records(&mut self, old: &RingWriter<M>) {
         let mut position = if old.tail > old.ring.length { old.restart } else { 0 };
         let mut content = Vec::new();
         while position < old.tail {
             let offset = old.ring.offset_of(position);
             let word = old.mine.load(offset, Ordering::Relaxed);
-            // This side wrote it, so it is valid.
+            // This side wrote and committed it, so it is valid.
             let Ok(record) = Record::from_word(word, old.ring.lap(position)) else { break };
             let size = record.size();
             position += size;
@@ -208,7 +216,9 @@ impl<M: OwnMemory> RingWriter<M> {
         Some(size)
     }
 
-    /// Makes this record the newest; returns the offset after its first word.
+    /// Makes this record the newest, and stores the zero after it (step 2 of the module).
+    ///
+    /// Returns the offset after the record's first word.
     fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
         (self.latest, self.tail) = (start, start + size);
@@ -274,7 +284,7 @@ impl<M: OwnMemory> RingWriter<M> {
             self.mine.store(self.ring.offset_of(self.committed), self.first, Ordering::Release);
             self.committed = self.tail;
         }
-        // It makes a release store of each of these neighbours.
+        // The fence gives these three relaxed stores release order. The words share one cache line.
         fence(Ordering::Release);
         const _: () = assert!(at::RESTART == at::LATEST + 8 && at::COUNT == at::RESTART + 8);
         self.mine.store_words(at::LATEST, [self.latest, self.restart, self.count]);
@@ -288,7 +298,8 @@ impl<M: OwnMemory> RingWriter<M> {
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {
-                // Everything before the new record is too old; after the newest record is at most a pad.
+                // No earlier record is a quarter of the ring ahead, so readers restart at the new record. At most a pad
+                // precedes it.
                 self.restart_at(start);
                 return;
             }
