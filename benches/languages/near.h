@@ -14,7 +14,7 @@ static inline const char *far_end(int argc, char **argv) {
     return endpoint;
 }
 
-/* Starts a far end that answers each array with one of this size. argv: FAR-PROGRAM PLACEMENT SPIN BYTES. */
+/* Starts a far end that answers each array with an array of this size. argv: FAR-PROGRAM PLACEMENT SPIN BYTES. */
 static inline const char *far_end_of_arrays(int argc, char **argv) {
     static char endpoint[64];
     if (argc < 5) fail(argv[0], "usage: FAR-PROGRAM PLACEMENT SPIN BYTES");

@@ -36,7 +36,7 @@ const PUBLISHED: [(&str, f64, &str); 5] = [
     ("TCP", 994.884, "tcp 10 kB round trip"),
 ];
 
-/// The same transports and size on another machine, so only the order of magnitude is comparable.
+/// Equal transports and sizes on another machine: only the order of magnitude is comparable.
 fn comparison(measured: &[Measured]) -> String {
     let mut table = String::from(
         "\nA request of 10 kB and its answer, beside a published comparison of other software on another machine:\n\n\

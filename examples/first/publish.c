@@ -1,4 +1,4 @@
-/* Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three of them. */
+/* Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three readings. */
 #include <linkspan.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three of them.
+// Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three readings.
 #include <iomanip>
 #include <iostream>
 #include <linkspan.hpp>

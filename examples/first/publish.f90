@@ -1,4 +1,4 @@
-! Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three of them.
+! Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three readings.
 program first_publish
    use, intrinsic :: iso_c_binding
    use linkspan

@@ -1,5 +1,5 @@
 <?php
-// Publish and subscribe: `publish.php` publishes ten readings a second, `publish.php subscribe` prints three of them.
+// Publish and subscribe: `publish.php` publishes ten readings a second, `publish.php subscribe` prints three readings.
 
 use Linkspan\Publisher;
 use function Linkspan\subscribe;

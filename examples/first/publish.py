@@ -1,4 +1,4 @@
-"""Publish and subscribe: `publish.py` publishes ten readings a second, `publish.py subscribe` prints three of them."""
+"""Publish and subscribe: `publish.py` publishes ten readings a second, `publish.py subscribe` prints three readings."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-//! Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three of them.
+//! Publish and subscribe: `publish` publishes ten readings a second, `publish subscribe` prints three readings.
 
 use linkspan::{Options, Publisher, Subscriber, Timeout, Value};
 

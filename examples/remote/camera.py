@@ -26,6 +26,6 @@ with linkspan_remote.connect(ADDRESS, token=TOKEN) as lab, lab.publisher("lab/ca
         try:
             out.send({"image": image(number), "exposure": 0.02, "at": linkspan_remote.Timestamp.now()})
         except ConnectionError as error:
-            # The connection comes back by itself. The gateway may or may not have this image.
+            # The client reconnects automatically. The gateway may or may not have this image.
             print(error, file=sys.stderr)
         time.sleep(0.1)

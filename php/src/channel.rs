@@ -72,7 +72,7 @@ pub fn receive_many(
     }))
 }
 
-/// Returns `count` if memory for a list of so many objects is free.
+/// Returns `count` if memory for a list of `count` objects is free.
 fn has_room(count: usize) -> Result<usize> {
     let least = count.saturating_mul(LEAST);
     let refused = |least, left| {

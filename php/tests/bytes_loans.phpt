@@ -33,7 +33,7 @@ $expected = '';
 for ($at = 0; $at < 600000; $at += 8000) $expected .= str_repeat(chr($at / 8000 % 256), 8000);
 var_dump((string) $got['image'] === substr($expected, 0, 599999), $got['camera'], $got['time']);
 var_dump($one->stats()['bodies_in_slots'], count($loan));
-// The same bytes again, as a copy.
+// Sends equal bytes again, as a copy.
 $one->send([$loan]);
 var_dump((string) $two->recv()[0] === substr($expected, 0, 599999));
 

@@ -27,7 +27,7 @@ file_put_contents($page, <<<'PHP'
     PHP);
 [$process, $url] = serve($page);
 try {
-    // The same process answers the second request.
+    // One process answers both requests.
     for ($i = 0; $i < 2; $i++) {
         $text = get($url);
         echo $text, "\n";

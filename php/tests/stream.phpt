@@ -48,7 +48,7 @@ foreach (['unix', 'shm'] as $transport) {
     ];
     foreach ($kinds as $name => [$object, $send, $take]) {
         $stream = $object->stream();
-        // A stream has a separate descriptor: closing another one has no effect.
+        // A stream has a separate descriptor: closing a second stream does not affect it.
         $other = $object->stream();
         fclose($other);
         for ($round = 0; $round < 20; $round++) {

@@ -78,7 +78,7 @@ class Service:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the task is to be abandoned, for long steps on a thread that no signal can interrupt."""
+        """Whether the task must be abandoned, for long steps on a thread that no signal can interrupt."""
         return self._running.cancelled
 
     @property

@@ -42,7 +42,7 @@ impl ServiceLoop {
 
     /// Begins in STARTING and connects to the controller in the background, without waiting.
     ///
-    /// This thread gets the signal `interrupt` when its task is to be abandoned, so that a blocking call ends.
+    /// This thread gets the signal `interrupt` when its task must be abandoned, which ends a blocking call.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
     fn new(
@@ -130,7 +130,7 @@ impl ServiceLoop {
         imported_once!(py, "linkspan.words", "State")?.call1((self.inner.state().name(),))
     }
 
-    /// Whether the current task is to be abandoned.
+    /// Whether the current task must be abandoned.
     #[getter]
     fn cancelled(&self) -> bool {
         self.inner.is_cancelled()
@@ -253,7 +253,7 @@ impl Task {
 
     /// Fails the task with an exception or text for the controller.
     ///
-    /// A failed step makes the service FAILED, unless the step was to be abandoned.
+    /// A failed step makes the service FAILED, except after a request to abandon the step.
     fn failed(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
         let error = failure(error)?;
         let given = self.take()?;

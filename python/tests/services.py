@@ -10,7 +10,7 @@ PROGRAM = """
         scripts = json.loads(sys.argv[1])
 
         def act(self, hook, arguments=None):
-            # What it calls `result` is the answer.
+            # A hook's script answers with its variable `result`.
             known = {"self": self, "arguments": arguments, "result": None, **globals()}
             exec(self.scripts.get(hook, ""), known)
             return known["result"]

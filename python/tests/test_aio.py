@@ -291,7 +291,7 @@ def test_message_that_is_acknowledged_by_hand(name):
 @over("shm", "unix", "tcp", "fifo")
 @pytest.mark.parametrize("where", ["option", "call"])
 def test_each_wait_ends_with_timeout(name, where):
-    """The time-out belongs to the object or the call; `asyncio` alone would wait forever."""
+    """The time-out belongs to the object or the call; `asyncio` without it would wait forever."""
     # Also limits connecting, so it allows for a busy machine.
     made, called = ({"timeout": 0.4}, {}) if where == "option" else ({}, {"timeout": 0.4})
 

@@ -235,7 +235,7 @@ def test_service_reports_an_exception_whatever_its_text_is(controller, peer, met
                 return 1
 
             {failing}:
-                # So that the controller knows it when it fails.
+                # The controller must know the service before it fails.
                 while not self.connected:
                     time.sleep(0.01)
                 raise Broken

@@ -138,7 +138,7 @@ with linkspan.connect("{transport}:killed") as out, out.makefile("wb") as file:
         with listener.accept(timeout=SOON) as inn, inn.makefile("rb", timeout=SOON) as file:
             with pytest.raises(linkspan.Disconnected):
                 file.read()
-            # The failed read kept what had arrived.
+            # The failed read kept the arrived bytes.
             assert file.peek() == b"x" * len(file.peek())
         assert child.wait(SOON) == -signal.SIGKILL
 

@@ -60,7 +60,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "ServiceLoop.set_reason": ("child",),
 }
 
-#: Methods of the object alone: name, state at the fork, received data. `close` ends nothing of the parent.
+#: Methods without a second object: name, state at the fork, received data. `close` ends nothing of the parent.
 PLAIN = {
     "Publisher": {"close", "endpoint", "events", "stats", "subscribers"},
     "Subscriber": {"close", "endpoint", "events", "stats", "try_iter"},

@@ -115,7 +115,7 @@ def test_command_that_the_state_forbids_is_rejected_with_the_reason(peer, contro
     assert power.status()["state"] == state
 
 
-# What goes wrong -----------------------------------------------------------------------------------------------------
+# Failures -----------------------------------------------------------------------------------------------------------
 
 BROKEN = "raise LookupError('no meter')"
 

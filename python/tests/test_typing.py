@@ -45,7 +45,7 @@ def test_strict_type_checking_takes_the_package_and_a_program(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     above = pathlib.Path(linkspan.__file__).parents[1]
-    # mypy finds installed modules by itself, and accepts no other module from their folder.
+    # mypy finds installed modules automatically, and accepts no other module from their folder.
     here = tmp_path if above.name == "site-packages" else above
     for checked in [["-p", "linkspan"], [str(program)]]:
         done = subprocess.run(

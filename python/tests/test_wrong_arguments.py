@@ -46,7 +46,7 @@ GIVEN = {
 
 
 class World:
-    """An object of each public class, made anew for each call."""
+    """A fresh object of each public class for each call."""
 
     def __init__(self, folder, controller):
         self.folder, self.controller, self.count = folder, controller, 0

@@ -1,4 +1,4 @@
-//! `file:`, the newest value in one file: always whole, whichever program writes, reads or dies.
+//! `file:`, the newest value in one file: always whole, even if a writer or reader dies.
 
 mod fcntl;
 mod killed;

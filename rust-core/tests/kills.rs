@@ -23,7 +23,7 @@ fn kills() -> i64 {
     std::env::var("LINKSPAN_KILLS").map_or(KILLS / CASES + 1, |n| n.parse().unwrap())
 }
 
-/// Returns the median time until a victim is at work on this machine.
+/// Returns the median time until a victim works on this machine.
 fn lead(survivor: &mut Survivor) -> Duration {
     let one = |i: i64| {
         let began = Instant::now();

@@ -115,7 +115,7 @@ fn large_value_over_a_unix_socket_takes_hardly_any_new_pages() {
     over_a_channel("unix", "large_value_over_a_unix_socket_takes_hardly_any_new_pages");
 }
 
-/// Nothing is found anew for a message of bytes, however the program builds it, and however it receives it.
+/// A message of bytes needs no new page, for every way to build it and to receive it.
 fn bytes_take_no_new_pages(test: &str, mut exchange: impl FnMut(&[u8])) {
     let bytes = vec![7; 1 << 20];
     let each = a_message(test, || exchange(&bytes));

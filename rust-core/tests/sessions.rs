@@ -29,7 +29,7 @@ fn pair(endpoint: &str, a: &Options, b: &Options) -> (Listener, Channel, Channel
     (listener, a, b)
 }
 
-/// Accepts the next peer, while the connecting side polls now and then.
+/// Accepts the next peer, while the connecting side polls from time to time.
 fn accept_from(a: &Channel, listener: &Listener) -> Channel {
     thread::scope(|s| {
         let accepting = s.spawn(|| listener.accept(SOON).unwrap());

@@ -9,7 +9,7 @@ use crate::support::{SOON, name};
 
 const TRANSPORTS: [&str; 3] = ["unix", "tcp", "fifo"];
 
-/// Two ends after a dialogue, in which the receivers get their timers.
+/// Returns two ends after a dialogue, which gave the receivers their timers.
 fn after_a_dialogue(transport: &str) -> (Listener, Channel, Channel) {
     let endpoint = name(transport);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Messages above the limit: whoever sends one, the error names the option.
+//! Messages above the limit: the error names the option, for every sender.
 
 use std::thread;
 
@@ -25,7 +25,7 @@ fn names_its_option(sender: &str, refused: &Error) {
 fn message_above_the_limit_is_refused_with_the_name_of_the_option() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool", "dgram"] {
         let endpoint = name(transport);
-        // Both ends: some of these transports have no link before a message is received.
+        // Both ends: some of these transports make the link at the first received message.
         let opening = thread::spawn({
             let endpoint = endpoint.clone();
             move || Channel::open(&endpoint, &limited(), SOON).unwrap()

@@ -36,7 +36,7 @@ def test_each_cell_names_a_test_or_a_reason(row: Row) -> None:
     [
         "", "x", "-", "tests/book", "memory", "no file.py", "see tests/book", "a server", "`tests/book`", "`x`", "`tests/book/conftest.py`", "`test_nothing.py`",
         "`fuzz/seeds/nothing`", "`tests/README.md`", "`tests/book/test_text.py::test_nothing`", "`tests/book/test_decisions.py::index`",
-        # An ambiguous file name, a function that is no test, a good name next to a bad one.
+        # An ambiguous file name, a function that is not a test, a good name next to a bad one.
         "`syscall_kills.rs`", "`rust-core/tests/kills.rs::main`", "`tests/support/waiting.py::until`", "no peer `x`", "`kills.rs` `x`",
     ],
 )  # fmt: skip

@@ -135,7 +135,7 @@ def test_endless_queries_of_a_server_that_never_replies(three):
     for thread in asking:
         thread.start()
     try:
-        # A busy machine needs time for so many.
+        # A busy machine needs time for this many.
         until("3,000 queries come", lambda: south.status().get("requests_in", 0) > 3000, 4 * SOON)
         still_carries(north, south)
         bridge = next(one for one in south.running if one.args[1] == "bridge")

@@ -81,7 +81,7 @@ def test_cmake_finds_the_moved_library(moved: Path, tmp_path: Path) -> None:
 
 
 def test_fpm_builds_from_the_archive(moved: Path, tmp_path: Path) -> None:
-    # fpm reads every path as relative and does not quote it, so this one has no space.
+    # fpm reads every path as relative and does not quote it, so this path is without spaces.
     place = tmp_path / "place"
     shutil.copytree(moved, place, symlinks=True)
     project = tmp_path / "project"

@@ -17,7 +17,7 @@ NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f9
 STEMS = ("channel", "publish", "call", "jobs", "service", "control")
 #: PHP programs are pages, so PHP has no services.
 SERVICES = [language for language in NAMES if language != "php"]
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 VALGRIND = (
     "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect",
     "--errors-for-leak-kinds=definite,indirect",

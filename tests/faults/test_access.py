@@ -12,7 +12,7 @@ from support.rights import several_users
 from support.tree import PROGRAM as BUILT
 from support.waiting import until
 
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 TALKING = ["shm", "unix", "fifo", "spool", "dgram"]
 STORING = ["file", "journal"]
 LOCAL = TALKING + STORING
@@ -226,7 +226,7 @@ def test_doctor_repairs_a_directory_without_setgid_and_a_lock_file(folder):
     found = doctor(folder, FELLOW)
     assert found.returncode == 1
     assert "lacks the setgid bit" in found.stdout and f"chmod 2770 {shared}" in found.stdout, found.stdout
-    # Only the owner may repair it, and the error says so.
+    # Only the owner may repair it; the error explains this.
     tried = doctor(folder, FELLOW, "--repair")
     assert tried.returncode == 1 and "not repaired" in tried.stdout and "let root run" in tried.stdout, tried.stdout
     assert mode(shared) == 0o770

@@ -17,7 +17,7 @@ import pytest
 from support.namespaces import needed
 from support.tree import PROGRAM as BUILT
 
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 NAMESPACES = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc", "--net", "--uts"]
 #: Hides directories that containers often share by accident.
 INSIDE = 'mount -t tmpfs none /dev/shm && mount -t tmpfs none /run && exec "$@"'

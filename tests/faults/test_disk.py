@@ -72,7 +72,7 @@ def test_durable_spool_on_a_full_disk(start, disk) -> None:
                 for i in range(20, 2000):
                     kinds.add(became(lambda: send(channel, i)))
                     if "NoSpace" in kinds: break
-                # What was accepted is there, and takes no space to be taken.
+                # Accepted messages are stored, and taking them needs no space.
                 while len(taken) < len(accepted): taken.append(server.next(timeout=60.0).value[0])
                 for path in made: os.remove(path)
                 for i in range(2000, 2020): send(channel, i)

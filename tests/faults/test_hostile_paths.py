@@ -14,7 +14,7 @@ import pytest
 from support.rights import several_users
 from support.tree import PROGRAM as BUILT
 
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 MEMBER, GROUP = 1234, 4321
 F_SETLEASE = 1024
 

@@ -64,7 +64,7 @@ for line in sys.stdin:
     if way == "channel":
         channel.send({{"number": int(line), "content": made(channel, kind, int(line), {SIZE})}}, timeout=60.0)
     message = receive()
-    # The newest one of before comes first.
+    # The newest earlier message comes first.
     while message["number"] < int(line):
         message = receive()
     held.append(message)

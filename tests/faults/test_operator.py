@@ -24,7 +24,7 @@ def test_controller_whose_port_is_in_use_serves_local_programs_and_names_the_rem
         print(subprocess.run([program, "service", "ls"], capture_output=True, text=True).returncode)
         controller.send_signal(signal.SIGTERM)
         controller.communicate(timeout=60.0)
-        # Who asks for that very port is refused.
+        # An explicit request for that port is refused.
         asked = subprocess.run([program, "controller", "--listen", "tcp://127.0.0.1:17170"], capture_output=True, text=True)
         print(asked.returncode, asked.stderr.strip())
         """,

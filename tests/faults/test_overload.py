@@ -18,7 +18,7 @@ from transports import endpoint as endpoint_of
 from transports import publishing
 
 PROGRAM = DEBUG / "test-load"
-#: Seconds; only a hang takes so long.
+#: Seconds; only a hang takes this long.
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))
 CALLS = int(os.environ.get("LINKSPAN_CALLS", "30"))

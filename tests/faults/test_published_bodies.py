@@ -15,8 +15,8 @@ import linkspan
 from support.memory import leave
 from support.namespaces import needed
 
-#: Publishes the numbers it reads, or consecutive ones with "go on", and prints results or their count; then the
-#: bodies with and without slots.
+#: Publishes the numbers that it reads, or consecutive numbers after "go on". Prints results or their count, and then
+#: the bodies with and without slots.
 PUBLISHER = CONTENT + """
 import select
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -38,7 +38,7 @@ with linkspan.connect(sys.argv[1], timeout=200.0) as channel:
     print("ready")
     for i in range(int(sys.argv[2])):
         assert channel.call(i, timeout=200.0).value == i
-        # Slow enough to be stopped in the midst of it.
+        # Slow enough to be stopped in the middle.
         time.sleep(0.001)
     print([event.kind for event in channel.events()])
 """

@@ -11,7 +11,7 @@ import pytest
 from support.rights import several_users
 from support.tree import PROGRAM as BUILT
 
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 WWW_DATA, NOBODY = 33, 65534
 
 pytestmark = several_users

@@ -523,7 +523,7 @@ def test_client_is_one_file_and_what_the_gateway_serves(bench: Bench) -> None:
     package = json.loads((JS / "package.json").read_text())
     client = (JS / package["exports"]["."]["default"]).read_bytes()
     assert package["version"] in (ROOT / "Cargo.toml").read_text()
-    # Browsers load one file. Node alone imports others, if it has no WebSocket.
+    # Browsers load one file. Only Node imports others, if it lacks a WebSocket.
     assert client.count(b"import") == client.count(b'await import("./node.js")') == 1
     gateway = bench.gateway()
     status, served, headers = gateway.request("/client.js")

@@ -378,7 +378,7 @@ def test_calls_of_a_server_that_is_gone_fail_and_the_unanswered_are_bounded(benc
     one.reply("done")
     with pytest.raises(errors.InvalidState):
         one.reply("twice")
-    # A dropped call fails alone; the others end with the connection.
+    # Only the dropped call fails; the other calls end with the connection.
     del one
     taken.pop()
     said = lambda: sorted(line for caller in callers if caller.poll() is not None and caller.stdout for line in caller.stdout)  # noqa: E731

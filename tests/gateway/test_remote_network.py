@@ -24,7 +24,7 @@ out.wait_for_subscribers(1, timeout=60)
 out.send(1)
 print(reader.recv().value, writer.send(1, timeout=60))
 network("down")
-# The pings of the client alone tell: nothing else waits for an answer.
+# Only the client's pings notice: nothing else waits for an answer.
 limit = time.monotonic() + 30
 while lab.machine is not None and time.monotonic() < limit:
     time.sleep(0.01)

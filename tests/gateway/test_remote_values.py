@@ -78,7 +78,7 @@ def taken() -> list[Any]:
         Image.new("RGB", (3, 2)), Image.new("L", (3, 2)), Image.new("1", (9, 2)), Model(), Attributed(),
         2**8192 - 1, -(2**8192 - 1), Decimal("1" * 1024), Decimal("-" + "9" * 1024), Decimal("1.5E+2147483647"), Decimal("1E-2147483648"), Decimal("-0E+5"),
         Decimal("NaN"), Decimal("-NaN"), Decimal("-Infinity"), numpy.zeros((1,) * 15), numpy.zeros((1,) * 20, object), numpy.zeros((0,) * 15),
-        # Keys and texts keep their characters, whatever their class prints.
+        # Keys and texts keep their characters, even if their class prints others.
         {Colour.RED: 1}, {Loud("quiet"): Loud("quiet")},
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Ids of these tests alone; the kernel needs no names.
+#: Ids that only these tests use; the kernel needs no names.
 GROUP, MEMBER, OUTSIDER, HONEST = 12_000, 12_001, 12_002, 12_003
 #: Seconds; only guards against a hang.
 PATIENCE = 60.0

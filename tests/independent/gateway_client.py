@@ -13,7 +13,7 @@ from uuid import UUID
 
 import websockets
 
-#: Seconds; only a hang takes so long.
+#: Seconds; only a hang takes this long.
 PATIENCE = 60.0
 #: Elements of typed arrays (RFC 8746), little-endian.
 TYPED = {64: "B", 69: "H", 70: "I", 71: "Q", 72: "b", 77: "h", 78: "i", 79: "q", 85: "f", 86: "d"}

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.features
 #: A separate folder, because other tests need all features.
 TARGET = SHARED / "features"
 FEATURES = tomllib.loads((ROOT / "programs/cli/Cargo.toml").read_text())["features"]["default"]
-#: Seconds; only a hang takes so long.
+#: Seconds; only a hang takes this long.
 PATIENCE = 60
 
 

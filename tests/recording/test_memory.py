@@ -378,7 +378,7 @@ def test_long_array_below_a_key_with_a_blank_takes_bounded_memory(lab: Lab, enco
     assert found + missed == 2
     if encoding == "none":
         for form in (["--ros2"], ["--jsonl"], ["--csv"]):
-            # As JSON for viewers the digits are longer than the longest message, and the export says so.
+            # In JSON for viewers the digits exceed the longest message, which the export reports.
             code = 1 if form == ["--ros2"] and "digits" in words else 0
             used = peak(lab, DEBUG / "linkspan-record", "recording", "export", "out.mcap", *form, "-o", "made", "--force", code=code)
             print(form, used >> 20)

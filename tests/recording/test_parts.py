@@ -195,7 +195,7 @@ def test_copy_in_parts_takes_no_place_of_another_file(lab: Lab) -> None:
 @pytest.mark.parametrize("old, new", [(4, 2), (2, 4), (3, 3), (1, 3), (3, 1)])
 def test_replacing_that_is_killed_at_any_name_leaves_the_old_one_or_the_new_one_or_says_what_it_left(lab: Lab, old: int, new: int) -> None:
     """SIGKILL before each call that adds or removes a part's name. No tool then reads parts of both, and repeating
-    the command leaves the new recording alone."""
+    the command does not touch the new recording."""
     messages = {"old": 24, "new": 36}
     for name, count in messages.items():
         written(lab.folder / f"{name}.mcap", [("lab/a", {name: i}) for i in range(count)])
@@ -277,7 +277,7 @@ def test_view_says_that_parts_are_not_there(lab: Lab) -> None:
 
 
 def test_what_is_no_part_is_none(lab: Lab) -> None:
-    """Covers a recording named like a part of another one, renamed parts together, and a part named alone."""
+    """Covers a recording named like a part of another one, renamed parts together, and a single named part."""
     made = parts(lab.folder)
     written(lab.folder / "p.2026.mcap", [("lab/a", 1)])
     shutil.copy(made[0], lab.folder / "p.0009.mcap")

@@ -19,7 +19,7 @@ from support.waiting import until
 
 import linkspan
 
-#: Publishes a value for every column type, and one whose type changes later.
+#: Publishes a value for every column type, and a value whose type changes later.
 VALUES = """
 import datetime, sys, numpy, linkspan
 with linkspan.publisher("lab/mixed", encoding=sys.argv[1]) as out, linkspan.publisher("lab/camera") as camera:

@@ -7,7 +7,7 @@ const { parse } = load("@lichtblick/rosmsg");
 const { MessageReader } = load("@lichtblick/rosmsg2-serialization");
 const { McapStreamReader } = load("@mcap/core");
 
-// What JSON has no form for.
+// Replaces values that JSON cannot express.
 const plain = (key, value) => {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : { big: String(value) };
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);

@@ -51,7 +51,7 @@ def test_values_of_the_vectors_fill_a_row_or_are_refused(vectors):
 
 
 def hold(exported, cases) -> tuple[int, int, int]:
-    """Counts the values that fill a row, are refused by their schema, or are refused by Arrow alone; a line on standard error explains each difference."""
+    """Counts the values that fill a row, are refused by their schema, or are refused only by Arrow; a line on standard error explains each difference."""
     columns = pa.ipc.read_schema(pa.py_buffer(exported.out))
     stored = pa.schema([storage(field) for field in columns])
     accepted = refused = narrower = 0

@@ -116,7 +116,7 @@ def page_environment(tmp_path_factory: pytest.TempPathFactory):
     environment = {**os.environ, "PATH": path, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state")}
     reading = '{"at": {"$time": "2026-01-01T00:00:00Z"}, "watts": 230.5}'
     subprocess.run([PROGRAM, "pub", "journal:orders", reading], env=environment, check=True, timeout=60)
-    # Its last value stays available; a line is published now and then for commands that wait for the next one.
+    # The last value stays available. Further lines are published for commands that wait for the next value.
     publisher = subprocess.Popen([PROGRAM, "pub", "lab/power", "--for", "600", reading], env=environment)
     yield folder, environment
     publisher.kill()

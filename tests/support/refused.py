@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .compilers import compiled
 
-#: Seconds; only a hang takes so long.
+#: Seconds; only a hang takes this long.
 PATIENCE = 25
 #: A user without programs, because the thread limit counts all threads of a user.
 NOBODY = 61_234

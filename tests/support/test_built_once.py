@@ -56,7 +56,7 @@ def units(command: list[str]) -> dict[tuple[str, ...], set[str]]:
 def test_install_after_demo_compiles_nothing_twice():
     demo = commands("examples/observatory/build", **{"${optimize[@]}": ["--release"]}) + commands("examples/observatory/run")
     install = [command for command in commands("Makefile") if {"linkspan-c", "linkspan-cli"} <= {*command}]
-    # `make python` and `make install` build the converter alone; `make python` also builds the shell program.
+    # `make python` and `make install` build the converter; `make python` also builds the shell program.
     alone = {name: [each for each in commands("Makefile") if each == ["cargo", "build", "--release", "-p", name]] for name in ("linkspan-cli", "linkspan-schema-convert")}
     assert len(demo) == 3 and len(install) == 1 and [len(found) for found in alone.values()] == [1, 2]
     assert all("--release" in command and "--profile" not in command for command in demo + install)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import IO, TypeVar
 
 T = TypeVar("T")
-#: Seconds; only a hang takes so long.
+#: Seconds; only a hang takes this long.
 PATIENCE = 60.0
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.tree import PROGRAM
 from support.waiting import until
 
-PATIENCE = 30  # seconds; only a hang takes so long
+PATIENCE = 30  # seconds; only a hang takes this long
 
 
 class Supervisor:

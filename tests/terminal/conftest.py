@@ -10,7 +10,7 @@ import pytest
 from support.tree import PROGRAM
 from support.waiting import until
 
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 
 
 class Machine:

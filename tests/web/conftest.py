@@ -20,7 +20,7 @@ from support.tree import ROOT, TARGET
 
 OBSERVATORY = ROOT / "examples/observatory"
 PARTS = ("sensors", "seismogram", "spectrum", "statistics")
-PATIENCE = 60  # seconds; only a hang takes so long
+PATIENCE = 60  # seconds; only a hang takes this long
 START_PATIENCE = 300  # seconds; the same for the start of all programs of the observatory
 CHROMIUM = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

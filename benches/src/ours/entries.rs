@@ -1,4 +1,4 @@
-//! A map of many small values: sent to another program, or encoded, copied and decoded alone.
+//! A map of many small values: sent to another program, or encoded, copied and decoded in one process.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub fn there(count: u64, placement: Placement, spin: u64) -> Result<()> {
     serve(work)
 }
 
-/// The same in one process, without a message.
+/// The measurement in one process, without a message.
 struct Alone {
     map: Value,
     encoded: Vec<u8>,

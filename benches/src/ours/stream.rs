@@ -1,4 +1,4 @@
-//! One-way traffic: many messages, then one back that acknowledges all of them.
+//! One-way traffic: many messages, then one message back that acknowledges them.
 
 use linkspan::{Channel, Payload};
 

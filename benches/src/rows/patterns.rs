@@ -31,7 +31,7 @@ fn published(rows: &mut Vec<Row>) {
     }
 }
 
-/// Arrays of which each subscriber reads eight bytes before the publisher sends the next one.
+/// Published arrays: each subscriber reads eight bytes before the publisher sends the next array.
 fn published_arrays(rows: &mut Vec<Row>) {
     for readers in [1, 4] {
         rows.push(

@@ -6,11 +6,11 @@ checked here; texts are checked when they are converted for C.
 
 import re
 
-#: The first component of each type without a handle: its address is that of the whole.
+#: The first component of each type without a handle: its address is the address of the whole.
 FIRST = {"timestamp": "nanoseconds", "task": "command"}
 #: The types with a handle that are required arguments.
 GIVEN = ["message", "channel", "pending_reply"]
-#: What a function returns with the error.
+#: The result of a function with an error.
 NOTHING = {"integer": "0", "real": "0", "logical": ".false."}
 
 BEGIN = re.compile(r"^ +(?:subroutine|function) (\w+)\(([^)]*)\)(?: result\((\w+)\))?$")

@@ -154,7 +154,7 @@ def _put(out: _Out, value: Any, path: str, depth: int) -> None:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         _put_map(out, fields, path, depth)
     elif isinstance(value, str):
-        # The characters of a subclass, whatever its `__str__` returns.
+        # The characters of a subclass, which may override `__str__`.
         out.append(_text(str.__str__(value), path))
     elif isinstance(value, int):
         out.append(_integer(int.__int__(value)))

@@ -71,7 +71,7 @@ class Lab:
         if timeout is ...:
             return self._newest(name, Deadline(DEFAULT_TIMEOUT))
         deadline = Deadline(timeout)
-        # A subscription receives the first message at once. The question afterwards finds out why there is none.
+        # A subscription receives the first message at once. Without one, the query afterwards finds the reason.
         with self.subscribe(name, delivery="latest") as subscriber:
             try:
                 return self._newest(name, deadline.later(GRACE))

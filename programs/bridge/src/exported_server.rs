@@ -40,7 +40,7 @@ struct Pending {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Called {
-    /// The server has or had it, or an error of this call alone was returned.
+    /// The server has or had it, or the call returned an error that concerns only this call.
     Sent,
     Late,
     Ended,

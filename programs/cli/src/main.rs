@@ -16,7 +16,7 @@
 //! | bridge, gateway, record, replay, recording, which are programs of their own | `companion` |
 //! | machines that trust each other: keys | `keys` |
 //! | schemas: schema | `schema` |
-//! | encodings alone: transcode | `transcode` |
+//! | encodings without messages: transcode | `transcode` |
 //! | memory of another program: region | `region` |
 //! | the deadline that several calls share | `deadline` |
 //! | whether a program can be started | `executable` |

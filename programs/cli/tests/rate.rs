@@ -12,7 +12,7 @@ mod program;
 use linkspan::{Encoding, Value, codec};
 use program::{Place, Running, on_each_transport};
 
-/// Reads lines of JSON until one of this name satisfies the condition.
+/// Reads lines of JSON until a line of this name satisfies the condition.
 fn line_of(running: &mut Running, name: &str, is: impl Fn(&Value) -> bool) -> Value {
     loop {
         let text = running.line();

@@ -1,4 +1,4 @@
-//! Standard input and output: encodings alone, readers that end, Ctrl-C, and readable help.
+//! Standard input and output: transcoding, readers that end, Ctrl-C, and readable help.
 
 #![allow(
     clippy::unwrap_used,

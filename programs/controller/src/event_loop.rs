@@ -28,7 +28,7 @@ use linkspan::{Controller, Encoding, Error, ErrorKind, Message, Payload, Result,
 
 /// A controller's server: services connect to it, and clients send it requests.
 ///
-/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while there is nothing
+/// [`ControllerServer::run`] is its event loop, which uses only the calling thread and blocks while there is nothing
 /// to do.
 pub struct ControllerServer {
     listeners: Vec<PeerListener>,

@@ -41,9 +41,9 @@ pub enum SendOutcome {
     Queued,
     /// The queue is long, and the event was dropped.
     Dropped,
-    /// The queue is full, and the message must not be dropped, so the link has to be closed.
+    /// The queue is full, and the message must not be dropped: close the link.
     Overflow,
-    /// The link failed and has to be closed.
+    /// The link failed: close it.
     Failed(Error),
 }
 

@@ -15,7 +15,7 @@ pub enum Due {
     HeartbeatTimeout(Name),
     /// This service has been disconnected for so long that it counts as GONE.
     Gone(Name),
-    /// The data of this service have to be sampled for its watchers.
+    /// Sample the data of this service for its watchers.
     Sample(Name),
     /// The watchers of this service have to receive its changed record.
     Push(Name),

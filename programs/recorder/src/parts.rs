@@ -259,7 +259,7 @@ impl Parts {
             self.split_by_size(size, times.received)?;
         }
         let (channel, hash) = match self.channels.get_mut(&key) {
-            // A message has only the lower half of its number. After a larger leap the channel begins anew.
+            // A message has only the lower half of its number. After a larger leap the channel begins again.
             Some((channel, last, hash)) if number.abs_diff(*last) < 1 << 31 => {
                 *last = number;
                 (*channel, *hash)

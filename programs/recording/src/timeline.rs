@@ -22,9 +22,9 @@ pub fn is_timeless(time: u64, other: u64) -> bool {
     time == 0 && other >= CLOCKS
 }
 
-/// Two recorders' reports within so many nanoseconds are one step.
+/// Two recorders' reports within this many nanoseconds are one step.
 const SAME_STEP: u64 = 5_000_000_000;
-/// Their sizes differ at most by so much.
+/// Their sizes differ at most by this many nanoseconds.
 const SAME_SIZE: u64 = 100_000_000;
 
 impl Timeline {

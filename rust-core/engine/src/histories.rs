@@ -1,6 +1,6 @@
 //! For tests with random histories: the generator, the seed from the environment, and its printing.
 
-/// A xorshift64* generator of this crate, so that a seed always gives the same numbers.
+/// A xorshift64* generator. It is part of this crate, because a seed must always give equal numbers.
 pub struct Random(u64);
 
 impl Random {

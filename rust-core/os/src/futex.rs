@@ -41,7 +41,7 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     }
 }
 
-/// Wakes at most so many waiting threads of any process; returns how many. Does not block.
+/// Wakes at most this many waiting threads of any process; returns how many. Does not block.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
     // The kernel reads a signed number.
     let at_most = at_most.min(i32::MAX.unsigned_abs());

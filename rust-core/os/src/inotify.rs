@@ -207,7 +207,7 @@ impl Watch {
         std::mem::take(&mut *self.state.news())
     }
 
-    /// [`Watch::take`] of at most so many names; the others keep a descriptor readable.
+    /// [`Watch::take`] of at most this many names; the others keep a descriptor readable.
     pub fn take_some(&self, most: usize) -> News {
         self.distribute();
         let mut news = self.state.news();

@@ -99,7 +99,7 @@ fn append<E>(
     assert!(written.as_ptr().addr() == start && written.len() <= most, "bytes of another place");
     let came = written.len();
     let length = into.len() + came;
-    // SAFETY: so many bytes are initialised: a slice of bytes begins there.
+    // SAFETY: this many bytes are initialised: a slice of bytes begins there.
     unsafe { into.set_len(length) };
     Ok(came)
 }

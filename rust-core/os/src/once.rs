@@ -46,7 +46,7 @@ impl<T> Once<T> {
         Once { state: AtomicU8::new(EMPTY), value: UnsafeCell::new(unused) }
     }
 
-    /// Returns the value, if it is there.
+    /// Returns the value, if it is set.
     pub fn get(&self) -> Option<&T> {
         // Acquire: pairs with the store in `put`, so the value is seen whole.
         if self.state.load(Ordering::Acquire) != FULL {

@@ -40,7 +40,7 @@ pub enum Start {
 /// Rules that each delete segments of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Deletes the oldest segments above so many bytes together.
+    /// Deletes the oldest segments above this many bytes in total.
     pub bytes: Option<u64>,
     /// Deletes segments whose newest record is older than this, in ns.
     pub age: Option<i64>,

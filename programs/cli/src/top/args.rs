@@ -13,7 +13,7 @@ pub struct TopArgs {
     /// The refresh interval
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     pub every: Duration,
-    /// Print one snapshot as text, with the rates since the one before, and end
+    /// Print one snapshot as text, with the rates since the snapshot before, and end
     #[arg(long)]
     pub once: bool,
     /// Print each snapshot as one line of JSON

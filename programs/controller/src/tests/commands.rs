@@ -1,4 +1,4 @@
-//! Tests of commands: what a service supports and answers, and services that are unknown, disconnected or silent.
+//! Tests of commands: supported commands and answers, and unknown, disconnected or silent services.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests of names of services: one that is in use, many at the same time, and none without a controller.
+//! Tests of names of services: a name in use, many names at once, and names without a controller.
 
 use super::*;
 

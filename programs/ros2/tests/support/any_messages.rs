@@ -17,7 +17,7 @@ pub fn write(bytes: &[u8]) {
     for message in messages {
         for written in [live.encode_next(message, 0), known.encode(message, 0)] {
             let Ok((encoder, bytes)) = written else { panic!("{message:?} has no form: {written:?}") };
-            // The four bytes that say how the rest is written.
+            // The four bytes with the encoding of the rest.
             assert!(!encoder.is_cdr() || bytes.starts_with(&[0, 1, 0, 0]), "{bytes:?}");
         }
     }

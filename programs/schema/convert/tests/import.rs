@@ -1,4 +1,4 @@
-//! Imports real files of other notations, and refuses wrong and inexpressible ones with their place.
+//! Imports real files of other notations. Wrong and inexpressible files are refused, and the error has the place.
 
 #![allow(
     clippy::unwrap_used,

@@ -40,7 +40,7 @@ fn allocate(length: usize) -> Result<Vec<u64>> {
 enum Storage {
     /// In a slot that the peer shares.
     Slot(WritableSlot),
-    /// In memory that this thread lends again; for bytes alone.
+    /// In memory that this thread lends again; only for bytes.
     Short(ShortLoan),
     Own(Vec<u64>),
 }

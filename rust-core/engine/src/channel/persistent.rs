@@ -1,6 +1,6 @@
 //! Objects that outlive the call that made them, for programs such as PHP-FPM's workers.
 //!
-//! Such a worker starts anew with every request and would connect each time. Connections stay here by thread,
+//! Such a worker starts again with every request and would connect each time. Connections stay here by thread,
 //! endpoint and options, until the process ends or they become unusable.
 
 use std::collections::HashMap;

@@ -50,7 +50,7 @@ impl ReceivedBytes {
         Some(ReceivedBytes { length, encoding, sequence, sent, missed: message.missed() })
     }
 
-    /// Returns the error for a message of so many bytes that is longer than the memory for it, and stays the next one.
+    /// Returns the error for a message that exceeds the memory for it. The message stays the next one.
     #[cold]
     pub(crate) fn too_long(bytes: usize, room: usize) -> Error {
         let text = format!(

@@ -16,7 +16,7 @@ use crate::codec::{self, Encoding, Outline};
 use crate::error::Result;
 use crate::sys::memory;
 
-/// A received message that is to be copied at once: while it exists, the sender cannot use its slot.
+/// A received message that must be copied at once: while it exists, the sender cannot use its slot.
 #[derive(Debug)]
 #[must_use]
 pub struct Uncopied(Message);

@@ -412,7 +412,7 @@ impl<R: Receiver> SubscribedNames<R> {
         }
     }
 
-    /// Returns whether to work before a wait: a name may have a message, or names are to be joined.
+    /// Returns whether to work before a wait: a name may have a message, or the subscriber must join names.
     pub fn has_more_to_do(&self) -> bool {
         self.has_ready() || !self.appeared.is_empty() || self.is_search_due
     }

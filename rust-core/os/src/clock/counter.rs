@@ -5,7 +5,7 @@
 //! leads.
 //!
 //! The counter is used if the kernel measures time by it, and after two measurements of its rate agree. The
-//! measurements begin anew after a suspension.
+//! measurements begin again after a suspension.
 
 use std::cell::Cell;
 use std::sync::OnceLock;

@@ -107,7 +107,7 @@ impl MemoryFile {
         }
     }
 
-    /// Wakes at most so many threads that wait for the word at `at`; returns how many.
+    /// Wakes at most this many threads that wait for the word at `at`; returns how many.
     pub fn wake(&self, at: usize, at_most: u32) -> u32 {
         futex::wake(self.mapping.word(at), at_most)
     }

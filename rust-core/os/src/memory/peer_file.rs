@@ -100,7 +100,7 @@ impl Examined {
         Ok(())
     }
 
-    /// Examines at most so many bytes more; returns whether those were the rest.
+    /// Examines at most this many further bytes. Returns whether they were the rest.
     fn advance(&mut self, fd: BorrowedFd<'_>, most: u64) -> Result<bool> {
         self.check_seals(fd)?;
         let size = size_of(fd)?;

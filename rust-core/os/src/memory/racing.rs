@@ -109,7 +109,7 @@ unsafe fn vectors(from: *const u8, to: *mut u8, length: usize) -> usize {
     length / STEP * STEP
 }
 
-/// Whether `rep movsb` stores so many bytes.
+/// Whether `rep movsb` stores this many bytes.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn is_by_movsb(length: usize) -> bool {
     length >= BY_MOVSB_FROM && has_fast_movsb()

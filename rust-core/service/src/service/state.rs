@@ -19,7 +19,7 @@ pub enum State {
     Checkpointing,
     /// It finishes its step, checkpoints, closes and exits.
     Stopping,
-    /// It has ended in good order.
+    /// The service has ended properly.
     Stopped,
     /// It could not continue; its reason has the cause.
     Failed,
@@ -94,7 +94,7 @@ pub enum View {
     Stale,
     /// Its connection has ended; it may reconnect.
     Disconnected,
-    /// It has ended in good order, or has been disconnected for too long.
+    /// The service has ended properly, or has been disconnected for too long.
     Gone,
 }
 

@@ -35,7 +35,7 @@ pub(super) use counts::release;
 
 /// The unit of files' lengths: arrays of similar length share a file.
 const STEP: usize = 64 << 10;
-/// An array uses a file of at most so many times its length.
+/// An array uses a file of at most this many times its length.
 pub(super) const MAX_OVERSIZE: usize = 4;
 /// So many arrays go through the ring after the kernel refused a file.
 const SKIPPED_AFTER_FAILURE: u32 = 64;

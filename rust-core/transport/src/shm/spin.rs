@@ -25,16 +25,16 @@ pub(super) struct Spin {
 }
 
 impl Spin {
-    /// After so many failures a spin that always succeeded gets less time.
+    /// After this many failures a spin that always succeeded gets less time.
     const MAX_TRUST: u32 = 8;
     /// From this trust on, a spin takes the full time.
     const TRUSTED: u32 = 4;
-    /// Without trust, one wait in so many uses the short time.
+    /// Without trust, one wait in this many uses the short time.
     const PROBE_EVERY: u32 = 16;
-    /// After so many failures, one wait in [`Spin::RARE_PROBE_EVERY`] spins, for the short time.
+    /// After this many failures, one wait in [`Spin::RARE_PROBE_EVERY`] spins, for the short time.
     const LONG_WITHOUT: u32 = 256;
     const RARE_PROBE_EVERY: u32 = 64;
-    /// After one failure in so many, a spin takes the full time, for slower peers.
+    /// After one failure in this many, a spin takes the full time, for slower peers.
     const FULL_PROBE_EVERY: u32 = 256;
     const REDUCED: u32 = 16;
     /// The longest spin without trust: longer ones take others' time on a busy machine.
@@ -114,7 +114,7 @@ impl Spin {
             }
         }
         self.trust = self.trust.saturating_sub(1);
-        // After a success the count begins anew.
+        // After a success the count restarts.
         self.failures = if is_trusted { 0 } else { self.failures.wrapping_add(1) };
         false
     }

@@ -20,7 +20,7 @@ pub(super) fn whole(value: i128) -> String {
     of_kind("int64", value)
 }
 
-/// Returns an integer of a kind. The least one has no literal, so it is written as a bit.
+/// Returns an integer of a kind. The least integer lacks a literal, so it is written as a bit.
 pub(super) fn of_kind(kind: &str, value: i128) -> String {
     let bits = match kind {
         "int8" => 8,

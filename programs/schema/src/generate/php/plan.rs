@@ -1,4 +1,4 @@
-//! The tables in generated PHP classes with which the extension decodes and encodes instances.
+//! The tables in generated PHP classes that the extension uses to decode and encode instances.
 
 use linkspan::Value;
 use linkspan::schema::Length;

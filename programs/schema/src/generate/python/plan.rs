@@ -1,4 +1,4 @@
-//! Plans in Python, with which the extension creates instances directly from a message's bytes.
+//! Plans in Python that the extension uses to create instances directly from a message's bytes.
 
 use linkspan::schema::Length;
 

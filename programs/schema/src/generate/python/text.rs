@@ -44,7 +44,7 @@ impl Python<'_> {
     }
 }
 
-/// Returns text that is safe in a docstring, whatever its end.
+/// Returns text that is safe in a docstring, with any end.
 pub(super) fn safe(text: &str) -> String {
     let text = text.trim_end().replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
     if text.ends_with('"') { text + " " } else { text }

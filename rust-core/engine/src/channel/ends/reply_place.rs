@@ -15,7 +15,7 @@ pub(super) trait ReplyPlace {
     /// Whether a body in a slot of the peer stays there, because the call copies it.
     const COPIES: bool;
 
-    /// Returns memory for so many bytes; `None` if the reply is to come as a message.
+    /// Returns memory for this many bytes; `None` if the reply must come as a message.
     fn memory(&mut self, length: usize) -> Option<Self::Memory<'_>>;
 
     /// Reads an answer that came as a message.
@@ -79,7 +79,7 @@ impl ReplyPlace for WholeReply {
 /// Memory of the program.
 pub(super) struct ReplyBytes<'a> {
     pub into: &'a mut [u8],
-    /// Whether the value of the answer is to be checked.
+    /// Whether to check the value of the answer.
     pub is_checked: bool,
     /// Whether an answer was longer than the memory, or not as its schema says.
     pub has_refused: bool,

@@ -49,7 +49,7 @@ pub(super) enum ShortLoan {
 }
 
 impl ShortLoan {
-    /// Lends memory for so many bytes, which have any values.
+    /// Lends memory for this many bytes, which have any values.
     ///
     /// # Errors
     /// `OutOfMemory`.

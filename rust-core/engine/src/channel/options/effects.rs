@@ -1,4 +1,4 @@
-//! Which option has an effect for which object and transport, and which is refused; the documents' table of both.
+//! The effect of each option for each object and transport: it works or is refused. The documents have this table.
 
 use super::*;
 use crate::transport::kind::Transport;

@@ -19,12 +19,12 @@ use crate::error::{Error, Result};
 use crate::frame::{Incoming, Kind};
 
 impl ShmTx {
-    /// Whether a body of so many bytes fits one record and does not go into a slot.
+    /// Whether a body of this many bytes fits one record and does not go into a slot.
     pub fn is_one_record(&self, bytes: usize) -> bool {
         self.writer.is_one_record(bytes) && !self.is_for_slot(bytes)
     }
 
-    /// Whether a body of so many bytes goes into a slot, which is too slow for a caller with a lock.
+    /// Whether a body of this many bytes goes into a slot, which is too slow for a caller with a lock.
     #[inline]
     fn is_for_slot(&self, bytes: usize) -> bool {
         bytes >= PLACED_FROM && self.slots.is_some()

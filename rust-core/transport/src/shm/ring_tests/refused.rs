@@ -69,7 +69,7 @@ fn ring_each_invalid_record_is_malformed() {
             (0..3).find_map(|_| take(&mut reader).err()).unwrap_or_else(|| panic!("{what} was taken"));
         assert_eq!(error.kind(), ErrorKind::Malformed, "{what}");
     }
-    // A header with other lengths than its record's, an endless large frame, and one with too many pieces.
+    // A header whose lengths differ from its record's, an endless large frame, and a frame with too many pieces.
     for (shape, body, length) in [(Shape::Full, 99, 164), (Shape::First, 100, 164), (Shape::First, 0, 64)] {
         let (writing, _, (_, mut reader)) = ring();
         first.body = body;
@@ -106,7 +106,7 @@ fn frame_announcing_2_to_the_63_bytes_allocates_nothing() {
 fn large_frames_received_in_part_share_one_budget() {
     const RING: usize = 1 << 20;
     const LIMIT: u64 = 64 << 20;
-    // Slightly more than a quarter of each has arrived, so memory is reserved for all of it.
+    // Slightly more than a quarter of each body has arrived, so memory is reserved for the whole.
     const COME: usize = 17 << 20;
     let body = vec![7; LIMIT as usize];
     let header = Header { body: LIMIT, ..data(1) };

@@ -1,6 +1,6 @@
-//! A body that is one byte string: read without events.
+//! Reads a body that is one byte string, without events.
 //!
-//! The reader accepts a subset of what the decoder accepts, and gives the same value.
+//! The reader accepts a subset of the decoder's inputs, and returns equal values.
 
 use bytes::Bytes;
 
@@ -8,8 +8,7 @@ use super::cursor::is_within;
 use super::encode::byte_string_head;
 use crate::value::{Limits, Value};
 
-/// Returns the value of bytes that are one byte string with the shortest head, a view of them. `None` where the decoder
-/// has to read them.
+/// Returns the value of one byte string with the shortest head, as a view. `None` if the decoder must read the bytes.
 #[inline]
 pub(crate) fn read(bytes: &Bytes, limits: &Limits) -> Option<Value> {
     let count = match bytes.first()? {

@@ -54,11 +54,11 @@ pub enum Event<'a> {
     Decimal(&'a Decimal),
     /// An N-d array, and the memory that may contain its elements.
     NdArray(NdArrayRef<'a>, Option<&'a Body>),
-    /// An array of so many values begins.
+    /// An array of this many values begins.
     BeginArray(usize),
     /// The array ends.
     EndArray,
-    /// A map of so many entries begins.
+    /// A map of this many entries begins.
     BeginMap(usize),
     /// The key of the next value.
     Key(&'a str),
