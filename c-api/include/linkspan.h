@@ -435,8 +435,8 @@ typedef int32_t linkspan_type;
 // A program's functions for values whose layout a table cannot describe, as in C++ and Fortran.
 //
 // A type provides the functions that its kind needs; the others are NULL. `at` is the address of the value by its
-// table, and `which` is the number in the table. The functions must return normally; those that create return NULL or
-// false if memory runs out.
+// table, and `which` is the number in the table. The functions must return normally. Functions that create a value
+// return NULL or false if memory runs out.
 typedef struct linkspan_record_access {
     // Returns the address of an optional value, a variant or a `linkspan_message`; NULL if missing.
     const void *(*find)(const void *at, size_t which);
@@ -458,15 +458,15 @@ typedef struct linkspan_record_access {
                                                              const void *value), void *context);
     // Adds an entry to a map and returns the address of its value, whose parts have their defaults.
     void *(*insert)(void *at, size_t which, const void *key, size_t length);
-    // Reads a boolean of a list whose items have no address.
+    // Reads a boolean of a list whose items lack addresses.
     bool (*get_bool)(const void *at, size_t which, size_t position);
-    // Sets a boolean of a list whose items have no address.
+    // Sets a boolean of a list whose items lack addresses.
     void (*put_bool)(void *at, size_t which, size_t position, bool value);
-    // Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none.
+    // Sets `order`, `rank`, `dims`, `data` and `length` of an array; false without an array.
     //
     // It does not set `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
     bool (*view_array)(const void *at, size_t which, struct linkspan_array *array);
-    // Replaces the array by a new one with this `rank` and `dims`, and elements of `length` bytes.
+    // Replaces the array by a new array with this `rank` and `dims`, and elements of `length` bytes.
     //
     // The new array has `order`, or sets it to its own order. Returns the address of its elements.
     void *(*resize_array)(void *at, size_t which, struct linkspan_array *array);

@@ -35,7 +35,7 @@ use crate::tree::Tree;
 /// is released. Any number of threads may read a message; a thread that changes it must be the only user.
 pub struct linkspan_message(Counted);
 
-/// Its reference count is at the place where other handles have their kind; see `check`.
+/// Its reference count has the place of other handles' kinds; see `check`.
 #[repr(C)]
 struct Counted {
     /// Zero in the shell of a released message.
@@ -111,7 +111,7 @@ impl Reference {
         // SAFETY: it is not NULL.
         let shell = unsafe { NonNull::new_unchecked(message) };
         if let Some(oldest) = spare::keep(shell.cast(), state.get_mut()) {
-            // SAFETY: it came from a box, and has no content or reference any more.
+            // SAFETY: it came from a box, without content or references.
             drop(unsafe { Box::from_raw(oldest.cast::<linkspan_message>().as_ptr()) });
         }
         Ok(())

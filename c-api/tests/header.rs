@@ -31,7 +31,7 @@ fn committed(name: &str, made: &str) {
 fn header() -> String {
     let mut header = Vec::new();
     cbindgen::generate(HERE).expect("cbindgen reads the sources").write(&mut header);
-    // The top of the header has the rules for all functions. C headers have no headings.
+    // The top of the header has the rules for all functions. A C header does not use headings.
     String::from_utf8(header)
         .expect("a header is text")
         .replace("//\n// # Safety\n// The header's rules.\n", "")

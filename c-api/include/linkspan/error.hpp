@@ -39,7 +39,7 @@ struct remote_failure {
     std::vector<std::uint8_t> data;
 };
 
-/// The exception of every failed call: `what()` says what failed, on what, and what to do.
+/// The exception of every failed call: `what()` names the failed action, its object, and the remedy.
 class error : public std::runtime_error {
 public:
     explicit error(const linkspan_error &e)
@@ -177,7 +177,7 @@ namespace detail {
     detail::throw_as_kind(last);
 }
 
-/// Throws unless the status is LINKSPAN_OK.
+/// Throws if the status is not LINKSPAN_OK.
 inline void check(linkspan_status status) {
     if (status != LINKSPAN_OK) throw_last_error();
 }

@@ -18,7 +18,7 @@ pub(crate) struct Encoded {
 }
 
 pub(crate) enum State {
-    /// A short map of scalars in CBOR, with its tree once needed. Null while it has no entry.
+    /// A short map of scalars in CBOR, with its tree once needed. Null before the first entry.
     Flat(FlatMapBuilder, OnceLock<Value>),
     /// Any other value that is being built or was decoded.
     Tree(Tree),

@@ -13,8 +13,8 @@ use crate::message::linkspan_message;
 /// A program's functions for values whose layout a table cannot describe, as in C++ and Fortran.
 ///
 /// A type provides the functions that its kind needs; the others are NULL. `at` is the address of the value by its
-/// table, and `which` is the number in the table. The functions must return normally; those that create return NULL or
-/// false if memory runs out.
+/// table, and `which` is the number in the table. The functions must return normally. Functions that create a value
+/// return NULL or false if memory runs out.
 #[repr(C)]
 pub struct linkspan_record_access {
     /// Returns the address of an optional value, a variant or a `linkspan_message`; NULL if missing.
@@ -51,16 +51,16 @@ pub struct linkspan_record_access {
     pub insert: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, key: *const c_void, length: usize) -> *mut c_void,
     >,
-    /// Reads a boolean of a list whose items have no address.
+    /// Reads a boolean of a list whose items lack addresses.
     pub get_bool: Option<unsafe extern "C" fn(at: *const c_void, which: usize, position: usize) -> bool>,
-    /// Sets a boolean of a list whose items have no address.
+    /// Sets a boolean of a list whose items lack addresses.
     pub put_bool: Option<unsafe extern "C" fn(at: *mut c_void, which: usize, position: usize, value: bool)>,
-    /// Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none.
+    /// Sets `order`, `rank`, `dims`, `data` and `length` of an array; false without an array.
     ///
     /// It does not set `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
     pub view_array:
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, array: *mut linkspan_array) -> bool>,
-    /// Replaces the array by a new one with this `rank` and `dims`, and elements of `length` bytes.
+    /// Replaces the array by a new array with this `rank` and `dims`, and elements of `length` bytes.
     ///
     /// The new array has `order`, or sets it to its own order. Returns the address of its elements.
     pub resize_array: Option<
@@ -210,7 +210,7 @@ impl Through {
         Ok(())
     }
 
-    /// Returns false if there is no array.
+    /// Returns false without an array.
     ///
     /// # Safety
     /// As for [`Through::find`].

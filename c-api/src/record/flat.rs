@@ -1,7 +1,6 @@
 //! Encodes structs of scalars as CBOR without a walk, with keys encoded once per table.
 //!
-//! Other structs are walked, so that errors come from one place: with too many fields, invalid UTF-8, or an enum number
-//! without a name.
+//! The walk handles other structs, and makes all errors: too many fields, invalid UTF-8, an enum number without a name.
 
 use linkspan::codec::FlatRecord;
 
@@ -21,7 +20,7 @@ pub(super) unsafe fn append(fields: &Fields, at: *const u8, out: &mut Vec<u8>) -
         })
 }
 
-/// Appends a field if it is present; `None` if it has no flat form.
+/// Appends a field if it is present; `None` if it lacks a flat form.
 ///
 /// # Safety
 /// As for [`append`].

@@ -15,7 +15,7 @@ use crate::loan;
 /// The `data` of their arrays becomes NULL. After an error the program still has the loans.
 ///
 /// # Safety
-/// A value of this layout, not reached by functions, is at `at`; no thread uses it meanwhile.
+/// A value of this layout, not reached by functions, is at `at`; no other thread uses it.
 pub(super) unsafe fn value_with_loans(of: &Layout, at: *mut u8) -> Option<Result<Value>> {
     if !of.has_arrays || of.is_reached || !loan::are_any() {
         return None;
