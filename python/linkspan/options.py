@@ -21,39 +21,38 @@ class Options(TypedDict, total=False):
 
     - `encoding`: The encoding of values: CBOR, or JSON with `framing="lines"`.
     - `timeout`: The time-out of calls in seconds, 30 by default; None waits for ever, as loops do.
-    - `client_id`: A name that survives restarts. Unacknowledged messages go to the next program with this name.
+    - `client_id`: A name that survives restarts. The next program with it gets the unacknowledged messages.
     - `buffer`: Bytes of a shared-memory ring: 256 KiB per direction, 1 MiB for a publisher.
-    - `max_message_size`: The longest message in bytes, sent or received: 64 MiB.
+    - `max_message_size`: The longest message in bytes: 64 MiB.
     - `delivery`: The promise for each message; the default of a channel is `at_least_once`.
     - `ack`: When a message counts as consumed: `auto` at the next `recv` or at `reply`, `manual` at `ack()`.
-    - `idempotent`: Whether requests may be carried out twice. If a server dies, its next incarnation gets the request.
+    - `idempotent`: Whether requests may be carried out twice, also by the next incarnation of a dead server.
     - `replay_count`: The most unacknowledged messages kept for replay: 65,536. Then `send` waits.
     - `replay_bytes`: The most bytes of these messages: 64 MiB.
     - `absent_clients`: The most absent clients for which a listener keeps messages: 256.
-    - `framing`: Plain framing for peers without Linkspan: JSON text and JSON-RPC 2.0 in lines, or raw bytes.
+    - `framing`: Plain framing for peers without Linkspan: JSON-RPC 2.0 in lines, or raw bytes.
     - `durable`: Whether accepted messages survive the death of both ends and of the machine.
     - `mode`: The mode of files that are made, such as 0o660.
     - `group`: Their group, by name or number.
     - `allow_uids`: The users that may connect.
     - `allow_gids`: The groups that may connect.
     - `from_`: The start of a journal subscriber: a sequence number, a time, `"first"` or `"newest"`. With a `client_id`
-      it continues after its last message. Other languages call it `from`, a keyword of Python.
+      it continues after its last message. Other languages call it `from`.
     - `segment_bytes`: Bytes of a journal's segment: 32 MiB. A journal deletes only whole segments.
-    - `retain_bytes`: The most bytes of a journal. Beyond them the oldest segments are deleted.
+    - `retain_bytes`: The most bytes of a journal.
     - `retain_seconds`: Seconds for which a journal keeps its messages.
     - `retain_consumed`: Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     - `locked`: Whether a `file:` is written in place under an fcntl lock.
     - `shared`: Whether several processes, each with this option, may share the requests of a name.
-    - `replace`: Whether a publisher takes over a name and its subscribers from another publisher of this process.
+    - `replace`: Whether a publisher takes over a name from another publisher of this process.
     - `view_bytes`: Whether long byte strings over `shm:` stay in the sender's memory while the message or its views
-      exist. `message.view(path)` views that memory; `value` copies. A hostile sender can change the bytes meanwhile.
-    - `schema`: The meaning of the messages: the path of a file, text of the notation, a dataclass, or a pydantic model.
-      Different schemas raise `SchemaMismatch`.
+      exist. A hostile sender can change the bytes meanwhile; `value` copies.
+    - `schema`: The meaning of the messages: a file, text of the notation, a dataclass, or a pydantic model.
     - `reply_schema`: The schema of replies, given like `schema`.
     - `validate`: Which values are checked against the schema.
     - `spin`: The most microseconds that a receiver polls shared memory before it sleeps; at most 100.
     - `linger`: Seconds that an unclosed channel waits at its end until the peer has consumed all messages: 0.
-      Unconsumed messages are reported on one line of stderr.
+      Unconsumed messages are reported on stderr.
     - `on_unconsumed`: Called with their number when the channel's last reference goes, or at exit; not in a forked
       child. Its exceptions go to `sys.unraisablehook`.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
