@@ -8,38 +8,38 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build:  ## build the core, the C library and the program: needs Rust alone
+build:  ## build the core, the C library and the program: needs only Rust
 	cargo build
 
-test:  ## install what testing needs, build it, run the daily suites: 30 minutes from nothing, 10 after that
+test:  ## install the test tools, build, and run the daily suites: 30 minutes from nothing, 10 after that
 	@tools/apt.sh test
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run
 
-test-bridge:  ## the same for the bridge between machines, whose engines have 300 crates: 9 minutes from nothing
+test-bridge:  ## build and test the bridge between machines, whose engines have 300 crates: 9 minutes from nothing
 	@tools/apt.sh test bridge
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --bridge
 
-test-memory:  ## what looks at memory: AddressSanitizer, ThreadSanitizer, sanitizers of C, C++ and Fortran, every interleaving of threads
+test-memory:  ## check memory: AddressSanitizer, ThreadSanitizer, sanitizers of C, C++ and Fortran, every interleaving of threads
 	@tools/apt.sh test memory
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --memory
 
-lint:  ## what reads the sources: clippy without a warning, rustfmt without a change, the documentation of the crates, added sentences
+lint:  ## check the sources: clippy, rustfmt, the documentation of the crates, added sentences
 	@tools/apt.sh lint
 	tests/run --lint
 	@tools/text || true
 
-test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
+test-quick: .venv/ready  ## run the daily suites; skip suites of PHP, Fortran or a browser if these are missing
 	tests/run --quick
 
-test-all:  ## all of these with every grid, kill and power cut in full: before a release
+test-all:  ## run the suites above with every grid, kill and power cut in full: before a release
 	@tools/apt.sh all
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --all
 
-test-nightly:  ## test-all, and what takes hours: 100,000 kills, hours of fuzzing, sanitizers
+test-nightly:  ## run test-all and the suites that take hours: 100,000 kills, hours of fuzzing, sanitizers
 	@tools/apt.sh all
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --nightly
@@ -48,28 +48,28 @@ MINUTES ?= 10
 fuzz:  ## run each fuzzing target for MINUTES minutes (10)
 	fuzz/run --seconds $$(( $(MINUTES) * 60 ))
 
-bench:  ## measure ours beside floors and peers, and how cost grows, in at most 15 minutes; writes benches/RESULTS.md
+bench:  ## compare ours with floors and peers, and measure how cost grows, in at most 15 minutes; writes benches/RESULTS.md
 	@tools/apt.sh bench || echo "make bench: peers that are not installed are named in the table"
 	benches/run
 
-bench-quick:  ## the same with few repetitions, in at most 2 minutes; writes nothing
+bench-quick:  ## run the benchmark with few repetitions, in at most 2 minutes; writes nothing
 	benches/run --quick
 
-bench-bridge:  ## measure names of other machines beside zenoh alone, and how cost grows; writes benches/BRIDGE.md
+bench-bridge:  ## compare names of other machines with plain zenoh, and measure how cost grows; writes benches/BRIDGE.md
 	benches/bridge/run
 
-bench-recording: .venv/ready  ## measure recorder, replay and tables beside dd, mcap's writer and h5py; writes benches/RECORDING.md
+bench-recording: .venv/ready  ## compare recorder, replay and tables with dd, mcap's writer and h5py; writes benches/RECORDING.md
 	benches/recording/run
 
-bench-gateway: .venv/ready  ## measure the gateway with 1,000 clients beside JSON in Python and NATS over WebSockets; writes benches/GATEWAY.md
+bench-gateway: .venv/ready  ## compare the gateway with JSON in Python and NATS over WebSockets, with 1,000 clients; writes benches/GATEWAY.md
 	benches/gateway/run
 
-demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS; 3 minutes from nothing
+demo:  ## run the observatory: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS; 3 minutes from nothing
 	@tools/apt.sh build
 	@tools/apt.sh --check demo
 	examples/observatory/run
 
-demo-machines:  ## the same on three machines: network namespaces with a bridge each, over TLS; needs root
+demo-machines:  ## run the observatory on three machines: network namespaces with a bridge each, over TLS; needs root
 	@tools/apt.sh demo bridge
 	examples/observatory/machines
 
@@ -79,7 +79,7 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	cargo build --release -p linkspan-schema-convert
 	packaging/install "$(PREFIX)" "$(CARGO_TARGET_DIR)/release"
 
-uninstall:  ## remove what make install put under PREFIX; other files stay
+uninstall:  ## remove the files that make install put under PREFIX; other files stay
 	packaging/install --undo "$(PREFIX)"
 
 # By the commands of the demo: maturin would tell pyo3 of its interpreter, and what one of them has compiled the other would compile again.
@@ -93,17 +93,17 @@ python: .venv/numpy  ## build the Python module and the program linkspan into .v
 	.venv/bin/python tools/python_module.py release
 	ln -sf "$(CARGO_TARGET_DIR)/release/linkspan" "$(CARGO_TARGET_DIR)/release/linkspan-schema" .venv/bin/
 
-dist:  ## build what is shipped into dist/: wheel, static programs, C library, Debian packages, PHP archive, crates
+dist:  ## build the shipped artefacts into dist/: wheel, static programs, C library, Debian packages, PHP archive, crates
 	@tools/apt.sh dist
 	packaging/build
 
-semver:  ## compare the interfaces of the crates with the release before, by cargo-semver-checks
+semver:  ## compare the crates' interfaces with the previous release, with cargo-semver-checks
 	packaging/semver
 
 release:  ## set VERSION everywhere, check, build and test dist/, commit and tag; publishes nothing
 	packaging/release "$(VERSION)"
 
-dist-test:  ## install what is in dist/ where there is no compiler and no source tree, and run the first programs
+dist-test:  ## install dist/ on a system without compiler and source tree, and run the first programs
 	@tools/apt.sh dist
 	@$(MAKE) --no-print-directory .venv/ready
 	.venv/bin/python -m pytest -q -p no:cacheprovider tests/dist
@@ -116,7 +116,7 @@ php:  ## build the PHP extension
 docs: python  ## make a book of the documentation: target/book/html/index.html
 	.venv/bin/python tools/book/build.py
 
-clean:  ## remove what was built
+clean:  ## remove built files
 	cargo clean
 	rm -rf .venv build
 

@@ -64,7 +64,7 @@ def build(with_rustdoc):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--without-rustdoc", action="store_true", help="leave the reference of the crate out")
+    parser.add_argument("--without-rustdoc", action="store_true", help="leave out the reference of the crate")
     wrong = build(not parser.parse_args().without_rustdoc)
     print("\n".join(wrong) if wrong else BOOK / "html/index.html")
     sys.exit(bool(wrong))
