@@ -11,6 +11,11 @@ A program names an endpoint, picks a pattern, and sends values::
     with linkspan.connect("lab/spectrum") as ch:
         print(ch.call({"op": "fft", "window": 4096}, timeout=1.0)["power"])
 
+Or it shares an object, whose properties and methods other programs use::
+
+    linkspan.share(Keithley2000("GPIB::16"), "lab/dmm").run()
+    linkspan.remote("lab/dmm").voltage
+
 Or it is a service, a subclass of `linkspan.Service`, which a controller commands::
 
     linkspan.run(Logger(), "power")
@@ -76,8 +81,10 @@ from .event import Event
 from .forms import jsonable
 from .options import Options, ServiceOptions
 from .recording import RecordedName, Recording
+from .remote_object import remote
 from .server import Server
 from .service import Service, run
+from .sharing import Shared, share
 from .sqlite import sqlite_checkpoint
 from .table import Table
 from .timestamp import Timestamp
@@ -128,6 +135,7 @@ __all__ = [
     "ServiceHandle",
     "ServiceLoop",
     "ServiceOptions",
+    "Shared",
     "Stalled",
     "State",
     "Subscriber",
@@ -152,10 +160,12 @@ __all__ = [
     "names",
     "open",
     "publisher",
+    "remote",
     "run",
     "reply_schema",
     "schema",
     "serve",
+    "share",
     "sqlite_checkpoint",
     "subscribe",
     "transcode",

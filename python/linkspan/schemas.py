@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._native import schema_problem
-from .errors import Unsupported, WrongType
+from .errors import Error, Malformed, Unsupported, WrongType
 from .timestamp import Timestamp
 from .words import shown
 
@@ -52,6 +52,15 @@ def text_of(option: str, given: Any) -> str:
             f'or the path of a file: {option}="NAME.schema.toml"',
         )
     return _text(given)
+
+
+def keys_of(annotation: Any, where: str) -> _Keys:
+    """Returns the type of an annotation as keys of the notation. `Unsupported` if no schema can express it.
+
+    `Malformed` for a wrong unit or range."""
+    inner, _ = _without_none(annotation, where)
+    keys = _whole(_type(inner, where, ()), where)
+    return _checked(keys, where, Malformed)
 
 
 def _refused(path: str, text: str) -> WrongType:
@@ -101,11 +110,11 @@ def _of_pydantic(name: str, field: Any) -> _Field:
 
 def _text(cls: type[Any]) -> str:
     name = getattr(cls, "__linkspan_schema__", None) or _name(cls)
-    lines = [f"name = {_toml(name)}"]
+    lines = [f"name = {toml(name)}"]
     if doc := _doc(cls):
-        lines.append(f"doc = {_toml(doc)}")
+        lines.append(f"doc = {toml(doc)}")
     lines += ["", "[fields]"]
-    lines += [f"{_key(key)} = {_toml(keys)}" for key, keys in _record(cls, (cls,)).items()]
+    lines += [f"{_key(key)} = {toml(keys)}" for key, keys in _record(cls, (cls,)).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -153,8 +162,12 @@ def _described(cls: type[Any], field: _Field, within: tuple[type[Any], ...]) -> 
             keys["default"] = default
     if field.doc:
         keys["doc"] = field.doc
-    if (problem := schema_problem(f'name = "field"\n\n[fields]\nfield = {_toml(keys)}\n')) is not None:
-        raise Unsupported(f"{where}: {_POSITION.sub('', problem)}")
+    return _checked(keys, where, Unsupported)
+
+
+def _checked(keys: _Keys, where: str, refusal: type[Error]) -> _Keys:
+    if (problem := schema_problem(f'name = "field"\n\n[fields]\nfield = {toml(keys)}\n')) is not None:
+        raise refusal(f"{where}: {_POSITION.sub('', problem)}")
     return keys
 
 
@@ -280,13 +293,14 @@ def _said(constraint: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """Returns a value as TOML, on one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(name)} = {_toml(inner)}" for name, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(name)} = {toml(inner)}" for name, inner in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml, value)) + "]"
     # TOML and JSON write texts, numbers and bools alike.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

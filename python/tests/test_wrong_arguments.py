@@ -101,6 +101,7 @@ class World:
             linkspan.Channel: lambda ended: self.pair(ended)[0],
             linkspan.Listener: opened(lambda: linkspan.listen(self.name())),
             linkspan.Server: lambda _: self.closed(linkspan.serve(self.name())),
+            linkspan.Shared: lambda _: self.closed(linkspan.share(linkspan.Timestamp(5), self.name())),
             linkspan.Publisher: opened(lambda: linkspan.publisher(self.name())),
             linkspan.Subscriber: opened(lambda: linkspan.subscribe(self.name())),
             linkspan.Message: self.message,

@@ -21,6 +21,9 @@ BELONGS = {
         Server; Server.close; Server.events; Server.fileno; Server.next; Server.run; Server.stats;
         linkspan_request; linkspan_server;
     """,
+    "object on the air": """
+        Shared; Shared.close; Shared.run; Shared.stats;
+    """,
     "publisher": """
         Publisher; Publisher.close; Publisher.events; Publisher.flush; Publisher.send; Publisher.send_many;
         Publisher.stats; Publisher.wait_for_subscribers;
