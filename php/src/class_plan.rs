@@ -1,8 +1,8 @@
-//! The plans that turn values into instances of generated classes, created from the classes' constants once per
-//! request.
+//! The plans that turn values into instances of generated classes.
 //!
-//! Besides `LINKSPAN_FIELDS` (see `classes`), a union has its classes in `LINKSPAN_VARIANTS`. The method
-//! `linkspanDefaults` returns the values of properties whose keys may be missing.
+//! Each request makes them once, from the constants of the classes. Besides `LINKSPAN_FIELDS` (see `classes`), a union
+//! has its classes in `LINKSPAN_VARIANTS`. The method `linkspanDefaults` returns the values of properties whose keys
+//! may be missing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

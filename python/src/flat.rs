@@ -1,4 +1,4 @@
-//! Encodes values of exact built-in types, and enum members with such values, without running Python code.
+//! Encodes values of exact built-in types, and enum members with them, without running Python code.
 
 use std::ptr;
 

@@ -21,7 +21,7 @@ fn asleep_at_once() -> Options {
     options
 }
 
-/// Returns the allocations of a send and a receive of this size, from a thread to itself in shared memory.
+/// Returns the allocations of a send and a receive of this size within one thread, in shared memory.
 fn a_message(bytes: usize) -> (usize, usize) {
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();

@@ -117,8 +117,7 @@ fn all_answered_slots_viewed(server: &Server, client: &Channel) -> Vec<Message> 
     viewed
 }
 
-/// A message whose time-out passed after the peer had a part counts as sent, and arrives without another
-/// call.
+/// A message whose time-out passed after the peer had a part counts as sent, and arrives by itself.
 fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::Result<u64>) {
     let (endpoint, length) = (name(transport), large(transport));
     let mut options = Options::default();

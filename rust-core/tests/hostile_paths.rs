@@ -1,4 +1,4 @@
-//! A member of the group that shares a directory (2770) plants links and other files against root's programs.
+//! A member of the group of a directory (2770) plants links and files against root's programs.
 //!
 //! No file of another user is followed, changed, taken over or swept, and no program blocks. The member is a
 //! thread with a really different user, which needs root; without root one user tries the same.

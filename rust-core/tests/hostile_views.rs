@@ -1,5 +1,4 @@
-//! A hostile subscriber changes the words of its page (views, files) while long arrays and bytes are
-//! published.
+//! A hostile subscriber changes its page (views, files) while long arrays and bytes are published.
 //!
 //! Honest subscribers' messages stay unchanged, they miss only reported messages, and the publisher keeps its
 //! bound.

@@ -70,7 +70,7 @@ fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
     }
 }
 
-/// Independent senders, each as fast as its messages are consumed, and a program that takes at three rates.
+/// Independent senders, each as fast as its messages are consumed, and a receiver with three rates.
 #[test]
 fn program_takes_at_different_rates_from_senders_of_their_own() {
     const RATES: [usize; 3] = [1, 2, 5];

@@ -549,10 +549,10 @@ fn long_message_under_way_takes_its_slot_and_one_copy() {
     assert!(many.1 <= few.1 + MIB / 4, "{many:?} after many, {few:?} after a few");
 }
 
-/// A publisher whose subscribers have read everything needs the slot of the newest message and one more. For a slow
-/// subscriber it keeps as many messages as its ring would, at least three, and one slot more.
+/// A publisher whose subscribers have read everything needs two slots, one for the newest message.
 ///
-/// Neither more messages nor more subscribers change the files.
+/// For a slow subscriber it keeps as many messages as its ring would, at least three, and one slot more. Neither more
+/// messages nor more subscribers change the files.
 #[test]
 fn publisher_with_several_subscribers_holds_two_slots_or_its_history_and_one_slot_more() {
     crate::support::alone::alone!(

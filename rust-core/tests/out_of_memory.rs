@@ -24,7 +24,7 @@ const LONG: usize = 40 * MIB;
 const ROOM: usize = 12 * MIB;
 const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
 
-/// Calls `body` while this process may take only [`ROOM`] more data (for copies) or addresses (for views).
+/// Calls `body` with only [`ROOM`] more data (for copies) or addresses (for views) for this process.
 fn in_room<T>(of: Resource, body: impl FnOnce() -> T) -> T {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages = statm.split_whitespace().nth(if of == Resource::As { 0 } else { 5 }).unwrap();
@@ -74,7 +74,7 @@ fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
     (one, two)
 }
 
-/// Lets the peer acknowledge received messages, because the sender's freed copies must not become room later.
+/// Lets the peer acknowledge messages, so that freed copies of the sender are not room later.
 fn is_consumed(one: &Channel, two: &Channel) {
     assert_eq!(two.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     let _ = two.ack();

@@ -244,7 +244,7 @@ fn answer_longer_than_the_memory_is_dropped_and_a_failure_is_told() {
     }
 }
 
-/// Of threads that call at once, one receives the answers of all, whose long bodies it leaves in their slots.
+/// One of several calling threads receives the answers of all, and leaves long bodies in their slots.
 #[test]
 fn answers_of_several_threads_arrive_each_where_its_call_has_them() {
     const CALLS: usize = 40;

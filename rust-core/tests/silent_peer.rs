@@ -1,4 +1,4 @@
-//! A listener that accepts connections and never answers must not delay the calls on a connecting object.
+//! A listener that accepts connections and never answers delays no call on a connecting object.
 //!
 //! The number of connections shows it: a call that waited for the answer would begin another one.
 

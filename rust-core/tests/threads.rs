@@ -289,7 +289,7 @@ fn call_from_a_callback_of_a_call_is_refused() {
     drop(server);
 }
 
-/// The callbacks of the leading and of a waiting call each wait for the answer to another thread's call.
+/// The callbacks of the leading and a waiting call each wait for the answer to another thread's call.
 #[test]
 fn callback_of_a_call_holds_up_no_other_call() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool"] {

@@ -340,7 +340,7 @@ fn descriptor_for_event_loops(t: &str) {
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// The end of the peer may be noticed by a call that sends, but an event loop waits only for the descriptor.
+/// A call that sends may notice the peer's end, but an event loop waits only for the descriptor.
 fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
     let endpoint = name(t);
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();

@@ -317,7 +317,7 @@ fn blocking_call_goes_on(met: Met, way: Way, endpoint: &str, options: &Options) 
     drop(source);
 }
 
-/// The other program's answer comes after a publisher has taken the name, which the directory reports once.
+/// The other program answers after a publisher took the name, which the directory reports once.
 #[test]
 fn name_that_a_publisher_takes_while_the_answer_of_another_program_is_under_way_is_received() {
     let [endpoint, other] = [name("unix"), name("unix")];

@@ -220,7 +220,7 @@ fn subscriber_to_several_names_without_descriptors_receives_what_needs_none() {
     }
 }
 
-/// The unread file ends each sleep at once, but the wait keeps its deadline, and other clients are served.
+/// The unread file ends each sleep at once, but the deadline holds, and other clients are served.
 #[test]
 fn server_without_descriptors_keeps_its_deadlines_and_serves_later() {
     alone!(server_without_descriptors_keeps_its_deadlines_and_serves_later);

@@ -67,7 +67,7 @@ fn named() -> Result<Options> {
     Ok(options)
 }
 
-/// Prints the ids of this thread and of the acceptor thread (0 without one), and waits for a line of input.
+/// Prints the ids of this thread and the acceptor (0 without one), and waits for a line of input.
 fn wait_at_the_gate(path: &str) -> Result<Option<Server>> {
     let warm = match path {
         "" => None,

@@ -19,7 +19,7 @@ pub enum Calls {
     Copied,
     /// `send_bytes`, and the first eight bytes of the message of `recv`, read in the sender's memory.
     Viewed,
-    /// `loan_bytes` and `send` of the loan as a value in CBOR, and a copy out of the viewed bytes of `recv`.
+    /// `loan_bytes`, `send` of the loan in a CBOR value, and a copy out of the bytes that `recv` views.
     Loaned,
     /// A loan as raw bytes, and `recv_into`.
     LoanedRaw,

@@ -91,8 +91,8 @@ macro_rules! function {
 
 impl Through {
     /// # Safety
-    /// `access` is NULL or points to functions as [`linkspan_record_access`] describes them, valid while the program
-    /// runs.
+    /// `access` is NULL, or points to valid functions of [`linkspan_record_access`]. They stay valid while the
+    /// program runs.
     pub unsafe fn of(access: *const linkspan_record_access, which: usize) -> Option<Through> {
         // SAFETY: by contract.
         unsafe { access.as_ref() }.map(|access| Through { access, which })

@@ -21,7 +21,7 @@ pub(crate) struct BorrowedRecord<'a> {
 
 impl<'a> BorrowedRecord<'a> {
     /// # Safety
-    /// A struct of this layout is at `at`, with all its pointees, and no code changes it while this value exists.
+    /// At `at` is a struct of this layout, with all its pointees. No code changes it while this value exists.
     pub unsafe fn new(layout: &'a Layout, at: *const u8) -> BorrowedRecord<'a> {
         BorrowedRecord { layout, at, lives: PhantomData }
     }

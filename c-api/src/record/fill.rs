@@ -189,7 +189,7 @@ impl Open<'_> {
 
 impl<'a> Filler<'a> {
     /// # Safety
-    /// A zeroed struct of this layout is at `to`, and no other code uses it while this value exists.
+    /// At `to` is a zeroed struct of this layout. No other code uses it while this value exists.
     pub unsafe fn new(layout: &'a Layout, to: *mut u8) -> Filler<'a> {
         Filler { top: Frame::Whole(layout, to), outer: Vec::new(), any: None, lives: PhantomData }
     }

@@ -80,16 +80,15 @@ pub struct Settings {
     /// Import the names of other machines that match this pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     import: Vec<String>,
-    /// Keep this many bytes of messages of each exported publisher, such as 64MiB, for machines that missed them
-    /// during a network outage
+    /// Keep this many bytes of messages of each exported publisher for network outages, such as 64MiB
     #[arg(long, value_name = "SIZE")]
     retain: Option<Size>,
     /// With --retain: keep at most this many bytes of all exported publishers together [default: 1GiB, or four times
     /// --retain]
     #[arg(long, value_name = "SIZE")]
     retain_total: Option<Size>,
-    /// Write the values of names that match this pattern as JSON, for programs that only read JSON, such as
-    /// 'lab/*=json'; may be repeated
+    /// Write values of matching names as JSON for programs that need it, such as 'lab/*=json';
+    /// may be repeated
     #[arg(long, value_name = "PATTERN=json", value_parser = encoding)]
     encoding: Vec<(String, Written)>,
     /// The engine between the machines [default: zenoh]
@@ -107,8 +106,8 @@ pub struct Settings {
     /// Find other bridges by multicast
     #[arg(long)]
     scout: bool,
-    /// Encrypt connections and identify this machine with the keys in this folder, made by `linkspan bridge keys
-    /// issue`; addresses are then tls/HOST:PORT
+    /// Encrypt and identify this machine by the keys of `linkspan bridge keys issue` in this folder;
+    /// addresses are then tls/HOST:PORT
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
     /// With --tls: exchange names with this machine; may be repeated

@@ -1,4 +1,4 @@
-//! Supervised programs that die, are killed, fork or print all the time, and the processes that they leave.
+//! Supervised programs that die, are killed, fork or print, and the processes that they leave.
 
 #![allow(
     clippy::unwrap_used,

@@ -81,8 +81,9 @@ impl Signals {
         Ok(())
     }
 
-    /// Returns how many signals have arrived since the last call, and makes [`Signals::fd`] unreadable until the next
-    /// one.
+    /// Returns how many signals have arrived since the last call.
+    ///
+    /// [`Signals::fd`] then becomes unreadable until the next signal.
     pub fn take_count(&self) -> usize {
         let mut bytes = [0; 64];
         let mut pipe = &self.pipe;

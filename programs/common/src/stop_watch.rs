@@ -23,7 +23,7 @@ impl StopGuard {
     }
 }
 
-/// Calls `run`, and calls `stop` in another thread after a signal or after standard output lost its reader.
+/// Calls `run`. After a signal or without a reader of standard output, another thread calls `stop`.
 ///
 /// `stop` must end the wait in `run`. `run` then finds the reason with [`Signals::check_stdout`].
 ///

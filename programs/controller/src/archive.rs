@@ -36,8 +36,9 @@ impl Archive {
         }
     }
 
-    /// Drops the oldest answers until at most `count` with `bytes` bytes remain, and all that were added until
-    /// `before`. Returns when the oldest remaining one was added.
+    /// Drops answers that were added until `before`, and the oldest above `count` or `bytes`.
+    ///
+    /// Returns when the oldest remaining one was added.
     pub fn trim(&mut self, count: usize, bytes: usize, before: Option<Duration>) -> Option<Duration> {
         while let Some((at, _)) = self.order.front() {
             let old = before.is_some_and(|before| *at <= before);

@@ -326,10 +326,11 @@ impl ServerState {
         self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
-    /// Sends the open commands of a service that has connected or started, and fails commands for other incarnations.
+    /// Sends the open commands of a service that has connected or started.
     ///
-    /// A service that is starting would refuse commands, so these wait until it has started. With `again`, commands
-    /// that this incarnation received over an earlier connection are sent again.
+    /// Fails commands for other incarnations. A service that is starting would refuse commands, so these wait
+    /// until it has started. With `again`, commands that this incarnation received over an earlier connection are
+    /// sent again.
     pub(super) fn send_open_commands(&mut self, name: &Name, again: bool, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;
@@ -406,8 +407,9 @@ impl ServerState {
         self.unwatch(session);
     }
 
-    /// Returns whether a client waits for the answer to a command, also to one for a service that has not connected
-    /// yet.
+    /// Returns whether a client waits for the answer to a command.
+    ///
+    /// The service may not have connected yet.
     pub fn has_pending_commands(&self, session: u64) -> bool {
         self.awaited.contains_key(&session)
             || self.expected.values().flatten().any(|(to, ..)| to.session == session)

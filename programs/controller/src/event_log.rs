@@ -68,7 +68,7 @@ impl Log {
     }
 }
 
-/// Returns the first `characters` characters of a text, followed by the number of omitted bytes if it is longer.
+/// Returns the first `characters` characters of a text, and the number of omitted bytes, if any.
 pub fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         None => text.to_owned(),

@@ -19,11 +19,13 @@ pub struct ControllerServerOptions {
     /// The options of its links, such as mode, group and allow_uids. The server sets the delivery and the size limit
     /// itself.
     pub channel: Options,
-    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS) if
-    /// no endpoints are given. Default: true.
+    /// Whether it listens at its default TCP endpoint if no endpoints are given. Default: true.
+    ///
+    /// [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS) has the default endpoints.
     pub tcp: bool,
-    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run), unless the program
-    /// handles them. Default: true.
+    /// Whether SIGINT and SIGTERM, unless the program handles them, end the server. Default: true.
+    ///
+    /// They end [`ControllerServer::run`](super::ControllerServer::run).
     pub handle_signals: bool,
     /// The heartbeat period of the services. A service that is silent for three periods is STALE. Default: 5 s.
     pub heartbeat: Duration,

@@ -49,8 +49,9 @@ pub struct Limits {
     pub away: Duration,
     /// How long a problem is shown after it last occurred.
     pub problem: Duration,
-    /// How long after the start commands are held for services that were registered with an earlier incarnation of the
-    /// controller.
+    /// How long after its start the controller holds commands for services of an earlier incarnation.
+    ///
+    /// Such a service was registered with an earlier incarnation of the controller.
     pub settling: Duration,
     /// The shortest time between two events about one service to its watchers.
     pub push: Duration,

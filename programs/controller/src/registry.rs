@@ -239,8 +239,9 @@ pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
     Ok(it)
 }
 
-/// Changes the name of a service on another machine to `NAME@MACHINE`, so that services on several machines can have
-/// the same name.
+/// Changes the name of a service on another machine to `NAME@MACHINE`.
+///
+/// Services on several machines can therefore have equal names.
 pub fn on_machine(mut it: Introduction, machine: &Option<Arc<str>>) -> Result<Introduction> {
     if let Some(machine) = machine {
         check_service_name(machine)?;

@@ -112,8 +112,9 @@ pub struct ServerState {
     pub(super) log: Log,
     /// The commands that each client waits for.
     pub(super) awaited: HashMap<u64, BTreeSet<Key>>,
-    /// Commands for services that are not registered yet and may have been registered with an earlier incarnation of
-    /// the controller: the request, the command, its size and its deadline.
+    /// Commands for services that may have been registered with an earlier incarnation of the controller.
+    ///
+    /// Each has the request, the command, its size and its deadline.
     pub(super) expected: BTreeMap<Name, Vec<(RequestInfo, ClientCommand, usize, Duration)>>,
     /// The size of all commands that are open or held, in bytes.
     pub(super) open_bytes: usize,

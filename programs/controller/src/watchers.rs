@@ -62,7 +62,7 @@ impl ServerState {
         watchers.map(|(client, _)| *client).collect()
     }
 
-    /// Sends the changed record of a service to its watchers, at once or `Limits::push` after the last event.
+    /// Sends a service's changed record to its watchers, `Limits::push` after the last event at the latest.
     pub(super) fn record_changed(&mut self, name: &Name, now: Moment) {
         if self.watchers.is_empty() {
             return;

@@ -141,8 +141,8 @@ pub struct Running {
     /// A TLS proxy is in front, and only the proxy reaches this address; it reports clients in X-Forwarded-For
     #[arg(long)]
     pub behind_proxy: bool,
-    /// An origin of the gateway or of another page that may connect, such as https://lab.example, or file:// for
-    /// viewers on this machine; may be repeated
+    /// An origin of pages that may connect, such as https://lab.example, or file:// for local viewers;
+    /// may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub origin: Vec<String>,
     /// Create no token at the start; only tokens of the file are valid

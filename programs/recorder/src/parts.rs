@@ -350,8 +350,7 @@ impl Parts {
         }
     }
 
-    /// Begins the next part if this one has `size` bytes and at least as many bytes of own messages as of repeated
-    /// ones.
+    /// Begins the next part if this one has `size` bytes, and no more repeated than own bytes.
     ///
     /// This limits the repeated bytes to half of the recording, even with tiny parts.
     fn split_by_size(&mut self, size: u64, now: u64) -> Result<()> {

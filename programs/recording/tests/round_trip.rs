@@ -19,7 +19,7 @@ fn body(number: u64) -> Vec<u8> {
     vec![number as u8; (number % 40) as usize]
 }
 
-/// Writes 20 messages of two channels, two events, a note and an attachment, in chunks of three messages.
+/// Writes 20 messages of two channels in chunks of three, two events, a note and an attachment.
 fn write(path: &Path, compression: Option<Compression>) {
     let facts = BTreeMap::from([("id".to_owned(), "5".repeat(32))]);
     let mut part = Part::create(path, &facts, Settings { compression, ..Settings::default() }).unwrap();

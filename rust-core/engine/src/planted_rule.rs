@@ -1,5 +1,6 @@
-//! A rule planted at one place (`channel/session_state/admission`) holds for all messages of all links, publishers and
-//! stores.
+//! A rule planted at one place holds for all messages of all links, publishers and stores.
+//!
+//! The place is `channel/session_state/admission`.
 
 use std::thread;
 use std::time::Duration;

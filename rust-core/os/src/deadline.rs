@@ -1,7 +1,10 @@
 //! Time-outs and deadlines: how long a call may wait, and its callbacks while it waits.
 //!
 //! A [`Wait`] is a time-out and perhaps a tick. [`Waiting::start`] turns it into a [`Waiting`], whose waits share one
-//! deadline. Every wait loop calls `sleep` for the longest next sleep, sleeps, and calls `woke`, which runs a due tick.
+//! deadline. Every wait loop asks [`Waiting::sleep`] how long it may sleep, sleeps by itself (in `poll`, a futex or
+//! [`Waiting::park_until_due`]), and calls [`Waiting::woke`], which runs a due tick.
+//!
+//! The clock is [`Instant`] (`CLOCK_MONOTONIC`), which stands still while the machine is suspended.
 
 #![forbid(unsafe_code)]
 
@@ -123,14 +126,14 @@ impl<'a> Wait<'a> {
         Wait::new(Duration::ZERO)
     }
 
-    /// Never waits, as part of an endless loop, which a stop signal ends.
+    /// Never waits. The call is a part of an endless loop, so a stop signal ends it ([`heeds_signals`]).
     pub fn in_endless_loop() -> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
 
-    /// An event loop's last call: errors state `whole`.
+    /// The last call of an event loop's wait of `whole`, which its errors state.
     pub fn elapsed(whole: Duration) -> Wait<'a> {
-        // Zero would look once and keep a request under way.
+        // After a wait of zero a request would stay under way; after 1 ns it is withdrawn.
         Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
     }
 
@@ -190,7 +193,7 @@ pub struct Waiting<'a> {
     part_of: Option<Timeout>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
-    /// The next tick; none before the first sleep.
+    /// The next tick; none before the first sleep, after each tick, and without a callback.
     next: Option<Instant>,
     /// A descriptor that ends each sleep.
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
@@ -208,7 +211,9 @@ pub struct Waiting<'a> {
 pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
-    /// A call's time for several exchanges with a peer that answers each at once.
+    /// The least time of a loop of rounds ([`Waiting::count_round`]), also after the deadline.
+    ///
+    /// It suffices for several exchanges with a peer that answers each at once.
     pub const PATIENCE: Duration = Duration::from_millis(500);
 
     /// Starts a wait. `default` applies without the caller's time-out.
@@ -274,7 +279,7 @@ impl<'a> Waiting<'a> {
         self.wake.clone()
     }
 
-    /// Ends the wait with `Cancelled` when this becomes readable. For `poll`.
+    /// Ends the wait with `Cancelled` when this becomes readable. Only waits in `poll` heed it.
     #[must_use]
     pub fn stops_on<S: AsFd + Send + Sync + 'static>(mut self, stop: Arc<S>) -> Waiting<'a> {
         self.stop = Some(stop);
@@ -286,7 +291,7 @@ impl<'a> Waiting<'a> {
         self.stop.clone()
     }
 
-    /// Returns the deadline. The time runs from the first call, before the first sleep.
+    /// Returns the deadline. The time runs from the first call of this function or of [`Waiting::sleep`].
     pub fn deadline(&self) -> Deadline {
         if let Some(deadline) = self.deadline.get() {
             return deadline;
@@ -319,7 +324,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Returns the longest next sleep; `None` without end.
+    /// Returns how long the caller may sleep next; `None` without end. Does not sleep.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -343,7 +348,7 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
-    /// Returns whether this much time is left, for a sleep without a time-out.
+    /// Returns whether this much time is left, so that the caller may pause for it without a time-out.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -365,10 +370,12 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Parks this thread until it is unparked, a tick is due (returns true), or the deadline passes.
+    /// Parks this thread until it is unparked, a tick is due, or the deadline passes; may return earlier.
+    ///
+    /// Returns whether a tick is due. Descriptors of [`Waiting::wakes_on`] and [`Waiting::stops_on`] do not end it.
     ///
     /// # Errors
-    /// `Timeout` after the deadline.
+    /// `Timeout` if the deadline passed before the call. If it passes while the thread is parked, the next call fails.
     pub fn park_until_due(&mut self) -> Result<bool> {
         let left = self.sleep()?;
         sleeping::assert_driven();
@@ -385,9 +392,9 @@ impl<'a> Waiting<'a> {
 
     /// Begins another round of a loop that a peer can prolong.
     ///
-    /// Each call after the first checks the deadline and runs a due tick. Without waiting, or after the deadline, the
-    /// loop still gets [`Waiting::PATIENCE`] from its first round on. Loops use `poll::next_round`, which also looks
-    /// for cancellation.
+    /// Each call after the first checks the deadline and runs a due tick. The loop has at least
+    /// [`Waiting::PATIENCE`] from its first round on, also with a time-out of zero. Loops use `poll::next_round`, which
+    /// also looks for cancellation.
     ///
     /// # Errors
     /// `Timeout`; the tick's error; `Cancelled` if `on_wait` returned false.
@@ -446,7 +453,7 @@ impl<'a> Waiting<'a> {
         (done, is_due)
     }
 
-    /// Runs a step whose sleeps run the tick, within a step that defers it.
+    /// Runs a part of a [`Waiting::deferring_tick`] step whose sleeps run the tick after all.
     pub fn running_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> R) -> R {
         let defers = std::mem::replace(&mut self.defers_tick, false);
         let done = step(self);

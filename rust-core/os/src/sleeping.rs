@@ -1,20 +1,23 @@
-//! Checks in debug builds that a call of the engine sleeps only in its driven waits.
+//! Checks in debug builds that a call of the engine sleeps only in its module `drive`.
 //!
-//! [`Waiting`](crate::deadline::Waiting) marks a call. Functions of this crate that sleep assert the rest. Looks and
-//! threads outside a call assert nothing.
+//! `drive` keeps all waits of calls, so that each heeds deadline, signals and cancelling. A function of `drive` marks
+//! the thread by [`Driven`] while it waits, and [`Waiting`](crate::deadline::Waiting) marks it by [`InCall`]. Each
+//! function of this crate that sleeps (`poll`, `futex`, `brief`, `Waiting::park_until_due`, [`sleep`]) asserts that a
+//! thread inside a call is also driven. Polls with a time of zero, threads outside a call, release builds and loom
+//! assert nothing. If the assertion fails, wait by a function of `drive` instead.
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
-    /// The calls that this thread is inside of, and their waits that it drives.
+    /// How many calls this thread is inside of, and how many of their waits it drives.
     static DEPTH: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((0, 0)) };
 }
 
 #[cfg(all(debug_assertions, not(loom)))]
 fn change(change: impl FnOnce((u32, u32)) -> (u32, u32)) {
-    // Without the thread's variables, the thread is ending.
+    // An ending thread has no variables any more, and is not checked.
     let _ = DEPTH.try_with(|depth| depth.set(change(depth.get())));
 }
 
@@ -57,7 +60,7 @@ scope!(
     |(calls, driven)| (calls, driven - 1)
 );
 
-/// Runs code of the program within a wait, outside the call.
+/// Runs code of the program during a wait. It counts as outside the call, so it may sleep.
 pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     #[cfg(all(debug_assertions, not(loom)))]
     {
@@ -76,7 +79,7 @@ pub(crate) fn outside<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Sleeps if no event could end the wait.
+/// Sleeps for this time. For waits that no event can end.
 #[track_caller]
 pub fn sleep(time: Duration) {
     assert_driven();

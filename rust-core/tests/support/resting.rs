@@ -81,7 +81,7 @@ fn without_ticks(of: &BTreeMap<(String, String), u64>) -> BTreeMap<(String, Stri
     of.iter().filter(|((_, name), _)| name != TICKS).map(|(task, count)| (task.clone(), *count)).collect()
 }
 
-/// Starts the processes of `test`, one for each role, and counts their switches at rest for [`WATCHED`].
+/// Starts the processes of `test`, one for each role, and counts their switches during [`WATCHED`].
 ///
 /// There must be none, and as many threads of each name as in `expected`.
 pub fn watch(test: &str, roles: [&str; 2], expected: &[(&str, usize)]) {

@@ -467,8 +467,7 @@ impl Survivor {
     }
 }
 
-/// Returns the names in the runtime directory that belong to an endpoint, without those that its transport
-/// keeps.
+/// Returns the names of an endpoint in the runtime directory, without names that its transport keeps.
 pub fn left_at(endpoint: &str) -> Vec<String> {
     let file = endpoint.split_once(':').unwrap().1.trim_start_matches('/').replace('/', "@");
     let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());

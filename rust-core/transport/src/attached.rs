@@ -1,4 +1,4 @@
-//! Short files of a layer above in the directory of a spool or a journal, such as the schema of its messages.
+//! Short files of a layer above, such as a schema, in the directory of a spool or a journal.
 //!
 //! A file appears whole and synced, or not at all. The directory may belong to another user, so every read is
 //! bounded and another user's files are never replaced.

@@ -146,8 +146,7 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses anything but a host name, an IPv4 address or an IPv6 address in brackets, then a colon and a
-/// number.
+/// Refuses anything but a host name, an IPv4 address or an IPv6 address in brackets, with `:NUMBER`.
 ///
 /// # Errors
 /// `InvalidEndpoint`.

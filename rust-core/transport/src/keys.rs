@@ -262,7 +262,7 @@ fn public(path: &Path, secret: &[u8]) -> Result<PublicKey> {
     pair.public_key().as_ref().try_into().map(PublicKey).map_err(|_| no_key(path))
 }
 
-/// Refuses a file or directory that does not belong to this user or root, or whose mode grants `others`.
+/// Refuses a file or directory of other users than this one and root, or whose mode grants `others`.
 fn check_ownership(path: &Path, metadata: &Metadata, others: u32, because: &str) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
     let mode = metadata.mode() & 0o7777;

@@ -42,8 +42,7 @@ pub struct Nats {
     /// The private key of --certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
-    /// Keep the newest message of each exported publisher in this key-value bucket of JetStream, for programs that
-    /// only use NATS
+    /// Keep the newest message of each exported publisher in this JetStream bucket, for programs of NATS
     #[arg(long, value_name = "NAME")]
     pub bucket: Option<String>,
     /// Whether servers beyond this machine may be used without encryption.

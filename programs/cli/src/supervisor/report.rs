@@ -22,8 +22,10 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// With `pid`, `running`, `stopped`, `seconds`, `restarts`, `exit`, `processes`, `cpu_seconds`, `rss_bytes`,
-    /// `output_lines`, `last_line`, of the whole tree.
+    /// Returns the report as a map.
+    ///
+    /// Its keys, for the whole tree: `pid`, `running`, `stopped`, `seconds`, `restarts`, `exit`, `processes`,
+    /// `cpu_seconds`, `rss_bytes`, `output_lines`, `last_line`.
     pub fn to_value(&self) -> Value {
         let pid = self.pid.map_or(Value::Null, |pid| i64::from(pid.as_raw_nonzero().get()).into());
         let pairs = [

@@ -83,7 +83,7 @@ impl ServerState {
         true
     }
 
-    /// Reports a violation on this link as a problem of the service, or in the log if the service is unknown.
+    /// Reports a violation on this link as a problem of the service; of an unknown service, in the log.
     pub(super) fn report_violation(&mut self, link: u64, text: &str, now: Moment) {
         let Some(service_link) = self.links.get(&link) else { return };
         match service_link.name.clone() {

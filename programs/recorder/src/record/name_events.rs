@@ -161,7 +161,7 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Reports times in which a name existed without a connection, when this is certain and when it has ended.
+    /// Reports ended times in which a name certainly existed without a connection.
     ///
     /// At the end of the recording, no later connection can count the losses.
     fn add_unconnected(&mut self, subscriber: &Subscriber, is_end: bool, items: &mut VecDeque<Item>) {

@@ -15,7 +15,7 @@ use linkspan_recording::reader::Message;
 
 use crate::stderr;
 
-/// How long a program that ended with the last message of its name may take to restart and to receive it again.
+/// How long a program that ended with the last message may take to restart and receive it again.
 const SUCCESSOR: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy)]
@@ -358,7 +358,7 @@ fn source(recorded: &str) -> Option<String> {
     is_known.then(|| format!("replay-of-{recorded}").chars().map(allowed).take(64).collect())
 }
 
-/// Returns the replacement for the beginning of a topic, without its transport, and the rest of the topic.
+/// Returns the new beginning of a topic, without its transport, and the rest of the topic.
 fn renamed<'a>(topic: &'a str, rename: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
     let (old, new) = rename.iter().find(|(old, _)| topic.starts_with(old))?;
     Some((new.strip_prefix("tcp:").unwrap_or(new), topic.strip_prefix(old.as_str())?))

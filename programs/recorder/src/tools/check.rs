@@ -115,7 +115,7 @@ impl Numbers {
         }
     }
 
-    /// Moves the gaps across missing parts to the faults, except gaps only across parts that the recorder removed.
+    /// Moves the gaps across missing parts to the faults, unless the recorder removed all of these parts.
     fn settle_holes(&mut self, dropped: &Dropped) {
         let is_removed =
             |hole: usize| self.missing.get(hole).is_some_and(|(first, last)| dropped.has(*first, *last));

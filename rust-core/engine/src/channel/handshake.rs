@@ -1,12 +1,15 @@
-//! The hello, which each side of a new connection sends first, and the refusal that may answer it.
+//! The hello of each side of a new connection, and the refusal that may answer the first one.
 //!
-//! The listener answers the connecting side's hello with its own, or with an error frame before it closes. The body
-//! is a CBOR map; `docs/wire-format.md` lists the keys, and a test here compares its examples. Readers skip unknown
-//! keys, so later versions can add keys. A reader whose version is outside the sender's `versions` refuses with
-//! `VersionMismatch`.
+//! The connecting side sends first. The listener answers with its own hello, or with an error frame before it closes.
+//! The body is a CBOR map; `docs/wire-format.md` lists the keys, and a test here compares its examples. Readers skip
+//! unknown keys, so later versions can add keys. A reader whose version is outside the sender's `versions` refuses
+//! with `VersionMismatch`. A hello with `ask` is a query: it is answered without a connection.
 //!
-//! The sender is not trusted yet. Decoding is limited to 16 KiB, lists are cut, and texts lose characters that could
-//! imitate another peer. A hello with `ask` is a query: it is answered without a connection.
+//! The sender is not trusted yet. Decoding is limited to 16 KiB, and lists of fingerprints are cut. `title` and
+//! `machine` lose characters that could imitate another peer; a `client_id` with such characters is refused.
+//!
+//! This module only encodes and decodes. `admission` answers hellos, `asking` and `reconnector` send them within the
+//! caller's deadline, `schema_negotiation` compares schemas, and the session crate continues a session.
 
 use bytes::Bytes;
 
@@ -19,7 +22,7 @@ use crate::session::{Progress, ReplayLimits, SessionHello};
 use crate::sys::random;
 use crate::value::{Limits, Map, Value};
 
-/// The last message that a subscriber received; zeros if it only waited for the publisher.
+/// The last message that a subscriber received; session and number 0 before its first publisher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct After {
     pub session: u64,
@@ -29,8 +32,8 @@ pub struct After {
 impl After {
     /// Returns the number before the next message for the subscriber in this session of the publisher.
     ///
-    /// This is its last number in an equal session. It is the number before `first` if it has met no publisher, and 0
-    /// (the beginning) after the publisher's restart.
+    /// In the subscriber's last session, the result is its last number. Before its first publisher, the result is
+    /// the number before `first`. In a session after a restart of the publisher, it is 0: the beginning.
     pub fn in_session(self, session: u64, first: u64) -> u64 {
         match self.session {
             last if last == session => self.number,
@@ -40,6 +43,7 @@ impl After {
     }
 }
 
+/// A part of a schema's canonical form, which may be longer than a hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaPart {
     /// Offset in the canonical form, in bytes.
@@ -58,7 +62,7 @@ const SCHEMAS: usize = 16;
 /// The hello of one side. The public fields are the keys of the map; differing wire names are noted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
-    /// The pattern of the name, or the caller's requested pattern.
+    /// The pattern of the listener's name; from the connecting side, the pattern that it requests.
     pub pattern: Pattern,
     /// From a subscriber: whether it reads only the newest value (`latest()`).
     pub once: bool,
@@ -78,15 +82,16 @@ pub struct Hello {
     pub machine: Option<String>,
     /// From a bridge: each request must carry the time until which its caller waits.
     ///
-    /// The bridge has the name of another machine's server.
+    /// The bridge has the name of another machine's server, which must not begin with a request after that time.
     pub deadlines: bool,
     /// From a listener that sends each message after the previous one is consumed.
     ///
-    /// The other side must then also consume the messages of a thread that waits for another such channel.
+    /// A thread of the other side that waits for one such channel must consume its messages of the others: see
+    /// Lockstep in `docs/wire-format.md`.
     pub lockstep: bool,
     /// The sender's session: a random number for this incarnation.
     pub session: u64,
-    /// The lowest number that a peer without this session may receive.
+    /// The sender sends no lower number to a peer that does not know this session.
     pub first: u64,
     /// How much the sender keeps for replay, if anything.
     pub keeps: Option<ReplayLimits>,
@@ -142,9 +147,10 @@ impl Hello {
         Ok(hello)
     }
 
-    /// Returns the maximum message size in bytes of both sides, if both have slots for long arrays.
+    /// Returns the smaller maximum message size in bytes, if the other side supports this side's slots.
     ///
-    /// A bridge, which relays the hello of another machine, relays no shared memory.
+    /// The other side must have at least as many slots. A bridge, which relays the hello of another machine, relays no
+    /// shared memory.
     pub(crate) fn slots_with(&self, other: &Hello) -> Option<u64> {
         let both = self.slots > 0 && other.slots >= self.slots;
         (both && self.machine.is_none() && other.machine.is_none())
@@ -242,7 +248,9 @@ impl Hello {
     /// Reads a hello.
     ///
     /// # Errors
-    /// `VersionMismatch`, with both ranges, if the sender does not use this protocol version; errors of decoding.
+    /// `VersionMismatch`, with the sender's range and this program's version, if the range excludes this version.
+    /// `Missing` and `WrongType` of a key. `Malformed` for an invalid frame, pattern, pid or fingerprint.
+    /// `InvalidEndpoint` for an invalid `client_id`. Errors of decoding.
     pub fn from_frame(hello: &Incoming) -> Result<Hello> {
         let value =
             codec::decode_shared(hello.body.whole(), hello.header.encoding, &Limits::for_message(16 << 10))?;
@@ -332,7 +340,7 @@ fn fingerprint(value: &Value) -> Result<Fingerprint> {
     })
 }
 
-/// Cuts a text for a hello: a hello through a pipe has 4 KiB.
+/// Cuts a text to 2 KiB, because a hello through a pipe has at most 4 KiB.
 fn cut(text: &str) -> &str {
     const MOST: usize = 2 << 10;
     let end = (0..=text.len().min(MOST)).rev().find(|at| text.is_char_boundary(*at));
@@ -398,7 +406,7 @@ const INTERPRETERS: [&str; 3] = ["python", "pypy", "php"];
 
 /// Returns the first argument that is not an option, or the module of `-m`.
 ///
-/// None for code on the command line, and for an interactive interpreter.
+/// None for code on the command line, an interactive interpreter, and `php -S`.
 fn script(arguments: &[u8]) -> Option<String> {
     let mut arguments = arguments.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy);
     loop {

@@ -1,4 +1,4 @@
-//! Encoded values to be sent, memory for their long arrays, and messages kept until the receiver has consumed them.
+//! Encoded values to send, memory for their long arrays, and messages kept until they are consumed.
 //!
 //! A [`Payload`] is encoded once and sent any number of times: to several peers, and, as a [`StoredMessage`], again
 //! after a connection was lost. If the receiver maps memory of the sender, the sending layers pass a [`Lender`], and
@@ -47,7 +47,7 @@ const USUAL: usize = 64;
 /// The most bytes that are reserved on a source's announcement.
 const LONGEST_HINT: usize = 4096;
 
-/// The long arrays of a value that is being encoded, and a byte string that the program wrote into a loan.
+/// The long arrays of a value during its encoding, and a byte string written into a loan.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
     parts: OneOrMany<Part>,

@@ -1,12 +1,16 @@
-//! Sends a publisher's messages to its subscribers: over one half for all (a ring), or over one for each (a stream).
+//! Sends a publisher's messages to its subscribers: over one ring for all, or over a stream for each.
 //!
-//! With a ring, the cost of publishing does not depend on the number of subscribers. The acceptor only keeps their
-//! sockets, which report their end and wake parked ones. On streams, each subscriber has a position in the [`History`],
-//! which keeps messages that its kernel queue cannot take; it misses them after the history has dropped them.
+//! With a ring (`shm:`), the cost of publishing does not depend on the number of subscribers. The acceptor only keeps
+//! the subscribers' sockets, which report the end of a subscriber and wake a parked one. On streams (`unix:`, `tcp:`),
+//! the [`History`] keeps messages that a kernel queue cannot take. Each subscriber has a position in it. Subscribers
+//! that are too slow miss the messages that the history drops, and count them by the gap in the numbers.
 //!
-//! The publishing thread and the acceptor's thread share a [`Fanout`]. Lock order: `state` before a subscriber's `out`.
-//! Never drop a registration ([`WatchedSocket`]) under `state`: its drop asks the acceptor, which may be waiting for
-//! `state`.
+//! The publishing thread and the acceptor's thread share a [`Fanout`]. Publishing threads take turns. Lock
+//! order: `state` before a subscriber's `out`. Never drop a [`WatchedSocket`] under `state`: its drop asks the
+//! acceptor, which may be waiting for `state`.
+//!
+//! `admission` adds subscribers, `growth` enlarges a ring, `lending` gives loans, `session` numbers messages, and
+//! `waiting` has the waits of a publisher.
 
 mod admission;
 mod growth;
@@ -42,24 +46,31 @@ const DEFAULT_BUFFER: usize = 1 << 20;
 
 pub struct Fanout {
     state: Mutex<FanoutState>,
-    /// The thread that holds the state for a message without a turn.
+    /// The thread in [`Fanout::try_publish`], which takes no turn (`channel::turns`).
     holder: HolderMark,
+    /// Whether the outlet is a ring.
     is_shared: bool,
+    /// Slots of the ring for long messages.
     slots: Option<Arc<PublishedSlots>>,
     pub event_log: EventLog,
+    /// The id of the next subscriber.
     next_id: AtomicU64,
     /// Whether each body is sent with a checksum, because the transport's connections can break.
     checked: bool,
-    /// The most bytes that the kernel queues for one subscriber, if the option is given.
+    /// The option `buffer`. It sizes the ring or the history, and limits the kernel's queue of each subscriber.
     buffer: Option<usize>,
+    /// Wakes the waits of `waiting` after each change of the subscribers.
     changed: Waiters,
+    /// The error of the acceptor, after which no subscriber can connect.
     failed: OnceLock<Error>,
+    /// Subscribers whose hello is being answered. [`Fanout::drain`] waits for them.
     unadmitted: AtomicUsize,
 }
 
 struct FanoutState {
     outlet: Outlet,
     session: PublisherSession,
+    /// Set at the publisher's end: the first message that a subscriber had not read then. For a later `flush`.
     first_left: Option<u64>,
 }
 
@@ -76,8 +87,9 @@ enum Outlet {
 }
 
 impl Outlet {
-    /// Returns the first message up to `newest` that a subscriber has not read in the ring, or that the kernel has not
-    /// taken for its stream.
+    /// Returns the first message that a subscriber lacks.
+    ///
+    /// In a ring, the subscriber has not read it, and it is at most `newest`. On a stream, the kernel has not taken it.
     fn first_left(&self, newest: u64) -> Option<u64> {
         match self {
             Outlet::Shared { tx, subscribers, .. } => {
@@ -95,6 +107,7 @@ struct Reader {
     id: u64,
     /// Whether its hello was answered. Before that it has no ring, and a close need not wait for it.
     answered: bool,
+    /// The number before its first message.
     before: u64,
     watched: WatchedSocket,
 }
@@ -175,7 +188,9 @@ impl Fanout {
         Some(self.publish_locked(&mut state, content))
     }
 
-    /// Returns whether a call of this thread in [`Fanout::try_publish`] was interrupted by a signal handler.
+    /// Returns whether this thread is inside [`Fanout::try_publish`].
+    ///
+    /// A signal handler then runs on it and publishes: it must get an error, because it would wait for itself.
     pub fn is_held_here(&self) -> bool {
         self.holder.is_this_thread()
     }
@@ -236,8 +251,9 @@ impl Fanout {
         (count, Ok(()))
     }
 
-    /// Publishes a message with the number and time of another machine. Returns false if that number was already
-    /// published.
+    /// Publishes a message with the number and time of another machine.
+    ///
+    /// Returns false, without publishing, if a message with this or a higher number was published.
     pub fn relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         let mut state = self.state();
         let last = state.session.last();
@@ -255,8 +271,9 @@ impl Fanout {
         put.map(|()| true).inspect_err(|_| state.session.continue_behind(last))
     }
 
-    /// Gives admitted messages to the subscribers; `first` is the first ticket. Returns their count, and the error that
-    /// stopped the rest.
+    /// Gives admitted messages to the subscribers; `first` is the first ticket.
+    ///
+    /// Returns the count of published messages, and the error that stopped the rest.
     fn put<'c>(
         &self,
         state: &mut FanoutState,
@@ -282,6 +299,7 @@ impl Fanout {
                 self.event_log.count_bodies(tx.take_long_bodies());
             }
             Outlet::Each { history, subscribers, last } => {
+                // After an error the acceptor sees the end of the socket and removes the subscriber.
                 let send_all = |history: &History| {
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
@@ -295,7 +313,7 @@ impl Fanout {
                     (count, pushed) = (count + 1, pushed + content.len());
                     let header = header(at, content);
                     history.push(HistoryEntry { header, payload: content.payload().into_owned() });
-                    // Before the send: a message counts as accepted even if the publisher is killed.
+                    // Set before the send: subscribers then count the message as missed if this process is killed.
                     last.set(header.sequence);
                 }
                 send_all(history);

@@ -293,8 +293,9 @@ impl Feed {
         }
     }
 
-    /// Fails with `Malformed` if the number of a message does not rise, because missed messages could not be counted. A
-    /// half that counts missed messages checks that itself.
+    /// Fails with `Malformed` if the number of a message does not rise.
+    ///
+    /// Missed messages could not be counted then. A half that counts missed messages checks that itself.
     fn check_number(&self, header: &Header) -> Result<()> {
         let last = if self.rx.counts_missed() { 0 } else { self.sequence.unwrap_or(0) };
         if self.is_store || header.sequence > last { Ok(()) } else { Err(not_rising(header.sequence, last)) }

@@ -1,8 +1,8 @@
-//! The last number that a subscriber with a `client_id` received, kept so that its next incarnation can count missed
-//! messages.
+//! The last number that a subscriber with a `client_id` received, kept in a file.
 //!
-//! Each message stores one word of a mapped page, which outlives a SIGKILL and needs no system call. The short file is
-//! in the runtime directory, belongs to the user, and is locked by the subscriber.
+//! By it, the next incarnation of the subscriber can count missed messages. Each message stores one word of a mapped
+//! page, which outlives a SIGKILL and needs no system call. The short file is in the runtime directory, belongs to the
+//! user, and is locked by the subscriber.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

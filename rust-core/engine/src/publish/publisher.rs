@@ -195,9 +195,10 @@ impl Publisher {
         self.check().and_then(|()| lend()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Lends memory for `length` opaque bytes to publish, like [`Channel::loan_bytes`](crate::Channel::loan_bytes).
+    /// Lends memory for `length` opaque bytes to publish.
     ///
-    /// Over `shm:` the bytes are published in place. The loan is ordinary memory in the cases of [`Publisher::loan`].
+    /// As [`Channel::loan_bytes`](crate::Channel::loan_bytes). Over `shm:` the bytes are published in place. The
+    /// loan is ordinary memory in the cases of [`Publisher::loan`].
     ///
     /// # Errors
     /// `TooLarge` above the longest message; `OutOfMemory`.

@@ -111,10 +111,10 @@ impl Request {
             .map_err(|e| e.on(&self.client_tx.shown))
     }
 
-    /// Lends memory for an array of this shape (row-major) in the reply, like [`Channel::loan`](crate::Channel::loan).
+    /// Lends memory for an array of this shape (row-major) in the reply.
     ///
-    /// Over `shm:`, the client that sent the request views the array without a copy. A reply to another client copies
-    /// it like any array.
+    /// As [`Channel::loan`](crate::Channel::loan). Over `shm:`, the client that sent the request views the array
+    /// without a copy. A reply to another client copies it like any array.
     ///
     /// # Errors
     /// `TooLarge` above 15 dimensions, or above the longest message that the client accepts;
@@ -132,7 +132,9 @@ impl Request {
         LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.client_tx.shown))
     }
 
-    /// Lends memory for `length` opaque bytes of the reply, like [`Channel::loan_bytes`](crate::Channel::loan_bytes).
+    /// Lends memory for `length` opaque bytes of the reply.
+    ///
+    /// As [`Channel::loan_bytes`](crate::Channel::loan_bytes).
     ///
     /// # Errors
     /// `TooLarge` above the longest message that the client accepts; `OutOfMemory`.

@@ -68,8 +68,10 @@ pub struct ClientLink {
 }
 
 impl ClientTx {
-    /// Starts sending to a client over this link of this generation, first the answers that it did not acknowledge on
-    /// an earlier link. `Malformed` if its hello acknowledges messages that were never sent.
+    /// Starts sending to a client over this link of this generation.
+    ///
+    /// Sends first the answers that the client did not acknowledge on an earlier link. `Malformed` if its hello
+    /// acknowledges messages that were never sent.
     pub fn new(
         (part, generation): (TxPart, u64),
         options: &Options,

@@ -69,7 +69,7 @@ pub struct Clients {
     frames_in_round: u32,
     /// Frames without a request, and short waits, since the last request or sleep.
     idle: u32,
-    /// Whether a client could not be parked, because this process has too few descriptors for the files that it sent.
+    /// Whether this process has too few descriptors to park a client with the files that it sent.
     lacks_descriptors: bool,
     /// Tokens are not reused.
     last_token: u64,

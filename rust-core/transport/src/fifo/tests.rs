@@ -1,4 +1,4 @@
-//! Tests of named pipes, which keep the bytes of dead processes and do not show whether a process lives.
+//! Tests of named pipes, which keep bytes of dead processes and do not show whether a process lives.
 
 use std::fs::OpenOptions;
 use std::io::Write;

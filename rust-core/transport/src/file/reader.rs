@@ -225,7 +225,7 @@ impl Reader {
         }
     }
 
-    /// Reads the file, except if its header shows the last returned value, or another program holds the lock.
+    /// Reads the file, unless its header shows the last returned value or another program has the lock.
     ///
     /// If a new value is likely, it skips the separate read of the header.
     fn attempt(&mut self, is_likely: bool) -> Result<Attempt> {

@@ -15,7 +15,7 @@ pub type Mask = [u8; 4];
 
 const MAGIC: [u8; 4] = *b"LKSP";
 const STEP: usize = ALIGN as usize;
-/// The size of the parts that are searched and added to the checksum, while the processor's cache has them.
+/// The size of the parts that are searched and added to the checksum within the processor's cache.
 const PART: usize = 16 << 10;
 
 /// Returns the CRC-32C of a body, and whether it needs a mask.

@@ -366,7 +366,7 @@ impl StreamRx {
         self.end < self.buffer.len()
     }
 
-    /// Reads, and sleeps at most a few milliseconds for data, if frames alternate and the call has the time.
+    /// Reads. Sleeps some milliseconds for data if frames alternate and the call has the time.
     ///
     /// # Errors
     /// `Timeout`; the error of the tick after a signal. `try_recv` reports errors of the stream.

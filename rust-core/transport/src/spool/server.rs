@@ -169,8 +169,7 @@ impl ServerState {
         state.release();
     }
 
-    /// Turns the error of a removed directory into `InvalidState`, because nothing will arrive there any
-    /// more.
+    /// Turns the error of a removed directory into `InvalidState`, because no message can arrive there.
     fn with_remedy(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Disconnected {
             return error;

@@ -1,4 +1,4 @@
-//! Runs the Python module that writes the other formats, isolated from the current folder and the environment.
+//! Runs the Python module for the other formats, without the current folder and the environment.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;

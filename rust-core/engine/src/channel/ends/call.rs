@@ -56,9 +56,10 @@ impl Channel {
         called.map_err(|e| e.on(&self.shown))
     }
 
-    /// Calls with these bytes, which are in this encoding already and are not checked, and copies the bytes of the
-    /// answer to the beginning of `into`: see [`Channel::call`], [`Channel::send_bytes`] and [`Channel::recv_into`].
-    /// `into` is unchanged after an error that tells of no answer.
+    /// Calls with these encoded bytes, and copies the bytes of the answer to the beginning of `into`.
+    ///
+    /// The bytes are not checked: see [`Channel::call`], [`Channel::send_bytes`] and [`Channel::recv_into`]. `into` is
+    /// unchanged after an error that tells of no answer.
     ///
     /// # Errors
     /// Those of [`Channel::call`], and those of the schema of replies if this channel checks them. `TooLarge` if the

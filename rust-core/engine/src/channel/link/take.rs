@@ -1,4 +1,4 @@
-//! Takes the next message of a link from a record, or from the data of a read, under the session's lock.
+//! Takes the next message of a link from a record or from read data, under the session's lock.
 //!
 //! The message is one copy, or views its slots. This path serves messages without a schema check, an extension or a
 //! violation. For other messages nothing changes, and the caller reads the frame with
@@ -132,9 +132,9 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the fast-path reply to request `number` from the next record, in memory that `place` gives for its
-    /// length. Its receipt consumes it.
+    /// Returns the fast-path reply to request `number` from the next record. Its receipt consumes it.
     ///
+    /// `place` gives the memory for its length.
     /// None for everything else. Then only the room of earlier messages was freed.
     #[inline]
     pub fn take_reply<P: BodyMemory>(

@@ -18,7 +18,9 @@ use crate::value::{Source, Value};
 
 /// Up to this length allocating and a copy cost less than to share a block.
 const SMALL: usize = 1 << 10;
-/// Copied from here, a small block comes from the thread's own list of the allocator, which zeroed memory does not.
+/// Source of small zeroed blocks. A copied block comes from the thread's own list of the allocator.
+///
+/// Zeroed memory of the allocator does not.
 static ZEROS: [u8; SMALL] = [0; SMALL];
 /// The room before the bytes in a block.
 const BEFORE: usize = 16;

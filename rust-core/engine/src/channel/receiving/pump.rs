@@ -1,4 +1,4 @@
-//! The single loop that receives the messages and frames of a channel's link, and replaces broken links.
+//! The loop that receives the messages and frames of a channel's link, and replaces broken links.
 //!
 //! It serves calls that receive or await an answer, and threads that wait for acknowledgements. [`Reads`] states
 //! their differences; the [`Place`] handles messages and frames.

@@ -9,7 +9,7 @@ use crate::sys::poll::Epoll;
 use crate::transport::endpoint::Endpoint;
 
 impl<R: Receiver> SubscribedNames<R> {
-    /// Leaves the names that no longer match, and joins the newly matching ones from their newest message on.
+    /// Leaves the names that no longer match, and joins new ones from their newest message on.
     pub fn select_again(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
         let is_unwanted = |endpoint: &Endpoint| !self.selection.fits(endpoint);
         let members = self.members.iter().filter(|(_, member)| !member.is_given);

@@ -15,7 +15,7 @@ impl<R: Receiver> SubscribedNames<R> {
         unconnected.for_each(|member| member.receiver.name_appeared());
     }
 
-    /// Returns the number of names whose listener has not answered, or that appeared and were not asked yet.
+    /// Returns the number of names whose listener has not answered or was not asked yet.
     pub fn unanswered(&self) -> usize {
         let connecting = self.members.values().filter(|member| member.receiver.is_connecting()).count();
         connecting.saturating_add(self.appeared.len()).saturating_add(usize::from(self.is_search_due))

@@ -72,8 +72,9 @@ impl Subscriber {
         self.keep_position(receive_state, session, before);
     }
 
-    /// Keeps the position of a `client_id` from the first connection on, and counts the messages since its last
-    /// incarnation stopped.
+    /// Keeps the position of a `client_id` from the first connection on.
+    ///
+    /// Counts the messages since its last incarnation stopped.
     fn keep_position(&self, receive_state: &mut ReceiveState, session: u64, before: Option<u64>) {
         let mut counted_from = before;
         if std::mem::take(&mut receive_state.is_position_due)

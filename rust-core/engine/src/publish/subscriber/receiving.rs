@@ -36,10 +36,11 @@ impl Numbered for ReceivedBytes {
 }
 
 impl Subscriber {
-    /// Returns the next message on the fast path by `take`, or `None` with an unchanged state for
-    /// [`Subscriber::receive`], also if `allowed` returns false. A call that may wait spins here for a message; the
-    /// general path then begins with the next stage of the wait. No callback runs here, so a close by another thread
-    /// waits for the lock and disconnects.
+    /// Returns the next message on the fast path by `take`, or `None` with an unchanged state.
+    ///
+    /// After `None`, also if `allowed` returns false, [`Subscriber::receive`] receives. A call that may wait spins
+    /// here for a message; the general path then begins with the next stage of the wait. No callback runs here, so
+    /// a close by another thread waits for the lock and disconnects.
     pub(super) fn receive_at_once<M: Numbered>(
         &self,
         allowed: impl FnOnce(&ReceiveState) -> bool,

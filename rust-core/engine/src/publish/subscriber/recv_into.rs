@@ -7,10 +7,10 @@ use crate::message::{BorrowedMemory, ReceivedBytes};
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and copies its bytes to the beginning of `into`.
+    /// Waits for the next message, and copies its bytes to the beginning of `into`.
     ///
-    /// From shared memory the bytes are copied once, and the message allocates nothing. After an error the contents of
-    /// `into` are unspecified.
+    /// Waits as [`Subscriber::recv`]. From shared memory the bytes are copied once, and the message allocates
+    /// nothing. After an error the contents of `into` are unspecified.
     ///
     /// # Errors
     /// Errors of [`Subscriber::recv`], and of the schema if this subscriber checks received messages. `TooLarge` if the
@@ -42,7 +42,7 @@ impl Subscriber {
         Ok(received)
     }
 
-    /// Takes a fast-path message from the ring of the feed, if nothing has to be checked and the memory has room.
+    /// Takes a fast-path message from the ring, if nothing must be checked and the memory has room.
     #[inline]
     fn take_fast_into(
         &self,

@@ -29,7 +29,7 @@ impl PublishedSlots {
         self.table().release.close();
     }
 
-    /// Returns references to the parts of this message's body, after sending all subscribers the slots' files.
+    /// Sends all subscribers the slots' files, and returns references to the parts of this message's body.
     ///
     /// `None` if a part is in no slot, or if a subscriber could not be sent a file.
     pub(super) fn refer(&self, split: &Split, message: u64) -> Option<OneOrMany<Reference>> {

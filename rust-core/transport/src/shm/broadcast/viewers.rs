@@ -42,7 +42,7 @@ pub struct Viewers {
     have_left: bool,
     /// Messages published so far that refer to slots.
     published: u64,
-    /// Up to this number of messages the oldest slot is used first, because a reader without a page may come.
+    /// Up to this message number the oldest slot is used first, for readers without a page.
     in_order_until: u64,
     is_off: bool,
     is_closed: bool,
