@@ -62,7 +62,7 @@ pub(crate) unsafe fn send_many<H: Checked>(
 }
 
 /// # Safety
-/// `object` is NULL or live, `messages` is NULL or has space for all messages of `how`, `count` is NULL or may be
+/// `object` is NULL or live. `messages` is NULL or has space for all messages of `how`. `count` is NULL or may be
 /// written.
 pub(crate) unsafe fn recv_many<H: Checked>(
     object: *const H,

@@ -10,7 +10,7 @@ use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;
 
 /// # Safety
-/// A pointer is at `at` that is NULL or came from `malloc`, and no code uses its memory any more.
+/// At `at` is a pointer that is NULL or came from `malloc`. No code uses its memory any more.
 unsafe fn free(at: *mut u8) {
     // SAFETY: by contract.
     unsafe { libc::free(at.cast::<*mut c_void>().read_unaligned()) };

@@ -98,7 +98,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
 }
 
 /// # Safety
-/// `from` is NULL or points to a struct of this layout, which no thread changes during the loan.
+/// `from` is NULL or points to a struct of this layout. No thread changes it during the loan.
 unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRecord<'a>> {
     if from.is_null() {
         return Err(is_null("from"));

@@ -105,7 +105,7 @@ pub struct Resumed {
 pub struct Unacknowledged {
     /// Messages; an upper bound if some are not kept.
     pub count: u64,
-    /// Bytes of the kept data, and also of kept idempotent requests and their answers, which `count` leaves out.
+    /// Bytes of the kept data, idempotent requests and their answers; `count` leaves out the last two.
     pub bytes: usize,
     /// The number of the last message; 0 without one. Its acknowledgement covers all.
     pub last: u64,

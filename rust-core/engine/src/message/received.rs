@@ -22,7 +22,9 @@ pub(crate) trait BodyMemory {
     ) -> Self::Output;
 }
 
-/// A description of the message that [`Channel::recv_into`](crate::Channel::recv_into) or a similar call received.
+/// A description of a message whose bytes the program's own memory has received.
+///
+/// [`Channel::recv_into`](crate::Channel::recv_into) and similar calls return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedBytes {
