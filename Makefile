@@ -82,7 +82,7 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 uninstall:  ## remove the files that make install put under PREFIX; other files stay
 	packaging/install --undo "$(PREFIX)"
 
-# By the commands of the demo: maturin would tell pyo3 of its interpreter, and what one of them has compiled the other would compile again.
+# Uses the demo's commands: maturin would set pyo3's interpreter, and each of the two would then compile the other's crates again.
 python: export PYO3_BUILD_EXTENSION_MODULE = 1
 python: .venv/numpy  ## build the Python module and the program linkspan into .venv
 	@tools/apt.sh build || echo "make python: going on without these packages"
@@ -120,7 +120,7 @@ clean:  ## remove built files
 	cargo clean
 	rm -rf .venv build
 
-# NumPy, for arrays: what programs need. What the tests need beside it is many times as large.
+# Programs need only NumPy, for arrays. The packages of the tests are many times as large.
 .venv/numpy: examples/observatory/requirements.txt
 	test -x .venv/bin/python || python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r examples/observatory/requirements.txt

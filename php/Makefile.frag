@@ -1,5 +1,5 @@
-# How make builds the extension: cargo makes it, its shared object goes where "make install" takes modules from. The target is called
-# .la because PHP's makefile expects a libtool library; "make install" removes those and installs what is left.
+# Builds the extension with cargo, and copies its shared object to the folder of modules for "make install". The target's name ends in .la
+# because PHP's makefile expects a libtool library; "make install" removes such files and installs the others.
 LINKSPAN_TARGET = $(top_builddir)/target
 
 .PHONY: linkspan-cargo
