@@ -181,7 +181,7 @@ def _unless_none(keys: Keys, annotation: Any) -> Keys:
 
 
 def _converter(annotation: Any) -> Callable[[Any], Any]:
-    """Returns what makes the annotated type of a received value: enum members, tuples, dataclasses."""
+    """Returns a function that converts a received value to the annotated type: enum members, tuples, dataclasses."""
     for one in [annotation, *typing.get_args(annotation)]:
         if one is tuple or typing.get_origin(one) is tuple:
             return lambda value: tuple(value) if isinstance(value, list) else value

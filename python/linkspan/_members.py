@@ -145,7 +145,7 @@ class Members:
         return f"name = {toml(name + '.reply')}\n\n[fields]\n{_lines(fields)}"
 
     def readable(self, name: str) -> Property:
-        """Returns a property of this name. `Missing` if there is none that can be read."""
+        """Returns a property of this name. `Missing` without a readable one."""
         if name not in self.properties or not self.properties[name].readable:
             raise Missing(f"no property is called {shown(name)} that can be read: {{'help': ''}} lists all members")
         return self.properties[name]

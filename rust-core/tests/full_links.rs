@@ -117,7 +117,7 @@ fn all_answered_slots_viewed(server: &Server, client: &Channel) -> Vec<Message> 
     viewed
 }
 
-/// A message whose time-out passed after the peer had a part counts as sent, and arrives by itself.
+/// A message that times out after the peer got a part counts as sent, and arrives completely.
 fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::Result<u64>) {
     let (endpoint, length) = (name(transport), large(transport));
     let mut options = Options::default();
@@ -294,7 +294,7 @@ fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
         let server = Server::serve(&name(transport), &options).unwrap();
         let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
         let request = client.encode(&Value::Int(1)).unwrap();
-        // An answer that finds a slot has no middle.
+        // An answer in a slot is not sent in parts.
         let _viewed =
             if transport == "shm" { all_answered_slots_viewed(&server, &client) } else { Vec::new() };
         let pending: Vec<_> = (0..ANSWERS).map(|_| client.start_call(&request, SOON).unwrap()).collect();
@@ -362,7 +362,7 @@ fn time_out_without_room_says_that_the_peer_takes_nothing() {
     }
 }
 
-/// The same if messages are kept until the peer has consumed them, and no more fit.
+/// Messages are kept until the peer has consumed them, and no more fit.
 #[test]
 fn time_out_without_room_for_replay_says_that_the_peer_consumes_nothing() {
     let endpoint = name("shm");

@@ -35,7 +35,7 @@ fn server_restart_resumes_services_commands_and_watchers() {
     drop(server);
 }
 
-/// Returns a server whose service `power` has disconnected and may come back, and a client of it.
+/// Returns a server whose service `power` has disconnected and may return, and a client of this server.
 fn after_power_has_disconnected() -> (TestServer, Controller) {
     let server = TestServer::start();
     let client = server.client();
