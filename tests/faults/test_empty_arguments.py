@@ -12,7 +12,7 @@ from support.tree import PROGRAM
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        *(([verb, "", *more], "the name is empty") for verb, *more in (["send", "1"], ["recv"], ["pub", "1"], ["sub"], ["latest"], ["rate"], ["call", "1"], ["reply", "-c", "cat"], ["doctor"])),
+        *(([verb, "", *more], "the name is empty") for verb, *more in (["send", "1"], ["recv"], ["pub", "1"], ["sub"], ["latest"], ["rate"], ["ping"], ["call", "1"], ["reply", "-c", "cat"], ["doctor"])),
         *(([verb, "lab/x", ""], "the value: the bytes end before the value does") for verb in ("send", "call")),
         (["controller", "--listen", ""], "the name is empty"), (["service", "run", "--name", "", "--", "true"], "the name is empty"), (["service", "call", "x", ""], '"" is not a command'),
         (["keys", "trust", "lab", ""], '"" is not a public key'), (["keys", "revoke", ""], '"" is not a name for a key'), (["setup", "--group", ""], "there is no group"),

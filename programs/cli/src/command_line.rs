@@ -130,6 +130,17 @@ Examples:
     )]
     Latest(LatestArgs),
 
+    /// Print the round trip to the program that has a name, and why it does not answer
+    #[command(
+        after_help = "Prints a line for each question, until Ctrl-C or for --count N, then the loss and percentiles. The library in that program answers, also while the program works; --call asks the server itself, which may have effects. At a controller, the questions after the first one go through its loop. Ends with 0 if all questions are answered, with 1 if some are lost. If all are lost, it ends with 4 for a name that nobody has, with 1 for a program that does not answer, and prints what doctor finds.
+
+Examples:
+  linkspan ping lab/valve
+  linkspan ping tcp://microscope:7000 -n 10 --every 0.1 --timeout 0.5 --json
+  linkspan ping lab/valve --call '{\"op\": \"status\"}'"
+    )]
+    Ping(crate::ping::PingArgs),
+
     /// Print how many messages are published at names, how long, how regular and how late they are
     #[command(
         after_help = "Prints a line for each name and interval, until Ctrl-C or for --for SECONDS, then the totals. MISSED is the number of messages that were overwritten before they were read. INTERVAL and JITTER, its standard deviation, are of the times of sending; DELAY is the time from sending to receipt. In a pattern * matches any characters and ? matches one. A value that was published before the start is not counted. Ends with 4 if the name has no publisher, with 3 if nothing was published, with 1 if a name was refused.

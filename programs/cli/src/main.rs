@@ -9,7 +9,7 @@
 //! | values from arguments and from standard input | `input` |
 //! | values, messages and tables on standard output | `output`, `display`, `table` |
 //! | ls, clean, doctor, setup | `admin` |
-//! | rates and delays of published messages: rate | `rate` |
+//! | rates and delays of published messages: rate; round trips: ping; their numbers | `rate`, `ping`, `spread` |
 //! | services: the controller, queries and commands, the live view | `controller`, `service`, `top` |
 //! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `supervisor` |
@@ -39,12 +39,14 @@ mod http;
 mod keys;
 mod messages;
 mod output;
+mod ping;
 mod pubsub;
 mod rate;
 mod region;
 mod reply;
 mod schema;
 mod service;
+mod spread;
 mod subprocess;
 mod subscribed_names;
 mod supervisor;
@@ -131,6 +133,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Pub(args) => pubsub::publish(&args, signals),
         Command::Sub(args) => pubsub::subscribe(&args, signals),
         Command::Latest(args) => pubsub::latest(&args, signals),
+        Command::Ping(args) => ping::ping(&args, signals),
         Command::Rate(args) => rate::rate(&args, signals),
         Command::Ls { patterns, json, names } => admin::list(&patterns, json, names),
         Command::Doctor { name, json, repair } => admin::doctor(name.as_deref(), json, repair),

@@ -100,6 +100,8 @@ fn ctrl_c_ends_every_wait() {
     for arguments in [
         &["recv", "a"][..],
         &["sub", "a"],
+        &["ping", "a"],
+        &["ping", "a", "--call", "1", "--timeout", "60"],
         &["rate", "a"],
         &["rate", "a*", "--json"],
         &["pub", "a"],

@@ -2,6 +2,7 @@
 //!
 //! A listing reads the directories and then queries each name, by a hello, its record or the files of a store.
 
+mod answer;
 mod asking;
 mod cleaning;
 mod inspection;
@@ -25,6 +26,7 @@ use crate::transport::place::Place;
 use crate::transport::store::History;
 
 pub use crate::transport::name_pattern::matches;
+pub use answer::answer;
 pub(crate) use cleaning::tidy;
 pub use cleaning::{Cleaned, clean};
 pub(crate) use inspection::{Inspection, Leftover, inspect, inspect_name};

@@ -4,13 +4,11 @@
 //! |---|---|
 //! | the command line | `args` |
 //! | counters of each name | `model` |
-//! | least, median and greatest of a series | `spread` |
 //! | lines of text and JSON | `print` |
 
 mod args;
 mod model;
 mod print;
-mod spread;
 
 use std::time::{Duration, Instant};
 
@@ -29,13 +27,19 @@ use crate::subscribed_names;
 pub fn rate(args: &RateArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let names: Vec<_> = [&args.endpoint.name].into_iter().chain(&args.more).map(String::as_str).collect();
+    // A publisher may wait for a subscriber, and send its first message before this call returns.
+    let counted = Names::new(Timestamp::now().0);
     let subscriber = match names[..] {
         [name] => Subscriber::new(name, &options),
         _ => Subscriber::of(&names, &options),
     };
     let subscriber = subscriber.map_err(Exit::from_opening)?;
     let are_several = names.len() > 1 || args.endpoint.name.contains(['*', '?']);
-    watched(signals, || subscriber.close(), |_| Run::new(&subscriber, args).run(are_several, signals))
+    watched(
+        signals,
+        || subscriber.close(),
+        |_| Run::new(&subscriber, args, counted).run(are_several, signals),
+    )
 }
 
 struct Run<'a> {
@@ -51,12 +55,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(subscriber: &'a Subscriber, args: &'a RateArgs) -> Run<'a> {
+    fn new(subscriber: &'a Subscriber, args: &'a RateArgs, names: Names) -> Run<'a> {
         let began = Instant::now();
         Run {
             subscriber,
             args,
-            names: Names::new(Timestamp::now().0),
+            names,
             printer: Printer::new(args.json),
             began,
             printed: began,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::spread::Spread;
+use crate::spread::Spread;
 
 /// The most names with counters, as many as a subscriber receives from at a time.
 const NAMES: usize = 4_096;

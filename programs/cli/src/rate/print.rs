@@ -6,9 +6,9 @@ use std::time::Duration;
 use linkspan::{Timestamp, Value, one_line, registry};
 
 use super::model::{Counts, Name};
-use super::spread::Summary;
 use crate::exit::Exit;
 use crate::output;
+use crate::spread::{Summary, time};
 
 /// The titles are printed again after this many lines.
 const PAGE: usize = 20;
@@ -119,21 +119,6 @@ fn times(found: Option<Summary>) -> String {
     found.map_or_else(|| "-".into(), shown)
 }
 
-/// Returns a time with three digits and its unit.
-pub fn time(seconds: f64) -> String {
-    let (number, unit) = match seconds.abs() {
-        size if size >= 0.999_5 => (seconds, "s"),
-        size if size >= 0.000_999_5 => (seconds * 1e3, "ms"),
-        _ => (seconds * 1e6, "us"),
-    };
-    let digits = match number.abs() {
-        size if size >= 99.95 => 0,
-        size if size >= 9.995 => 1,
-        _ => 2,
-    };
-    format!("{number:.digits$}{unit}")
-}
-
 fn line(name: &str, counted: &Name, machine: Option<&str>, passed: Duration, whole: Duration) -> Value {
     let seconds = passed.as_secs_f64();
     let Counts { messages, bytes, missed } = counted.counts;
@@ -164,24 +149,4 @@ fn line(name: &str, counted: &Name, machine: Option<&str>, passed: Duration, who
         ("delay", map(counted.delays.summary(SECOND))),
         ("total", total),
     ])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_three_digits_and_a_unit() {
-        for (seconds, shown) in [
-            (0.0, "0.00us"),
-            (1.234e-6, "1.23us"),
-            (99.96e-6, "100us"),
-            (0.001, "1.00ms"),
-            (-0.0123, "-12.3ms"),
-            (1.0, "1.00s"),
-            (7200.0, "7200s"),
-        ] {
-            assert_eq!(time(seconds), shown);
-        }
-    }
 }

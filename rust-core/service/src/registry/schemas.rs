@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
+use super::answer;
 use crate::deadline::{Deadline, Waiting};
 use crate::engine::Message;
-use crate::engine::service_side::handshake::{self, Hello};
+use crate::engine::service_side::handshake::Hello;
 use crate::engine::service_side::schema_negotiation::{self, Describes, stored};
-use crate::engine::service_side::{self, Pattern, open_names};
+use crate::engine::service_side::{self, Pattern};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::hello::Call;
 use crate::transport::kind::NameDirectory;
 use crate::transport::place::Place;
 
@@ -73,10 +73,6 @@ pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
 fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
     let transport = endpoint.transport();
     let mut waiting = Waiting::until(Deadline::after(TIMEOUT));
-    let not_listening = || {
-        let error = Error::new(ErrorKind::NotFound, "no program listens there; start the one that does");
-        open_names::named(error, &endpoint.to_string())
-    };
     let none = || {
         let title = describes.title();
         let text = format!("no {title} was given for this endpoint by the program that holds it");
@@ -91,15 +87,7 @@ fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
         return Err(transport.unsupported_because("a schema", "no program answers there"));
     };
     let target = connections.target(endpoint)?;
-    let mut ask = |query: &Hello| -> Result<Option<Hello>> {
-        match target.ask(&query.to_frame()?, &[])?.wait(&mut waiting)? {
-            Call::Answered(called) => handshake::read_answer(&called.answer).map(Some),
-            Call::NotListening => Err(not_listening()),
-            Call::Busy => {
-                Err(Error::new(ErrorKind::Full, "the program that listens there has no time; try again"))
-            }
-        }
-    };
+    let mut ask = |query: &Hello| answer::ask(endpoint, &*target, query, &mut waiting).map(Some);
     let mut query = Hello::new(Pattern::Channel, None, 0)?;
     query.ask = true;
     schema_negotiation::fetch(&mut query, describes, None, &mut ask)?.ok_or_else(none)

@@ -1,4 +1,4 @@
-//! Least, median and greatest of a series, in bounded memory.
+//! Least, median and greatest of a series, in bounded memory; times for people.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -66,6 +66,23 @@ impl Spread {
         self.squares += real * real;
     }
 
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns the number below which this part of the series lies, divided by `unit`; `None` for an empty series.
+    pub fn at(&self, part: f64, unit: f64) -> Option<f64> {
+        let mut kept = self.kept.clone();
+        let last = kept.len().checked_sub(1)?;
+        let place = (last as f64 * part).round() as usize;
+        let number = match part {
+            0.0 => self.least,
+            1.0 => self.greatest,
+            _ => *kept.select_nth_unstable(place.min(last)).1,
+        };
+        Some(number as f64 / unit)
+    }
+
     /// Returns the numbers, each divided by `unit`; `None` for an empty series.
     pub fn summary(&self, unit: f64) -> Option<Summary> {
         let mut kept = self.kept.clone();
@@ -93,6 +110,21 @@ impl Summary {
     }
 }
 
+/// Returns a time with three digits and its unit.
+pub fn time(seconds: f64) -> String {
+    let (number, unit) = match seconds.abs() {
+        size if size >= 0.999_5 => (seconds, "s"),
+        size if size >= 0.000_999_5 => (seconds * 1e3, "ms"),
+        _ => (seconds * 1e6, "us"),
+    };
+    let digits = match number.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{number:.digits$}{unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +134,15 @@ mod tests {
         numbers.into_iter().for_each(|number| spread.add(number));
         assert!(spread.kept.len() <= KEPT);
         spread.summary(1.0)
+    }
+
+    #[test]
+    fn part_of_a_series_lies_below_its_percentile() {
+        let mut spread = Spread::default();
+        assert_eq!(spread.at(0.5, 1.0), None);
+        (0..=100).for_each(|number| spread.add(number));
+        let found = [0.0, 0.5, 0.9, 0.99, 1.0].map(|part| spread.at(part, 10.0).unwrap());
+        assert_eq!(found, [0.0, 5.0, 9.0, 9.9, 10.0]);
     }
 
     #[test]
@@ -121,5 +162,20 @@ mod tests {
         assert!((long.median - 500_000.0).abs() < 1_000.0, "{}", long.median);
         let edge = of([i64::MIN, i64::MAX, 0]).unwrap();
         assert!(edge.least < -9e18 && edge.greatest > 9e18 && edge.median == 0.0);
+    }
+
+    #[test]
+    fn times_have_three_digits_and_a_unit() {
+        for (seconds, shown) in [
+            (0.0, "0.00us"),
+            (1.234e-6, "1.23us"),
+            (99.96e-6, "100us"),
+            (0.001, "1.00ms"),
+            (-0.0123, "-12.3ms"),
+            (1.0, "1.00s"),
+            (7200.0, "7200s"),
+        ] {
+            assert_eq!(time(seconds), shown);
+        }
     }
 }
