@@ -38,7 +38,7 @@ pub struct PingArgs {
     pub json: bool,
 }
 
-/// Who answers.
+/// The answering side.
 enum Answerer {
     /// The library in the program that listens, also while that program works.
     Library,
@@ -100,7 +100,7 @@ pub fn ping(args: &PingArgs, signals: &Signals) -> std::result::Result<(), Exit>
 }
 
 impl Answerer {
-    /// Asks once, and returns the time of the answer and the answering program. Connecting takes none of that time.
+    /// Asks once, and returns the time of the answer, without connecting, and the answering program.
     fn ask(&mut self, args: &PingArgs, options: &Options, signals: &Signals) -> Result<(Duration, String)> {
         let name = &args.endpoint.name;
         let mut check = || signals.check();

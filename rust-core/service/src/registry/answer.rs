@@ -15,7 +15,7 @@ use crate::transport::hello::Call;
 ///
 /// # Errors
 ///
-/// `NotFound` if no program listens; `Stalled` if it does not answer within the wait; `Full` if it has no room;
+/// `NotFound` if no program listens; `Stalled` if it does not answer within the wait; `Full` if it lacks room;
 /// `Unsupported` for a transport without listeners, such as a journal.
 pub fn answer<'a>(endpoint: &str, wait: impl Into<Wait<'a>>) -> Result<Listed> {
     let endpoint: Endpoint = endpoint.parse()?;
