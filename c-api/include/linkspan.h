@@ -890,7 +890,7 @@ typedef struct linkspan_item {
 // The disk is full.
 #define LINKSPAN_NO_SPACE 124
 
-// A subscriber was overtaken; carries the number of missed messages. Call again to continue.
+// A subscriber missed messages, or its sender lacks them; carries their number. Call again to continue.
 #define LINKSPAN_LAGGED 125
 
 // A stored file fails its check sum; the text has the file and the place.
@@ -1024,8 +1024,8 @@ linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel, 
 
 // Gets the events since the last call as an array of maps, which the caller releases.
 //
-// A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`,
-// `missed` and `text`.
+// A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`, `unseen`),
+// `at`, `missed` and `text`.
 linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
                                         struct linkspan_message **events);
 

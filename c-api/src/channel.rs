@@ -281,8 +281,8 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
 
 /// Gets the events since the last call as an array of maps, which the caller releases.
 ///
-/// A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`,
-/// `missed` and `text`.
+/// A map has `kind` (`connected`, `disconnected`, `lagged`, `reconnected`, `forgotten`, `schema_mismatch`, `unseen`),
+/// `at`, `missed` and `text`.
 ///
 /// # Safety
 /// The header's rules.

@@ -59,7 +59,7 @@ pub const LINKSPAN_REMOTE: linkspan_status = 122;
 pub const LINKSPAN_OUT_OF_RANGE: linkspan_status = 123;
 /// The disk is full.
 pub const LINKSPAN_NO_SPACE: linkspan_status = 124;
-/// A subscriber was overtaken; carries the number of missed messages. Call again to continue.
+/// A subscriber missed messages, or its sender lacks them; carries their number. Call again to continue.
 pub const LINKSPAN_LAGGED: linkspan_status = 125;
 /// A stored file fails its check sum; the text has the file and the place.
 pub const LINKSPAN_CORRUPT: linkspan_status = 126;

@@ -454,7 +454,7 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
 /**
  * An event of an object.
  *
- * Its kind is 'connected', 'disconnected', 'reconnected', 'lagged', 'forgotten' or 'schema_mismatch'.
+ * Its kind is 'connected', 'disconnected', 'reconnected', 'lagged', 'forgotten', 'schema_mismatch' or 'unseen'.
  */
 final class Event
 {
@@ -1038,7 +1038,7 @@ final class OutOfRangeException extends LinkspanException { protected $code = 12
 /** 124: the disk is full. */
 final class NoSpaceException extends LinkspanException { protected $code = 124; }
 
-/** 125: a subscriber was overtaken; carries the number of missed messages. Call again to continue. */
+/** 125: a subscriber missed messages, or its sender lacks them; carries their number. Call again to continue. */
 final class LaggedException extends LinkspanException { protected $code = 125; }
 
 /** 126: a stored file fails its check sum; the text has the file and the place. */

@@ -10,8 +10,9 @@ from .timestamp import Timestamp
 class Event(NamedTuple):
     """An event, as `events()` returns it."""
 
-    #: The kind of event.
-    kind: Literal["connected", "disconnected", "lagged", "reconnected", "forgotten", "schema_mismatch"]
+    #: The kind of event. `disconnected`: there is no connection any more, or none could be made. `unseen`: messages of a
+    #: publisher were neither received nor counted.
+    kind: Literal["connected", "disconnected", "lagged", "reconnected", "forgotten", "schema_mismatch", "unseen"]
     #: The time of the event.
     at: Timestamp
     #: For `lagged`, the missed messages; for `forgotten`, the lost messages of an absent client.

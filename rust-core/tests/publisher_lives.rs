@@ -43,8 +43,7 @@ impl Account {
     fn add(&mut self, subscriber: &Subscriber, received: Result<Message>) -> bool {
         let is_unmet = |text: &str| text.contains("had ended when this subscriber tried to connect");
         let events = subscriber.events();
-        let told =
-            events.iter().filter(|event| event.kind == EventKind::Disconnected && is_unmet(&event.text));
+        let told = events.iter().filter(|event| event.kind == EventKind::Unseen && is_unmet(&event.text));
         self.unmet += told.count() as u64;
         match received {
             Ok(message) if number(&message) == LAST => return true,

@@ -451,7 +451,9 @@ impl Exported {
                         // Nothing more, or the publisher is absent.
                         Err(_) => {
                             let events = subscriber.events();
-                            return Ok(events.iter().any(|event| event.kind == EventKind::Disconnected));
+                            return Ok(events.iter().any(|event| {
+                                matches!(event.kind, EventKind::Disconnected | EventKind::Unseen)
+                            }));
                         }
                     }
                 }

@@ -98,7 +98,12 @@ impl Names<'_> {
             return;
         }
         // An event shows a refusal; the statistics have the reason.
-        if !self.subscriber.events().iter().any(|event| event.kind == EventKind::Disconnected) {
+        if !self
+            .subscriber
+            .events()
+            .iter()
+            .any(|event| matches!(event.kind, EventKind::Disconnected | EventKind::Unseen))
+        {
             return;
         }
         let stats = self.subscriber.stats();

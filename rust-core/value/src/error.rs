@@ -137,12 +137,8 @@ impl Error {
         let mut error = Error::new(
             ErrorKind::Lagged,
             format!(
-                "{}; the next call goes on with the oldest that is left",
-                counted(
-                    missed,
-                    "was overwritten before it was read",
-                    "were overwritten before they were read"
-                )
+                "{}: this program was too slow, or the sender lacks them as well, such as a replay or a bridge; the next call goes on with the oldest that is left",
+                counted(missed, "did not arrive", "did not arrive")
             ),
         );
         error.0.missed = Some(missed);

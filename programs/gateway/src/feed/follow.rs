@@ -207,7 +207,7 @@ fn take_events(feeds: &Feeds, subscriber: &Subscriber, only: Option<&Arc<Store>>
     for event in subscriber.events() {
         let is_there = match event.kind {
             EventKind::Connected | EventKind::Reconnected => true,
-            EventKind::Disconnected | EventKind::Forgotten => false,
+            EventKind::Disconnected | EventKind::Unseen | EventKind::Forgotten => false,
             _ => continue,
         };
         let Some((endpoint, _)) = event.text.split_once(": ") else { continue };

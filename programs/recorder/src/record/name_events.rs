@@ -244,7 +244,7 @@ impl NameEvents<'_> {
                     self.refusals.remove(name);
                     (Kind::Connected, text)
                 }
-                EventKind::Disconnected => (Kind::Disconnected, ""),
+                EventKind::Disconnected | EventKind::Unseen => (Kind::Disconnected, ""),
                 EventKind::SchemaMismatch => (Kind::Schema, ""),
                 EventKind::Forgotten => (Kind::Disconnected, ""),
                 EventKind::Lagged => continue,

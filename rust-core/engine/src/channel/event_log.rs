@@ -18,9 +18,9 @@ use crate::value::{Map, Timestamp, Value};
 pub enum EventKind {
     /// The peer connected for the first time.
     Connected,
-    /// The peer disconnected.
+    /// There is no connection to a program any more, or none could be made; the text has the reason.
     Disconnected,
-    /// Messages were overwritten before they were read, or were lost on the way.
+    /// Messages did not arrive: this side was too slow, or their sender lacks them.
     Lagged,
     /// The peer connected again.
     Reconnected,
@@ -30,6 +30,8 @@ pub enum EventKind {
     Forgotten,
     /// A program whose schema does not fit tried to connect, and was refused.
     SchemaMismatch,
+    /// Messages of a publisher were neither received nor counted; the text says which.
+    Unseen,
 }
 
 impl EventKind {
@@ -42,6 +44,7 @@ impl EventKind {
             EventKind::Reconnected => "reconnected",
             EventKind::Forgotten => "forgotten",
             EventKind::SchemaMismatch => "schema_mismatch",
+            EventKind::Unseen => "unseen",
         }
     }
 }
@@ -153,6 +156,10 @@ impl EventLog {
         self.push(EventKind::Disconnected, 0, why);
     }
 
+    pub fn unseen(&self, what: String) {
+        self.push(EventKind::Unseen, 0, what);
+    }
+
     pub fn disconnected_from(&self, why: String, incarnation: Option<u64>) {
         self.push_of(EventKind::Disconnected, 0, why, incarnation);
     }
@@ -195,7 +202,10 @@ impl EventLog {
             EventKind::Connected | EventKind::Reconnected => {
                 self.connected.fetch_add(1, Ordering::Relaxed);
             }
-            EventKind::Disconnected | EventKind::Forgotten | EventKind::SchemaMismatch => {}
+            EventKind::Disconnected
+            | EventKind::Unseen
+            | EventKind::Forgotten
+            | EventKind::SchemaMismatch => {}
         }
         self.push_of(event.kind, event.missed, format!("{name}: {}", event.text), event.incarnation);
     }

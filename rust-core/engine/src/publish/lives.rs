@@ -96,12 +96,12 @@ impl OneName {
         for arrivals in &self.arrivals {
             match arrivals.take() {
                 Some(names) => self.of.arrived += names.len() as u64,
-                None => log.disconnected(UNCOUNTED.to_owned()),
+                None => log.unseen(UNCOUNTED.to_owned()),
             }
         }
         // After the look at the watch: a later listener has another file.
         if self.place.listener() == known {
-            (0..self.of.settle()).for_each(|_| log.disconnected(GONE_UNMET.to_owned()));
+            (0..self.of.settle()).for_each(|_| log.unseen(GONE_UNMET.to_owned()));
         }
     }
 }

@@ -95,7 +95,7 @@ kinds! {
         "Ask for a larger type, or give a number within the range.";
     NoSpace = 124, true, "the disk is full",
         "Free space on the disk, and call again.";
-    Lagged = 125, true, "a subscriber was overtaken; carries how many were missed",
+    Lagged = 125, true, "a subscriber missed messages, or its sender lacks them; carries how many",
         "Call again to continue; read faster, or give the publisher a larger buffer.";
     Corrupt = 126, false, "a stored file fails its check sum; the text has the file and the place",
         "Restore the file from a copy, or remove it, as the text describes.";

@@ -224,7 +224,7 @@ impl<R: Receiver> SubscribedNames<R> {
                     if self.report.gaps.missed(&name, tried.last) {
                         self.lives.told(&name);
                     }
-                    log.disconnected(format!("{name}: {GONE_UNMET}"));
+                    log.unseen(format!("{name}: {GONE_UNMET}"));
                 }
                 // A publisher that starts from now on is read from its first message.
                 member.is_later = true;
@@ -320,7 +320,7 @@ impl<R: Receiver> SubscribedNames<R> {
         }
         for _ in 0..self.lives.settle(name).min(MAX_NAMES as u64) {
             self.report.gaps.unmet(name);
-            log.disconnected(format!("{name}: {GONE_UNMET}"));
+            log.unseen(format!("{name}: {GONE_UNMET}"));
         }
         Ok(())
     }

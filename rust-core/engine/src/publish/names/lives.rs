@@ -67,7 +67,7 @@ impl Lives {
     /// Starts again after the kernel has dropped events, and reports that.
     pub fn lost(&mut self, log: &EventLog) {
         self.reset();
-        log.disconnected(UNCOUNTED.to_owned());
+        log.unseen(UNCOUNTED.to_owned());
     }
 
     /// Starts again, because earlier events are unknown.

@@ -82,7 +82,7 @@ impl Subscriber {
         {
             match PositionFile::open(&self.shown, client_id) {
                 Ok(position) => receive_state.position = Some(position),
-                Err(e) => self.event_log.disconnected(format!(
+                Err(e) => self.event_log.unseen(format!(
                     "{e}; messages that this subscriber misses between its end and its next start are not counted"
                 )),
             }
@@ -92,7 +92,7 @@ impl Subscriber {
             if let (Some(last), Some(before)) = (last.filter(|_| was_away), before) {
                 let number = if last.session == session { last.number } else { 0 };
                 if last.session != session {
-                    self.event_log.disconnected(format!(
+                    self.event_log.unseen(format!(
                         "the publisher restarted while this subscriber was away: messages of its former incarnation after number {} are not counted",
                         last.number
                     ));
