@@ -14,39 +14,45 @@ from typing import Any
 
 from ._documented import Documented, Said, documented
 from ._members import ARGUMENTS, BETWEEN, KEYWORDS, LONGEST, Keys, Members, Method, Property, has_none, word_of
-from .errors import OutOfRange, Unsupported, WrongType
+from .errors import OutOfRange, TooLarge, Unsupported, WrongType
 from .schemas import keys_of
 from .words import shown
 
 #: The types of attributes of an instance that are shared: data, in contrast to other objects.
 _DATA = (bool, int, float, complex, str, bytes, list, tuple, dict, enum.Enum, type(None))
 _NUMBERS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "decimal", "ndarray")
+#: The types of a schema: the core reads no more.
+_MOST = 4096
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Search:
+    """What a search looks for, and the descriptions that it has made."""
+
+    wanted: frozenset[str] | None
+    #: Names of parts, whose members are shared instead.
+    parts: frozenset[str]
+    #: By class and attribute, since many parts have one class. A text is the reason why a member is left out.
+    described: dict[tuple[type, str], Property | Method | str] = dataclasses.field(default_factory=dict)
 
 
 def members_of(obj: Any, allow: Sequence[str] | None, parts: Sequence[str]) -> Members:
     """Finds the members of an object and its parts, without running any of its code but for the parts' properties."""
     if isinstance(obj, (type, types.ModuleType)) or inspect.isroutine(obj):
         raise WrongType(f"share shares an instance of a class, and not {shown(obj)}: give an object such as {getattr(obj, '__name__', 'Driver')}()")
+    wanted = None if allow is None else frozenset(list_of_names("allow", allow))
     found = Members(doc=documented(type(obj).__doc__).text)
-    for prefix, owner in [("", obj), *_parts(obj, parts)]:
-        _add(found, prefix, owner)
-    for path in parts:  # its members are shared instead
-        found.properties.pop(path.replace(".", BETWEEN), None)
-        found.left_out.pop(path.replace(".", BETWEEN), None)
-    for name in {**found.properties, **found.methods}:
-        if len(name) > LONGEST:
-            found.left_out[name] = f"names have at most {LONGEST} characters"
-            found.properties.pop(name, None)
-            found.methods.pop(name, None)
-    if allow is not None:
-        names = list_of_names("allow", allow)
-        for name in names:
-            if name not in found.properties and name not in found.methods:
-                why = f": {found.left_out[name]}" if name in found.left_out else f" of {type(obj).__qualname__}"
-                raise WrongType(f"allow has {shown(name)}, which is no public member{why}")
-        found.properties = {name: one for name, one in found.properties.items() if name in names}
-        found.methods = {name: one for name, one in found.methods.items() if name in names}
+    inner = list(_parts(obj, parts))
+    search = _Search(wanted, frozenset(path.replace(".", BETWEEN) for path in parts))
+    for prefix, owner in [("", obj), *inner]:
+        _add(found, prefix, owner, search)
+        if len(found.properties) + len(found.methods) > _MOST:
+            raise TooLarge(f"{type(obj).__qualname__} and its parts have more than {_MOST} members: narrow them by allow or parts")
+    for name in wanted or ():
+        if name not in found.properties and name not in found.methods:
+            why = f": {found.left_out[name]}" if name in found.left_out else f" of {type(obj).__qualname__}"
+            raise WrongType(f"allow has {shown(name)}, which is no public member{why}")
     return found
 
 
@@ -77,7 +83,7 @@ def _parts(obj: Any, parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield prefix, owner
 
 
-def _add(found: Members, prefix: str, owner: Any) -> None:
+def _add(found: Members, prefix: str, owner: Any, search: _Search) -> None:
     cls = type(owner)
     hints = _hints(cls)
     static: dict[str, Any] = {}
@@ -89,29 +95,46 @@ def _add(found: Members, prefix: str, owner: Any) -> None:
         if attribute.startswith("_") or not isinstance(attribute, str):
             continue
         name = prefix + attribute
+        if name in search.parts or search.wanted is not None and name not in search.wanted:
+            continue
         if not _NAME.fullmatch(attribute) or BETWEEN in attribute:
             found.left_out[name] = "names consist of letters, digits and single underscores"
             continue
+        if len(name) > LONGEST:
+            found.left_out[name] = f"names have at most {LONGEST} characters"
+            continue
         what = static.get(attribute)
-        is_data_descriptor = hasattr(type(what), "__set__")
-        if attribute in data and not is_data_descriptor:
+        if attribute in data and not hasattr(type(what), "__set__"):
             if isinstance(data[attribute], _DATA) or _is_array(data[attribute]):
                 found.properties[name] = _property(owner, attribute, hints.get(attribute), Documented(), readable=True, writable=True)
             else:
                 found.left_out[name] = f"a {type(data[attribute]).__qualname__} is neither data nor a method; give it in parts"
-        elif isinstance(what, property):
-            annotation = _hints(what.fget).get("return") if what.fget is not None else None
-            found.properties[name] = _property(owner, attribute, annotation, documented(what.__doc__), readable=what.fget is not None, writable=what.fset is not None, setter=what.fset)
-        elif isinstance(what, functools.cached_property):
-            found.properties[name] = _property(owner, attribute, _hints(what.func).get("return"), documented(what.__doc__), readable=True, writable=False)
-        elif isinstance(what, (staticmethod, classmethod)) or inspect.isroutine(what):
-            _add_method(found, name, owner, attribute, what)
-        elif is_data_descriptor:  # a slot, or a descriptor of the class
-            found.properties[name] = _property(owner, attribute, hints.get(attribute), documented(getattr(what, "__doc__", None)), readable=True, writable=True)
-        elif isinstance(what, _DATA):
-            found.properties[name] = _property(owner, attribute, hints.get(attribute), Documented(), readable=True, writable=attribute in hints)
+            continue
+        if (cls, attribute) not in search.described:
+            search.described[cls, attribute] = _of_class(owner, attribute, what, hints)
+        member = search.described[cls, attribute]
+        if isinstance(member, Property):
+            found.properties[name] = dataclasses.replace(member, owner=owner)
+        elif isinstance(member, Method):
+            found.methods[name] = dataclasses.replace(member, owner=owner)
         else:
-            found.left_out[name] = f"a {type(what).__qualname__} of the class is neither data nor a method"
+            found.left_out[name] = member
+
+
+def _of_class(owner: Any, attribute: str, what: Any, hints: dict[str, Any]) -> Property | Method | str:
+    """Describes an attribute of a class, or returns the reason why it is left out."""
+    if isinstance(what, property):
+        annotation = _hints(what.fget).get("return") if what.fget is not None else None
+        return _property(owner, attribute, annotation, documented(what.__doc__), readable=what.fget is not None, writable=what.fset is not None, setter=what.fset)
+    if isinstance(what, functools.cached_property):
+        return _property(owner, attribute, _hints(what.func).get("return"), documented(what.__doc__), readable=True, writable=False)
+    if isinstance(what, (staticmethod, classmethod)) or inspect.isroutine(what):
+        return _method(owner, attribute, what)
+    if hasattr(type(what), "__set__"):  # a slot, or a descriptor of the class
+        return _property(owner, attribute, hints.get(attribute), documented(getattr(what, "__doc__", None)), readable=True, writable=True)
+    if isinstance(what, _DATA):
+        return _property(owner, attribute, hints.get(attribute), Documented(), readable=True, writable=attribute in hints)
+    return f"a {type(what).__qualname__} of the class is neither data nor a method"
 
 
 def _property(owner: Any, attribute: str, annotation: Any, doc: Documented, *, readable: bool, writable: bool, setter: Any = None) -> Property:
@@ -127,11 +150,10 @@ def _property(owner: Any, attribute: str, annotation: Any, doc: Documented, *, r
     return Property(owner, attribute, doc.text, readable, writable, keys, _unless_none(given, of_setter), _converter(of_setter))
 
 
-def _add_method(found: Members, name: str, owner: Any, attribute: str, what: Any) -> None:
+def _method(owner: Any, attribute: str, what: Any) -> Method | str:
     function = inspect.unwrap(getattr(what, "__func__", what))
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        found.left_out[name] = "a coroutine or generator has no answer: share a method that returns a value"
-        return
+        return "a coroutine or generator has no answer: share a method that returns a value"
     doc, hints = documented(getattr(function, "__doc__", None)), _hints(function)
     parameters: dict[str, inspect.Parameter] = {}
     fields: dict[str, Keys] = {}
@@ -146,8 +168,7 @@ def _add_method(found: Members, name: str, owner: Any, attribute: str, what: Any
         elif parameter.kind is parameter.VAR_KEYWORD:
             fields[KEYWORDS] = {"type": "map", "of": "any", "optional": True}
         elif parameter.name in (ARGUMENTS, KEYWORDS) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", parameter.name) or len(parameter.name) > LONGEST:
-            found.left_out[name] = f"its argument {parameter.name!r} has no name in a schema"
-            return
+            return f"its argument {parameter.name!r} has no name in a schema"
         else:
             annotation = hints.get(parameter.name)
             said = doc.parameters.get(parameter.name, Said())
@@ -160,7 +181,7 @@ def _add_method(found: Members, name: str, owner: Any, attribute: str, what: Any
     keys = _described(None if returns is inspect.Signature.empty else returns, f"{type(owner).__qualname__}.{attribute}", doc.value)
     # Annotations that are text show their quotes.
     shape = f"{attribute}{signature}".replace("'", "")
-    found.methods[name] = Method(owner, attribute, doc.text, shape, parameters, fields, {name: said.doc for name, said in doc.parameters.items()}, converts, None if returns is type(None) else keys)
+    return Method(owner, attribute, doc.text, shape, parameters, fields, {name: said.doc for name, said in doc.parameters.items()}, converts, None if returns is type(None) else keys)
 
 
 def _described(annotation: Any, where: str, said: Said) -> Keys:

@@ -10,8 +10,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from ._native import schema_problem
-from .errors import Missing, TooLarge, WrongType
+from .errors import Missing, WrongType
 from .schemas import toml
 from .words import shown
 
@@ -114,14 +113,10 @@ class Members:
     def schemas(self, name: str) -> tuple[str, str]:
         """Returns the schemas of requests and of replies, as text of the notation.
 
-        They have no descriptions if they would be too long with them. `TooLarge` for too many members."""
+        They have no descriptions if they would be too long with them."""
         texts = self._requests(name, doc_of), self._replies(name, doc_of)
         if any(len(text.encode()) > _LONGEST_TEXT for text in texts):
             texts = self._requests(name, lambda _: {}), self._replies(name, lambda _: {})
-        for text in texts:
-            if (problem := schema_problem(text)) is not None:
-                count = len(self.properties) + len(self.methods)
-                raise TooLarge(f"the schema of {count} members is refused: {problem}; narrow them by allow or parts")
         return texts
 
     def _requests(self, name: str, doc: Callable[[str], Keys]) -> str:

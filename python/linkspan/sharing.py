@@ -17,7 +17,7 @@ from typing import Any, Self, Unpack
 from ._discovery import members_of
 from ._members import HELP, Members
 from ._native import Publisher, Request
-from .errors import Error, OutOfRange, WrongType, refused
+from .errors import Error, OutOfRange, TooLarge, Unsupported, WrongType, refused
 from .options import Options
 from .schemas import toml
 from .server import Server, number_of_workers
@@ -63,6 +63,8 @@ def share(
     """
     if not isinstance(endpoint, str):
         raise refused(WrongType, "endpoint", endpoint, "a name such as lab/dmm")
+    if publish and "://" in endpoint:
+        raise Unsupported(f"{endpoint}: publish needs a name, to which it adds the property's: share at shm:, or publish by linkspan.publisher")
     threads = number_of_workers(endpoint, threads, "threads that call the object")
     for option in _OWN:
         if option in options:
@@ -82,7 +84,11 @@ class Shared:
         self._pid = os.getpid()
         rates = _checked_rates(members, publish)
         given: Options = {**options, "schema": self.schema, "reply_schema": self.reply_schema, "validate": "both"}
-        self._server = Server(endpoint, **given)
+        try:
+            self._server = Server(endpoint, **given)
+        except TooLarge as error:
+            count = len(members.properties) + len(members.methods)
+            raise TooLarge(f"{endpoint}: the schema of {count} members is refused: {error}; narrow them by allow or parts") from None
         self._publishers: dict[str, Publisher] = {}
         try:
             for name in rates:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import linkspan
 import numpy as np
 import pytest
+from conftest import endpoint
 from linkspan._documented import documented, unit_of
 from linkspan.generated import SchemaType
 from support.compilers import INCLUDE, compiled, shared_library
@@ -153,6 +154,16 @@ def test_properties_and_methods_are_those_of_the_object(dmm):
     assert dmm.calls == ["set 4"]
 
 
+@pytest.mark.parametrize("transport", ["unix", "tcp", "spool"])
+def test_object_is_shared_over_other_transports(transport):
+    where = endpoint(transport, "lab/there")
+    with linkspan.share(Dmm(), where), linkspan.remote(where, timeout=60) as dmm:
+        dmm.voltage = 4
+        assert dmm.measure(1) == [4.0]
+        with pytest.raises(ValueError):
+            dmm.voltage = 40
+
+
 def test_parts_have_members_of_their_own(dmm):
     dmm.ch_1.gain = 3.0
     assert dmm.ch_1.double() == 6.0 and dmm.ch_1.gain == 6.0
@@ -249,6 +260,32 @@ def test_hostile_requests_are_refused_and_change_nothing(shared):
         assert channel.call({"get": "voltage"}).value == {"voltage": 1.5}
 
 
+def test_huge_values_are_refused_on_either_side_and_the_object_stays_on_the_air():
+    with linkspan.share(Dmm(), "lab/small", max_message_size=65536), linkspan.remote("lab/small", timeout=60) as dmm:
+        with pytest.raises(linkspan.TooLarge):
+            dmm.label = "x" * 1_000_000
+        with pytest.raises(linkspan.Remote) as caught:
+            dmm.wave(100_000)
+        assert caught.value.remote_type == "TooLarge"
+        with pytest.raises(linkspan.Unsupported):
+            dmm.label = object()
+        assert dmm.label == "bench"
+
+
+def test_two_programs_use_the_object_at_once(peer):
+    sharing = peer(SHARER)
+    sharing.line()
+    adding = """
+counter = linkspan.remote("lab/counter", timeout=60)
+for _ in range(200):
+    counter.add()
+say("added")
+"""
+    both = [peer(adding), peer(adding)]
+    assert [one.line() for one in both] == ["added", "added"]
+    assert linkspan.remote("lab/counter").value == 400
+
+
 def test_names_of_a_remote_object_are_public_alone(dmm):
     for name in ("__wrapped__", "_voltage", "_private", "__foo__"):
         with pytest.raises(AttributeError):
@@ -274,6 +311,7 @@ def test_wrong_uses_say_what_to_do():
         (lambda: linkspan.share(Dmm(), "lab/x", publish={"voltage": 0}), "above 0"),
         (lambda: linkspan.share(Dmm(), "lab/x", publish={"voltage": float("nan")}), "above 0"),
         (lambda: linkspan.share(Dmm(), "lab/x", publish={"voltage": "5"}), "number of readings"),
+        (lambda: linkspan.share(Dmm(), "tcp://127.0.0.1:9", publish={"voltage": 1}), "publish needs a name"),
         (lambda: linkspan.share(Dmm(), "lab/x", threads=0), "from 1 upwards"),
         (lambda: linkspan.share(Dmm(), "lab/x", schema="x"), "comes from the object"),
         (lambda: linkspan.share(WrongUnit(), "lab/x"), "UCUM"),

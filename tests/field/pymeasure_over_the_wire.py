@@ -25,26 +25,21 @@ NUMBERS = itertools.count()
 
 
 def parts_of(owner, text, path=""):
-    """Returns the paths of the channels of a driver, and of their channels, if a text names them; None names all."""
+    """Returns the paths of the channels of a driver, and of their channels, that the text of a test names.
+
+    All channels of a large driver have more members than a schema can hold."""
     found = []
     for name, value in vars(owner).items():
         inner = value.values() if isinstance(value, dict) else [value]
         if name.startswith("_") or name == "parent" or not inner or not all(hasattr(one, "parent") and hasattr(one, "id") for one in inner):
             continue
-        if text is not None and not re.search(rf"\b{name}\b", text):
+        # Also as `ch_{number}`.
+        if not re.search(rf"\b{name}\b|\b{name.rsplit('_', 1)[0]}_{{", text):
             continue
         found.append(f"{path}{name}")
         if not isinstance(value, dict):
             found += parts_of(value, text, f"{path}{name}.")
     return found
-
-
-def on_air(driver, name, text):
-    """Shares a driver with all of its channels. If these are too many, shares the channels that the test names."""
-    try:
-        return linkspan.share(driver, name, parts=parts_of(driver, None))
-    except linkspan.TooLarge:
-        return linkspan.share(driver, name, parts=parts_of(driver, text))
 
 
 @contextlib.contextmanager
@@ -54,7 +49,7 @@ def expected_protocol(instrument_cls, comm_pairs, *args, **kwargs):
         text = Path(sys._getframe(2).f_code.co_filename).read_text(encoding="utf-8")
         name = f"field/n{next(NUMBERS)}"
         timeout = float(os.environ.get("LINKSPAN_FIELD_TIMEOUT", "30"))
-        with on_air(driver, name, text), linkspan.remote(name, timeout=timeout) as inst:
+        with linkspan.share(driver, name, parts=parts_of(driver, text)), linkspan.remote(name, timeout=timeout) as inst:
             yield inst
 
 
