@@ -21,7 +21,7 @@ def interpreted(text: str) -> str:
     return "".join(c for c in text if ord(c) in INTERPRETED)
 
 
-@pytest.mark.parametrize("words", [("ping", "unix:hostile/listed", "-n", "1"), ("ls",), ("ls", "--json"), ("doctor",), ("doctor", "--json"), ("top", "--once", "--every", "0.1")], ids=" ".join)
+@pytest.mark.parametrize("words", [("ping", "unix:hostile/listed", "-n", "1"), ("ls",), ("ls", "-v"), ("ls", "--json"), ("doctor",), ("doctor", "--json"), ("top", "--once", "--every", "0.1")], ids=" ".join)
 def test_listing_of_a_hostile_name_is_one_line_without_interpreted_characters(
     run: Path, linkspan: Linkspan, words: tuple[str, ...]
 ) -> None:
@@ -31,7 +31,7 @@ def test_listing_of_a_hostile_name_is_one_line_without_interpreted_characters(
         with ignoring_its_end():
             while host.listens:
                 s, theirs, descriptors = host.next_client()
-                host.answer(s, theirs, descriptors, "publish", title=HOSTILE, state=dict.fromkeys(KEYS, HOSTILE))
+                host.answer(s, theirs, descriptors, "publish", title=HOSTILE, state={**dict.fromkeys(KEYS, HOSTILE), "connected": [{"id": 1, "program": HOSTILE, "pid": HOSTILE, "since": [], "behind": -1}, HOSTILE]})
 
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()

@@ -1,15 +1,16 @@
 //! `linkspan ls`, `clean`, `doctor` and `setup`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use linkspan::doctor::{self, Finding, Severity};
 use linkspan::registry::{self, Listed};
-use linkspan::{Error, Value, one_line};
+use linkspan::{Error, ErrorKind, Value, one_line};
 
 use crate::exit::Exit;
-use crate::{output, table};
+use crate::{display, output, table};
 
-pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
+pub fn list(patterns: &[String], json: bool, verbose: bool, names: bool) -> Result<(), Exit> {
     let mut listed = registry::list()?;
     listed.retain(|listed| {
         let name = listed.endpoint.split_once(':').map_or("", |(_, name)| name);
@@ -18,8 +19,11 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
         };
         patterns.is_empty() || patterns.iter().any(is_like)
     });
+    let peers = if verbose { listed.iter().map(connected).collect() } else { Vec::new() };
     if json {
-        return lines_of_json(listed.iter().map(Listed::to_value));
+        return lines_of_json(
+            listed.iter().enumerate().map(|(at, listed)| with_peers(listed, peers.get(at))),
+        );
     }
     if names {
         let name = |listed: &Listed| {
@@ -41,7 +45,56 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
         text.extend(lost(listed));
         text.extend(mismatched(listed));
     }
+    if verbose {
+        text += &format!("\n{}", peer_table(&listed, &peers));
+    }
     output::write(text.as_bytes())
+}
+
+/// How long a listener may take to tell its peers. It has just answered the listing.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Returns the connected peers of a name; none for stores, and for names that cannot be queried.
+fn connected(listed: &Listed) -> Result<Vec<Value>, Error> {
+    if !listed.live || listed.problem.is_some() {
+        return Ok(Vec::new());
+    }
+    match registry::peers(&listed.endpoint, ANSWER_TIME) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Vec::new()),
+        peers => peers,
+    }
+}
+
+fn with_peers(listed: &Listed, peers: Option<&Result<Vec<Value>, Error>>) -> Value {
+    let mut value = listed.to_value();
+    let peers = peers.and_then(|peers| peers.as_ref().ok()).cloned();
+    if let (Value::Map(entries), Some(peers)) = (&mut value, peers) {
+        entries.insert("connected".into(), Value::Array(peers));
+    }
+    value
+}
+
+/// Returns a line for each peer of each name.
+fn peer_table(listed: &[Listed], peers: &[Result<Vec<Value>, Error>]) -> String {
+    let mut rows = vec![["ENDPOINT", "CONNECTED", "PID", "SINCE", "BEHIND"].map(String::from).to_vec()];
+    let mut problems = String::new();
+    for (listed, peers) in listed.iter().zip(peers) {
+        let peers = match peers {
+            Ok(peers) => peers,
+            Err(error) => {
+                problems += &problem_line(&listed.endpoint, error);
+                continue;
+            }
+        };
+        rows.extend(peers.iter().map(|peer| {
+            let cell = |key: &str| match peer.at(key) {
+                Ok(Value::Null) | Err(_) => "-".to_owned(),
+                Ok(value) => one_line(&display::lines(value)).to_string(),
+            };
+            vec![listed.endpoint.clone(), cell("program"), cell("pid"), cell("since"), cell("behind")]
+        }));
+    }
+    table::text(&rows) + &problems
 }
 
 /// A listener's lost messages for absent clients, as a line.

@@ -158,6 +158,7 @@ Examples:
 Examples:
   linkspan ls
   linkspan ls 'lab/*' 'spool:*'
+  linkspan ls -v lab/temperature
   linkspan ls --json | jq -r 'select(.behind > 100) | .endpoint'"
     )]
     Ls {
@@ -167,8 +168,11 @@ Examples:
         /// Print each name as one line of JSON
         #[arg(long, short)]
         json: bool,
+        /// Print each connected subscriber and client, too: program, process, since when, how far behind
+        #[arg(long, short)]
+        verbose: bool,
         /// Print only the names, as completions offer them: without shm:, which is the default
-        #[arg(long, conflicts_with = "json", hide = true)]
+        #[arg(long, conflicts_with_all = ["json", "verbose"], hide = true)]
         names: bool,
     },
 

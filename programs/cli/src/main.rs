@@ -135,7 +135,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Latest(args) => pubsub::latest(&args, signals),
         Command::Ping(args) => ping::ping(&args, signals),
         Command::Rate(args) => rate::rate(&args, signals),
-        Command::Ls { patterns, json, names } => admin::list(&patterns, json, names),
+        Command::Ls { patterns, json, verbose, names } => admin::list(&patterns, json, verbose, names),
         Command::Doctor { name, json, repair } => admin::doctor(name.as_deref(), json, repair),
         Command::Setup { group, undo: _, root } => admin::setup(group.as_deref(), &root),
         Command::Clean => admin::clean(),

@@ -94,6 +94,92 @@ fn listing_shows_the_lag_of_a_stopped_subscriber() {
 }
 
 #[test]
+fn verbose_listing_finds_the_slow_one_of_five_and_each_client() {
+    on_each_transport(|place, name, file| {
+        let mut publisher = place.start(&["pub", &name("fast"), "-o", "buffer=65536"]);
+        place.wait_for(&file("fast"));
+        publisher.write("0\n");
+        let mut subscribers: Vec<_> =
+            (0..5).map(|_| place.start(&["sub", &name("fast"), "--json"])).collect();
+        subscribers.iter_mut().for_each(|one| assert_eq!(one.line(), "0"));
+        subscribers[3].signal("STOP");
+        let block = format!("\"{}\"\n", "x".repeat(20_000));
+        for _ in 0..60 {
+            publisher.write(&block);
+            for (number, one) in subscribers.iter_mut().enumerate() {
+                if number != 3 {
+                    one.line();
+                }
+            }
+        }
+        let server = place.start(&["reply", &name("slow"), "--shell", "--command", "sleep 60"]);
+        place.wait_for(&file("slow"));
+        let client = place.start(&["call", &name("slow"), "1", "-o", "client_id=panel"]);
+        let begun = std::time::Instant::now();
+        let listed = loop {
+            let listed = place.run(&["ls", "-v"]);
+            assert_eq!((listed.code, listed.err.as_str()), (Some(0), ""));
+            if listed.out.contains("panel") {
+                break listed.out;
+            }
+            assert!(begun.elapsed().as_secs() < 60, "{listed:?}");
+        };
+        let (_, table) = listed.split_once("\n\n").unwrap();
+        let rows = rows(table);
+        assert_eq!(rows.len(), 6, "{listed}");
+        for (number, one) in subscribers.iter().enumerate() {
+            let pid = one.pid().to_string();
+            let row = rows.iter().find(|row| row[2] == pid).unwrap();
+            assert_eq!(row[..2], [name("fast"), format!("linkspan-{pid}")], "{listed}");
+            assert!(row[3].ends_with('Z'), "{listed}");
+            let behind = row[4].parse::<u64>().unwrap();
+            assert!(if number == 3 { behind > 1 } else { behind <= 1 }, "{listed}");
+        }
+        assert_eq!(rows[5][..3], [&name("slow"), "panel", &client.pid().to_string()], "{listed}");
+        assert_eq!(rows[5][4], "-", "{listed}");
+        // A killed subscriber is listed no longer.
+        subscribers[3].signal("KILL");
+        let killed = format!("linkspan-{}", subscribers[3].pid());
+        let begun = std::time::Instant::now();
+        while place.run(&["ls", "-v"]).out.contains(&killed) {
+            assert!(begun.elapsed().as_secs() < 60);
+        }
+        client.signal("KILL");
+        server.signal("TERM");
+        assert_eq!(publisher.end().code, Some(0));
+        for one in subscribers.into_iter().chain([client, server]) {
+            one.signal("KILL");
+            one.wait();
+        }
+    });
+}
+
+#[test]
+fn more_subscribers_than_a_page_are_listed_in_their_order() {
+    let place = Place::new();
+    let publisher = place.start(&["pub", "unix:lab/t", "1"]);
+    place.wait_for("lab@t.unix");
+    let subscribers: Vec<_> = (0..70).map(|_| place.start(&["sub", "unix:lab/t", "--json"])).collect();
+    let begun = std::time::Instant::now();
+    loop {
+        let listed = place.run(&["ls", "-v", "unix:lab/t"]).out;
+        let (_, table) = listed.split_once("\n\n").unwrap();
+        let rows = rows(table);
+        if rows.len() == subscribers.len() {
+            assert!(rows.windows(2).all(|two| two[0][3] <= two[1][3]), "{listed}");
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{listed}");
+    }
+    let json = place.run(&["ls", "-v", "--json", "unix:lab/t"]).out;
+    assert_eq!(json.matches("\"since\":").count(), subscribers.len(), "{json}");
+    for one in subscribers.into_iter().chain([publisher]) {
+        one.signal("KILL");
+        one.wait();
+    }
+}
+
+#[test]
 fn files_of_dead_programs_are_removed() {
     on_each_transport(|place, name, file| {
         let dead = place.start(&["recv", &name("lab/dead")]);

@@ -26,7 +26,7 @@ use crate::transport::place::Place;
 use crate::transport::store::History;
 
 pub use crate::transport::name_pattern::matches;
-pub use answer::answer;
+pub use answer::{answer, peers};
 pub(crate) use cleaning::tidy;
 pub use cleaning::{Cleaned, clean};
 pub(crate) use inspection::{Inspection, Leftover, inspect, inspect_name};

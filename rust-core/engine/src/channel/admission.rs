@@ -22,6 +22,7 @@ use super::handshake::{self, Hello};
 use super::link::{ConnectionGuard, Link, OnDisconnect, Peer, owner_of, qualify};
 use super::options::{Framing, Options};
 use super::pattern::Pattern;
+use super::peers::{self, PeerFacts};
 use super::plain;
 use super::schema_negotiation;
 use super::session_registry::SessionRegistry;
@@ -172,8 +173,12 @@ impl ListenerHandler {
             Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
         hello.shared = self.shared_socket.is_some();
         self.report_mismatch(peer_hello, handshake);
+        let mut state = self.state();
+        if let Some(after) = peer_hello.peers_after {
+            peers::add_page(&mut state, after, self.session_registry.clients());
+        }
         schema_negotiation::negotiate(&self.options, self.endpoint.transport(), peer_hello, &mut hello);
-        let mut answer = answer_with_state(hello, self.state())?;
+        let mut answer = answer_with_state(hello, state)?;
         if peer_hello.shared {
             answer.descriptors.push(self.socket_for(handshake.credentials.as_ref())?);
         }
@@ -252,6 +257,7 @@ impl HandshakeHandler for ListenerHandler {
             Some(_) => ConnectionGuard::new(stream),
             None => ConnectionGuard::with_on_disconnect(stream, self.on_disconnect(&identity)),
         });
+        let facts = PeerFacts::new(Some(&peer_hello), &handshake.stream, handshake.credentials.as_ref());
         let peer = Peer::new(&peer_hello, &self.options, owner);
         let (tx, rx) = offer.join(
             handshake.stream,
@@ -266,7 +272,7 @@ impl HandshakeHandler for ListenerHandler {
             Some(single_peer) => {
                 *single_peer.guard.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&guard);
             }
-            None => self.session_registry.connected(&identity, &session_state, &guard),
+            None => self.session_registry.connected(&identity, &session_state, &guard, facts),
         }
         let negotiated = Some(Negotiated {
             hello: peer_hello.hello(),

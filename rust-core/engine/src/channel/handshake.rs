@@ -115,6 +115,8 @@ pub struct Hello {
     pub schema_at: Option<u64>,
     /// In a query: the requested offset in the schema of replies.
     pub reply_schema_at: Option<u64>,
+    /// In a query: the caller wants the connected peers whose ids are higher.
+    pub peers_after: Option<u64>,
     /// In the answer to such a query: the requested part.
     pub schema_part: Option<SchemaPart>,
     /// In a query: why the caller's schema does not fit the listener's.
@@ -231,7 +233,12 @@ impl Hello {
                 map.insert(key.into(), Value::Array(all));
             }
         }
-        for (key, at) in [("schema_at", self.schema_at), ("reply_schema_at", self.reply_schema_at)] {
+        let asked = [
+            ("schema_at", self.schema_at),
+            ("reply_schema_at", self.reply_schema_at),
+            ("peers_after", self.peers_after),
+        ];
+        for (key, at) in asked {
             if let Some(at) = at {
                 map.insert(key.into(), at.into());
             }
@@ -313,6 +320,7 @@ impl Hello {
             reply_schemas: fingerprints(optional("reply_schemas"))?,
             schema_at: optional("schema_at").map(Value::as_u64).transpose()?,
             reply_schema_at: optional("reply_schema_at").map(Value::as_u64).transpose()?,
+            peers_after: optional("peers_after").map(Value::as_u64).transpose()?,
             schema_part: match optional("schema_part") {
                 None => None,
                 Some(part) => Some(SchemaPart {

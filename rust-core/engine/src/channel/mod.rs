@@ -45,6 +45,7 @@ mod reconnector;
 pub(crate) mod retry;
 pub(crate) mod schema_negotiation;
 pub(crate) mod sending;
+pub mod peers;
 mod session_registry;
 pub(crate) mod session_state;
 pub(crate) mod turns;

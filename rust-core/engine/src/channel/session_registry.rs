@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::link::ConnectionGuard;
 use super::options::Options;
+use super::peers::PeerFacts;
 use super::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::session::Identity;
@@ -29,19 +30,22 @@ pub struct SessionRegistry {
 struct Sessions {
     connected: HashMap<Identity, Connected>,
     disconnected: DisconnectedPeers<Arc<SessionState>>,
+    connections: u64,
 }
 
 struct Connected {
     session_state: Arc<SessionState>,
     /// The guard of the client's newest link: an older link may end later.
     guard: Weak<ConnectionGuard>,
+    /// The number of the connection, and what a listing shows.
+    shown: (u64, PeerFacts),
 }
 
 impl SessionRegistry {
     pub fn new(options: &Options) -> Arc<SessionRegistry> {
         let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
         let limits = PeerLimits { count: options.absent_clients, bytes };
-        let sessions = Sessions { connected: HashMap::new(), disconnected: DisconnectedPeers::new(limits) };
+        let sessions = Sessions { connected: HashMap::new(), disconnected: DisconnectedPeers::new(limits), connections: 0 };
         Arc::new(SessionRegistry { options: options.clone(), sessions: Mutex::new(sessions) })
     }
 
@@ -92,11 +96,20 @@ impl SessionRegistry {
         identity: &Identity,
         session_state: &Arc<SessionState>,
         guard: &Arc<ConnectionGuard>,
+        facts: PeerFacts,
     ) {
         let mut sessions = self.sessions();
+        sessions.connections = sessions.connections.saturating_add(1);
+        let shown = (sessions.connections, facts);
         sessions.disconnected.remove(identity);
-        let client = Connected { session_state: session_state.clone(), guard: Arc::downgrade(guard) };
+        let client = Connected { session_state: session_state.clone(), guard: Arc::downgrade(guard), shown };
         sessions.connected.insert(identity.clone(), client);
+    }
+
+    /// Returns the connected clients, for a listing.
+    pub fn clients(&self) -> Vec<(u64, PeerFacts, Option<u64>)> {
+        let sessions = self.sessions();
+        sessions.connected.values().map(|client| (client.shown.0, client.shown.1.clone(), None)).collect()
     }
 
     /// Records the end of the link with this guard, if no newer link has replaced it.

@@ -27,6 +27,7 @@ use super::history::{History, HistoryEntry};
 use super::last_number::{LastNumber, bye};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
+use crate::channel::peers::PeerFacts;
 use crate::channel::sending::DraftContent;
 use crate::channel::session_state::admission::Ticket;
 use crate::channel::turns::HolderMark;
@@ -110,6 +111,7 @@ struct Reader {
     /// The number before its first message.
     before: u64,
     watched: WatchedSocket,
+    facts: PeerFacts,
 }
 
 impl Reader {
@@ -348,6 +350,22 @@ impl Fanout {
             }
         };
         behind.unwrap_or(0)
+    }
+
+    /// Returns the connected subscribers and how many messages each has not read, for a listing.
+    pub fn peers(&self) -> Vec<(u64, PeerFacts, Option<u64>)> {
+        let state = self.state();
+        let newest = state.session.newest();
+        match &state.outlet {
+            Outlet::Shared { tx, subscribers, .. } => {
+                let shown = |one: &Reader| (one.id, one.facts.clone(), Some(one.unread(tx, newest)));
+                subscribers.iter().filter(|one| !one.watched.has_ended()).map(shown).collect()
+            }
+            Outlet::Each { subscribers, .. } => {
+                let behind = |one: &StreamSubscriber| newest.saturating_sub(one.out().sequence);
+                subscribers.iter().map(|one| (one.id, one.facts.clone(), Some(behind(one)))).collect()
+            }
+        }
     }
 
     pub fn newest(&self) -> u64 {

@@ -11,6 +11,7 @@ use crate::channel::admission::{answer_with_state, check_allowed, described};
 use crate::channel::handshake::{self, After, Hello};
 use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
+use crate::channel::peers::{self, PeerFacts};
 use crate::channel::schema_negotiation;
 use crate::channel::{Framing, Options, plain};
 use crate::error::{Error, Result};
@@ -61,6 +62,9 @@ impl HandshakeHandler for PublisherHandler {
             let mut state = described(&self.options);
             state.extend(self.fanout.state_for_listing());
             self.fanout.event_log.add_mismatch(&mut state);
+            if let Some(after) = peer_hello.peers_after {
+                peers::add_page(&mut state, after, self.fanout.peers());
+            }
             let mut own_hello = self.hello.clone();
             schema_negotiation::negotiate(&self.options, self.transport, &peer_hello, &mut own_hello);
             return answer_with_state(own_hello, state);
@@ -74,6 +78,7 @@ impl HandshakeHandler for PublisherHandler {
         // Numbers of other sessions do not count.
         let after = peer_hello.after.map(|after| after.in_session(session, self.hello.first));
         let (fanout, once) = (self.fanout.clone(), peer_hello.once);
+        let facts = PeerFacts::new(Some(&peer_hello), &handshake.stream, handshake.credentials.as_ref());
         let (descriptors, newest, admitted): (_, _, Box<dyn FnOnce() + Send>) =
             if self.transport.driver().broadcast().is_some() {
                 // A peer of another machine connects through a bridge, which has no slots.
@@ -81,7 +86,7 @@ impl HandshakeHandler for PublisherHandler {
                     peer_hello.slots >= self.transport.capabilities().slots && peer_hello.machine.is_none();
                 let subscriber = (peer_hello.session, after);
                 let (descriptors, newest, id) =
-                    self.fanout.admit_to_ring(&mut handshake, subscriber, once, knows_slots)?;
+                    self.fanout.admit_to_ring(&mut handshake, subscriber, once, knows_slots, facts)?;
                 // The acceptor's registration keeps the connection. A reader of only the newest value may end now.
                 (descriptors, newest, Box::new(move || fanout.answered(id)))
             } else {
@@ -91,7 +96,7 @@ impl HandshakeHandler for PublisherHandler {
                 let admit = move || {
                     let stream = handshake.stream.clone();
                     let watch = |watcher| handshake.watch(Interest::RDHUP, watcher);
-                    fanout.admit_to_stream(stream, watch, once, begin);
+                    fanout.admit_to_stream(stream, watch, once, begin, facts);
                     drop(unadmitted);
                 };
                 // A bridge does not pass memory on.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::history::History;
 use crate::channel::batch::RUN;
+use crate::channel::peers::PeerFacts;
 use crate::error::Result;
 use crate::frame::Outgoing;
 use crate::sys::poll::Interest;
@@ -18,6 +19,7 @@ pub enum Begin {
 
 pub struct StreamSubscriber {
     pub id: u64,
+    pub facts: PeerFacts,
     pub out: Mutex<Out>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::{Fanout, FanoutState, Outlet, Reader};
+use crate::channel::peers::PeerFacts;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::publish::stream_subscriber::{Begin, Out, StreamSubscriber};
@@ -33,6 +34,7 @@ impl Fanout {
         (session, after): (u64, Option<u64>),
         once: bool,
         knows_slots: bool,
+        facts: PeerFacts,
     ) -> Result<(Vec<OwnedFd>, u64, u64)> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         // Under one lock: a subscriber that gets this ring is also woken for its later messages.
@@ -66,7 +68,7 @@ impl Fanout {
         };
         let (descriptors, watched) = admit().inspect_err(|_| readers.remove(id))?;
         match watched {
-            Some(watched) if !once => subscribers.push(Reader { id, answered: false, before, watched }),
+            Some(watched) if !once => subscribers.push(Reader { id, answered: false, before, watched, facts }),
             watched => without_slots.extend(watched.map(|watched| (id, watched))),
         }
         Ok((descriptors, newest, id))
@@ -106,6 +108,7 @@ impl Fanout {
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<WatchedSocket>,
         once: bool,
         begin: Begin,
+        facts: PeerFacts,
     ) {
         // A small queue makes a slow subscriber miss messages instead of reading old ones. If the kernel refuses, it
         // queues more.
@@ -128,7 +131,7 @@ impl Fanout {
                 return;
             }
         }
-        self.keep(state, out, watched);
+        self.keep(state, out, facts, watched);
     }
 
     /// Admits a program without Linkspan: it gets the newest value as a line, then all later ones.
@@ -140,17 +143,19 @@ impl Fanout {
         let mut state = self.state();
         let Outlet::Each { history, .. } = &mut state.outlet else { return };
         out.begin(history, Begin::With(history.last()));
-        self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
+        let facts = PeerFacts::new(None, &connection.stream, None);
+        self.keep(state, out, facts, |watcher| connection.watch(Interest::empty(), watcher));
     }
 
     fn keep(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, FanoutState>,
         out: Out,
+        facts: PeerFacts,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<WatchedSocket>,
     ) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let subscriber = Arc::new(StreamSubscriber { id, out: Mutex::new(out) });
+        let subscriber = Arc::new(StreamSubscriber { id, facts, out: Mutex::new(out) });
         let watcher =
             Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher)
