@@ -45,7 +45,11 @@ impl SessionRegistry {
     pub fn new(options: &Options) -> Arc<SessionRegistry> {
         let bytes = usize::try_from(options.replay_bytes).unwrap_or(usize::MAX);
         let limits = PeerLimits { count: options.absent_clients, bytes };
-        let sessions = Sessions { connected: HashMap::new(), disconnected: DisconnectedPeers::new(limits), connections: 0 };
+        let sessions = Sessions {
+            connected: HashMap::new(),
+            disconnected: DisconnectedPeers::new(limits),
+            connections: 0,
+        };
         Arc::new(SessionRegistry { options: options.clone(), sessions: Mutex::new(sessions) })
     }
 

@@ -68,7 +68,9 @@ impl Fanout {
         };
         let (descriptors, watched) = admit().inspect_err(|_| readers.remove(id))?;
         match watched {
-            Some(watched) if !once => subscribers.push(Reader { id, answered: false, before, watched, facts }),
+            Some(watched) if !once => {
+                subscribers.push(Reader { id, answered: false, before, watched, facts })
+            }
             watched => without_slots.extend(watched.map(|watched| (id, watched))),
         }
         Ok((descriptors, newest, id))
