@@ -4,7 +4,8 @@
 //! deadline. Every wait loop asks [`Waiting::sleep`] how long it may sleep, sleeps by itself (in `poll`, a futex or
 //! [`Waiting::park_until_due`]), and calls [`Waiting::woke`], which runs a due tick.
 //!
-//! The clock is [`Instant`] (`CLOCK_MONOTONIC`), which stands still while the machine is suspended.
+//! The clock is [`Instant`] (`CLOCK_MONOTONIC`), which stands still while the machine is suspended. Tests cannot set
+//! it. Sleeps in `poll` use `ppoll`, which takes nanoseconds, so nothing is rounded to milliseconds.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,8 @@ pub enum Timeout {
     #[default]
     Default,
     /// At most this long; zero never waits.
+    ///
+    /// One exception: a loop that a peer can prolong may take half a second, also with zero.
     After(Duration),
     /// Without end. Only the loops in [`Timeout::Default`] do so by default.
     Forever,
@@ -40,7 +43,7 @@ impl From<Duration> for Timeout {
 }
 
 impl From<Option<Duration>> for Timeout {
-    /// `None` waits without end.
+    /// `None` waits without end, in contrast to [`Timeout::Default`].
     fn from(duration: Option<Duration>) -> Timeout {
         duration.map_or(Timeout::Forever, Timeout::After)
     }
@@ -103,7 +106,7 @@ impl Deadline {
 /// The function that runs about every 100 ms of a wait and after signals; its error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// How a call waits. Made from a `Duration`, from `None` (without end), or with [`Wait::tick`].
+/// How a call waits. Made from a [`Timeout`], a `Duration`, or `None` (without end); [`Wait::tick`] adds a callback.
 #[derive(Default)]
 pub struct Wait<'a> {
     timeout: Timeout,
@@ -131,7 +134,7 @@ impl<'a> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
 
-    /// The last call of an event loop's wait of `whole`, which its errors state.
+    /// The last call at the end of an event loop's wait. Its errors state `whole`, the length of that wait.
     pub fn elapsed(whole: Duration) -> Wait<'a> {
         // After a wait of zero a request would stay under way; after 1 ns it is withdrawn.
         Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
@@ -199,10 +202,11 @@ pub struct Waiting<'a> {
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
     /// A descriptor that ends the wait with `Cancelled`.
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// When a loop began that a peer can prolong.
+    /// The beginning of the first round of [`Waiting::count_round`].
     first_round: Option<Instant>,
-    /// Whether the call runs the tick itself.
+    /// Whether sleeps leave a due tick to the caller ([`Waiting::deferring_tick`]).
     defers_tick: bool,
+    /// A tick that a sleep left to the caller: whether a signal interrupted the sleep.
     deferred: Option<bool>,
     _call: Option<InCall>,
 }
@@ -211,7 +215,7 @@ pub struct Waiting<'a> {
 pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
-    /// The least time of a loop of rounds ([`Waiting::count_round`]), also after the deadline.
+    /// How long [`Waiting::count_round`] lets a loop run before it can fail, also after the deadline.
     ///
     /// It suffices for several exchanges with a peer that answers each at once.
     pub const PATIENCE: Duration = Duration::from_millis(500);
@@ -240,7 +244,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// While this exists, the thread sleeps only in driven waits.
+    /// Marks this thread as inside a call: debug builds then assert that it sleeps only in the engine's `drive`.
     #[must_use]
     pub fn in_call(mut self) -> Waiting<'a> {
         self._call = Some(InCall::new());
@@ -324,7 +328,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Returns how long the caller may sleep next; `None` without end. Does not sleep.
+    /// Returns how long the caller may sleep next; `None` without end. The caller sleeps, not this function.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -348,7 +352,10 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
-    /// Returns whether this much time is left, so that the caller may pause for it without a time-out.
+    /// Returns whether this much time is left before the deadline and the next tick.
+    ///
+    /// The caller may then pause for this time. With a tick, the result is false for times above [`Wait::TICK`] after
+    /// the first sleep.
     ///
     /// # Errors
     /// `Timeout` after the deadline.
@@ -413,7 +420,7 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Called after each sleep: runs the tick if it is due, or after a signal.
+    /// Called after each sleep: runs the tick if it is due, or after a signal; `on_wait` only if it is due.
     ///
     /// # Errors
     /// The tick's error; `Cancelled` if `on_wait` returned false.
@@ -453,7 +460,7 @@ impl<'a> Waiting<'a> {
         (done, is_due)
     }
 
-    /// Runs a part of a [`Waiting::deferring_tick`] step whose sleeps run the tick after all.
+    /// Runs a part of a [`Waiting::deferring_tick`] step. Sleeps in this part run a due tick as usual.
     pub fn running_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> R) -> R {
         let defers = std::mem::replace(&mut self.defers_tick, false);
         let done = step(self);

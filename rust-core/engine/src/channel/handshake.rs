@@ -5,8 +5,12 @@
 //! unknown keys, so later versions can add keys. A reader whose version is outside the sender's `versions` refuses
 //! with `VersionMismatch`. A hello with `ask` is a query: it is answered without a connection.
 //!
-//! The sender is not trusted yet. Decoding is limited to 16 KiB, and lists of fingerprints are cut. `title` and
-//! `machine` lose characters that could imitate another peer; a `client_id` with such characters is refused.
+//! The listener checks the caller's user before it reads the hello, but does not trust its content. Decoding is limited
+//! to 16 KiB, and lists of fingerprints are cut. `title` and `machine` lose characters that could imitate another peer,
+//! and are cut to 32 and 64 characters; a `client_id` with such characters is refused.
+//!
+//! Over `fifo:` a hello has at most 4 KiB, one atomic write. `transport::fifo::hello` refuses a longer frame, so a new
+//! key must fit with all others. The acceptor closes a connection whose hello does not arrive within 5 s.
 //!
 //! This module only encodes and decodes. `admission` answers hellos, `asking` and `reconnector` send them within the
 //! caller's deadline, `schema_negotiation` compares schemas, and the session crate continues a session.
@@ -56,7 +60,7 @@ pub struct SchemaPart {
 /// SHA-256 of a schema's canonical form.
 pub type Fingerprint = [u8; 32];
 
-/// Further fingerprints of a hello are skipped.
+/// The most fingerprints that a reader takes of each list in a hello; it skips the rest.
 const SCHEMAS: usize = 16;
 
 /// The hello of one side. The public fields are the keys of the map; differing wire names are noted.
@@ -72,7 +76,7 @@ pub struct Hello {
     pub ask: bool,
     /// From a listener: whether several processes serve the name.
     ///
-    /// In a query: whether the caller wants to join them, and requests the listening socket.
+    /// In a query: whether the caller wants to serve the name with these processes, and requests the listening socket.
     pub shared: bool,
     /// The counters in the answer to a query.
     pub state: Option<Map>,
@@ -82,16 +86,17 @@ pub struct Hello {
     pub machine: Option<String>,
     /// From a bridge: each request must carry the time until which its caller waits.
     ///
-    /// The bridge has the name of another machine's server, which must not begin with a request after that time.
+    /// The bridge listens here in place of a server on another machine. That server must not begin a request after that
+    /// time.
     pub deadlines: bool,
     /// From a listener that sends each message after the previous one is consumed.
     ///
-    /// A thread of the other side that waits for one such channel must consume its messages of the others: see
-    /// Lockstep in `docs/wire-format.md`.
+    /// While a thread of the other side waits for one such channel, it must consume the messages of its other such
+    /// channels: see Lockstep in `docs/wire-format.md`.
     pub lockstep: bool,
     /// The sender's session: a random number for this incarnation.
     pub session: u64,
-    /// The sender sends no lower number to a peer that does not know this session.
+    /// The lowest number that the sender sends to a peer that is new to this session.
     pub first: u64,
     /// How much the sender keeps for replay, if anything.
     pub keeps: Option<ReplayLimits>,
@@ -149,16 +154,17 @@ impl Hello {
         Ok(hello)
     }
 
-    /// Returns the smaller maximum message size in bytes, if the other side supports this side's slots.
+    /// Returns the longest message for slots in bytes, or `None` if this side uses no slots with the other side.
     ///
-    /// The other side must have at least as many slots. A bridge, which relays the hello of another machine, relays no
-    /// shared memory.
+    /// The length is the smaller of both maximum message sizes. The other side must accept at least as many slots as
+    /// this side has. With the hello of another machine there are no slots, because a bridge relays no shared memory.
     pub(crate) fn slots_with(&self, other: &Hello) -> Option<u64> {
         let both = self.slots > 0 && other.slots >= self.slots;
         (both && self.machine.is_none() && other.machine.is_none())
             .then(|| self.max_message_size.min(other.max_message_size))
     }
 
+    /// Returns the part of this hello that the session crate reads.
     pub(crate) fn hello(&self) -> SessionHello {
         SessionHello { session: self.session, first: self.first, keeps: self.keeps, received: self.received }
     }
@@ -369,6 +375,8 @@ fn to_frame(kind: Kind, value: &Value) -> Result<Vec<u8>> {
 }
 
 /// Returns the error frame that refuses a caller.
+///
+/// The text is not cut. A pipe takes a frame of at most 4 KiB, and the reader decodes at most 16 KiB.
 pub fn refusal(error: &Error) -> Vec<u8> {
     let value = Value::map([("code", Value::from(error.kind().code())), ("text", Value::from(error.text()))]);
     // Encoding a number and a text cannot fail.
@@ -378,8 +386,9 @@ pub fn refusal(error: &Error) -> Vec<u8> {
 /// Reads the answer to a hello: a hello, or the error of a refusal.
 ///
 /// # Errors
-/// The refusal, with the kind of its code. `OutOfMemory` becomes `Full`, because the listener ran out, not this
-/// process.
+/// The refusal, with the kind of its code; `Internal` for an unknown code. `OutOfMemory` becomes `Full`, because the
+/// listener ran out, not this process. Any frame except a hello is read as a refusal: `Missing` or `WrongType` if it
+/// has no `code` and `text`. Errors of [`Hello::from_frame`].
 pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     if answer.header.kind == Kind::Hello {
         return Hello::from_frame(answer);
@@ -444,10 +453,10 @@ fn plain_machine(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(64).collect()
 }
 
-#[cfg(any(test, fuzzing))]
 /// Reads any bytes as a hello or its answer.
 ///
 /// The first byte has the kind and the encoding, the second the length of the extension. Extension and body follow.
+#[cfg(any(test, fuzzing))]
 pub fn fuzz(bytes: &[u8]) {
     use crate::transport::extension;
     let [how, length, rest @ ..] = bytes else { return };

@@ -5,9 +5,10 @@
 //! the [`History`] keeps messages that a kernel queue cannot take. Each subscriber has a position in it. Subscribers
 //! that are too slow miss the messages that the history drops, and count them by the gap in the numbers.
 //!
-//! The publishing thread and the acceptor's thread share a [`Fanout`]. Publishing threads take turns. Lock
-//! order: `state` before a subscriber's `out`. Never drop a [`WatchedSocket`] under `state`: its drop asks the
-//! acceptor, which may be waiting for `state`.
+//! Publishing threads, which take turns, and the acceptor's thread share a [`Fanout`] under the lock `state`. No
+//! callback of the program runs under it. A message has at most the publisher's `max_message_size`; the limits of
+//! subscribers do not count. Lock order: `state` before a subscriber's `out`. Never drop a [`WatchedSocket`] under
+//! `state`: its drop asks the acceptor, which may be waiting for `state`.
 //!
 //! `admission` adds subscribers, `growth` enlarges a ring, `lending` gives loans, `session` numbers messages, and
 //! `waiting` has the waits of a publisher.
@@ -47,7 +48,7 @@ const DEFAULT_BUFFER: usize = 1 << 20;
 
 pub struct Fanout {
     state: Mutex<FanoutState>,
-    /// The thread in [`Fanout::try_publish`], which takes no turn (`channel::turns`).
+    /// The thread in [`Fanout::try_publish`]. That call takes no turn (`channel::turns`), which would mark the thread.
     holder: HolderMark,
     /// Whether the outlet is a ring.
     is_shared: bool,
@@ -71,7 +72,7 @@ pub struct Fanout {
 struct FanoutState {
     outlet: Outlet,
     session: PublisherSession,
-    /// Set at the publisher's end: the first message that a subscriber had not read then. For a later `flush`.
+    /// The first message that some subscriber lacked at the publisher's end; set there, read by a later `flush`.
     first_left: Option<u64>,
 }
 
@@ -79,7 +80,8 @@ enum Outlet {
     Shared {
         tx: Tx,
         subscribers: Vec<Reader>,
-        /// Readers of only the newest message that do not support slots, until they disconnect.
+        /// Readers of only the newest message that do not support slots. They are no subscribers, but while one is
+        /// connected, the publisher puts no message into a slot.
         without_slots: Vec<(u64, WatchedSocket)>,
         growth: Option<Growth>,
     },
@@ -115,7 +117,9 @@ struct Reader {
 }
 
 impl Reader {
-    /// Returns whether it reads messages. It may do so before this side records the answer to its hello.
+    /// Returns whether the subscriber has joined: its hello was answered, or it has read a message.
+    ///
+    /// It can read a message before this side records the answer.
     fn has_joined(&self, tx: &Tx) -> bool {
         self.answered || tx.read_so_far(self.id) > 0
     }
@@ -129,8 +133,9 @@ impl Reader {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher with this session and first number. With `begins_small`, a ring starts
-    /// small.
+    /// Returns the fan-out of a new publisher with this session and first number.
+    ///
+    /// `begins_small` is for relays of a bridge: their ring starts small, and [`Fanout::relay`] enlarges it (`growth`).
     pub fn new(
         endpoint: &Endpoint,
         numbered: (u64, u64),
@@ -295,7 +300,8 @@ impl Fanout {
                     let frames = contents.clone().enumerate().skip(count);
                     let put =
                         tx.try_send_many(frames.map(|(at, content)| content.frame(header(at, content))));
-                    // A message that does not go at once is too long, or there was no memory.
+                    // Ends: a ring overwrites instead of waiting, so `PublishedTx` sends at least one frame or fails.
+                    // It fails for a message that is too long, and without memory.
                     published = put.map(|put| count += put);
                 }
                 self.event_log.count_bodies(tx.take_long_bodies());
@@ -327,8 +333,7 @@ impl Fanout {
         (count, published)
     }
 
-    /// Returns the counters for listings: messages, subscribers, and unread messages of the slowest subscriber
-    /// (`behind`).
+    /// Returns the counters for listings: messages, subscribers, and [`Fanout::behind`].
     pub fn state_for_listing(&self) -> Map {
         Map::from_iter([
             ("messages".to_owned(), self.event_log.sent.load(Ordering::Relaxed).into()),
@@ -337,7 +342,10 @@ impl Fanout {
         ])
     }
 
-    /// Returns the number of messages that the slowest subscriber has not read; 0 without subscribers.
+    /// Returns how many messages the slowest subscriber is behind; 0 without subscribers.
+    ///
+    /// In a ring these are the messages that it has not read. On a stream they are the messages that the kernel has not
+    /// begun to take: messages in the socket do not count.
     pub fn behind(&self) -> u64 {
         let state = self.state();
         let newest = state.session.newest();
@@ -419,7 +427,7 @@ impl Fanout {
                 on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
                 if closes {
                     // A full queue has no room for the frame. Such a subscriber may still learn the number from its
-                    // page.
+                    // page of `LastNumber`.
                     on_streams.iter().for_each(|subscriber: &Arc<StreamSubscriber>| {
                         subscriber.out().say_farewell(&bye(number));
                     });
@@ -428,7 +436,7 @@ impl Fanout {
         }
         drop(state);
         if !closes {
-            // The subscriber may still view arrays. The end of its socket ends the views.
+            // The removed subscriber may still view arrays, until its socket ends: the drop must not end it.
             on_ring.iter_mut().for_each(|subscriber| subscriber.watched.hangs_up = false);
         }
         drop((on_ring, without, on_streams));

@@ -349,6 +349,9 @@ impl Publisher {
 
     /// Returns how many messages the slowest subscriber has not read; 0 for a store.
     ///
+    /// Over `unix:` and `tcp:` these are the messages that the kernel has not taken: messages in the socket do not
+    /// count.
+    ///
     /// A program that publishes in bursts, for example missed messages, waits until this number is low: it then
     /// overtakes nobody.
     pub fn behind(&self) -> u64 {

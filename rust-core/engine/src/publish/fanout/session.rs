@@ -30,6 +30,7 @@ impl PublisherSession {
         self.connection.outbox.last()
     }
 
+    /// Returns the number of the newest message; 0 before the first message of this publisher.
     pub fn newest(&self) -> u64 {
         if self.has_newest { self.last() } else { 0 }
     }
