@@ -64,7 +64,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 PLAIN = {
     "Publisher": {"close", "endpoint", "events", "stats", "subscribers"},
     "Subscriber": {"close", "endpoint", "events", "stats", "try_iter"},
-    "Channel": {"close", "endpoint", "events", "role", "stats"},
+    # Each call of the file is refused.
+    "Channel": {"close", "endpoint", "events", "makefile", "role", "stats"},
     "Listener": {"close", "endpoint", "events", "stats"},
     "Server": {"close", "endpoint", "events", "stats"},
     "Request": {

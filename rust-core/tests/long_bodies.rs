@@ -572,7 +572,8 @@ fn publisher_with_several_subscribers_holds_two_slots_or_its_history_and_one_slo
     };
     let mut subscribers = vec![subscribe()];
     let (few, _) = exchange(&subscribers, 10);
-    assert_eq!(few, 2 * (MIB + 4096), "bytes of slots");
+    // A subscriber's position may reach the publisher a message late, which then takes slots of its history.
+    assert!(few <= SLOTS_OF_A_PUBLISHER * (MIB + 4096), "{few} bytes of slots");
     subscribers.extend((0..3).map(|_| subscribe()));
     let idle = subscribe();
     let (_, before) = exchange(&subscribers, 10);

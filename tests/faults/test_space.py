@@ -126,7 +126,7 @@ def test_doctor_tells_a_read_only_disk_from_missing_rights(start, runtime: Path)
             subprocess.run(["mount", "-o", "remount,bind,ro", directory], check=True)
             for words in (("doctor",), ("doctor", "unix:new"), ("doctor", "journal:new")):
                 found = run(*words)
-                print(found.returncode, "Read-only file system" in found.stdout, "remount,rw" in found.stdout, "group" in found.stdout)
+                print(found.returncode, "Read-only file system" in found.stdout, "remount,rw" in found.stdout, "group" in found.stdout.replace("setup --group", ""))
             print(run("doctor", "unix:open").returncode, run("latest", "unix:open").stdout.strip())
         """,
         str(PROGRAM), within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},

@@ -125,7 +125,7 @@ def test_long_messages_without_memory_are_missed_aloud_and_all_others_recorded(
     assert other == (names.sent["lab/other"], 0)
     assert long + missed == names.sent["lab/long"] and missed <= ROUNDS, (long, missed)
     # If two messages fit, the result depends on when the first one's memory is free.
-    assert missed > 0 or room > 100
+    assert missed > 0 or room >= 100
     assert f"{missed} missed and said so" in lab.recording("check", "out.mcap")
     texts = [event["text"] for event in linkspan.Recording(lab.folder / "out.mcap").events if event["kind"] == "missed"]
     assert bool(texts) == (missed > 0) and all(re.search("no memory for|Cannot allocate memory", text) for text in texts), texts

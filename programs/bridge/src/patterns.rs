@@ -1,3 +1,5 @@
+//! Patterns of names that have a key expression of zenoh.
+
 /// Returns whether a zenoh key expression has exactly the pattern's names: a name, `FOLDER/*`, or `*`.
 ///
 /// Access control with a wider expression would allow more names than the configuration, so other patterns are

@@ -1,3 +1,5 @@
+//! Sizes in bytes, with their unit.
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};

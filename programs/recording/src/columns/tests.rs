@@ -1,3 +1,5 @@
+//! Tests of the columns of tables.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

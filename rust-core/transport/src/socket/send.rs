@@ -51,6 +51,8 @@ impl StreamTx {
 
     /// Sends a frame, or the part that there is room for; see the transport contract.
     ///
+    /// An acknowledgement without room is kept as a tail.
+    ///
     /// # Errors
     /// `Disconnected`.
     pub(crate) fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
@@ -81,7 +83,14 @@ impl StreamTx {
         } else {
             self.stream.write(&[IoSlice::new(head), IoSlice::new(frame.body)])?
         };
-        let Some(mut written) = first else { return Ok(Sent::Blocked) };
+        let Some(mut written) = first else {
+            // Its sender may be about to sleep, and would not send it again.
+            if frame.header.kind == Kind::Ack {
+                self.tail = Some(Tail::of(head, frame, 0));
+                return Ok(Sent::Started);
+            }
+            return Ok(Sent::Blocked);
+        };
         while written < whole {
             let parts = [
                 IoSlice::new(head.get(written..).unwrap_or_default()),

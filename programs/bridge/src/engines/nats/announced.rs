@@ -1,3 +1,5 @@
+//! A name that other bridges see while a value of this type lives.
+
 use tokio::sync::oneshot;
 
 use super::outgoing::{Outgoing, Step};

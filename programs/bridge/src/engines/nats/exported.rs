@@ -1,3 +1,5 @@
+//! Exported publishers: their messages are published, and kept for queries and for the bucket.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use linkspan::{Error, ErrorKind, Result};
