@@ -240,7 +240,7 @@ def test_files_with_valid_sums_and_any_values_end_no_recording(recorded: Recorde
     assert recorder.poll() is None, (recorder.communicate(), forged)
     assert honest.stdout and honest.stdout.readline() == "sent\n"
     until("all honest ones are recorded", lambda: recorded.name("lab/honest")["messages"] == 500)
-    assert recorded.name("hostile/file")["messages"] > 1, "values that are some are recorded"
+    until("values that are some are recorded", lambda: recorded.name("hostile/file")["messages"] > 1)
     printed += recorded.stop(recorder)
     # Only an invalid value ends a program that follows the name.
     if follower.poll() is None:

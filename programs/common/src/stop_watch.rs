@@ -57,7 +57,11 @@ pub fn watched(
     });
     match failure.into_inner() {
         Some(error) => Err(error.into()),
-        None => ran,
+        // `stop` may come between two calls of `run`, and the second one then fails for that reason.
+        None => ran.or_else(|error| {
+            signals.check_stdout()?;
+            Err(error)
+        }),
     }
 }
 
