@@ -41,6 +41,7 @@ MISSING = {
     **dict.fromkeys(("Event", "wait"), LOOPS),
     **dict.fromkeys(("jsonable", "transcode"), "the client has one encoding"),
     "Options": "each verb of the client lists its own",
+    **dict.fromkeys(("Shared", "remote", "share"), "a shared object is a server: the client calls it as any other"),
 }
 #: Names that only the client has.
 MORE = {"Lab": "the connection to the gateway, whose methods are the verbs"}

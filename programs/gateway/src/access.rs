@@ -239,10 +239,12 @@ impl Gateway {
     /// 401 for a wrong token, 429 after many wrong tokens, 503 if too many connections are open.
     pub fn admit(&self, shown: &[u8], place: &Place, peer: Peer) -> Result<Arc<Rights>, page::Problem> {
         self.places.check_attempts(peer)?;
-        // Reads the file again for a token that was just added. The main thread reports an unreadable file.
-        let is_new = || self.tokens.read_again(false).unwrap_or(false);
-        let found =
-            self.tokens.rights(shown).or_else(|| if is_new() { self.tokens.rights(shown) } else { None });
+        let found = self.tokens.rights(shown).or_else(|| {
+            // Reads the file again for a token that was just added; another request may have done so. The main
+            // thread reports an unreadable file.
+            let _ = self.tokens.read_again(false);
+            self.tokens.rights(shown)
+        });
         let Some(rights) = found else {
             self.places.wrong_token(peer);
             add(&self.counters.wrong_tokens, 1);
