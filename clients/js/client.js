@@ -28,8 +28,9 @@ const LIMITS = {
 };
 
 const CODES = {
-  Disconnected: 102, InvalidState: 106, InvalidEndpoint: 107, WrongType: 109, Timeout: 110, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117,
-  VersionMismatch: 118, Cancelled: 119, OutOfRange: 123, Missing: 104, NotFound: 103, PermissionDenied: 113, Full: 111,
+  TransportUnavailable: 100, Disconnected: 102, NotFound: 103, Missing: 104, AddressInUse: 105, InvalidState: 106, InvalidEndpoint: 107, OutOfMemory: 108,
+  WrongType: 109, Timeout: 110, Full: 111, Empty: 112, PermissionDenied: 113, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117,
+  VersionMismatch: 118, Cancelled: 119, Interrupted: 120, Stalled: 121, Remote: 122, OutOfRange: 123, NoSpace: 124, Lagged: 125, Corrupt: 126, Internal: 127,
 };
 
 export class LinkspanError extends Error {
@@ -52,7 +53,8 @@ function ofFrame(frame) {
   let text = (frame.text ?? "the gateway gave no reason").slice(0, LIMITS.text);
   const place = frame.path ? `at path ${frame.path.slice(0, LIMITS.text)}` : "";
   if (!text.endsWith(place)) text += `, ${place}`;
-  return new LinkspanError(frame.kind, text, frame);
+  // A newer gateway may have more kinds.
+  return new LinkspanError(Object.hasOwn(CODES, frame.kind) ? frame.kind : "Internal", text, frame);
 }
 const malformed = (text) => new LinkspanError("Malformed", text);
 const unsupported = (text) => new LinkspanError("Unsupported", text);
