@@ -79,10 +79,6 @@ class _File(io.BufferedIOBase):
             self._has_failed = self._is_text
             raise
 
-    def _waits(self, pump: _Pump) -> Any:
-        """The end of the wait of a thread: about every 100 ms it looks whether it is asked to stop."""
-        return lambda: not pump.is_stopped
-
 
 class Reader(_File):
     """Reads a stream. `b""` is the end that the writer has given it by `close`; an end without that is `Disconnected`."""
@@ -198,7 +194,7 @@ class Reader(_File):
         return self._pump.descriptor
 
     def _fill(self, pump: _Pump, into: int) -> None:
-        while not pump.is_stopped and (part := self._held or self._next(on_wait=self._waits(pump), timeout=None)):
+        while pump.goes_on() and (part := self._held or self._next(on_wait=pump.goes_on, timeout=None)):
             self._held = part
             while self._held:
                 self._held = self._held[os.write(into, self._held) :]
@@ -258,31 +254,32 @@ class Writer(_File):
 
     def _drain(self, pump: _Pump, of: int) -> None:
         while part := os.read(of, CHUNK):
-            self._channel.send(part, on_wait=self._waits(pump), timeout=None)
+            self._channel.send(part, on_wait=pump.goes_on, timeout=None)
 
     def close(self) -> None:
         """Sends the rest and the end of the stream. After a failure the file is closed, and the reader gets no end."""
+        self._end(b"")
+
+    def abort(self) -> None:
+        """Closes the file without an end of the stream: the reader gets `Disconnected`."""
+        self._held.clear()
+        self._has_failed = False
+        self._end(None)
+
+    def _end(self, last: bytes | None) -> None:
+        """Closes the file after this last message."""
         if self.closed:
             return
         try:
             if self._pump is not None:
                 pump, self._pump = self._pump, None
-                pump.end(stops=False)
+                pump.end(stops=last is None)
             with self._used():
                 self._send_held()
-                self._channel.send(b"", **self._wait)
+                self._channel.send(last, **self._wait)
         finally:
             self._held.clear()
             super().close()
-
-    def abort(self) -> None:
-        """Closes the file without an end of the stream: the reader gets `Disconnected`."""
-        if not self.closed:
-            self._held.clear()
-            try:
-                self._channel.send(None, **self._wait)
-            finally:
-                super().close()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
@@ -312,10 +309,14 @@ class _Pump:
     def __init__(self, work: Callable[[_Pump, int], None], give: str) -> None:
         read, write = os.pipe()
         self.descriptor, self._own = (read, write) if give == "r" else (write, read)
-        self.is_stopped = False
+        self._is_stopped = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(work,), name="linkspan-file", daemon=True)
         self._thread.start()
+
+    def goes_on(self) -> bool:
+        """Returns whether the thread shall go on. Its waits ask about every 100 ms."""
+        return not self._is_stopped
 
     def _run(self, work: Callable[[_Pump, int], None]) -> None:
         try:
@@ -324,14 +325,14 @@ class _Pump:
             # The other program has closed its input, as it may.
             pass
         except BaseException as error:  # noqa: BLE001 - `close` raises it
-            if not self.is_stopped:
+            if self.goes_on():
                 self._error = error
         finally:
             os.close(self._own)
 
     def end(self, stops: bool) -> None:
         """Closes the descriptor, waits for the thread, and raises its error."""
-        self.is_stopped = stops
+        self._is_stopped = stops
         os.close(self.descriptor)
         self._thread.join()
         if self._error is not None:

@@ -245,9 +245,18 @@ def test_programs_read_and_write_through_a_pipe(pair):
     assert got == [b"".join(b"%d\n" % i for i in range(1, 100_001))]
 
 
+def pipes():
+    """The pipes of this process. The channel makes descriptors of other kinds when it first waits or sends long messages."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+    return sorted(link for link in found if link.startswith("pipe:"))
+
+
 def test_pipe_of_a_program_that_ends_early_is_no_error(pair):
     inn, out = pair
-    descriptors = []
+    before = pipes()
     for _ in range(6):
         thread = written(out, b"x\n" * 500_000)
         with inn.makefile("rb") as file:
@@ -256,9 +265,7 @@ def test_pipe_of_a_program_that_ends_early_is_no_error(pair):
         while inn.recv(timeout=SOON).value:
             pass
         thread.join()
-        descriptors.append(len(os.listdir("/proc/self/fd")))
-    # The channel makes some descriptors when it first waits, and keeps them; a round leaks none.
-    assert descriptors[-1] == descriptors[-2], descriptors
+        assert pipes() == before
 
 
 def test_pipe_of_a_stream_without_an_end_says_so_at_close(pair):
@@ -271,6 +278,17 @@ def test_pipe_of_a_stream_without_an_end_says_so_at_close(pair):
     with pytest.raises(linkspan.Disconnected, match="gave up"):
         file.close()
     assert file.closed
+
+
+def test_writer_that_fails_after_fileno_ends_its_pipe(pair):
+    inn, out = pair
+    before = pipes()
+    with pytest.raises(ZeroDivisionError), out.makefile("wb", timeout=SOON) as file:
+        subprocess.run(["echo", "half"], stdout=file, check=True, timeout=SOON)
+        1 / 0
+    assert pipes() == before and not [thread for thread in threading.enumerate() if thread.name == "linkspan-file"]
+    with inn.makefile("rb", timeout=SOON) as file, pytest.raises(linkspan.Disconnected, match="gave up"):
+        file.read()
 
 
 def test_wrong_arguments_and_messages_are_refused_in_words(pair):

@@ -85,18 +85,13 @@ impl Spread {
 
     /// Returns the numbers, each divided by `unit`; `None` for an empty series.
     pub fn summary(&self, unit: f64) -> Option<Summary> {
-        let mut kept = self.kept.clone();
-        let middle = kept.len() / 2;
-        if kept.is_empty() {
-            return None;
-        }
-        let (_, median, _) = kept.select_nth_unstable(middle);
+        let median = self.at(0.5, unit)?;
         let count = self.count as f64;
         let mean = self.sum / count;
         let variance = (self.squares / count - mean * mean).max(0.0);
         Some(Summary {
             least: self.least as f64 / unit,
-            median: *median as f64 / unit,
+            median,
             greatest: self.greatest as f64 / unit,
             deviation: variance.sqrt() / unit,
         })
