@@ -171,7 +171,7 @@ pub struct LongBodies {
 pub enum Sent {
     /// The transport has the whole frame. The caller may drop it.
     Whole,
-    /// Some bytes are on their way, and the half owns the rest. The caller may drop the frame.
+    /// The half owns the rest of the frame, which may be all of an acknowledgement. The caller may drop the frame.
     Started,
     /// There is no room; the transport has no byte.
     Blocked,

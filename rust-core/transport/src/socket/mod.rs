@@ -51,7 +51,16 @@ impl Default for PeerActivity {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::Sent;
+    use crate::codec::Encoding;
+    use crate::frame::{Header, Kind, Outgoing};
+    use crate::stream::Stream;
+    use crate::sys::fork::Guarded;
 
     #[test]
     fn activity_expires_and_is_void_after_clock_step_back() {
@@ -66,5 +75,29 @@ mod tests {
         assert!(!activity.is_recent(Timestamp(at - 1)));
         activity.clear();
         assert!(!activity.is_recent(Timestamp(at)));
+    }
+
+    /// Its sender may sleep from then on, so only the half can send it.
+    #[test]
+    fn acknowledgement_without_room_follows_once_the_peer_has_read() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let stream = |end| Stream::Socket(Arc::new(Guarded::new(OwnedFd::from(end))));
+        let mut tx = StreamTx::new(stream(near), false);
+        let mut rx = StreamRx::new(stream(far), None, 1 << 20);
+        let header = |kind, correlation| Header { correlation, ..Header::new(kind, Encoding::Raw) };
+        let mut whole = 0;
+        while tx.try_send(&Outgoing::new(header(Kind::Data, 0), &[])).unwrap() == Sent::Whole {
+            whole += 1;
+        }
+        assert!(tx.tail().is_none() && whole > 0, "the last frame was refused, and not begun");
+        let acknowledgement = header(Kind::Ack, 7);
+        assert_eq!(tx.try_send(&Outgoing::new(acknowledgement, &[])).unwrap(), Sent::Started);
+        assert!(!tx.flush().unwrap() && tx.tail().is_some());
+        for _ in 0..whole {
+            assert_eq!(rx.try_recv().unwrap().unwrap().header.kind, Kind::Data);
+        }
+        assert!(tx.flush().unwrap() && tx.tail().is_none());
+        let received = rx.try_recv().unwrap().unwrap().header;
+        assert_eq!((received.kind, received.correlation), (Kind::Ack, 7));
     }
 }
