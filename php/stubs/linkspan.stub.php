@@ -44,7 +44,7 @@
  *
  * Values: null, bool, int, float, string (UTF-8), arrays (a list if the keys are 0 to n-1, else a map), stdClass
  * (always a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of backed enums. A
- * received map is an array; an empty one, or one with the keys 0 to n-1, is a stdClass, so that it stays a map.
+ * received map is an array. An empty map, or a map with the keys 0 to n-1, is a stdClass: an array would be a list.
  */
 
 namespace Linkspan;

@@ -197,7 +197,7 @@ impl Feeds {
 
     /// Makes room after `came` bytes arrived at a store. Its log gets at most a quarter of the buffer.
     ///
-    /// If the buffer is nearly full, the largest logs are cut to a common level at which all logs hold half of it.
+    /// If the buffer is nearly full, this cuts the largest logs to one level, until all logs hold half of the buffer.
     fn make_room(&self, store: &Store, came: u64) {
         let most = self.held.most;
         let since = self.since_level.fetch_add(came, Ordering::Relaxed).saturating_add(came);

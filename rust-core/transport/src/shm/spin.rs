@@ -91,7 +91,7 @@ impl Spin {
 
     /// Polls until `ready` returns true; false when it is time to sleep.
     ///
-    /// The first poll is no success, because a sleep would have found the same.
+    /// The first poll does not count as a success: a sleep would also have found that `ready` is true.
     pub fn until(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;

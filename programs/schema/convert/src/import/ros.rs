@@ -32,7 +32,7 @@ struct Reader<'a> {
     known: BTreeMap<String, Definition>,
     /// Limits the types of a message, which repeated references may multiply.
     budget: Budget,
-    /// The types being read, outermost first; a reference to one of them is recursive.
+    /// The types being read, outermost first. A reference back to these types is recursive.
     open: Vec<String>,
     remarks: Vec<Remark>,
 }
